@@ -1,0 +1,257 @@
+package pem
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Version is the version of the annotation that this package writes.
+const Version = 1
+
+// maxAnnotation is the longest line that is read as an annotation, in bytes. What
+// harvest writes stays far below it.
+const maxAnnotation = 64 << 10
+
+// Owner is a cluster and one of its regions.
+type Owner struct {
+	Cluster string
+	Region  string // "" is the agent's own region
+}
+
+// String returns "cluster" or "cluster/region".
+func (o Owner) String() string {
+	if o.Region == "" {
+		return o.Cluster
+	}
+	return o.Cluster + "/" + o.Region
+}
+
+// Field is a field of an annotation that this version doesn't know.
+type Field struct{ Name, Value string }
+
+// Annotation is the line before a key that says whose it is. Its grammar:
+//
+//	line  = "harvest/" version *( " " name "=" value )
+//	name  = lower-case letter, then lower-case letters, digits or "_"
+//	value = a Go string in double quotes, of ASCII characters alone
+//
+// A name may occur once, and "cluster" must (save on a placeholder). Fields that aren't
+// known are kept in their order behind those that are.
+type Annotation struct {
+	// Version is 1, or that of a newer harvest, whose keys are not to be touched: then
+	// the other fields are empty. 0 means that there is no annotation.
+	Version int
+	// Cluster and Region own the key.
+	Cluster, Region string
+	// Also are further owners that published the same key when it was written.
+	Also []Owner
+	// KeyID and Algorithm are the JWK's; "" where it has none.
+	KeyID, Algorithm string
+	// Added is when the key came to be trusted, in whole seconds; zero: unknown.
+	Added time.Time
+	// Missing is when the key was first seen to be no longer published; zero: it
+	// still was when last looked at.
+	Missing time.Time
+	// Placeholder marks a key that nobody can sign with, there only because Vault
+	// takes no empty list. It has no owner.
+	Placeholder bool
+	// Unknown fields, as they were read.
+	Unknown []Field
+}
+
+var errAnnotation = errors.New("not an annotation")
+
+// IsZero says whether there is no annotation.
+func (a Annotation) IsZero() bool { return a.Version == 0 }
+
+// Newer says whether the annotation was written by a newer harvest.
+func (a Annotation) Newer() bool { return a.Version > Version }
+
+// Owner returns the cluster and region.
+func (a Annotation) Owner() Owner { return Owner{a.Cluster, a.Region} }
+
+// Owners returns Owner and then Also.
+func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also...) }
+
+// MarshalText returns the line without a line feed: ASCII, times in UTC with whole
+// seconds. A newer annotation, or one without a cluster that is no placeholder, is an error.
+func (a Annotation) MarshalText() ([]byte, error) {
+	if a.Version != Version {
+		return nil, fmt.Errorf("annotation of version %d can't be written", a.Version)
+	}
+	if (a.Cluster == "") != a.Placeholder {
+		return nil, errors.New("annotation needs a cluster or must be a placeholder")
+	}
+	line := []byte("harvest/" + strconv.Itoa(Version))
+	put := func(name, value string) {
+		line = append(append(append(line, ' '), name...), '=')
+		line = strconv.AppendQuoteToASCII(line, value)
+	}
+	if a.Placeholder {
+		put("placeholder", "true")
+	} else {
+		put("cluster", a.Cluster)
+		put("region", a.Region)
+		if len(a.Also) > 0 {
+			put("also", formatOwners(a.Also))
+		}
+		put("kid", a.KeyID)
+		put("alg", a.Algorithm)
+	}
+	if !a.Added.IsZero() {
+		put("added", formatTime(a.Added))
+	}
+	if !a.Missing.IsZero() {
+		put("missing", formatTime(a.Missing))
+	}
+	for _, f := range a.Unknown {
+		if !isName(f.Name) || known(f.Name) {
+			return nil, fmt.Errorf("annotation: %q is no name for an unknown field", f.Name)
+		}
+		put(f.Name, f.Value)
+	}
+	return line, nil
+}
+
+// UnmarshalText reads a line without its line feed. A line that isn't an annotation of
+// version 1 or newer is an error: its key is foreign.
+func (a *Annotation) UnmarshalText(line []byte) error {
+	rest, ok := strings.CutPrefix(string(line), "harvest/")
+	if !ok || len(line) > maxAnnotation {
+		return errAnnotation
+	}
+	end := strings.IndexByte(rest, ' ')
+	if end < 0 {
+		end = len(rest)
+	}
+	version, err := strconv.ParseUint(rest[:end], 10, 31)
+	if err != nil || version == 0 || rest[0] == '0' {
+		return fmt.Errorf("%w: version %q", errAnnotation, rest[:end])
+	}
+	if version > Version {
+		*a = Annotation{Version: int(version)}
+		return nil
+	}
+	parsed := Annotation{Version: Version}
+	var seen []string
+	for rest = rest[end:]; rest != ""; {
+		name, value, after, err := cutField(rest)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(seen, name) {
+			return fmt.Errorf("%w: field %s twice", errAnnotation, name)
+		}
+		seen = append(seen, name)
+		if err := parsed.set(name, value); err != nil {
+			return err
+		}
+		rest = after
+	}
+	if (parsed.Cluster == "") != parsed.Placeholder {
+		return fmt.Errorf("%w: no cluster", errAnnotation)
+	}
+	*a = parsed
+	return nil
+}
+
+func isAnnotation(line string) bool {
+	line, _, _ = strings.Cut(line, "\n")
+	return new(Annotation).UnmarshalText([]byte(strings.TrimSuffix(line, "\r"))) == nil
+}
+
+// cutField takes ` name="value"` off the front of s.
+func cutField(s string) (name, value, rest string, err error) {
+	name, quoted, ok := strings.Cut(s[1:], "=")
+	if s[0] != ' ' || !ok || !isName(name) || !strings.HasPrefix(quoted, `"`) {
+		return "", "", "", errAnnotation
+	}
+	quoted, err = strconv.QuotedPrefix(quoted)
+	if err != nil {
+		return "", "", "", errAnnotation
+	}
+	value, err = strconv.Unquote(quoted)
+	if err != nil {
+		return "", "", "", errAnnotation
+	}
+	return name, value, s[1+len(name)+1+len(quoted):], nil
+}
+
+// fields are the names of version 1.
+var fields = []string{"placeholder", "cluster", "region", "also", "kid", "alg", "added", "missing"}
+
+func known(name string) bool { return slices.Contains(fields, name) }
+
+func (a *Annotation) set(name, value string) (err error) {
+	switch name {
+	case "placeholder":
+		if value != "true" {
+			return fmt.Errorf("%w: placeholder %q", errAnnotation, value)
+		}
+		a.Placeholder = true
+	case "cluster":
+		a.Cluster = value
+	case "region":
+		a.Region = value
+	case "also":
+		a.Also, err = parseOwners(value)
+	case "kid":
+		a.KeyID = value
+	case "alg":
+		a.Algorithm = value
+	case "added":
+		a.Added, err = parseTime(value)
+	case "missing":
+		a.Missing, err = parseTime(value)
+	default:
+		a.Unknown = append(a.Unknown, Field{name, value})
+	}
+	return err
+}
+
+func isName(s string) bool {
+	for i, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', i > 0 && (c == '_' || c >= '0' && c <= '9'):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Owners are separated by blanks, cluster from region by a slash: neither may stand in a
+// cluster's name, and no blank in a region's.
+func formatOwners(owners []Owner) string {
+	var words []string
+	for _, o := range owners {
+		words = append(words, o.Cluster+"/"+o.Region)
+	}
+	return strings.Join(words, " ")
+}
+
+func parseOwners(s string) ([]Owner, error) {
+	var owners []Owner
+	for word := range strings.SplitSeq(s, " ") {
+		cluster, region, ok := strings.Cut(word, "/")
+		if !ok || cluster == "" {
+			return nil, fmt.Errorf("%w: also %q", errAnnotation, s)
+		}
+		owners = append(owners, Owner{cluster, region})
+	}
+	return owners, nil
+}
+
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.IsZero() {
+		return time.Time{}, fmt.Errorf("%w: time %q", errAnnotation, s)
+	}
+	return t.UTC().Truncate(time.Second), nil
+}

@@ -1,0 +1,194 @@
+// Package pem writes public keys the way Vault's JWT auth method takes them: one PKIX
+// PEM block an element of jwt_validation_pubkeys, with a line of text before it that says
+// whose key it is.
+//
+// [Encode] makes plain PEM. A [Block] carries an [Annotation] as well, which Vault stores
+// and ignores (RFC 7468 section 5.2, explanatory text), so that the list itself records
+// which cluster each key belongs to and since when:
+//
+//	harvest/1 cluster="us-east" region="us-east-1" kid="3f0fccd0" alg="RS256" added="2026-11-22T10:43:34Z"
+//	-----BEGIN PUBLIC KEY-----
+//	…
+//	-----END PUBLIC KEY-----
+//
+// The package needs the standard library alone.
+package pem
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Encode returns pub as a PKIX "PUBLIC KEY" block, the one form of a bare public key that
+// Vault accepts: it refuses PKCS#1. pub is a *rsa.PublicKey, an *ecdsa.PublicKey or an
+// ed25519.PublicKey; crypto/x509 refuses others.
+func Encode(pub crypto.PublicKey) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return nil, fmt.Errorf("encoding public key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
+}
+
+// Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,
+// whatever text stands around it.
+type Fingerprint [sha256.Size]byte
+
+const fingerprintPrefix = "sha256:"
+
+// FingerprintOf returns the fingerprint of pub, a type that [Encode] takes.
+func FingerprintOf(pub crypto.PublicKey) (Fingerprint, error) {
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("fingerprint of public key: %w", err)
+	}
+	return sha256.Sum256(der), nil
+}
+
+// ParseFingerprint reads the form that [Fingerprint.String] writes. All 32 bytes must be
+// there: a shortened fingerprint could name another key.
+func ParseFingerprint(s string) (Fingerprint, error) {
+	var f Fingerprint
+	digits, ok := strings.CutPrefix(s, fingerprintPrefix)
+	if !ok || len(digits) != hex.EncodedLen(len(f)) {
+		return f, fmt.Errorf("fingerprint %q: want sha256: and 64 hexadecimal digits", s)
+	}
+	if _, err := hex.Decode(f[:], []byte(digits)); err != nil {
+		return Fingerprint{}, fmt.Errorf("fingerprint %q: want sha256: and 64 hexadecimal digits", s)
+	}
+	return f, nil
+}
+
+// String returns "sha256:" and 64 lower-case hexadecimal digits.
+func (f Fingerprint) String() string { return fingerprintPrefix + hex.EncodeToString(f[:]) }
+
+// Short returns "sha256:" and the first 8 digits, for people to tell keys apart by. It
+// names no key: eight digits can be forged.
+func (f Fingerprint) Short() string { return fingerprintPrefix + hex.EncodeToString(f[:4]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (f Fingerprint) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *Fingerprint) UnmarshalText(text []byte) error {
+	parsed, err := ParseFingerprint(string(text))
+	if err != nil {
+		return err
+	}
+	*f = parsed
+	return nil
+}
+
+// ErrNoBlock says that an element doesn't hold exactly one public key or certificate.
+var ErrNoBlock = errors.New("not one PEM public key or certificate")
+
+// Block is one element of jwt_validation_pubkeys.
+type Block struct {
+	// Public is the key; of a certificate, the key that it certifies.
+	Public crypto.PublicKey
+	// Annotation says whose key it is; the zero Annotation is a foreign key's.
+	Annotation Annotation
+	// Comment is other text before the block, line feeds between its lines: what
+	// somebody wrote there by hand. It goes along up to the first line that could be
+	// taken for a PEM boundary.
+	Comment string
+}
+
+// Fingerprint returns the key's fingerprint; the zero Fingerprint where Public is no key
+// that [Encode] takes.
+func (b Block) Fingerprint() Fingerprint {
+	f, err := FingerprintOf(b.Public)
+	if err != nil {
+		return Fingerprint{}
+	}
+	return f
+}
+
+// MarshalText returns the element: the annotation's line, if there is one, the comment
+// and the PEM block, with no line feed at the end, as Vault stores it.
+func (b Block) MarshalText() ([]byte, error) {
+	block, err := Encode(b.Public)
+	if err != nil {
+		return nil, err
+	}
+	var out strings.Builder
+	if !b.Annotation.IsZero() {
+		line, err := b.Annotation.MarshalText()
+		if err != nil {
+			return nil, err
+		}
+		out.Write(line)
+		out.WriteByte('\n')
+	}
+	if b.Comment != "" {
+		if boundary(b.Comment) < len(b.Comment) {
+			return nil, errors.New("comment holds a PEM boundary")
+		}
+		if b.Annotation.IsZero() && isAnnotation(b.Comment) {
+			return nil, errors.New("comment reads as an annotation")
+		}
+		out.WriteString(b.Comment)
+		out.WriteByte('\n')
+	}
+	out.Write(block)
+	return []byte(strings.TrimSuffix(out.String(), "\n")), nil
+}
+
+// UnmarshalText reads one element as Vault gives it back. An element without an
+// annotation, or with one that doesn't parse, gets the zero Annotation. The error wraps
+// [ErrNoBlock] unless there is exactly one PKIX public key or certificate, with nothing
+// after it.
+func (b *Block) UnmarshalText(element []byte) error {
+	block, after := pem.Decode(element)
+	if block == nil {
+		return ErrNoBlock
+	}
+	if strings.TrimSpace(string(after)) != "" {
+		return fmt.Errorf("%w: text after the block", ErrNoBlock)
+	}
+	pub, err := publicKey(block.Bytes)
+	if err != nil {
+		return err
+	}
+	*b = Block{Public: pub}
+	text := string(element)
+	first, others, _ := strings.Cut(text, "\n")
+	if b.Annotation.UnmarshalText([]byte(strings.TrimSuffix(first, "\r"))) == nil {
+		text = others
+	} else {
+		b.Annotation = Annotation{}
+	}
+	// encoding/pem may have skipped a damaged block; its lines are nobody's comment.
+	b.Comment = strings.Trim(text[:boundary(text)], "\r\n")
+	return nil
+}
+
+// boundary returns where the first line begins that could be taken for a PEM boundary.
+func boundary(text string) int {
+	if strings.HasPrefix(text, "-----") {
+		return 0
+	}
+	if i := strings.Index(text, "\n-----"); i >= 0 {
+		return i
+	}
+	return len(text)
+}
+
+// publicKey reads what Vault's certutil.ParsePublicKeyPEM reads, whatever the block's
+// label says: a PKIX public key, else a certificate.
+func publicKey(der []byte) (crypto.PublicKey, error) {
+	if pub, err := x509.ParsePKIXPublicKey(der); err == nil {
+		return pub, nil
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoBlock, err)
+	}
+	return cert.PublicKey, nil
+}

@@ -1,0 +1,277 @@
+package pem
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// testKey is a valid Ed25519 public key; the same in each run, so that golden text holds.
+func testKey() ed25519.PublicKey {
+	seed := sha256.Sum256([]byte("harvest"))
+	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+}
+
+func testAnnotation() Annotation {
+	return Annotation{
+		Version: Version, Cluster: "us-east", Region: "us-east-1", KeyID: "3f0fccd0", Algorithm: "RS256",
+		Added: time.Date(2026, 11, 22, 10, 43, 34, 0, time.UTC),
+	}
+}
+
+func TestEncode(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	ecKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	require.NoError(t, err)
+	for name, pub := range map[string]crypto.PublicKey{
+		"RSA": rsaKey.Public(), "ECDSA": ecKey.Public(), "Ed25519": testKey(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := Encode(pub)
+			require.NoError(t, err)
+			block, rest := pem.Decode(text)
+			require.NotNil(t, block)
+			assert.Empty(t, rest)
+			assert.Equal(t, "PUBLIC KEY", block.Type, "Vault refuses PKCS#1")
+			back, err := x509.ParsePKIXPublicKey(block.Bytes)
+			require.NoError(t, err)
+			assert.Equal(t, pub, back)
+		})
+	}
+	_, err = Encode("no key")
+	require.Error(t, err)
+}
+
+func TestFingerprint(t *testing.T) {
+	f, err := FingerprintOf(testKey())
+	require.NoError(t, err)
+	assert.Equal(t, f, Block{Public: testKey()}.Fingerprint())
+	assert.Equal(t, Fingerprint{}, Block{}.Fingerprint())
+	assert.True(t, strings.HasPrefix(f.String(), f.Short()))
+
+	back, err := ParseFingerprint(f.String())
+	require.NoError(t, err)
+	assert.Equal(t, f, back)
+
+	for name, bad := range map[string]string{
+		"no prefix": strings.TrimPrefix(f.String(), "sha256:"), "shortened": f.Short(),
+		"too long": f.String() + "00", "not hexadecimal": "sha256:" + strings.Repeat("x", 64), "empty": "",
+	} {
+		_, err := ParseFingerprint(bad)
+		require.Error(t, err, name)
+	}
+}
+
+func TestBlockGolden(t *testing.T) {
+	text, err := Block{Public: testKey(), Annotation: testAnnotation(), Comment: "ask Ann"}.MarshalText()
+	require.NoError(t, err)
+	assert.Equal(t, strings.TrimSpace(`
+harvest/1 cluster="us-east" region="us-east-1" kid="3f0fccd0" alg="RS256" added="2026-11-22T10:43:34Z"
+ask Ann
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEASxYgVC4wza4d4CF3Yz2NX0nEroNFc7rgjI1MuqF5reg=
+-----END PUBLIC KEY-----`), string(text))
+}
+
+func TestBlockRoundTrip(t *testing.T) {
+	for name, change := range map[string]func(*Block){
+		"plain":          func(b *Block) { b.Annotation = Annotation{} },
+		"annotated":      func(*Block) {},
+		"comment":        func(b *Block) { b.Comment = "pasted by Ann\nin a hurry" },
+		"dashes":         func(b *Block) { b.Annotation.KeyID, b.Comment = "-----BEGIN PUBLIC KEY-----", "a -----BEGIN" },
+		"comment alone":  func(b *Block) { b.Annotation, b.Comment = Annotation{}, "pasted by Ann" },
+		"missing":        func(b *Block) { b.Annotation.Missing = b.Annotation.Added.Add(time.Hour) },
+		"also":           func(b *Block) { b.Annotation.Also = []Owner{{"eu", "eu-1"}, {"edge", ""}} },
+		"hostile kid":    func(b *Block) { b.Annotation.KeyID = "\"\n-----BEGIN PUBLIC KEY-----\x00\x1b[2J\xff" },
+		"unicode":        func(b *Block) { b.Annotation.KeyID = "Schlüssel" },
+		"unknown fields": func(b *Block) { b.Annotation.Unknown = []Field{{"note", "a b"}, {"x_1", ""}} },
+		"placeholder": func(b *Block) {
+			b.Annotation = Annotation{Version: Version, Placeholder: true, Added: b.Annotation.Added}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := Block{Public: testKey(), Annotation: testAnnotation()}
+			change(&want)
+			text, err := want.MarshalText()
+			require.NoError(t, err)
+			assert.Equal(t, 1, strings.Count(string(text), "\n-----BEGIN")+boolToInt(strings.HasPrefix(string(text), "-----BEGIN")))
+			assert.False(t, strings.HasSuffix(string(text), "\n"), "Vault trims it, so that a comparison would fail")
+			var got Block
+			require.NoError(t, got.UnmarshalText(text))
+			assert.Equal(t, want, got)
+			require.NoError(t, got.UnmarshalText(append(text, '\n')))
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func TestBlockForeign(t *testing.T) {
+	plain, err := Encode(testKey())
+	require.NoError(t, err)
+	for name, line := range map[string]string{
+		"prose":               "key of us-east",
+		"no cluster":          `harvest/1 region="x"`,
+		"version nought":      `harvest/0 cluster="x"`,
+		"version 01":          `harvest/01 cluster="x"`,
+		"no version":          `harvest/ cluster="x"`,
+		"signed version":      `harvest/+1 cluster="x"`,
+		"two blanks":          `harvest/1  cluster="x"`,
+		"blank at the end":    `harvest/1 cluster="x" `,
+		"backquotes":          "harvest/1 cluster=`x`",
+		"no quotes":           `harvest/1 cluster=x`,
+		"unfinished quote":    `harvest/1 cluster="x`,
+		"field twice":         `harvest/1 cluster="x" cluster="y"`,
+		"bad time":            `harvest/1 cluster="x" added="yesterday"`,
+		"bad name":            `harvest/1 Cluster="x"`,
+		"nameless":            `harvest/1 ="x"`,
+		"bad owner":           `harvest/1 cluster="x" also="y"`,
+		"cluster placeholder": `harvest/1 cluster="x" placeholder="true"`,
+		"placeholder false":   `harvest/1 placeholder="false"`,
+		"not on line 1":       "\n" + `harvest/1 cluster="x"`,
+		"too long":            `harvest/1 cluster="` + strings.Repeat("x", maxAnnotation) + `"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b Block
+			require.NoError(t, b.UnmarshalText([]byte(line+"\n"+string(plain))))
+			assert.True(t, b.Annotation.IsZero(), "%+v", b.Annotation)
+			assert.Equal(t, testKey(), b.Public)
+			assert.Equal(t, strings.Trim(line, "\n"), b.Comment, "what somebody wrote isn't lost")
+		})
+	}
+}
+
+func TestBlockNewer(t *testing.T) {
+	plain, err := Encode(testKey())
+	require.NoError(t, err)
+	for _, line := range []string{`harvest/2 cluster="x"`, "harvest/17", "harvest/3 whatever: that means"} {
+		var b Block
+		require.NoError(t, b.UnmarshalText([]byte(line+"\n"+string(plain))))
+		assert.True(t, b.Annotation.Newer(), line)
+		_, err := b.MarshalText()
+		require.Error(t, err, "what isn't understood isn't written")
+	}
+}
+
+func TestBlockRefused(t *testing.T) {
+	plain, err := Encode(testKey())
+	require.NoError(t, err)
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(ecKey)
+	require.NoError(t, err)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	for name, element := range map[string]string{
+		"empty":       "",
+		"prose":       "hello",
+		"two keys":    string(plain) + string(plain),
+		"text after":  string(plain) + "more",
+		"truncated":   string(plain[:len(plain)-10]),
+		"private key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+		"PKCS#1": string(pem.EncodeToMemory(&pem.Block{
+			Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey),
+		})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b Block
+			require.ErrorIs(t, b.UnmarshalText([]byte(element)), ErrNoBlock)
+		})
+	}
+}
+
+func TestBlockCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "x"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	var b Block
+	require.NoError(t, b.UnmarshalText(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	assert.Equal(t, key.Public(), b.Public, "Vault trusts the key of a certificate")
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	for name, change := range map[string]func(*Block){
+		"boundary in the comment":   func(b *Block) { b.Comment = "-----BEGIN PUBLIC KEY-----" },
+		"annotation in the comment": func(b *Block) { b.Annotation, b.Comment = Annotation{}, `harvest/1 cluster="x"` },
+		"no cluster":                func(b *Block) { b.Annotation.Cluster = "" },
+		"known name as unknown":     func(b *Block) { b.Annotation.Unknown = []Field{{"kid", "x"}} },
+		"bad name":                  func(b *Block) { b.Annotation.Unknown = []Field{{"k d", "x"}} },
+		"no key":                    func(b *Block) { b.Public = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := Block{Public: testKey(), Annotation: testAnnotation()}
+			change(&b)
+			_, err := b.MarshalText()
+			require.Error(t, err)
+		})
+	}
+}
+
+func FuzzBlock(f *testing.F) {
+	text, err := Block{Public: testKey(), Annotation: testAnnotation(), Comment: "x"}.MarshalText()
+	require.NoError(f, err)
+	f.Add(text)
+	f.Add([]byte("harvest/2 x\n" + string(text)))
+	f.Add([]byte(`harvest/1 cluster="a" also="b/ c/d" zz="\x00" placeholder="true"`))
+	f.Fuzz(func(t *testing.T, element []byte) {
+		var b Block
+		if b.UnmarshalText(element) != nil {
+			return
+		}
+		text, err := b.MarshalText()
+		if err != nil {
+			// A foreign or newer block may hold what isn't written.
+			if !b.Annotation.IsZero() && !b.Annotation.Newer() && b.Comment == "" {
+				if _, err := Encode(b.Public); err == nil {
+					t.Fatalf("read but can't be written: %v", err)
+				}
+			}
+			return
+		}
+		var again Block
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, b.Annotation, again.Annotation)
+		assert.Equal(t, b.Fingerprint(), again.Fingerprint())
+	})
+}
+
+func FuzzAnnotation(f *testing.F) {
+	line, err := testAnnotation().MarshalText()
+	require.NoError(f, err)
+	f.Add(line)
+	f.Add([]byte(`harvest/1 placeholder="true"`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		var a, b Annotation
+		if a.UnmarshalText(line) != nil || a.Newer() {
+			return
+		}
+		text, err := a.MarshalText()
+		require.NoError(t, err)
+		assert.NotContains(t, string(text), "\n")
+		require.NoError(t, b.UnmarshalText(text))
+		assert.Equal(t, a, b)
+	})
+}
