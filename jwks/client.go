@@ -1,0 +1,200 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Client fetches key sets over HTTP. The zero value is ready for use; a Client may be
+// used by several goroutines at once and must not be changed once in use.
+type Client struct {
+	// HTTPClient is copied, never changed; nil is a client with time limits, TLS 1.2
+	// or newer and the environment's proxies. The rules on redirects and size hold
+	// with any client.
+	HTTPClient *http.Client
+	// AllowPlaintext permits plain HTTP to other machines and a client that doesn't
+	// verify certificates: whoever is on that path chooses the keys.
+	AllowPlaintext bool
+	// UserAgent is sent with each request; "" is "harvest".
+	UserAgent string
+
+	limits limits // zero is defaultLimits
+}
+
+// limits are the bounds of one fetch in time and number.
+type limits struct {
+	total   time.Duration // of a fetch, retries included
+	header  time.Duration // of a request until the reply's header is there
+	retries int
+	backoff time.Duration // before the first retry
+}
+
+// defaultLimits leave a slow cluster time, and a cron job of a minute its minute.
+var defaultLimits = limits{total: 30 * time.Second, header: 20 * time.Second, retries: 2, backoff: 200 * time.Millisecond}
+
+// maxRedirects is how many redirects within one origin are followed.
+const maxRedirects = 5
+
+// Media types that are asked for.
+const (
+	acceptSet  = "application/jwk-set+json, application/json"
+	acceptJSON = "application/json"
+)
+
+// Fetch returns the key set that rawURL publishes, judged as [Parse] does.
+//
+// It sends GET, and no credentials but a TLS client certificate. The reply must have
+// status 200, be JSON, and fit MaxDocument after decompression. A redirect to another
+// scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
+// ErrPlaintext stands for. A fetch takes 30 seconds at most, or until ctx ends, the error
+// then being that of the context. A lost or refused connection and the statuses 429, 502,
+// 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
+//
+// Other statuses are a *StatusError. The remaining errors are those of Parse, ErrPlaintext
+// and those of the network; each names the URL and, where one can tell, what to do next. No
+// error holds user information or more than 256 bytes of a body.
+func (c *Client) Fetch(ctx context.Context, rawURL string) (*Set, error) {
+	u, err := parseAddress(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return c.fetchSet(ctx, u)
+}
+
+func (c *Client) fetchSet(ctx context.Context, u *url.URL) (*Set, error) {
+	reply, err := c.get(ctx, u, acceptSet)
+	if err != nil {
+		return nil, err
+	}
+	set, err := Parse(reply.body)
+	if err != nil {
+		var none *NoKeysError
+		if errors.As(err, &none) {
+			none.Index = reply.index
+		}
+		return nil, &requestError{url: shownAddress(u.String()), err: err}
+	}
+	set.Index = reply.index
+	return set, nil
+}
+
+// reply is what a request was answered with.
+type reply struct {
+	body  []byte
+	index uint64 // X-Nomad-Index; 0 where there was none
+}
+
+// get asks u, again where that may help, and names u in each error.
+func (c *Client) get(ctx context.Context, u *url.URL, accept string) (*reply, error) {
+	client := c.httpClient(u)
+	if !c.AllowPlaintext {
+		if err := refuseUnauthenticated(u, client); err != nil {
+			return nil, &requestError{url: shownAddress(u.String()), err: err}
+		}
+	}
+	bounds := c.bounds()
+	limited, cancel := context.WithTimeout(ctx, bounds.total)
+	defer cancel()
+
+	for attempt := 0; ; attempt++ {
+		reply, err := c.ask(limited, client, u, accept)
+		if err == nil {
+			return reply, nil
+		}
+		if attempt < bounds.retries && worthRetrying(err) && pause(limited, bounds.backoff<<attempt) {
+			continue
+		}
+		return nil, describe(u, whyEnded(ctx, limited, bounds.total, err))
+	}
+}
+
+// ask sends one request and reads its reply.
+func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accept string) (*reply, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", accept)
+	request.Header.Set("Cache-Control", "no-cache") // max-age is days long and wrong after a rotation
+	request.Header.Set("User-Agent", c.userAgent())
+
+	// The limit is on the request, not on the transport, so that it holds with any.
+	limit := c.bounds().header
+	tooSlow := fmt.Errorf("no reply within %v: %w", limit, context.DeadlineExceeded)
+	timer := time.AfterFunc(limit, func() { stop(tooSlow) })
+	response, err := client.Do(request)
+	inTime := timer.Stop()
+	if err == nil {
+		defer response.Body.Close()
+	}
+	if !inTime && ctx.Err() != nil && errors.Is(context.Cause(ctx), tooSlow) {
+		return nil, tooSlow
+	}
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	reply, err := readReply(response)
+	var status *StatusError
+	if errors.As(err, &status) {
+		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status)
+	}
+	return reply, err
+}
+
+// httpClient returns a copy of the client, with the rule on redirects from u.
+func (c *Client) httpClient(u *url.URL) *http.Client {
+	client := http.Client{Transport: sharedTransport()}
+	if c.HTTPClient != nil {
+		client = *c.HTTPClient
+	}
+	client.CheckRedirect = func(request *http.Request, via []*http.Request) error {
+		switch {
+		case !sameOrigin(u, request.URL):
+			return fmt.Errorf("redirected to %s, another origin: not followed; give that address itself if it is the right one", shownAddress(request.URL.String()))
+		case request.URL.User != nil:
+			return errors.New("redirected to an address with a user name: not followed")
+		case len(via) > maxRedirects:
+			return fmt.Errorf("more than %d redirects", maxRedirects)
+		}
+		return nil
+	}
+	return &client
+}
+
+func (c *Client) bounds() limits {
+	if c.limits == (limits{}) {
+		return defaultLimits
+	}
+	return c.limits
+}
+
+func (c *Client) userAgent() string {
+	if c.UserAgent == "" {
+		return "harvest"
+	}
+	return c.UserAgent
+}
+
+// orZero returns the zero Client for nil.
+func (c *Client) orZero() *Client {
+	if c == nil {
+		return new(Client)
+	}
+	return c
+}
+
+// nomadIndex returns the index of a blocking query; 0 for none and for nonsense.
+func nomadIndex(header http.Header) uint64 {
+	index, err := strconv.ParseUint(header.Get("X-Nomad-Index"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return index
+}

@@ -1,0 +1,61 @@
+package jwks_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// Fetch the keys that a region of a Nomad cluster publishes.
+func Example() {
+	nomad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/nomad-upgraded.json") // stands for an agent
+	}))
+	defer nomad.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	set, err := jwks.Nomad{Address: nomad.URL, Region: "eu-west"}.Fetch(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		fmt.Printf("%s %s %T\n", key.KeyID, key.Algorithm, key.Public)
+	}
+	// Output:
+	// fd33f64f-4b8e-0f2c-4b6e-6a4d2e4a6c1d EdDSA ed25519.PublicKey
+	// 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 RS256 *rsa.PublicKey
+	// 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 RS256 *rsa.PublicKey
+}
+
+// Judge a document that is at hand already, and see why members of it aren't used.
+func ExampleParse() {
+	document, err := os.ReadFile("testdata/rfc7517-a1.json")
+	if err != nil {
+		log.Fatal(err)
+	}
+	set, err := jwks.Parse(document)
+	var none *jwks.NoKeysError
+	switch {
+	case errors.As(err, &none):
+		log.Fatalf("none of %d members is usable", len(none.Skipped))
+	case err != nil:
+		log.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		fmt.Println("use", key.KeyID)
+	}
+	for _, skipped := range set.Skipped {
+		fmt.Println("leave", skipped)
+	}
+	// Output:
+	// use 2011-04-29
+	// leave key 0 (kid "1"): use: use "enc" is not for signatures on tokens
+}

@@ -1,0 +1,194 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeSource is a Source that answers what the test says.
+type fakeSource struct {
+	region string
+	fetch  func(context.Context) (*Set, error)
+}
+
+func (f fakeSource) RegionName() string                      { return f.region }
+func (f fakeSource) Fetch(ctx context.Context) (*Set, error) { return f.fetch(ctx) }
+
+func publishes(kid string) func(context.Context) (*Set, error) {
+	return func(context.Context) (*Set, error) {
+		return &Set{Keys: []Key{{KeyID: kid, Public: &testKeys()[0].PublicKey}}}, nil
+	}
+}
+
+// outcomes are results in short: cluster, region, and the first kid or the error.
+func outcomes(results []Result) []string {
+	var list []string
+	for _, r := range results {
+		what := fmt.Sprint(r.Err)
+		if r.Err == nil {
+			what = r.Set.Keys[0].KeyID
+		}
+		list = append(list, fmt.Sprintf("%s/%s: %s", r.Cluster, r.Region, what))
+	}
+	return list
+}
+
+// federation is a Nomad that counts what it is asked for.
+type federation struct {
+	mu      sync.Mutex
+	asked   map[string]int
+	regions string
+}
+
+func newFederation(t *testing.T, regions string) (*federation, *httptest.Server) {
+	f := &federation{asked: make(map[string]int), regions: regions}
+	return f, newServer(t, f.serve)
+}
+
+func (f *federation) serve(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.asked[r.URL.String()]++
+	f.mu.Unlock()
+	switch region := r.URL.Query().Get("region"); {
+	case r.URL.Path == "/v1/regions":
+		io.WriteString(w, f.regions)
+	case region == "down":
+		http.Error(w, "No path to region", http.StatusInternalServerError)
+	default:
+		io.WriteString(w, keySet(rsaMember(0, fields{"kid": "key of " + region})))
+	}
+}
+
+func TestFetchAll(t *testing.T) {
+	nomad, server := newFederation(t, `["us", "down", "eu", "ap"]`)
+	agent := Nomad{Address: server.URL}
+	eu := agent
+	eu.Region = "eu"
+	failure := errors.New("out of reach")
+
+	results := FetchAll(t.Context(), []Cluster{
+		{Name: "z", Sources: []Source{
+			fakeSource{"b", publishes("zb")},
+			fakeSource{"a", func(context.Context) (*Set, error) { return nil, failure }},
+			fakeSource{"", publishes("z")},
+		}},
+		{Name: "fed", Sources: []Source{eu}, Federation: &agent},
+		{Name: "empty"},
+		{Name: "a", Sources: []Source{
+			fakeSource{"", func(context.Context) (*Set, error) { return nil, failure }},
+			fakeSource{"nil", func(context.Context) (*Set, error) { return nil, nil }},
+			fakeSource{"none", func(context.Context) (*Set, error) { return new(Set), nil }},
+		}},
+	})
+	empty := (&NoKeysError{}).Error()
+	assert.Equal(t, []string{
+		`z/b: zb`,
+		`z/a: cluster "z" region "a": out of reach`,
+		`z/: z`,
+		`fed/eu: key of eu`,
+		`fed/ap: key of ap`,
+		`fed/down: cluster "fed" region "down": GET ` + server.URL + `/.well-known/jwks.json?region=down: 500 Internal Server Error: No path to region (the cluster knows no such region, or no server of it is alive)`,
+		`fed/us: key of us`,
+		`a/: cluster "a": out of reach`,
+		`a/nil: cluster "a" region "nil": ` + empty,
+		`a/none: cluster "a" region "none": ` + empty,
+	}, outcomes(results))
+	for _, r := range results {
+		assert.NotEqual(t, r.Set == nil, r.Err == nil, "a set or an error")
+		if r.Err != nil {
+			var clusterError *ClusterError
+			require.ErrorAs(t, r.Err, &clusterError)
+			assert.Equal(t, r.Cluster, clusterError.Cluster)
+			assert.Equal(t, r.Region, clusterError.Region)
+		}
+	}
+	assert.ErrorIs(t, results[1].Err, failure)
+	assert.ErrorIs(t, results[8].Err, ErrNoKeys)
+
+	assert.Len(t, nomad.asked, 5)
+	for request, times := range nomad.asked {
+		assert.Equal(t, 1, times, request)
+	}
+}
+
+func TestFetchAllListOfRegionsFails(t *testing.T) {
+	_, server := newFederation(t, `["..", "eu"]`)
+	agent := Nomad{Address: server.URL}
+	results := FetchAll(t.Context(), []Cluster{
+		{Name: "fed", Sources: []Source{fakeSource{"eu", publishes("eu")}}, Federation: &agent},
+		{Name: "other", Sources: []Source{fakeSource{"", publishes("o")}}},
+	})
+	require.Len(t, results, 3)
+	assert.NoError(t, results[0].Err)
+	assert.Equal(t, "*", results[1].Region)
+	assert.ErrorContains(t, results[1].Err, `cluster "fed" region "*": GET http://`)
+	assert.NoError(t, results[2].Err)
+}
+
+func TestFetchAllBounded(t *testing.T) {
+	var running, most, total atomic.Int32
+	full := make(chan struct{})
+	source := fakeSource{"", func(ctx context.Context) (*Set, error) {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for {
+			seen := most.Load()
+			if n <= seen || most.CompareAndSwap(seen, n) {
+				break
+			}
+		}
+		if total.Add(1) == MaxConcurrentFetches {
+			time.AfterFunc(20*time.Millisecond, func() { close(full) }) // for one too many to show
+		}
+		select {
+		case <-full:
+		case <-time.After(5 * time.Second):
+			return nil, errors.New("not side by side")
+		}
+		return publishes("k")(ctx)
+	}}
+	clusters := make([]Cluster, 10)
+	for i := range clusters {
+		for range 30 {
+			clusters[i].Sources = append(clusters[i].Sources, source)
+		}
+	}
+	results := FetchAll(t.Context(), clusters)
+	require.Len(t, results, 300)
+	for _, r := range results {
+		require.NoError(t, r.Err)
+	}
+	assert.EqualValues(t, MaxConcurrentFetches, most.Load())
+}
+
+func TestFetchAllCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var started atomic.Int32
+	stuck := fakeSource{"", func(ctx context.Context) (*Set, error) {
+		if started.Add(1) == MaxConcurrentFetches {
+			cancel()
+		}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	cluster := Cluster{Name: "c", Federation: &Nomad{Address: "http://127.0.0.1:1"}}
+	for range 2 * MaxConcurrentFetches {
+		cluster.Sources = append(cluster.Sources, stuck)
+	}
+	for _, r := range FetchAll(ctx, []Cluster{cluster}) {
+		if r.Region != "*" { // refused before, perhaps
+			require.ErrorIs(t, r.Err, context.Canceled)
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package jwks
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Paths of well-known documents.
+const (
+	pathKeys      = "/.well-known/jwks.json"
+	pathDiscovery = "/.well-known/openid-configuration"
+	pathRegions   = "/v1/regions"
+)
+
+// StatusError is a reply with a status other than 200.
+type StatusError struct {
+	URL        string // without user information
+	StatusCode int
+	Body       string // at most 256 bytes, cleaned for printing; may be ""
+
+	hint string
+}
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("GET %s: %d %s", e.URL, e.StatusCode, http.StatusText(e.StatusCode))
+	if e.Body != "" {
+		text += ": " + e.Body
+	}
+	return withHint(text, e.hint)
+}
+
+// requestError is a request that failed, or whose reply isn't used.
+type requestError struct {
+	url  string
+	err  error
+	hint string
+}
+
+// Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning.
+func (e *requestError) Error() string {
+	return withHint("GET "+e.url+": "+printable(e.err.Error(), 4*maxExcerpt), e.hint)
+}
+
+func (e *requestError) Unwrap() error { return e.err }
+
+func withHint(text, hint string) string {
+	if hint == "" {
+		return text
+	}
+	return text + " (" + hint + ")"
+}
+
+// withoutURL returns the cause of an error of net/http, which repeats the URL.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// whyEnded returns the caller's context error where the caller ended the fetch, the time
+// limit where that did, and err otherwise.
+func whyEnded(ctx, limited context.Context, limit time.Duration, err error) error {
+	// A dialer may notice the deadline before the context does.
+	deadline, ok := ctx.Deadline()
+	late := ok && !time.Now().Before(deadline)
+	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case late && !errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
+	case limited.Err() != nil && !late:
+		return fmt.Errorf("no complete reply within %v: %w", limit, context.DeadlineExceeded)
+	}
+	return err
+}
+
+// describe names the URL and, where one can tell, what to do next.
+func describe(u *url.URL, err error) error {
+	if status, ok := err.(*StatusError); ok { // names the URL already
+		return status
+	}
+	return &requestError{url: shownAddress(u.String()), err: err, hint: networkHint(u, err)}
+}
+
+func statusHint(u *url.URL, e *StatusError) string {
+	isKeys := strings.HasSuffix(u.Path, pathKeys)
+	switch {
+	case strings.Contains(e.Body, "No path to region"):
+		return "the cluster knows no such region, or no server of it is alive"
+	case e.StatusCode == http.StatusBadRequest && strings.Contains(e.Body, "HTTP request to an HTTPS server"):
+		return "use https://"
+	case e.StatusCode == http.StatusUnauthorized, e.StatusCode == http.StatusForbidden:
+		return "this needs no token: look for a proxy in between, or a client certificate that is asked for"
+	case e.StatusCode == http.StatusNotFound && isKeys:
+		return "Nomad publishes its keys since 1.7: is this a Nomad agent, and new enough?"
+	case e.StatusCode == http.StatusNotFound && strings.HasSuffix(u.Path, pathDiscovery):
+		return "Nomad serves discovery only where oidc_issuer is set; without, use its address instead of an issuer"
+	case e.StatusCode == http.StatusNotFound && strings.HasSuffix(u.Path, pathRegions):
+		return "is this a Nomad agent?"
+	case e.StatusCode == http.StatusTooManyRequests:
+		return "the server limits requests: ask less often"
+	case e.StatusCode == http.StatusBadGateway, e.StatusCode == http.StatusServiceUnavailable, e.StatusCode == http.StatusGatewayTimeout:
+		return "a proxy or load balancer finds no healthy server behind it"
+	case e.StatusCode == http.StatusInternalServerError && strings.Contains(e.Body, "No cluster leader"):
+		return "the cluster has no leader at the moment"
+	}
+	return ""
+}
+
+func networkHint(u *url.URL, err error) string {
+	var (
+		unknown   x509.UnknownAuthorityError
+		otherName x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		notTLS    tls.RecordHeaderError
+		dns       *net.DNSError
+		op        *net.OpError
+		body      *bodyError
+	)
+	text := err.Error()
+	switch {
+	case errors.As(err, &body): // the connection itself was fine
+		return ""
+	case errors.As(err, &unknown):
+		return "give the CA certificate that signed the server's"
+	case errors.As(err, &otherName):
+		return "use a name of the server's certificate, or set the TLS server name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "renew the server's certificate, or look at this machine's clock"
+	case errors.As(err, &notTLS), strings.Contains(text, "server gave HTTP response to HTTPS client"):
+		return "the server doesn't speak TLS on this port"
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(text, "certificate"):
+		return "the server asks for a client certificate, or for another one"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no such host: look at the address and at DNS"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: look at the address and the port"
+	case u.Scheme == "https" && (hungUp(err) || strings.Contains(text, "client conn could not be established")):
+		// What is left of the alert when it arrives after the client's side of a TLS 1.3 handshake.
+		return "the server hung up: does it ask for a client certificate?"
+	case strings.Contains(text, "malformed HTTP response") && u.Scheme == "http":
+		return "the server doesn't speak HTTP on this port; use https://?"
+	}
+	return ""
+}

@@ -1,0 +1,213 @@
+package jwks
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"math"
+	"math/big"
+	"slices"
+)
+
+// Bounds on RSA keys. NIST SP 800-131A sets the lower bounds; the upper ones keep a login,
+// which tries the keys one after another, cheap.
+const (
+	minModulusBits = 2048
+	maxModulusBits = 4096
+	minExponent    = 65537
+	maxExponent    = math.MaxInt32
+)
+
+// signatureAlgorithms are the "alg" values that fit a key, by "kty" and "crv" (RFC 7518
+// section 3.1, RFC 8037 section 3.1, RFC 9864 section 2.2). What isn't listed is unknown.
+var signatureAlgorithms = map[[2]string][]string{
+	{"RSA", ""}:        {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"},
+	{"EC", "P-256"}:    {"ES256"},
+	{"EC", "P-384"}:    {"ES384"},
+	{"EC", "P-521"}:    {"ES512"},
+	{"OKP", "Ed25519"}: {"EdDSA", "Ed25519"},
+}
+
+// The tests, in the order in which they object. What is none of our business (skipped)
+// comes before what must not be trusted (rejected), and the cheap before the dear. Nothing
+// after this package looks at a key: Vault takes an even modulus or an exponent of 2.
+var (
+	memberTests  = []func(*member) *objection{typeKnown, forSignatures, allowsVerify, keyIDPrintable, algorithmFits}
+	rsaTests     = []func(n, e *big.Int) *objection{modulusSize, modulusOdd, exponentUsual}
+	ed25519Tests = []func(point []byte) *objection{ed25519Length}
+)
+
+// judge returns the key of a member, or what speaks against using it.
+func judge(m *member) (*Key, *objection) {
+	for _, test := range memberTests {
+		if why := test(m); why != nil {
+			return nil, why
+		}
+	}
+	public, why := publicKey(m)
+	if why != nil {
+		return nil, why
+	}
+	return &Key{KeyID: m.kid, Algorithm: m.alg, Use: m.use, Public: public}, nil
+}
+
+// family returns "kty" and "crv" where the type has curves.
+func (m *member) family() [2]string {
+	if m.keyType == "RSA" {
+		return [2]string{"RSA", ""}
+	}
+	return [2]string{m.keyType, m.curve}
+}
+
+func typeKnown(m *member) *objection {
+	if m.keyType == "" {
+		return object(ReasonMalformed, `no "kty"`)
+	}
+	if _, ok := signatureAlgorithms[m.family()]; ok {
+		return nil
+	}
+	if m.keyType != "EC" && m.keyType != "OKP" {
+		return object(ReasonKeyType, "key type %q is not known here", printable(m.keyType, 32))
+	}
+	if m.curve == "" {
+		return object(ReasonMalformed, `no "crv"`)
+	}
+	return object(ReasonKeyType, "curve %q of key type %q is not known here", printable(m.curve, 32), m.keyType)
+}
+
+func forSignatures(m *member) *objection {
+	switch m.use {
+	case "", "sig", "jwt-svid":
+		return nil
+	}
+	return object(ReasonUse, "use %q is not for signatures on tokens", printable(m.use, 32))
+}
+
+func allowsVerify(m *member) *objection {
+	if m.operations == nil || slices.Contains(m.operations, "verify") {
+		return nil
+	}
+	return object(ReasonOperations, `key_ops without "verify"`)
+}
+
+// keyIDPrintable guards terminals, logs and annotations: a "kid" is printed and stored.
+func keyIDPrintable(m *member) *objection {
+	if len(m.kid) > MaxKeyID {
+		return object(ReasonKeyID, "kid of %d bytes, over %d", len(m.kid), MaxKeyID)
+	}
+	if !isPrintable(m.kid) {
+		return object(ReasonKeyID, "kid with characters that can't be printed")
+	}
+	return nil
+}
+
+func algorithmFits(m *member) *objection {
+	if m.alg == "" || slices.Contains(signatureAlgorithms[m.family()], m.alg) {
+		return nil
+	}
+	kind := m.family()[0]
+	if curve := m.family()[1]; curve != "" {
+		kind += " " + curve
+	}
+	return object(ReasonAlgorithm, "alg %q is no signature algorithm of a key of type %s", printable(m.alg, 32), kind)
+}
+
+// publicKey decodes the key itself and judges its numbers.
+func publicKey(m *member) (crypto.PublicKey, *objection) {
+	var why *objection
+	failure := ReasonPoint // what it means if go-jose then refuses well-encoded parameters
+	switch m.keyType {
+	case "RSA":
+		why, failure = judgeRSA(m), ReasonMalformed
+	case "EC":
+		why = judgeEC(m)
+	case "OKP":
+		why = judgeEd25519(m)
+	}
+	if why != nil {
+		return nil, why
+	}
+	key, err := m.joseKey()
+	if err != nil {
+		return nil, object(failure, "%s", printable(err.Error(), maxExcerpt))
+	}
+	switch key := key.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+		return key, nil
+	}
+	return nil, object(ReasonMalformed, "not a public key") // a private one never gets as far
+}
+
+func judgeRSA(m *member) *objection {
+	modulus, why := octets("n", m.n)
+	if why != nil {
+		return why
+	}
+	exponent, why := octets("e", m.e)
+	if why != nil {
+		return why
+	}
+	n, e := new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent)
+	for _, test := range rsaTests {
+		if why := test(n, e); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+func modulusSize(n, _ *big.Int) *objection {
+	if bits := n.BitLen(); bits < minModulusBits || bits > maxModulusBits {
+		return object(ReasonSize, "RSA modulus of %d bits, not %d to %d", bits, minModulusBits, maxModulusBits)
+	}
+	return nil
+}
+
+func modulusOdd(n, _ *big.Int) *objection {
+	if n.Bit(0) == 0 {
+		return object(ReasonModulus, "even RSA modulus: anyone can factor it")
+	}
+	return nil
+}
+
+func exponentUsual(_, e *big.Int) *objection {
+	switch {
+	case e.Cmp(big.NewInt(maxExponent)) > 0:
+		return object(ReasonExponent, "RSA exponent over %d", maxExponent)
+	case e.Bit(0) == 0:
+		return object(ReasonExponent, "even RSA exponent %d: no RSA key has one", e)
+	case e.Cmp(big.NewInt(minExponent)) < 0:
+		return object(ReasonExponent, "RSA exponent %d, under %d: signatures under small ones have been forged", e, minExponent)
+	}
+	return nil
+}
+
+// judgeEC leaves the length of the coordinates and the curve's equation to go-jose.
+func judgeEC(m *member) *objection {
+	if _, why := octets("x", m.x); why != nil {
+		return why
+	}
+	_, why := octets("y", m.y)
+	return why
+}
+
+func judgeEd25519(m *member) *objection {
+	point, why := octets("x", m.x)
+	if why != nil {
+		return why
+	}
+	for _, test := range ed25519Tests {
+		if why := test(point); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+func ed25519Length(point []byte) *objection {
+	if len(point) != ed25519.PublicKeySize {
+		return object(ReasonPoint, "Ed25519 key of %d bytes, not %d", len(point), ed25519.PublicKeySize)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// maxRegions is how many regions a federation may have.
+const maxRegions = 1000
+
+// regionName is what the regions API may name. The names come from a remote, and end up in
+// addresses, annotations and logs.
+var regionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// Nomad is a region of a Nomad cluster, read from /.well-known/jwks.json of any agent
+// in its federation. It needs no token and sends none.
+type Nomad struct {
+	Address string  // such as https://nomad.example.com:4646; may have a path, and ends with or without a slash
+	Region  string  // "" is the agent's own
+	Client  *Client // nil is the zero Client
+}
+
+var _ Source = Nomad{}
+
+// RegionName returns Region.
+func (n Nomad) RegionName() string { return n.Region }
+
+// String returns the request as errors and logs name it.
+func (n Nomad) String() string {
+	location := "GET " + shownAddress(n.Address)
+	if u, err := n.endpoint(pathKeys, ""); err == nil {
+		location = "GET " + shownAddress(u.String())
+	}
+	if n.Region != "" {
+		location += " region " + printable(n.Region, maxExcerpt)
+	}
+	return location
+}
+
+// Fetch returns the keys of the region, with the bounds and errors of [Client.Fetch].
+// Source: Nomad, operator keyring API, "JWKS".
+func (n Nomad) Fetch(ctx context.Context) (*Set, error) {
+	u, err := n.endpoint(pathKeys, n.Region)
+	if err != nil {
+		return nil, err
+	}
+	return n.Client.orZero().fetchSet(ctx, u)
+}
+
+// Regions returns the names of the federated regions, sorted, each once; at least one, at
+// most 1,000. Bounds and errors are otherwise those of [Client.Fetch]. Nomad drops a region
+// from the list as soon as its last server fails, so a region that is missing has failed; it
+// has not been removed. Source: Nomad, regions API.
+func (n Nomad) Regions(ctx context.Context) ([]string, error) {
+	u, err := n.endpoint(pathRegions, "")
+	if err != nil {
+		return nil, err
+	}
+	reply, err := n.Client.orZero().get(ctx, u, acceptJSON)
+	if err != nil {
+		return nil, err
+	}
+	regions, err := parseRegions(reply.body)
+	if err != nil {
+		return nil, &requestError{url: shownAddress(u.String()), err: err}
+	}
+	return regions, nil
+}
+
+// parseRegions refuses the whole list for one bad name: it isn't Nomad's then.
+func parseRegions(data []byte) ([]string, error) {
+	var names []string
+	if err := json.Unmarshal(data, &names); err != nil {
+		return nil, fmt.Errorf("not a list of regions: %w", err)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("the list of regions is empty")
+	case len(names) > maxRegions:
+		return nil, fmt.Errorf("%w: %d regions, over %d", ErrTooLarge, len(names), maxRegions)
+	}
+	for _, name := range names {
+		if !regionName.MatchString(name) {
+			return nil, fmt.Errorf("not a list of regions: %q is no name of a region", printable(name, 64))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// endpoint returns the URL of an API below the address.
+func (n Nomad) endpoint(path, region string) (*url.URL, error) {
+	u, err := parseAddress(n.Address)
+	if err != nil {
+		return nil, fmt.Errorf("nomad: %w", err)
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return nil, fmt.Errorf("nomad: address %q has a query; give the agent's address alone", shownAddress(n.Address))
+	}
+	u = below(u, path)
+	if region != "" {
+		u.RawQuery = url.Values{"region": {region}}.Encode()
+	}
+	return u, nil
+}

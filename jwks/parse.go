@@ -1,0 +1,191 @@
+package jwks
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+
+	jose "github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// Parse returns the public keys of a JSON Web Key Set that may verify signatures, in the
+// order of the document. The same document gives the same Set.
+//
+// A document is refused whole, with an error that wraps
+//   - ErrTooLarge: over MaxDocument bytes or MaxMembers members;
+//   - ErrMalformed: not one JSON object with one "keys" array, names compared by case,
+//     no member of the object twice, nothing but white space around it;
+//   - ErrPrivateKey: a member "d", "p", "q", "dp", "dq", "qi", "oth", "k" or "priv", other
+//     than null, at any depth of the document;
+//   - ErrNoKeys (a *NoKeysError): no usable key left.
+//
+// A member of "keys" that isn't usable is left out and listed in Set.Skipped with its
+// [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd exponent
+// of 65537 to 2^31-1, keys on P-256, P-384 and P-521, and Ed25519 keys; with "use" absent,
+// "sig" or "jwt-svid", "key_ops" absent or holding "verify", and "alg" absent or one that
+// the key can serve. A value of null counts as absent. Certificates ("x5c") and what
+// points to them are ignored.
+//
+// A key that occurs twice is kept once, as its first occurrence, with a warning where the
+// second has another "kid" or "alg". Different keys under one "kid" are all kept, with a
+// warning.
+//
+// The format is RFC 7517 section 5, the key types RFC 7518 section 6 and RFC 8037 section 2,
+// "jwt-svid" the SPIFFE trust domain and bundle specification section 4.2.
+func Parse(data []byte) (*Set, error) {
+	members, err := decodeSet(data)
+	if err != nil {
+		return nil, err
+	}
+
+	set := new(Set)
+	var seen seenKeys
+	for i, raw := range members {
+		m, why := decodeMember(raw)
+		var key *Key
+		if why == nil {
+			key, why = judge(m)
+		}
+		var identity string
+		if why == nil {
+			identity, why = identify(key)
+		}
+		if why != nil {
+			set.Skipped = append(set.Skipped, &KeyError{
+				Position: i,
+				KeyID:    printable(m.kid, maxShownKeyID),
+				Reason:   why.reason,
+				Detail:   why.detail,
+			})
+			continue
+		}
+		if warning := seen.remark(i, key, identity); warning != "" {
+			set.Warnings = append(set.Warnings, warning)
+		}
+		if seen.add(key, identity) {
+			set.Keys = append(set.Keys, *key)
+		}
+	}
+	if len(set.Keys) == 0 {
+		return nil, &NoKeysError{Skipped: set.Skipped}
+	}
+	return set, nil
+}
+
+// maxShownKeyID is how many bytes of a refused "kid" are shown.
+const maxShownKeyID = 64
+
+// decodeSet returns the members of the "keys" array, each still encoded.
+//
+// The decoder is go-jose's because the standard library's takes "KEYS" for "keys" and the
+// last of two "keys", where another reader of the document may take the first.
+func decodeSet(data []byte) ([]json.RawMessage, error) {
+	if len(data) > MaxDocument {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxDocument)
+	}
+	if what := notJSON(data); what != "" {
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
+	}
+	var outer map[string]json.RawMessage
+	if err := json.Unmarshal(data, &outer); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(err.Error(), maxExcerpt))
+	}
+	if err := refusePrivate(data); err != nil {
+		return nil, err
+	}
+	keys, ok := outer["keys"]
+	if !ok {
+		if _, single := outer["kty"]; single {
+			return nil, fmt.Errorf(`%w: a single key; a set is {"keys": [...]}`, ErrMalformed)
+		}
+		return nil, fmt.Errorf(`%w: no "keys" member`, ErrMalformed)
+	}
+	if keys = bytes.TrimSpace(keys); len(keys) == 0 || keys[0] != '[' {
+		return nil, fmt.Errorf(`%w: "keys" is not an array`, ErrMalformed)
+	}
+	var members []json.RawMessage
+	if err := json.Unmarshal(keys, &members); err != nil {
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(err.Error(), maxExcerpt))
+	}
+	if len(members) > MaxMembers {
+		return nil, fmt.Errorf("%w: %d members, over %d", ErrTooLarge, len(members), MaxMembers)
+	}
+	return members, nil
+}
+
+// notJSON names what data is when it is plainly not a JSON object, and "" otherwise: a
+// decoder would only say "invalid character".
+func notJSON(data []byte) string {
+	text := bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return "starts with a byte-order mark; save it as UTF-8 without one"
+	case len(text) == 0:
+		return "the document is empty"
+	case text[0] == '<':
+		return "an HTML or XML page; is this the address of a web page or of a login?"
+	case bytes.HasPrefix(text, []byte("-----BEGIN")):
+		return "PEM, not JSON"
+	case text[0] != '{':
+		return "not a JSON object"
+	}
+	return ""
+}
+
+// identify returns the SubjectPublicKeyInfo of a key, by which keys are compared, and
+// fills in the thumbprint where the key has no "kid".
+func identify(key *Key) (string, *objection) {
+	der, err := x509.MarshalPKIXPublicKey(key.Public)
+	if err != nil {
+		return "", object(ReasonMalformed, "%v", err)
+	}
+	if key.KeyID == "" {
+		thumbprint, err := (&jose.JSONWebKey{Key: key.Public}).Thumbprint(crypto.SHA256)
+		if err != nil {
+			return "", object(ReasonMalformed, "%v", err)
+		}
+		key.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
+	}
+	digest := sha256.Sum256(der)
+	return string(digest[:]), nil
+}
+
+// seenKeys are the keys of a document up to the one that is looked at.
+type seenKeys struct {
+	byIdentity map[string]*Key
+	byKeyID    map[string]string // to the identity of the first key of that name
+}
+
+// remark returns what is odd about another key in the light of those before it, or "".
+func (s *seenKeys) remark(position int, key *Key, identity string) string {
+	if first, ok := s.byIdentity[identity]; ok {
+		if first.KeyID == key.KeyID && first.Algorithm == key.Algorithm {
+			return ""
+		}
+		return fmt.Sprintf("key %d (kid %q, alg %q) is the key of kid %q, alg %q again; kept once",
+			position, key.KeyID, key.Algorithm, first.KeyID, first.Algorithm)
+	}
+	if _, ok := s.byKeyID[key.KeyID]; ok {
+		return fmt.Sprintf("key %d: kid %q is also the kid of a different key; both are kept", position, key.KeyID)
+	}
+	return ""
+}
+
+// add reports whether the key is new, and remembers it.
+func (s *seenKeys) add(key *Key, identity string) bool {
+	if s.byIdentity == nil {
+		s.byIdentity, s.byKeyID = make(map[string]*Key), make(map[string]string)
+	}
+	if _, ok := s.byIdentity[identity]; ok {
+		return false
+	}
+	s.byIdentity[identity] = key
+	if _, ok := s.byKeyID[key.KeyID]; !ok {
+		s.byKeyID[key.KeyID] = identity
+	}
+	return true
+}

@@ -1,0 +1,58 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// worthRetrying reports whether the same request may succeed a moment later: a connection
+// refused or lost, or a server or proxy that says so. Not a time limit, which would only
+// be waited for again, nor anything about TLS, which stays as it is.
+func worthRetrying(err error) bool {
+	var status *StatusError
+	if errors.As(err, &status) {
+		switch status.StatusCode {
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return true
+		}
+		return false
+	}
+	var body *bodyError
+	if errors.As(err, &body) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return false
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return dns.IsTemporary
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || hungUp(err)
+}
+
+// hungUp reports whether the other side closed the connection before its reply.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// pause waits d, and up to half as long again at random, so that many harvesters don't
+// come back at once. It reports whether ctx is still alive then.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d + rand.N(d/2+1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,54 @@
+package jwks
+
+import (
+	"context"
+	"fmt"
+)
+
+// Source is one place that publishes keys: one region of a Nomad cluster, a URL, an
+// issuer, a file. A Source may be used by several goroutines at once.
+type Source interface {
+	// RegionName is the Nomad region that the keys belong to, or "" for the agent's
+	// own region and for what has no regions.
+	RegionName() string
+	// Fetch returns the keys published now, at least one, or an error.
+	Fetch(ctx context.Context) (*Set, error)
+}
+
+// Cluster is a name that the operator gives to one or more sources.
+type Cluster struct {
+	// Name stands in annotations, plans and errors.
+	Name string
+	// Sources are asked side by side; each RegionName may occur once.
+	Sources []Source
+	// Federation, where set, is an agent whose list of federated regions is fetched
+	// each time; every region on it is a source too (Nomad: regions API). Its Region
+	// is not used. A region that Sources names already is not added again.
+	Federation *Nomad
+}
+
+// Result is what one source gave: a Set or an Err, never both.
+type Result struct {
+	Cluster string
+	Region  string // "*" where the list of regions itself could not be fetched
+	Set     *Set
+	Err     error // a *ClusterError
+}
+
+// ClusterError says which cluster and region an error belongs to.
+type ClusterError struct {
+	Cluster string
+	Region  string // may be ""
+	Err     error
+}
+
+// Error implements error.
+func (e *ClusterError) Error() string {
+	if e.Region == "" {
+		return fmt.Sprintf("cluster %q: %v", e.Cluster, e.Err)
+	}
+	return fmt.Sprintf("cluster %q region %q: %v", e.Cluster, e.Region, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ClusterError) Unwrap() error { return e.Err }

@@ -1,0 +1,137 @@
+package jwks
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// TLS names the files and rules of a TLS connection, as Nomad's command does
+// (NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, NOMAD_TLS_SERVER_NAME,
+// NOMAD_SKIP_VERIFY). The zero value is the system's roots and no client certificate.
+type TLS struct {
+	CACert, CAPath        string // PEM; a file, and a directory of files, used where there is no CACert; both instead of the system's roots
+	ClientCert, ClientKey string // PEM; read again at each handshake, so that they may be renewed
+	ServerName            string // that the server's certificate must be for; "" is the host of the URL
+	InsecureSkipVerify    bool   // refused by Client without AllowPlaintext
+}
+
+// HTTPClient returns a client for these files and rules: TLS 1.2 or newer, HTTP/2, limits
+// on connecting, the environment's proxies. It reads the files, and returns an error
+// naming the file that can't be read or holds no certificate, or where a certificate comes
+// without its key or a key without its certificate.
+func (t TLS) HTTPClient() (*http.Client, error) {
+	config := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         t.ServerName,
+		InsecureSkipVerify: t.InsecureSkipVerify,
+	}
+	switch {
+	case t.CACert != "":
+		config.RootCAs = x509.NewCertPool()
+		if err := addCertificates(config.RootCAs, t.CACert); err != nil {
+			return nil, fmt.Errorf("CA certificate: %w", err)
+		}
+	case t.CAPath != "":
+		pool, err := certificatesIn(t.CAPath)
+		if err != nil {
+			return nil, fmt.Errorf("CA certificates: %w", err)
+		}
+		config.RootCAs = pool
+	}
+	switch {
+	case t.ClientCert != "" && t.ClientKey == "":
+		return nil, fmt.Errorf("client certificate %s without its key", t.ClientCert)
+	case t.ClientCert == "" && t.ClientKey != "":
+		return nil, fmt.Errorf("client key %s without its certificate", t.ClientKey)
+	case t.ClientCert != "":
+		if _, err := t.clientCertificate(nil); err != nil {
+			return nil, err
+		}
+		config.GetClientCertificate = t.clientCertificate
+	}
+	return &http.Client{Transport: newTransport(config)}, nil
+}
+
+// clientCertificate loads the client certificate; see tls.Config.GetClientCertificate.
+func (t TLS) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
+	if err != nil {
+		return nil, fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
+	}
+	return &pair, nil
+}
+
+// certificatesIn returns the certificates of the files of a directory, not of those below.
+func certificatesIn(directory string) (*x509.CertPool, error) {
+	entries, err := os.ReadDir(directory)
+	if err != nil {
+		return nil, err
+	}
+	pool, found := x509.NewCertPool(), false
+	for _, entry := range entries {
+		name := filepath.Join(directory, entry.Name())
+		info, err := os.Stat(name) // follows links, as mounted secrets are
+		if err != nil {
+			return nil, err
+		}
+		if info.IsDir() {
+			continue
+		}
+		if err := addCertificates(pool, name); err != nil {
+			return nil, err
+		}
+		found = true
+	}
+	if !found {
+		return nil, fmt.Errorf("%s holds no files", directory)
+	}
+	return pool, nil
+}
+
+// addCertificates adds the certificates of a file, at least one.
+func addCertificates(pool *x509.CertPool, name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, 16*MaxDocument))
+	if err != nil {
+		return err
+	}
+	if !pool.AppendCertsFromPEM(data) {
+		return fmt.Errorf("%s holds no PEM certificate", name)
+	}
+	return nil
+}
+
+// sharedTransport is the transport of clients without one of their own, so that they
+// share connections.
+var sharedTransport = sync.OnceValue(func() *http.Transport {
+	return newTransport(&tls.Config{MinVersion: tls.VersionTLS12})
+})
+
+// newTransport doesn't start from http.DefaultTransport, which any package may change.
+// There is no limit on the wait for a header: Client sets its own, and a blocking query
+// waits long on purpose.
+func newTransport(config *tls.Config) *http.Transport {
+	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           100,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
