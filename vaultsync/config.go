@@ -1,0 +1,202 @@
+package vaultsync
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// MaxConfig is the largest configuration that is written, in bytes of JSON: Vault's
+// integrated storage refuses an entry over 1 MiB.
+const MaxConfig = 1 << 20
+
+// keysField is the only field of a mount's configuration that harvest changes.
+const keysField = "jwt_validation_pubkeys"
+
+const algsField = "jwt_supported_algs"
+
+// Config is what auth/<mount>/config holds: every field as it was read, known here or
+// not. The zero Config is that of a mount that was never configured.
+type Config struct {
+	fields map[string]any
+}
+
+// NewConfig returns a Config of fields as vault/api decodes them: strings, booleans,
+// json.Number, []any and map[string]any. It keeps fields, which must not be changed.
+func NewConfig(fields map[string]any) Config { return Config{fields} }
+
+// IsZero says whether the mount was never configured.
+func (c Config) IsZero() bool { return len(c.fields) == 0 }
+
+// Keys returns the elements of jwt_validation_pubkeys.
+func (c Config) Keys() []string { return c.strings(keysField) }
+
+// Algorithms returns jwt_supported_algs; empty means that Vault takes any.
+func (c Config) Algorithms() []string { return c.strings(algsField) }
+
+// BoundIssuer returns bound_issuer; "" means that Vault takes any.
+func (c Config) BoundIssuer() string {
+	s, _ := c.fields["bound_issuer"].(string)
+	return s
+}
+
+func (c Config) strings(field string) []string {
+	var out []string
+	switch list := c.fields[field].(type) {
+	case []any:
+		for _, v := range list {
+			if s, ok := v.(string); ok {
+				out = append(out, s)
+			}
+		}
+	case []string:
+		out = slices.Clone(list)
+	}
+	return out
+}
+
+var (
+	// ErrNotStaticKeys: the mount takes its keys from a URL or by OIDC discovery.
+	ErrNotStaticKeys = errors.New("mount is not in static key mode")
+	// ErrUnreadableFields: Vault leaves secrets of this mount's configuration out of
+	// reads, so that writing back what was read would wipe them.
+	ErrUnreadableFields = errors.New("mount has settings that can't be read back")
+	// ErrTooLarge: the configuration would pass MaxConfig.
+	ErrTooLarge = errors.New("configuration too large for Vault's storage")
+)
+
+// otherModes are the fields that exclude static keys, and urlFields what else means
+// something only beside them.
+var (
+	otherModes = []string{"jwks_url", "jwks_pairs", "oidc_discovery_url"}
+	urlFields  = []string{
+		"jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_client_id", "oidc_client_secret",
+		"oidc_response_mode", "oidc_response_types",
+	}
+)
+
+// mode returns the field of otherModes that is set, or "".
+func (c Config) mode() string {
+	for _, field := range otherModes {
+		if !isEmpty(c.fields[field]) {
+			return field
+		}
+	}
+	return ""
+}
+
+// check refuses what a write would damage.
+func (c Config) check(convert bool) error {
+	if !isEmpty(c.fields["provider_config"]) {
+		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+
+			"use a JWT mount without provider_config", ErrUnreadableFields)
+	}
+	mode := c.mode()
+	switch {
+	case mode == "" && !isEmpty(c.fields["oidc_client_id"]):
+		return fmt.Errorf("%w: oidc_client_id is set, and its secret can't be read", ErrUnreadableFields)
+	case mode == "" || convert:
+		return nil
+	default:
+		return fmt.Errorf("%w: %s is set", ErrNotStaticKeys, mode)
+	}
+}
+
+// excluded returns the fields that static keys exclude and that are set now, sorted.
+func (c Config) excluded() []string {
+	var out []string
+	for _, field := range slices.Concat(otherModes, urlFields) {
+		if !isEmpty(c.fields[field]) {
+			out = append(out, field)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// body returns the whole configuration with elements as its keys: every field that was
+// read goes back, but for those in without. A mount without configuration gets algorithms.
+func (c Config) body(elements, without, algorithms []string) map[string]any {
+	body := maps.Clone(c.fields)
+	if body == nil {
+		body = map[string]any{}
+	}
+	for _, field := range without {
+		delete(body, field)
+	}
+	if c.IsZero() {
+		body[algsField] = algorithms
+	}
+	body[keysField] = elements
+	return body
+}
+
+// checkSize refuses a body that Vault's storage would.
+func checkSize(body map[string]any, keys int) error {
+	b, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encoding the configuration: %w", err)
+	}
+	if len(b) > MaxConfig {
+		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
+			ErrTooLarge, keys, len(b), MaxConfig)
+	}
+	return nil
+}
+
+func isEmpty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case []string:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	default:
+		return false
+	}
+}
+
+// trusted is one element of jwt_validation_pubkeys.
+type trusted struct {
+	raw         string
+	block       pem.Block
+	fingerprint pem.Fingerprint
+	opaque      bool // holds no key that can be read here
+}
+
+// parse reads the elements in their order.
+func (c Config) parse() []trusted {
+	var out []trusted
+	for _, raw := range c.Keys() {
+		t := trusted{raw: raw}
+		err := t.block.UnmarshalText([]byte(raw))
+		if err == nil {
+			t.fingerprint, err = pem.FingerprintOf(t.block.Public)
+		}
+		if err != nil {
+			t = trusted{raw: raw, opaque: true}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func (t trusted) foreign() bool { return t.opaque || t.block.Annotation.IsZero() }
+
+// key returns t as it is shown.
+func (t trusted) key(reason string) Key {
+	k := Key{Fingerprint: t.fingerprint, Reason: reason, Public: t.block.Public}
+	a := t.block.Annotation
+	k.Cluster, k.Region, k.KeyID, k.Added = a.Cluster, a.Region, a.KeyID, a.Added
+	k.Algorithm = usualAlgorithm(a.Algorithm, t.block.Public)
+	return k
+}

@@ -1,0 +1,184 @@
+package vaultsync
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// MountReport is what became of one mount.
+type MountReport struct {
+	Vault, Namespace, Path string
+	Plan                   *Plan // what the sync set out to do; nil where there could be no plan
+	Written                int   // writes sent; 0: nothing was to be done, or the sync was a dry run
+	Conflicts              int   // times that another writer undid or overtook a write
+	Err                    error // a *MountError; nil: the mount holds what the plan says
+}
+
+// InSync says whether the mount trusts just what its clusters publish: all were read, and
+// nothing is left to do.
+func (r *MountReport) InSync() bool {
+	return r.Err == nil && r.Plan != nil && len(r.Plan.Failed) == 0
+}
+
+func (m *Mount) report() *MountReport {
+	return &MountReport{Vault: m.Vault(), Namespace: m.namespace(), Path: m.Path}
+}
+
+// Plan reads the mount and returns what a sync would do, writing nothing. The report's Err
+// is also the error.
+func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+	report := m.report()
+	config, err := m.Read(ctx)
+	if err == nil {
+		report.Plan, err = NewPlan(config, want, o.at(time.Now()))
+		err = m.wrap(err)
+	}
+	report.Err = err
+	return report, err
+}
+
+// Sync makes the mount trust what want holds: it reads, plans, writes once, reads back, and
+// after o.Settle looks once more, since Vault has no check-and-set and another harvester
+// may write at the same time. What another writer undid is planned and written anew, o.Writes
+// times at the most; then the error wraps [ErrConflict]. A mount that is in sync costs one
+// read and no write.
+//
+// The promise is conditional: while every writer's write reaches Vault within half of
+// o.Settle from the read that it stands on, no writer's change is lost. Past that, a lost
+// change is made good by its writer's next sync.
+//
+// The error is a *MountError. Clusters that could not be read are no error here: they are
+// on the plan.
+func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+	report := m.report()
+	s, err := m.open()
+	if err == nil {
+		err = s.converge(ctx, want, o, report)
+	}
+	report.Err = m.wrap(err)
+	if err != nil {
+		o.logger().Error("mount not synced", "mount", m.String(), "error", err)
+		o.emit(Event{Kind: EventError, Mount: m, Err: report.Err})
+	}
+	return report, report.Err
+}
+
+// converge repeats read, plan and write until a read finds nothing left to do.
+func (s *session) converge(ctx context.Context, want Desired, o Options, report *MountReport) error {
+	var unsure *Plan // the last write, where its outcome isn't known
+	var cause error  // why it has to be tried again
+	for try := 0; ; try++ {
+		config, err := s.read(ctx)
+		if err != nil {
+			return err
+		}
+		readAt := time.Now()
+		plan, err := NewPlan(config, want, o.at(readAt))
+		if err != nil {
+			return err
+		}
+		if report.Plan == nil {
+			report.Plan = plan
+			o.complain(s.mount, plan)
+		}
+		if !plan.Changed {
+			o.announce(s.mount, unsure)
+			return nil
+		}
+		if try > 0 {
+			report.Conflicts++
+			if cause == nil {
+				cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?",
+					ErrConflict, contested(plan))
+			}
+			if try >= o.writes() {
+				return fmt.Errorf("gave up after %d tries: %w", try, cause)
+			}
+			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
+			o.emit(Event{Kind: EventConflict, Mount: s.mount, Err: cause})
+		}
+		body, err := plan.Body()
+		if err != nil {
+			return err
+		}
+		if late := time.Since(readAt); late > o.settle()/2 {
+			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time", late.Round(time.Millisecond))
+			continue
+		}
+		pause := o.settle() + jitter(o.settle()/4)
+		report.Written++
+		if err := s.write(ctx, body); err != nil {
+			cause, unsure = explain(err, s.mount.Path, s.mount.configPath(), "update"), plan
+			if !transient(err) || ctx.Err() != nil {
+				return cause
+			}
+			pause = backoff(o.settle(), try)
+		} else {
+			cause, unsure = nil, nil
+			o.announce(s.mount, plan)
+			held, err := s.holds(ctx, want, o)
+			if err != nil {
+				return err
+			}
+			if !held {
+				pause = backoff(o.settle(), try)
+			}
+		}
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// holds reads back, and says whether there is nothing left to do.
+func (s *session) holds(ctx context.Context, want Desired, o Options) (bool, error) {
+	config, err := s.read(ctx)
+	if err != nil {
+		return false, err
+	}
+	plan, err := NewPlan(config, want, o.at(time.Now()))
+	if err != nil {
+		return false, err
+	}
+	return !plan.Changed, nil
+}
+
+// backoff grows from an eighth of the settle time to twice it, half of it by chance.
+func backoff(settle time.Duration, try int) time.Duration {
+	pause := settle / 8 << min(try, 4)
+	return pause/2 + jitter(pause/2)
+}
+
+// contested says what of a plan is open, by the first key of each list.
+func contested(p *Plan) string {
+	for _, list := range []struct {
+		what string
+		keys []Key
+	}{{"to be trusted", p.Add}, {"to be annotated", p.Adopt}, {"to be removed", p.Remove}} {
+		if n := len(list.keys); n > 0 {
+			return fmt.Sprintf("%d %s (%s)", n, list.what, list.keys[0].Fingerprint.Short())
+		}
+	}
+	return "something to change"
+}
+
+// sleep waits, or returns the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
+	}
+}
+
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d) //nolint:gosec // spreads writers out, keeps no secret
+}

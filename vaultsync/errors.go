@@ -1,0 +1,117 @@
+package vaultsync
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+)
+
+var (
+	// ErrNoMount: there is no auth method at the path, or it is no JWT one.
+	ErrNoMount = errors.New("no JWT auth method at this path")
+	// ErrSealed: Vault is sealed or not initialized.
+	ErrSealed = errors.New("Vault is sealed")
+	// ErrForbidden: the token is missing, expired, revoked, or lacks a capability.
+	ErrForbidden = errors.New("permission denied")
+	// ErrConflict: another writer undid each of several writes.
+	ErrConflict = errors.New("another writer keeps changing the keys")
+)
+
+// MountError says which mount an error belongs to.
+type MountError struct {
+	Vault     string // address
+	Namespace string // "" is the root namespace, or Vault without namespaces
+	Path      string
+	Err       error
+}
+
+// Error implements error.
+func (e *MountError) Error() string {
+	return fmt.Sprintf("mount %s: %v", MountName(e.Vault, e.Namespace, e.Path), e.Err)
+}
+
+// Unwrap returns Err.
+func (e *MountError) Unwrap() error { return e.Err }
+
+// MountName returns a mount as people are told of it.
+func MountName(vault, namespace, path string) string {
+	name := path
+	if namespace != "" {
+		name += " in namespace " + namespace
+	}
+	if vault != "" {
+		name += " at " + vault
+	}
+	return name
+}
+
+// explain turns what vault/api says into what happened and what to do next. path is that
+// of the request, capability what the token needs there.
+func explain(err error, mount, path, capability string) error {
+	var response *api.ResponseError
+	if !errors.As(err, &response) {
+		return fmt.Errorf("Vault can't be reached: %w", err)
+	}
+	said := clean(strings.Join(response.Errors, "; "))
+	switch code := response.StatusCode; {
+	case code == http.StatusForbidden:
+		return fmt.Errorf("%w: Vault wants a valid token with %q on %s (`harvest policy` prints the policy); without root, "+
+			"a mount that doesn't exist gives the same answer: %s", ErrForbidden, capability, path, said)
+	case code == http.StatusNotFound && strings.Contains(said, "no handler for route"):
+		return noMount(mount)
+	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, strings.Contains(said, "unsupported path"):
+		return fmt.Errorf("%w: %s answers %d: %s", ErrNoMount, path, code, said)
+	case code == http.StatusBadRequest:
+		return fmt.Errorf("Vault refused the request: %s", said)
+	case code == http.StatusPreconditionFailed:
+		return fmt.Errorf("this Vault node hasn't caught up with the last write yet (412); try again, or address the active node: %s", said)
+	case code == http.StatusTooManyRequests:
+		return fmt.Errorf("Vault limits the rate of requests (429); try again later, or raise the quota for %s: %s", path, said)
+	case code == http.StatusServiceUnavailable && strings.Contains(said, "sealed"):
+		return fmt.Errorf("%w: unseal it, nothing was changed: %s", ErrSealed, said)
+	case code >= http.StatusInternalServerError:
+		return fmt.Errorf("Vault failed with status %d: %s", code, said)
+	default:
+		return fmt.Errorf("Vault answered with status %d: %s", code, said)
+	}
+}
+
+func noMount(mount string) error {
+	return fmt.Errorf("%w: create it with `vault auth enable -path=%s jwt`", ErrNoMount, mount)
+}
+
+// transient says whether the same request may succeed a moment later. Connections that
+// broke are: whether a write got through isn't known, so the mount is read again.
+func transient(err error) bool {
+	var response *api.ResponseError
+	if !errors.As(err, &response) {
+		return true
+	}
+	switch response.StatusCode {
+	case http.StatusPreconditionFailed, http.StatusTooManyRequests:
+		return true
+	default:
+		return response.StatusCode >= http.StatusInternalServerError
+	}
+}
+
+// clean bounds what a server said and drops what a terminal could take for a command.
+func clean(s string) string {
+	const most = 256
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	if s == "" {
+		return "(no message)"
+	}
+	return s
+}

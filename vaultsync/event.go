@@ -1,0 +1,64 @@
+package vaultsync
+
+import "github.com/jwksharvest/harvest/jwks"
+
+// EventKind says what happened.
+type EventKind string
+
+// Kinds of events. Key events carry a Key, failures an Err.
+const (
+	EventAdded    EventKind = "added"    // a key came to be trusted
+	EventAdopted  EventKind = "adopted"  // a trusted key was annotated anew
+	EventRemoved  EventKind = "removed"  // a key is trusted no more
+	EventFailed   EventKind = "failed"   // a cluster could not be read; its keys stay
+	EventConflict EventKind = "conflict" // another writer undid a write; it is done again
+	EventError    EventKind = "error"    // a mount could not be synced
+)
+
+// Event is something that happened to a mount.
+type Event struct {
+	Kind  EventKind
+	Mount *Mount
+	Key   Key   // of EventAdded, EventAdopted and EventRemoved
+	Err   error // of EventFailed (a *jwks.ClusterError), EventConflict and EventError
+}
+
+func (o Options) emit(e Event) {
+	if o.OnEvent != nil {
+		o.OnEvent(e)
+	}
+}
+
+// announce tells the log and the caller what a write has changed.
+func (o Options) announce(m *Mount, p *Plan) {
+	if p == nil {
+		return
+	}
+	log := o.logger().With("mount", m.String())
+	for _, list := range []struct {
+		kind EventKind
+		keys []Key
+	}{{EventAdded, p.Add}, {EventAdopted, p.Adopt}, {EventRemoved, p.Remove}} {
+		for _, k := range list.keys {
+			log.Info("key "+string(list.kind), "cluster", k.Cluster, "region", k.Region, "kid", k.KeyID,
+				"alg", k.Algorithm, "sha256", k.Fingerprint.String(), "reason", k.Reason)
+			o.emit(Event{Kind: list.kind, Mount: m, Key: k})
+		}
+	}
+}
+
+// complain tells them what could not be read.
+func (o Options) complain(m *Mount, p *Plan) {
+	for _, f := range p.Failed {
+		err := f.asError()
+		o.logger().Warn("keys kept", "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
+		o.emit(Event{Kind: EventFailed, Mount: m, Err: err})
+	}
+}
+
+func (f Failure) asError() *jwks.ClusterError {
+	if wrapped, ok := f.Err.(*jwks.ClusterError); ok {
+		return wrapped
+	}
+	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}
+}

@@ -1,0 +1,165 @@
+package vaultsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// Target is a mount and what it is to trust.
+type Target struct {
+	Mount *Mount
+	// Clusters are names of the Harvester's Clusters. The first one that publishes a
+	// key owns it.
+	Clusters []string
+	Options  Options
+}
+
+// Harvester keeps many mounts, in several namespaces and Vaults, equal to what many
+// clusters publish. It must not be changed while in use.
+type Harvester struct {
+	Clusters []jwks.Cluster
+	Targets  []Target
+	// Parallel bounds the mounts that are synced at the same time; zero is 64.
+	Parallel int
+}
+
+// Report is what became of every cluster and mount.
+type Report struct {
+	Clusters []jwks.Result
+	Mounts   []*MountReport // in the order of Harvester.Targets
+}
+
+// InSync says whether every mount trusts just what its clusters publish.
+func (r *Report) InSync() bool {
+	return !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return !m.InSync() })
+}
+
+// Changed says whether anything was planned on a mount.
+func (r *Report) Changed() bool {
+	return slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Plan != nil && m.Plan.Changed })
+}
+
+// Nothing says whether nothing could be done at all: no cluster could be read, or no
+// mount be planned or synced.
+func (r *Report) Nothing() bool {
+	return !slices.ContainsFunc(r.Clusters, func(c jwks.Result) bool { return c.Err == nil }) ||
+		!slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Err == nil })
+}
+
+// Err joins what failed: a *jwks.ClusterError for each cluster or region that a mount
+// keeps the keys of because they could not be learned, and a *MountError for each mount.
+// It is nil when all is in sync.
+func (r *Report) Err() error {
+	var all []error
+	seen := map[string]bool{}
+	for _, m := range r.Mounts {
+		if m.Plan != nil {
+			for _, f := range m.Plan.Failed {
+				if err := f.asError(); !seen[err.Error()] {
+					seen[err.Error()] = true
+					all = append(all, err)
+				}
+			}
+		}
+		if m.Err != nil {
+			all = append(all, m.Err)
+		}
+	}
+	return errors.Join(all...)
+}
+
+// Sync fetches every source once, and then makes each mount trust what its clusters
+// publish, as [Mount.Sync] does. What succeeds is applied, whatever else fails: the error
+// is [Report.Err]. The report is nil only where the Harvester itself is at fault.
+func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
+	return h.each(ctx, (*Mount).Sync)
+}
+
+// Plan does what Sync does up to the first write: it changes nothing.
+func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
+	return h.each(ctx, (*Mount).Plan)
+}
+
+func (h *Harvester) each(
+	ctx context.Context, do func(*Mount, context.Context, Desired, Options) (*MountReport, error),
+) (*Report, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	report := &Report{
+		Clusters: jwks.FetchAll(ctx, h.used()),
+		Mounts:   make([]*MountReport, len(h.Targets)),
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, h.parallel())
+	for i, t := range h.Targets {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			report.Mounts[i], _ = do(t.Mount, ctx, Desired{t.Clusters, report.Clusters}, t.Options)
+		})
+	}
+	wg.Wait()
+	return report, report.Err()
+}
+
+const defaultParallel = 64
+
+func (h *Harvester) parallel() int {
+	if h.Parallel <= 0 {
+		return defaultParallel
+	}
+	return h.Parallel
+}
+
+// used returns the clusters that a target names: what nobody trusts needn't be fetched.
+func (h *Harvester) used() []jwks.Cluster {
+	return slices.DeleteFunc(slices.Clone(h.Clusters), func(c jwks.Cluster) bool {
+		return !slices.ContainsFunc(h.Targets, func(t Target) bool { return slices.Contains(t.Clusters, c.Name) })
+	})
+}
+
+// Check finds what is wrong with the Harvester before anything is fetched: names that are
+// bad, unknown or used twice, two targets with one mount, options that contradict
+// themselves. Errors of a target are *MountErrors.
+func (h *Harvester) Check() error {
+	var all []error
+	names := map[string]bool{}
+	for _, c := range h.Clusters {
+		if err := CheckClusterName(c.Name); err != nil {
+			all = append(all, err)
+		}
+		if names[c.Name] {
+			all = append(all, fmt.Errorf("cluster %q is defined twice", c.Name))
+		}
+		names[c.Name] = true
+		if len(c.Sources) == 0 && c.Federation == nil {
+			all = append(all, fmt.Errorf("cluster %q has no source of keys", c.Name))
+		}
+	}
+	if len(h.Targets) == 0 {
+		all = append(all, errors.New("no mounts to keep in sync"))
+	}
+	mounts := map[string]bool{}
+	for _, t := range h.Targets {
+		if name := t.Mount.String(); mounts[name] {
+			all = append(all, t.Mount.wrap(errors.New("named by two targets, which would undo each other")))
+		} else {
+			mounts[name] = true
+		}
+		for _, name := range t.Clusters {
+			if !names[name] {
+				all = append(all, t.Mount.wrap(fmt.Errorf("cluster %q is not defined", name)))
+			}
+		}
+		if err := t.Options.check(t.Clusters); err != nil {
+			all = append(all, t.Mount.wrap(err))
+		}
+	}
+	return errors.Join(all...)
+}

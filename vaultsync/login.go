@@ -1,0 +1,81 @@
+package vaultsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// maxTokenFile bounds a file that holds a token or a JWT, in bytes.
+const maxTokenFile = 64 << 10
+
+// JWTLogin logs in to Vault with a JWT from a file, such as the workload identity that
+// Nomad keeps at secrets/nomad_<name>.jwt. The file is read at each login, since Nomad
+// renews it.
+type JWTLogin struct {
+	Mount     string // path of the JWT auth method, such as "jwt-nomad"
+	Role      string // "" is the mount's default role
+	TokenFile string
+}
+
+var _ api.AuthMethod = JWTLogin{}
+
+// Login implements api.AuthMethod. Use it by way of client.Auth().Login.
+func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, error) {
+	jwt, err := ReadTokenFile(l.TokenFile)
+	if err != nil {
+		return nil, err
+	}
+	body := map[string]any{"jwt": jwt}
+	if l.Role != "" {
+		body["role"] = l.Role
+	}
+	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
+	secret, err := client.Logical().WriteWithContext(ctx, path, body)
+	if err != nil {
+		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(err))
+	}
+	if secret == nil || secret.Auth == nil {
+		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
+	}
+	return secret, nil
+}
+
+// LoginError turns what vault/api says of a failed login into what happened, bounded and
+// fit for a terminal.
+func LoginError(err error) error {
+	var response *api.ResponseError
+	if !errors.As(err, &response) {
+		return fmt.Errorf("Vault can't be reached: %w", err)
+	}
+	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, clean(strings.Join(response.Errors, "; ")))
+}
+
+// ReadTokenFile returns what a file holds, less the white space around it: a Vault token
+// or a JWT of 64 KiB at most. The error names the file, never what is in it.
+func ReadTokenFile(name string) (string, error) {
+	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	if err != nil {
+		return "", fmt.Errorf("token file: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	if err != nil {
+		return "", fmt.Errorf("token file: %w", err)
+	}
+	token := strings.TrimSpace(string(b))
+	switch {
+	case len(b) > maxTokenFile:
+		return "", fmt.Errorf("token file %s: larger than %d bytes", name, maxTokenFile)
+	case token == "":
+		return "", fmt.Errorf("token file %s: empty", name)
+	case strings.ContainsAny(token, " \t\r\n\x00"):
+		return "", fmt.Errorf("token file %s: holds more than one token", name)
+	}
+	return token, nil
+}

@@ -1,0 +1,150 @@
+package vaultsync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// maxResponse bounds a reply of Vault in bytes: a configuration and its escapes.
+const maxResponse = 4 * MaxConfig
+
+// Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
+type Mount struct {
+	// Client holds address, TLS and token. It is cloned for each sync, never changed,
+	// so a token that is renewed or replaced there is used from the next sync on.
+	Client *api.Client
+	// Namespace is that of the mount; "" is the client's own.
+	Namespace string
+	// Path is that of the mount without "auth/", such as "jwt-nomad".
+	Path string
+}
+
+// NewMount returns the mount at path ("jwt-nomad", "auth/jwt-nomad/") of c's Vault and
+// namespace.
+func NewMount(c *api.Client, path string) *Mount {
+	path = strings.Trim(path, "/")
+	return &Mount{Client: c, Path: strings.TrimPrefix(path, "auth/")}
+}
+
+// Vault returns the address of the mount's Vault.
+func (m *Mount) Vault() string { return m.Client.Address() }
+
+// namespace returns the namespace in effect.
+func (m *Mount) namespace() string {
+	if m.Namespace != "" {
+		return strings.Trim(m.Namespace, "/")
+	}
+	return strings.Trim(m.Client.Namespace(), "/")
+}
+
+// String returns the path, the namespace and the address.
+func (m *Mount) String() string { return MountName(m.Vault(), m.namespace(), m.Path) }
+
+func (m *Mount) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &MountError{m.Vault(), m.namespace(), m.Path, err}
+}
+
+func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }
+
+// Read returns the mount's configuration, the zero Config where it was never configured.
+// It needs the capability "read" on auth/<path>/config. The error is a *MountError and
+// wraps [ErrNoMount], [ErrForbidden] or [ErrSealed] where it is one of these.
+func (m *Mount) Read(ctx context.Context) (Config, error) {
+	s, err := m.open()
+	if err != nil {
+		return Config{}, m.wrap(err)
+	}
+	config, err := s.read(ctx)
+	return config, m.wrap(err)
+}
+
+// session is a clone of the mount's client for one sync: reads follow the writes of the
+// same session where Vault has replicas.
+type session struct {
+	mount *Mount
+	api   *api.Client
+}
+
+func (m *Mount) open() (*session, error) {
+	if m.Path == "" || strings.Contains(m.Path, "..") {
+		return nil, fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", m.Path)
+	}
+	c, err := m.Client.CloneWithHeaders()
+	if err != nil {
+		return nil, fmt.Errorf("cloning the Vault client: %w", err)
+	}
+	c.SetToken(m.Client.Token())
+	if m.Namespace != "" {
+		c.SetNamespace(m.namespace())
+	}
+	c.SetReadYourWrites(true)
+	retry := c.CheckRetry()
+	if retry == nil {
+		retry = api.DefaultRetryPolicy
+	}
+	c.SetCheckRetry(func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if ctx.Value(once{}) != nil {
+			return false, nil
+		}
+		return retry(ctx, resp, err)
+	})
+	return &session{m, c}, nil
+}
+
+// once marks the context of a request that must not be sent twice: a write that is sent
+// again without a look at what is there would undo somebody else's.
+type once struct{}
+
+// read needs no lock: Vault gives one state of the entry.
+func (s *session) read(ctx context.Context) (Config, error) {
+	path := s.mount.configPath()
+	resp, err := s.api.Logical().ReadRawWithContext(ctx, path)
+	if resp != nil && resp.Body != nil {
+		defer resp.Body.Close()
+	}
+	var answer *api.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && len(answer.Errors) == 0 && !answer.RawError {
+		return Config{}, nil // the method is there and was never configured
+	}
+	if err != nil {
+		return Config{}, explain(err, s.mount.Path, path, "read")
+	}
+	var secret struct {
+		Data map[string]any `json:"data"`
+	}
+	body := &io.LimitedReader{R: resp.Body, N: maxResponse}
+	decoder := json.NewDecoder(body)
+	decoder.UseNumber()
+	if err := decoder.Decode(&secret); err != nil {
+		return Config{}, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
+	}
+	if len(secret.Data) == 0 {
+		return Config{}, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
+	}
+	if _, ok := secret.Data[keysField]; !ok {
+		return Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)
+	}
+	return NewConfig(secret.Data), nil
+}
+
+// write sends the body once. An error may mean that it was carried out all the same.
+func (s *session) write(ctx context.Context, body map[string]any) error {
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, once{}, true), writeTimeout)
+	defer cancel()
+	_, err := s.api.Logical().WriteWithContext(ctx, s.mount.configPath(), body)
+	return err
+}
+
+// writeTimeout bounds one write. What takes longer is read back.
+const writeTimeout = 30 * time.Second

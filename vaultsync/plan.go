@@ -1,0 +1,195 @@
+package vaultsync
+
+import (
+	"cmp"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+var (
+	// ErrTurnover: a cluster's published keys are all other ones than the trusted
+	// ones. Wrapped by a *TurnoverError.
+	ErrTurnover = errors.New("none of the published keys is trusted already")
+	// ErrLastKey: no key would be left, and Vault takes no empty list.
+	ErrLastKey = errors.New("no key would be left on the mount")
+	// ErrNotRead: a region that the mount has keys of, or a whole cluster, was not
+	// among those fetched.
+	ErrNotRead = errors.New("no longer configured, or gone from the federation")
+)
+
+// Desired is what a mount should trust.
+type Desired struct {
+	// Clusters are the names that the mount trusts. The first one that publishes a
+	// key owns it.
+	Clusters []string
+	// Results are what they publish now. Those of other clusters are passed over.
+	Results []jwks.Result
+}
+
+// Key is one key in a plan.
+type Key struct {
+	Cluster     string           `json:"cluster"` // "" for foreign keys
+	Region      string           `json:"region"`
+	KeyID       string           `json:"kid"`
+	Algorithm   string           `json:"alg"`
+	Fingerprint pem.Fingerprint  `json:"sha256"`
+	Added       time.Time        `json:"added,omitzero"` // when it came to be trusted
+	Reason      string           `json:"reason"`
+	Public      crypto.PublicKey `json:"-"`
+}
+
+// Owner returns the cluster and region.
+func (k Key) Owner() pem.Owner { return pem.Owner{Cluster: k.Cluster, Region: k.Region} }
+
+// Failure is a cluster, or a region of it, whose keys could not be learned. What the mount
+// trusts for it stays.
+type Failure struct {
+	Cluster, Region string
+	Kept            int   // trusted keys that stay for its sake
+	Err             error // ErrTurnover, ErrNotRead, jwks.ErrNoKeys, or what the fetch gave
+}
+
+// Plan is what a sync would do to one mount. Each key is on one list, save that a key
+// which is claimed and foreign is on both.
+type Plan struct {
+	Changed  bool      // whether anything is to be written
+	Add      []Key     // published, not trusted
+	Adopt    []Key     // trusted, its annotation to be written anew
+	Keep     []Key     // trusted, and stays as it is
+	Remove   []Key     // trusted, and goes
+	Claimed  []Key     // another harvester's, or a newer harvest's; stays
+	Foreign  []Key     // nobody's; stays
+	Skipped  []Key     // published, and not to be trusted; the reason says why
+	Failed   []Failure // what could not be read
+	Warnings []string  // where a login could still fail, and other remarks
+
+	current     Config
+	next        []string
+	without     []string // fields that a conversion drops
+	placeholder bool
+}
+
+// TurnoverError is ErrTurnover with the keys on both sides.
+type TurnoverError struct {
+	Cluster, Region    string
+	Trusted, Published []pem.Fingerprint
+}
+
+// Error implements error.
+func (e *TurnoverError) Error() string {
+	return fmt.Sprintf("%v: trusted %s, published %s; a wrong address, a rebuilt cluster, or one name for two clusters",
+		ErrTurnover, shorts(e.Trusted), shorts(e.Published))
+}
+
+// Is reports true for ErrTurnover.
+func (e *TurnoverError) Is(target error) bool { return target == ErrTurnover }
+
+func shorts(fps []pem.Fingerprint) string {
+	const most = 4
+	var out []string
+	for _, f := range fps[:min(len(fps), most)] {
+		out = append(out, f.Short())
+	}
+	if len(fps) > most {
+		out = append(out, fmt.Sprintf("and %d more", len(fps)-most))
+	}
+	return strings.Join(out, ", ")
+}
+
+// NewPlan returns what has to change on a mount with the configuration current, so that it
+// trusts what want holds, under o. It reads no clock (o.Now is the time) and no network,
+// and gives the same plan for the same arguments; only the key that stands in for an empty
+// list is made later, by [Plan.Body].
+//
+// The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [ErrLastKey] or [ErrTooLarge],
+// or says what is wrong with the arguments. A cluster that could not be read is no
+// error: it is on Plan.Failed, and its keys stay.
+func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
+	if err := o.check(want.Clusters); err != nil {
+		return nil, err
+	}
+	if err := current.check(o.Convert); err != nil {
+		return nil, err
+	}
+	p := newPlanner(current, want, o)
+	p.readResults()
+	p.readTrusted()
+	p.refuseTurnovers()
+	p.noteMissingRegions()
+	p.noteSilentClusters()
+	p.offer()
+	p.reconcile()
+	p.passThrough()
+	return p.finish()
+}
+
+// Body returns the whole configuration to write, every field that harvest doesn't own as
+// it was read. It makes the key that stands in for an empty list, where there is to be one.
+func (p *Plan) Body() (map[string]any, error) {
+	next, algs := p.next, p.fitting()
+	if p.placeholder {
+		element, err := newPlaceholder()
+		if err != nil {
+			return nil, err
+		}
+		next = []string{element}
+	}
+	return p.current.body(next, p.without, algs), nil
+}
+
+// Current returns the configuration that the plan stands on.
+func (p *Plan) Current() Config { return p.current }
+
+// fitting returns the algorithms for a mount without configuration.
+func (p *Plan) fitting() []string {
+	var algs []string
+	for _, k := range p.Add {
+		if !slices.Contains(algs, k.Algorithm) {
+			algs = append(algs, k.Algorithm)
+		}
+	}
+	slices.Sort(algs)
+	return algs
+}
+
+// newPlaceholder returns a key that nobody can sign with: its private half is never kept.
+func newPlaceholder() (string, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", fmt.Errorf("making a placeholder key: %w", err)
+	}
+	text, err := pem.Block{
+		Public:     private.Public(),
+		Annotation: pem.Annotation{Version: pem.Version, Placeholder: true},
+	}.MarshalText()
+	return string(text), err
+}
+
+// element is an element of the next list.
+type element struct {
+	raw         string
+	added       time.Time // zero: unknown
+	fingerprint string
+}
+
+// newestFirst orders elements so that a login, which tries them in turn, finds the key in
+// use soonest. Elements of unknown age come last, in the order they had.
+func newestFirst(a, b element) int {
+	if c := b.added.Compare(a.added); c != 0 {
+		return c
+	}
+	if a.added.IsZero() {
+		return 0
+	}
+	return cmp.Compare(a.fingerprint, b.fingerprint)
+}

@@ -1,0 +1,585 @@
+package vaultsync
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// publicKey returns the same key for the same name.
+func publicKey(name string) ed25519.PublicKey {
+	seed := sha256.Sum256([]byte(name))
+	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+}
+
+func fingerprint(name string) pem.Fingerprint {
+	f, err := pem.FingerprintOf(publicKey(name))
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
+// trust returns an element as harvest wrote it a day ago; changes may follow.
+func trust(owner, name string, changes ...func(*pem.Block)) string {
+	cluster, region, _ := strings.Cut(owner, "/")
+	b := pem.Block{Public: publicKey(name), Annotation: pem.Annotation{
+		Version: pem.Version, Cluster: cluster, Region: region, KeyID: name, Algorithm: "EdDSA", Added: now.Add(-24 * time.Hour),
+	}}
+	for _, change := range changes {
+		change(&b)
+	}
+	text, err := b.MarshalText()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+func added(t time.Time) func(*pem.Block)   { return func(b *pem.Block) { b.Annotation.Added = t } }
+func missing(t time.Time) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.Missing = t } }
+func also(owners ...string) func(*pem.Block) {
+	return func(b *pem.Block) {
+		for _, o := range owners {
+			cluster, region, _ := strings.Cut(o, "/")
+			b.Annotation.Also = append(b.Annotation.Also, pem.Owner{Cluster: cluster, Region: region})
+		}
+	}
+}
+
+// paste returns an element that somebody wrote by hand.
+func paste(name string) string {
+	text, err := pem.Encode(publicKey(name))
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func publish(owner string, names ...string) jwks.Result {
+	cluster, region, _ := strings.Cut(owner, "/")
+	set := &jwks.Set{}
+	for _, name := range names {
+		set.Keys = append(set.Keys, jwks.Key{KeyID: name, Algorithm: "EdDSA", Public: publicKey(name)})
+	}
+	return jwks.Result{Cluster: cluster, Region: region, Set: set}
+}
+
+var errDown = errors.New("i/o timeout")
+
+func down(owner string) jwks.Result {
+	cluster, region, _ := strings.Cut(owner, "/")
+	return jwks.Result{Cluster: cluster, Region: region, Err: &jwks.ClusterError{Cluster: cluster, Region: region, Err: errDown}}
+}
+
+func config(elements ...string) Config {
+	list := []any{}
+	for _, e := range elements {
+		list = append(list, e)
+	}
+	return NewConfig(map[string]any{
+		keysField: list, algsField: []any{"EdDSA", "RS256"}, "default_role": "nomad-workloads", "bound_issuer": "",
+		"jwks_url": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "provider_config": map[string]any{},
+		"new_in_vault_9": json.Number("7"),
+	})
+}
+
+// describe writes a plan as one line a key: the sign, the owner, the key's name.
+func describe(p *Plan, names ...string) []string {
+	byFingerprint := map[pem.Fingerprint]string{}
+	for _, n := range names {
+		byFingerprint[fingerprint(n)] = n
+	}
+	var out []string
+	for _, list := range []struct {
+		sign string
+		keys []Key
+	}{
+		{"+", p.Add}, {"~", p.Adopt}, {"=", p.Keep}, {"-", p.Remove}, {"claimed", p.Claimed}, {"?", p.Foreign}, {"skip", p.Skipped},
+	} {
+		for _, k := range list.keys {
+			name := byFingerprint[k.Fingerprint]
+			out = append(out, strings.Join(strings.Fields(list.sign+" "+k.Owner().String()+" "+name), " "))
+		}
+	}
+	for _, f := range p.Failed {
+		out = append(out, fmt.Sprintf("! %s kept %d", pem.Owner{Cluster: f.Cluster, Region: f.Region}, f.Kept))
+	}
+	return out
+}
+
+var allNames = []string{"k1", "k2", "k3", "k4", "k5", "x", "y"}
+
+func TestNewPlan(t *testing.T) {
+	hour := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
+	newer := "harvest/2 whatever=\"it means\"\n" + paste("x")
+	for name, test := range map[string]struct {
+		current []string // nil: never configured
+		want    []jwks.Result
+		mount   []string // clusters; nil: a and b
+		o       Options
+		plan    []string
+		same    bool // nothing is written
+	}{
+		"first keys of a new mount": {
+			want: []jwks.Result{publish("a", "k1", "k2"), publish("b/r", "k3")},
+			plan: []string{"+ a k1", "+ a k2", "+ b/r k3"},
+		},
+		"in sync": {
+			current: []string{trust("a", "k1"), trust("b/r", "k3")},
+			want:    []jwks.Result{publish("a", "k1"), publish("b/r", "k3")},
+			plan:    []string{"= a k1", "= b/r k3"}, same: true,
+		},
+		"order and the day are no reason to write": {
+			current: []string{trust("a", "k1", added(hour(-9))), trust("a", "k2", added(hour(-1))), trust("b", "k3", added(time.Time{}))},
+			want:    []jwks.Result{publish("a", "k2", "k1"), publish("b", "k3")},
+			plan:    []string{"= a k2", "= a k1", "= b k3"}, same: true,
+		},
+		"rotation": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1", "k2")},
+			plan: []string{"+ a k2", "= a k1"},
+		},
+		"a key that is no longer published goes": {
+			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")},
+			plan: []string{"= a k2", "- a k1"},
+		},
+		"a cluster that can't be read keeps its keys, others go on": {
+			current: []string{trust("a", "k1"), trust("a", "k2"), trust("b", "k3")},
+			want:    []jwks.Result{down("a"), publish("b", "k3", "k4")},
+			plan:    []string{"+ b k4", "= b k3", "= a k1", "= a k2", "! a kept 2"},
+		},
+		"an empty set removes nothing": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a")},
+			plan: []string{"= a k1", "! a kept 1"}, same: true,
+		},
+		"nothing was said of a cluster": {
+			current: []string{trust("a", "k1")},
+			want:    []jwks.Result{publish("a", "k1")},
+			plan:    []string{"= a k1", "! b kept 0"}, same: true,
+		},
+		"a region that left the federation keeps its keys": {
+			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1")},
+			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/r2 kept 1"}, same: true,
+		},
+		"the list of regions can't be read": {
+			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{down("a/*")},
+			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/* kept 0", "! a/r1 kept 1", "! a/r2 kept 1"}, same: true,
+		},
+		"the agent's own region gets its name": {
+			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1", "k2")},
+			plan: []string{"~ a/r1 k1", "~ a/r1 k2"},
+		},
+		"results of other clusters are passed over": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1"), publish("z", "k2")},
+			plan: []string{"= a k1"}, same: true,
+		},
+
+		// Turnover.
+		"turnover refused": {
+			current: []string{trust("a", "k1"), trust("b", "k3")},
+			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3", "k4")},
+			plan:    []string{"+ b k4", "= b k3", "= a k1", "! a kept 1"},
+		},
+		"turnover allowed": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{AllowTurnover: []string{"a"}},
+			plan: []string{"+ a k2", "- a k1"},
+		},
+		"turnover allowed for every cluster": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{AllowTurnover: []string{"*"}},
+			plan: []string{"+ a k2", "- a k1"},
+		},
+		"turnover is judged by region": {
+			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k3")}, o: Options{AllowTurnover: []string{"a/r1"}},
+			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/r2 kept 1"}, same: true,
+		},
+		"no turnover from a key that is denied": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Deny: []pem.Fingerprint{fingerprint("k1")}},
+			plan: []string{"+ a k2", "- a k1"},
+		},
+
+		// Foreign keys.
+		"a pasted key is adopted": {
+			current: []string{paste("k1"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")},
+			plan: []string{"~ a k1", "? x"},
+		},
+		"a key pasted twice is adopted once": {
+			current: []string{paste("k1"), trust("a", "k1"), paste("k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")},
+			plan: []string{"~ a k1"},
+		},
+		"foreign keys stay": {
+			current: []string{paste("x"), "not a key at all", trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1", "k2")},
+			plan: []string{"+ a k2", "= a k1", "? x", "?"},
+		},
+		"foreign keys go when told to": {
+			current: []string{paste("x"), "not a key at all", trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")}, o: Options{Foreign: ForeignRemove},
+			plan: []string{"= a k1", "- x", "-"},
+		},
+		"foreign keys stay while a cluster without keys can't be read": {
+			current: []string{paste("x"), trust("a", "k1")},
+			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
+			plan: []string{"= a k1", "? x", "! b kept 0"}, same: true,
+		},
+		"foreign keys go although a cluster with keys can't be read": {
+			current: []string{paste("x"), trust("a", "k1"), trust("b", "k2")},
+			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
+			plan: []string{"= a k1", "= b k2", "- x", "! b kept 1"},
+		},
+
+		// Claimed keys.
+		"another harvester's keys stay": {
+			current: []string{trust("z", "x"), newer, trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")},
+			plan: []string{"= a k1", "claimed z x", "claimed x"}, same: true,
+		},
+		"another harvester's key that is published here too stays as it is": {
+			current: []string{trust("z", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")},
+			plan: []string{"claimed z k1"}, same: true,
+		},
+
+		// Two clusters with one key.
+		"the first of two clusters owns a key of both": {
+			current: []string{},
+			want:    []jwks.Result{publish("b", "k1"), publish("a", "k1")},
+			plan:    []string{"+ a k1"},
+		},
+		"a key of both stays for the second": {
+			current: []string{trust("a", "k1", also("b")), trust("a", "k2")},
+			want:    []jwks.Result{publish("a", "k2"), publish("b", "k1")},
+			plan:    []string{"~ b k1", "= a k2"},
+		},
+		"a key of both stays while one can't be read": {
+			current: []string{trust("a", "k1", also("b")), trust("a", "k2")},
+			want:    []jwks.Result{publish("a", "k2"), down("b")},
+			plan:    []string{"~ b k1", "= a k2", "! b kept 1"},
+		},
+		"a key of both goes when none publishes it": {
+			current: []string{trust("a", "k1", also("b")), trust("a", "k2"), trust("b", "k3")},
+			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3")},
+			plan:    []string{"= a k2", "= b k3", "- a k1"},
+		},
+		"the second owner being another harvester's, the key stays for it": {
+			current: []string{trust("a", "k1", also("z")), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")},
+			plan: []string{"~ z k1", "= a k2"},
+		},
+
+		// Retired.
+		"a retired cluster's keys go": {
+			current: []string{trust("old", "k1"), trust("old/r", "k2"), trust("a", "k3")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k3")}, o: Options{Retired: []string{"old"}},
+			plan: []string{"= a k3", "- old k1", "- old/r k2"},
+		},
+		"a renamed cluster's keys move": {
+			current: []string{trust("old", "k1"), trust("old", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1", "k3")}, o: Options{Retired: []string{"old"}},
+			plan: []string{"+ a k3", "~ a k1", "- old k2"},
+		},
+		"a renamed cluster that can't be read loses nothing": {
+			current: []string{trust("old", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{down("a")}, o: Options{Retired: []string{"old"}},
+			plan: []string{"= old k1", "! a kept 0"}, same: true,
+		},
+		"a retired region goes, its siblings stay": {
+			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k2")}, o: Options{Retired: []string{"a/r2"}},
+			plan: []string{"= a/r1 k1", "- a/r2 k2"},
+		},
+		"the agent's own region retired": {
+			current: []string{trust("a", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r2", "k2")}, o: Options{Retired: []string{"a/"}},
+			plan: []string{"= a/r2 k2", "- a k1"},
+		},
+
+		// Pin and deny.
+		"pinned": {
+			current: []string{trust("a", "k1"), trust("a", "k2")},
+			want:    []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4")},
+			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			plan:    []string{"+ b k4", "= a k2", "- a k1", "skip a k1", "skip a k3"},
+		},
+		"pins don't strip a cluster that can't be read": {
+			current: []string{trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{down("a")}, o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			plan: []string{"= a k1", "! a kept 1"}, same: true,
+		},
+		"denied everywhere": {
+			current: []string{trust("a", "k1"), paste("x"), trust("z", "y"), trust("b", "k3"), trust("b", "k4")},
+			want:    []jwks.Result{publish("a", "k1", "k2"), down("b")},
+			o: Options{Deny: []pem.Fingerprint{
+				fingerprint("k1"), fingerprint("x"), fingerprint("y"), fingerprint("k3"),
+			}},
+			plan: []string{"+ a k2", "= b k4", "- a k1", "- x", "- z y", "- b k3", "skip a k1", "! b kept 1"},
+		},
+		"denied in a newer harvest's annotation": {
+			current: []string{newer, trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")}, o: Options{Deny: []pem.Fingerprint{fingerprint("x")}},
+			plan: []string{"= a k1", "- x"},
+		},
+
+		// Retention.
+		"retention begins": {
+			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			plan: []string{"~ a k1", "= a k2"},
+		},
+		"retention goes on": {
+			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			plan: []string{"= a k2", "= a k1"}, same: true,
+		},
+		"retention ends": {
+			current: []string{trust("a", "k1", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			plan: []string{"= a k2", "- a k1"},
+		},
+		"retention doesn't end while the cluster can't be read": {
+			current: []string{trust("a", "k1", missing(hour(-9))), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{down("a")}, o: Options{Retain: time.Hour},
+			plan: []string{"= a k1", "= a k2", "! a kept 2"}, same: true,
+		},
+		"a retained key is published again": {
+			current: []string{trust("a", "k1", missing(hour(-1)))}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")}, o: Options{Retain: time.Hour},
+			plan: []string{"~ a k1"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			current := config(test.current...)
+			if test.current == nil {
+				current = Config{}
+			}
+			want := Desired{test.mount, test.want}
+			if want.Clusters == nil {
+				want.Clusters = []string{"a", "b"}
+			}
+			test.o.Now = now
+			p, err := NewPlan(current, want, test.o)
+			require.NoError(t, err)
+			assert.Equal(t, test.plan, describe(p, allNames...))
+			assert.Equal(t, !test.same, p.Changed)
+			requireApplied(t, p, want, test.o)
+		})
+	}
+}
+
+// requireApplied checks what holds of any plan: once applied nothing is left to do, and
+// every field but the keys is as it was.
+func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
+	t.Helper()
+	body, err := p.Body()
+	require.NoError(t, err)
+	for field, value := range p.Current().fields {
+		if field != keysField && len(p.without) == 0 {
+			require.Equal(t, value, body[field], field)
+		}
+	}
+	if len(p.next) == 0 {
+		return
+	}
+	again, err := NewPlan(NewConfig(body), want, o)
+	require.NoError(t, err)
+	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v", describe(again, allNames...))
+}
+
+func TestPlanOrder(t *testing.T) {
+	p, err := NewPlan(
+		config(paste("x"), trust("a", "k1", added(now.Add(-time.Hour))), "junk", trust("a", "k2", added(now.Add(-time.Minute)))),
+		Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2", "k3")}}, Options{Now: now},
+	)
+	require.NoError(t, err)
+	var got []string
+	for _, k := range NewConfig(map[string]any{keysField: p.next}).Trusted() {
+		got = append(got, k.KeyID+k.Reason)
+	}
+	assert.Equal(t, []string{"k3", "k2", "k1", "no annotation", "not a key that can be read"}, got,
+		"a login tries the keys in turn: newest first, those of unknown age last")
+}
+
+func TestPlanNewMount(t *testing.T) {
+	p, err := NewPlan(Config{}, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	require.NoError(t, err)
+	body, err := p.Body()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"EdDSA"}, body[algsField], "a login needs its algorithm allowed")
+	assert.Len(t, body, 2)
+}
+
+func TestPlanKeepsComment(t *testing.T) {
+	current := config("from the wiki, " + "2024\n" + paste("k1"))
+	p, err := NewPlan(current, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	require.NoError(t, err)
+	require.Len(t, p.next, 1)
+	assert.Contains(t, p.next[0], "\nfrom the wiki, 2024\n-----BEGIN")
+	assert.True(t, strings.HasPrefix(p.next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" added="2026-11-22T12:00:00Z"`), p.next[0])
+}
+
+func TestPlanRefusals(t *testing.T) {
+	url := config()
+	url.fields["jwks_url"] = "https://nomad.example.com/.well-known/jwks.json"
+	url.fields["jwks_ca_pem"] = "x"
+	provider := config(trust("a", "k1"))
+	provider.fields["provider_config"] = map[string]any{"provider": "gsuite"}
+	oidc := config(trust("a", "k1"))
+	oidc.fields["oidc_client_id"] = "x"
+	huge := config(trust("a", "k1"))
+	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
+	good := []jwks.Result{publish("a", "k1", "k2")}
+
+	for name, test := range map[string]struct {
+		current Config
+		want    []jwks.Result
+		o       Options
+		is      error
+		says    string
+	}{
+		"jwks_url":             {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
+		"converted blindly":    {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
+		"provider_config":      {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
+		"client id":            {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
+		"last key denied":      {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
+		"too large":            {huge, good, Options{}, ErrTooLarge, "bytes"},
+		"both trusted retired": {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},
+		"foreign":              {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
+		"empty pins":           {config(), good, Options{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
+		"negative":             {config(), good, Options{Retain: -1}, nil, "negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.o.Now = now
+			clusters := []string{"a"}
+			if len(test.want) > 1 {
+				clusters = append(clusters, "b")
+			}
+			p, err := NewPlan(test.current, Desired{clusters, test.want}, test.o)
+			assert.Nil(t, p)
+			if test.is != nil {
+				require.ErrorIs(t, err, test.is)
+			}
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+	for _, bad := range []string{"", "a b", "a/b", "-a", "a\n", strings.Repeat("a", 129)} {
+		_, err := NewPlan(config(), Desired{Clusters: []string{bad}}, Options{Now: now})
+		require.Error(t, err, bad)
+	}
+	_, err := NewPlan(config(), Desired{Clusters: []string{"a", "a"}}, Options{Now: now})
+	require.ErrorContains(t, err, "twice")
+}
+
+func TestPlanConvert(t *testing.T) {
+	current := config()
+	current.fields["jwks_url"] = "https://nomad.example.com"
+	current.fields["jwks_ca_pem"] = "x"
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
+	require.NoError(t, err)
+	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
+	body, err := p.Body()
+	require.NoError(t, err)
+	assert.NotContains(t, body, "jwks_url")
+	assert.Equal(t, "nomad-workloads", body["default_role"])
+	requireApplied(t, p, want, Options{Now: now})
+
+	p, err = NewPlan(current, Desired{[]string{"a"}, []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "without keys there is nothing to convert to")
+}
+
+func TestPlanAllowEmpty(t *testing.T) {
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
+	p, err := NewPlan(config(trust("a", "k1")), want, o)
+	require.NoError(t, err)
+	require.True(t, p.Changed)
+	body, err := p.Body()
+	require.NoError(t, err)
+	other, err := p.Body()
+	require.NoError(t, err)
+	require.Len(t, body[keysField], 1)
+	assert.NotEqual(t, body[keysField], other[keysField], "a fresh key each time, its private half in nobody's hands")
+
+	placeholder := body[keysField].([]string)[0]
+	for name, o := range map[string]Options{"allowed": o, "no longer allowed": {Now: now, Deny: o.Deny}} {
+		p, err = NewPlan(config(placeholder), want, o)
+		require.NoError(t, err, name)
+		assert.False(t, p.Changed, name)
+	}
+	p, err = NewPlan(config(placeholder), want, Options{Now: now})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"+ a k1", "-"}, describe(p, "k1"))
+}
+
+func TestPlanWarnings(t *testing.T) {
+	current := config(paste("x"))
+	current.fields[algsField] = []any{"RS256"}
+	current.fields["bound_issuer"] = "https://a.example.com"
+	p, err := NewPlan(current, Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
+	require.NoError(t, err)
+	text := strings.Join(p.Warnings, "\n")
+	for _, want := range []string{"jwt_supported_algs is [RS256]", "bound_issuer", "no cluster's"} {
+		assert.Contains(t, text, want)
+	}
+	current.fields[algsField] = []any{}
+	p, err = NewPlan(current, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
+	require.NoError(t, err)
+	assert.Empty(t, p.Warnings)
+}
+
+func TestTurnoverError(t *testing.T) {
+	p, err := NewPlan(config(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{publish("a", "k2")}}, Options{Now: now})
+	require.NoError(t, err)
+	require.Len(t, p.Failed, 1)
+	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover)
+	var turnover *TurnoverError
+	require.ErrorAs(t, p.Failed[0].asError(), &turnover)
+	assert.Equal(t, []pem.Fingerprint{fingerprint("k1")}, turnover.Trusted)
+	assert.Equal(t, []pem.Fingerprint{fingerprint("k2")}, turnover.Published)
+	assert.Contains(t, turnover.Error(), fingerprint("k1").Short())
+}
+
+func TestReportJSON(t *testing.T) {
+	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
+	require.NoError(t, err)
+	b, err := json.Marshal(&Report{Mounts: []*MountReport{{Vault: "https://vault", Path: "jwt-nomad", Plan: p}, {Err: errDown}}})
+	require.NoError(t, err)
+	var got struct{ Mounts []map[string]any }
+	require.NoError(t, json.Unmarshal(b, &got))
+	require.Len(t, got.Mounts, 2)
+	m := got.Mounts[0]
+	assert.Equal(t, true, m["changed"])
+	assert.Equal(t, map[string]any{
+		"cluster": "a", "region": "", "kid": "k1", "alg": "EdDSA", "sha256": fingerprint("k1").String(),
+		"added": "2026-11-21T12:00:00Z", "reason": "published",
+	}, m["keep"].([]any)[0])
+	assert.Equal(t, []any{map[string]any{"cluster": "b", "region": "", "kept": 0.0, "error": `cluster "b": i/o timeout`}}, m["failed"])
+	assert.Equal(t, []any{}, m["remove"], "an empty list, not null")
+	assert.Equal(t, "i/o timeout", got.Mounts[1]["error"])
+}

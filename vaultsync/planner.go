@@ -1,0 +1,421 @@
+package vaultsync
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// planner makes one Plan. Its methods run in the order in which NewPlan calls them.
+type planner struct {
+	want Desired
+	o    Options
+	plan *Plan
+
+	// What was read, by owner; each owner is in one of the two.
+	sets   map[pem.Owner][]publishedKey
+	failed map[pem.Owner]error
+	read   []pem.Owner    // the owners of sets, in the order in which they own
+	rank   map[string]int // the mount's clusters, by name
+
+	// What is trusted, by fingerprint and in the order of the list.
+	trusted                        []trusted
+	owned, adoptable               map[pem.Fingerprint][]trusted
+	trustedFor                     map[pem.Owner][]pem.Fingerprint // also by cluster, as region "*"
+	claimed, foreign, placeholders []trusted
+	ownedOrder                     []pem.Fingerprint
+
+	// What may be trusted, in the order in which it was published.
+	offers     map[pem.Fingerprint]*offer
+	offerOrder []pem.Fingerprint
+
+	kept map[pem.Owner]int // keys that stay for a failed owner's sake
+	next []element
+}
+
+type publishedKey struct {
+	jwks.Key
+	fingerprint pem.Fingerprint
+}
+
+// offer is a key that one or more clusters publish and that may be trusted.
+type offer struct {
+	publishedKey
+	owners []pem.Owner
+}
+
+func newPlanner(current Config, want Desired, o Options) *planner {
+	rank := map[string]int{}
+	for i, name := range want.Clusters {
+		rank[name] = i
+	}
+	return &planner{
+		want: want, o: o,
+		plan:       &Plan{current: current},
+		sets:       map[pem.Owner][]publishedKey{},
+		failed:     map[pem.Owner]error{},
+		rank:       rank,
+		trusted:    current.parse(),
+		owned:      map[pem.Fingerprint][]trusted{},
+		adoptable:  map[pem.Fingerprint][]trusted{},
+		trustedFor: map[pem.Owner][]pem.Fingerprint{},
+		offers:     map[pem.Fingerprint]*offer{},
+		kept:       map[pem.Owner]int{},
+	}
+}
+
+func (p *planner) ours(cluster string) bool {
+	_, ok := p.rank[cluster]
+	return ok
+}
+
+// compareOwners puts the clusters of the mount first, in their order, and regions in theirs.
+func (p *planner) compareOwners(a, b pem.Owner) int {
+	rank := func(o pem.Owner) int {
+		if i, ok := p.rank[o.Cluster]; ok {
+			return i
+		}
+		return len(p.rank)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
+}
+
+// readResults sorts what the clusters gave into sets and failures.
+func (p *planner) readResults() {
+	for _, r := range p.want.Results {
+		owner := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		if !p.ours(r.Cluster) || p.sets[owner] != nil || p.failed[owner] != nil {
+			continue
+		}
+		if !regionName.MatchString(r.Region) && r.Region != allRegions {
+			p.failed[owner] = fmt.Errorf("region name %q can't stand in an annotation", r.Region)
+			continue
+		}
+		if p.o.retired(owner) {
+			p.warn("%s is retired on this mount: what it publishes is passed over", owner)
+			continue
+		}
+		switch {
+		case r.Err != nil:
+			p.failed[owner] = r.Err
+		case r.Set == nil || len(r.Set.Keys) == 0:
+			p.failed[owner] = jwks.ErrNoKeys
+		default:
+			p.readSet(owner, r.Set)
+		}
+	}
+	slices.SortFunc(p.read, p.compareOwners)
+}
+
+func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
+	for _, k := range set.Keys {
+		f, err := pem.FingerprintOf(k.Public)
+		if err != nil {
+			p.failed[owner] = fmt.Errorf("key %q: %w", k.KeyID, err)
+			return
+		}
+		p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
+	}
+	p.read = append(p.read, owner)
+	for _, skipped := range set.Skipped {
+		p.plan.Skipped = append(p.plan.Skipped, Key{
+			Cluster: owner.Cluster, Region: owner.Region, KeyID: skipped.KeyID,
+			Reason: string(skipped.Reason) + ": " + skipped.Detail,
+		})
+	}
+	for _, w := range set.Warnings {
+		p.warn("%s: %s", owner, w)
+	}
+}
+
+// readTrusted sorts what the mount trusts. A denied key goes, whoever it belongs to.
+func (p *planner) readTrusted() {
+	for _, t := range p.trusted {
+		a := t.block.Annotation
+		switch {
+		case !t.opaque && p.o.denied(t.fingerprint):
+			p.remove(t, "denied")
+		case t.foreign():
+			p.foreign = append(p.foreign, t)
+		case a.Newer():
+			p.claimed = append(p.claimed, t)
+		case a.Placeholder:
+			p.placeholders = append(p.placeholders, t)
+		case p.ours(a.Cluster) || p.o.retired(a.Owner()):
+			if p.owned[t.fingerprint] == nil {
+				p.ownedOrder = append(p.ownedOrder, t.fingerprint)
+			}
+			p.owned[t.fingerprint] = append(p.owned[t.fingerprint], t)
+			for _, owner := range a.Owners() {
+				p.noteTrusted(owner, t.fingerprint)
+				p.noteTrusted(pem.Owner{Cluster: owner.Cluster, Region: allRegions}, t.fingerprint)
+			}
+		default:
+			p.claimed = append(p.claimed, t)
+		}
+	}
+}
+
+func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
+	if list := p.trustedFor[owner]; !slices.Contains(list, f) {
+		p.trustedFor[owner] = append(list, f)
+	}
+}
+
+// allRegions is the Region of a jwks.Result that stands for the list of regions.
+const allRegions = "*"
+
+// refuseTurnovers treats a set that shares no key with what is trusted as not read: the
+// address may be wrong, the cluster rebuilt, or its name used twice.
+func (p *planner) refuseTurnovers() {
+	p.read = slices.DeleteFunc(p.read, func(owner pem.Owner) bool {
+		trusted := p.trustedFor[owner]
+		var published []pem.Fingerprint
+		for _, k := range p.sets[owner] {
+			published = append(published, k.fingerprint)
+			if slices.Contains(trusted, k.fingerprint) {
+				return false
+			}
+		}
+		if len(trusted) == 0 || p.o.mayTurnOver(owner) {
+			return false
+		}
+		delete(p.sets, owner)
+		p.failed[owner] = &TurnoverError{owner.Cluster, owner.Region, trusted, published}
+		return true
+	})
+}
+
+// noteMissingRegions finds owners of trusted keys that no result speaks of. A region whose
+// last server fails drops off the federation's list, so missing means failed.
+func (p *planner) noteMissingRegions() {
+	for _, f := range p.ownedOrder {
+		for _, t := range p.owned[f] {
+			for _, owner := range t.block.Annotation.Owners() {
+				if !p.ours(owner.Cluster) || p.o.retired(owner) || p.sets[owner] != nil || p.failed[owner] != nil {
+					continue
+				}
+				if err := p.failed[pem.Owner{Cluster: owner.Cluster, Region: allRegions}]; err != nil {
+					p.failed[owner] = err
+					continue
+				}
+				if !p.renamedRegion(owner, f) {
+					p.failed[owner] = ErrNotRead
+				}
+			}
+		}
+	}
+}
+
+// noteSilentClusters fails the clusters that nothing at all was said of.
+func (p *planner) noteSilentClusters() {
+	heard := map[string]bool{}
+	for _, owner := range p.read {
+		heard[owner.Cluster] = true
+	}
+	for owner := range p.failed {
+		heard[owner.Cluster] = true
+	}
+	for _, name := range p.want.Clusters {
+		if !heard[name] {
+			p.failed[pem.Owner{Cluster: name}] = ErrNotRead
+		}
+	}
+}
+
+// renamedRegion says whether a key of a region that no result speaks of is published under
+// another name of the same region: the agent's own region, "", has a name too.
+func (p *planner) renamedRegion(owner pem.Owner, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(p.read, func(other pem.Owner) bool {
+		return other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
+			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool { return k.fingerprint == f })
+	})
+}
+
+// offer collects what may be trusted of what is published.
+func (p *planner) offer() {
+	for _, owner := range p.read {
+		for _, k := range p.sets[owner] {
+			skipped := Key{
+				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Public: k.Public,
+				Algorithm: usualAlgorithm(k.Algorithm, k.Public), Fingerprint: k.fingerprint,
+			}
+			switch {
+			case p.o.denied(k.fingerprint):
+				skipped.Reason = "denied"
+				p.plan.Skipped = append(p.plan.Skipped, skipped)
+			case !p.o.pinned(owner.Cluster, k.fingerprint):
+				skipped.Reason = notPinned
+				p.plan.Skipped = append(p.plan.Skipped, skipped)
+			case p.offers[k.fingerprint] == nil:
+				p.offers[k.fingerprint] = &offer{k, []pem.Owner{owner}}
+				p.offerOrder = append(p.offerOrder, k.fingerprint)
+			default:
+				o := p.offers[k.fingerprint]
+				o.owners = append(o.owners, owner)
+			}
+		}
+	}
+	p.foreign = slices.DeleteFunc(p.foreign, func(t trusted) bool {
+		if t.opaque || p.offers[t.fingerprint] == nil {
+			return false
+		}
+		p.adoptable[t.fingerprint] = append(p.adoptable[t.fingerprint], t)
+		return true
+	})
+}
+
+// newcomer returns an owner that could not be read and that the mount has no key of: a
+// key that seems to be nobody's may be its. Then such a key isn't removed.
+func (p *planner) newcomer() (pem.Owner, bool) {
+	var found []pem.Owner
+	for owner := range p.failed {
+		if len(p.trustedFor[owner]) == 0 {
+			found = append(found, owner)
+		}
+	}
+	if len(found) == 0 {
+		return pem.Owner{}, false
+	}
+	return slices.MinFunc(found, p.compareOwners), true
+}
+
+// passThrough deals with the keys that aren't this configuration's.
+func (p *planner) passThrough() {
+	newcomer, unread := p.newcomer()
+	for _, t := range p.claimed {
+		reason := fmt.Sprintf("cluster %s is none of this mount's here: another harvester's, kept", t.block.Annotation.Cluster)
+		if t.block.Annotation.Newer() {
+			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", t.block.Annotation.Version)
+		}
+		if o := p.offers[t.fingerprint]; o != nil {
+			reason += "; published by " + o.owners[0].String() + " too"
+		}
+		p.plan.Claimed = append(p.plan.Claimed, t.key(reason))
+		p.take(t)
+	}
+	for _, t := range p.foreign {
+		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`
+		if p.o.foreign() == ForeignRemove {
+			if !unread {
+				p.remove(t, `nobody's, and foreign = "remove"`)
+				continue
+			}
+			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", newcomer)
+		}
+		p.plan.Foreign = append(p.plan.Foreign, t.key(reason))
+		p.take(t)
+	}
+	if n := len(p.plan.Foreign); n > 0 && p.o.foreign() == ForeignWarn {
+		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, isAre(n))
+	}
+	for i, t := range p.placeholders {
+		if len(p.next) > 0 || i > 0 {
+			p.remove(t, "stood in for an empty list")
+			continue
+		}
+		p.plan.Keep = append(p.plan.Keep, t.key("stands in for an empty list: nobody can sign with it"))
+		p.take(t)
+	}
+}
+
+// take puts an element on the next list as it is.
+func (p *planner) take(t trusted) {
+	p.next = append(p.next, element{t.raw, t.block.Annotation.Added, t.fingerprint.String()})
+}
+
+func (p *planner) remove(t trusted, reason string) {
+	p.plan.Remove = append(p.plan.Remove, t.key(reason))
+}
+
+func (p *planner) warn(format string, args ...any) {
+	p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf(format, args...))
+}
+
+// finish puts the plan together.
+func (p *planner) finish() (*Plan, error) {
+	plan := p.plan
+	p.listFailures()
+	if len(p.next) == 0 && len(p.trusted) > 0 {
+		if !p.o.AllowEmpty {
+			return nil, fmt.Errorf("%w: %d would go (%s), and Vault takes no empty list",
+				ErrLastKey, len(plan.Remove), plan.Remove[0].Reason)
+		}
+		plan.placeholder = true
+		p.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
+	}
+	slices.SortStableFunc(p.next, newestFirst)
+	for _, e := range p.next {
+		plan.next = append(plan.next, e.raw)
+	}
+	plan.Changed = plan.placeholder || !sameElements(plan.next, plan.current.Keys())
+	if plan.current.mode() != "" && len(plan.next) > 0 {
+		if err := p.convert(); err != nil {
+			return nil, err
+		}
+	}
+	if plan.Changed {
+		if err := checkSize(plan.current.body(plan.next, plan.without, plan.fitting()), len(plan.next)); err != nil {
+			return nil, err
+		}
+	}
+	p.lint()
+	return plan, nil
+}
+
+// convert drops what static keys exclude. What the mount trusted by way of a URL isn't
+// known, so every cluster must have been read: else one would be cut off.
+func (p *planner) convert() error {
+	if len(p.plan.Failed) > 0 {
+		f := p.plan.Failed[0]
+		return fmt.Errorf("%w: not converted while %s can't be read, which would be cut off: %w",
+			ErrNotStaticKeys, pem.Owner{Cluster: f.Cluster, Region: f.Region}, f.Err)
+	}
+	p.plan.without = p.plan.current.excluded()
+	p.plan.Changed = true
+	p.warn("converted to static keys: %s cleared", strings.Join(p.plan.without, ", "))
+	return nil
+}
+
+func (p *planner) listFailures() {
+	for owner, err := range p.failed {
+		p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, p.kept[owner], err})
+	}
+	slices.SortFunc(p.plan.Failed, func(a, b Failure) int {
+		return p.compareOwners(pem.Owner{Cluster: a.Cluster, Region: a.Region}, pem.Owner{Cluster: b.Cluster, Region: b.Region})
+	})
+}
+
+// lint warns where a login would fail although its key is trusted.
+func (p *planner) lint() {
+	supported := p.plan.current.Algorithms()
+	for _, list := range [][]Key{p.plan.Add, p.plan.Adopt, p.plan.Keep} {
+		for _, k := range list {
+			if !p.ours(k.Cluster) || admitted(supported, k.Algorithm, k.Public) {
+				continue
+			}
+			p.warn("%s signs with %s (kid %s), and jwt_supported_algs is [%s]: its logins are refused until %s is added there",
+				k.Owner(), k.Algorithm, k.KeyID, strings.Join(supported, ", "), k.Algorithm)
+		}
+	}
+	if issuer := p.plan.current.BoundIssuer(); issuer != "" && len(p.want.Clusters) > 1 {
+		p.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
+			issuer, len(p.want.Clusters))
+	}
+}
+
+// sameElements compares two lists as multisets: order alone is no reason to write.
+func sameElements(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}
+
+func isAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}

@@ -1,0 +1,25 @@
+package vaultsync
+
+// Trusted returns the keys of a configuration in the order of the list: those with an
+// annotation by cluster and region, foreign ones without. An element that holds no key that
+// can be read here has the zero fingerprint.
+func (c Config) Trusted() []Key {
+	var out []Key
+	for _, t := range c.parse() {
+		reason := ""
+		switch a := t.block.Annotation; {
+		case t.opaque:
+			reason = "not a key that can be read"
+		case a.IsZero():
+			reason = "no annotation"
+		case a.Newer():
+			reason = "annotated by a newer harvest"
+		case a.Placeholder:
+			reason = "stands in for an empty list: nobody can sign with it"
+		case !a.Missing.IsZero():
+			reason = "no longer published; in its retention period"
+		}
+		out = append(out, t.key(reason))
+	}
+	return out
+}

@@ -1,0 +1,473 @@
+package vaultsync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	fault "github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const configPath = "/config"
+
+// inBubble runs a test on fake time against a Vault inside the process, with the mount
+// jwt-nomad enabled.
+func inBubble(t *testing.T, test func(t *testing.T, v *fakevault.Server, m *Mount)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		v := fakevault.NewInProcess()
+		defer v.Close()
+		v.Enable("", "jwt-nomad", "jwt")
+		test(t, v, NewMount(v.Client(), "auth/jwt-nomad/"))
+	})
+}
+
+func desired(results ...jwks.Result) Desired {
+	d := Desired{Results: results}
+	for _, r := range results {
+		d.Clusters = append(d.Clusters, r.Cluster)
+	}
+	return d
+}
+
+// trustedNames returns owner and kid of what a mount trusts, in the order of the list.
+func trustedNames(v *fakevault.Server) []string {
+	var out []string
+	for _, k := range NewConfig(map[string]any{keysField: v.Keys("", "jwt-nomad")}).Trusted() {
+		out = append(out, strings.TrimSpace(k.Owner().String()+" "+k.KeyID))
+	}
+	return out
+}
+
+func TestSyncFirstAndSteady(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		var events []string
+		o := Options{OnEvent: func(e Event) { events = append(events, string(e.Kind)+" "+e.Key.KeyID) }}
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1", "k2")), o)
+		require.NoError(t, err)
+		assert.Equal(t, 1, report.Written)
+		assert.Zero(t, report.Conflicts)
+		assert.True(t, report.InSync())
+		assert.ElementsMatch(t, []string{"a k1", "a k2"}, trustedNames(v))
+		assert.ElementsMatch(t, []string{"added k1", "added k2"}, events)
+		assert.Equal(t, []string{"EdDSA"}, v.Config("", "jwt-nomad")[algsField])
+
+		v.ClearRequests()
+		report, err = m.Sync(t.Context(), desired(publish("a", "k2", "k1")), Options{})
+		require.NoError(t, err)
+		assert.False(t, report.Plan.Changed)
+		assert.Equal(t, 1, v.Count("GET", configPath), "a sync in steady state reads once")
+		assert.Len(t, v.Requests(), 1, "and does nothing else")
+	})
+}
+
+func TestSyncKeepsOtherFields(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{
+			keysField: []string{paste("x")}, "default_role": "nomad-workloads", "bound_issuer": "https://nomad.example.com",
+			algsField: []string{"RS256", "EdDSA"},
+		}))
+		before := v.Config("", "jwt-nomad")
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		after := v.Config("", "jwt-nomad")
+		delete(before, keysField)
+		delete(after, keysField)
+		assert.Equal(t, before, after)
+		assert.Equal(t, []string{"a k1", ""}, trustedNames(v))
+	})
+}
+
+func TestSyncOneLiner(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		report, err := Sync(t.Context(), m, "a", publish("a", "k1").Set, Options{})
+		require.NoError(t, err)
+		assert.True(t, report.InSync())
+		report, err = Sync(t.Context(), m, "a", publish("a", "k2").Set, Options{})
+		require.ErrorIs(t, err, ErrTurnover)
+		var cluster *jwks.ClusterError
+		require.ErrorAs(t, err, &cluster)
+		assert.Equal(t, "a", cluster.Cluster)
+		assert.False(t, report.InSync())
+		assert.Equal(t, []string{"a k1"}, trustedNames(v))
+	})
+}
+
+// Another writer's change between our write and our look at it, once or for ever.
+func TestSyncLostUpdate(t *testing.T) {
+	overwrite := func(v *fakevault.Server) func() {
+		return func() {
+			if err := v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "x")}}); err != nil {
+				panic(err)
+			}
+		}
+	}
+	for name, read := range map[string]int64{"before the read back": 1, "before the second look": 2} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				overwrite(v)()
+				v.Inject(fault.On("GET", configPath, fault.Between(read, read+1, fault.First(overwrite(v)))))
+				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+				require.NoError(t, err)
+				assert.Equal(t, 2, report.Written)
+				assert.Equal(t, 1, report.Conflicts)
+				assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
+			})
+		})
+	}
+	t.Run("for ever", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			overwrite(v)()
+			v.Inject(fault.On("GET", configPath, fault.Between(1, 99, fault.First(overwrite(v)))))
+			start := time.Now()
+			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 4})
+			require.ErrorIs(t, err, ErrConflict)
+			require.ErrorContains(t, err, "jwt-nomad")
+			assert.Equal(t, 4, report.Written)
+			assert.Greater(t, time.Since(start), time.Second/4, "never in a tight loop")
+		})
+	})
+}
+
+// A write that stands on an old read would undo what came between.
+func TestSyncStaleRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "x")}}))
+		stalled := false
+		o := Options{OnEvent: func(e Event) {
+			if e.Kind == EventFailed && !stalled { // between read and write
+				stalled = true
+				time.Sleep(2 * time.Second)
+				if err := v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "x"), trust("z", "y")}}); err != nil {
+					panic(err)
+				}
+			}
+		}}
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1"), down("b")), o)
+		require.NoError(t, err)
+		assert.True(t, stalled)
+		assert.Equal(t, 1, report.Written)
+		assert.ElementsMatch(t, []string{"a k1", "z x", "z y"}, trustedNames(v))
+	})
+}
+
+func TestSyncWriteFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault    fault.Fault
+		requests int // writes that reach Vault
+		is       error
+		says     string
+	}{
+		"answer lost":        {fault.Times(1, fault.DropAfter()), 1, nil, ""},
+		"connection dropped": {fault.Times(2, fault.Drop()), 3, nil, ""},
+		"503 twice":          {fault.Times(2, fault.Status(503, "overloaded")), 3, nil, ""},
+		"429 once":           {fault.Times(1, fault.Status(429, "request path quota")), 2, nil, ""},
+		"412 once":           {fault.Times(1, fault.Status(412, "required index state not present")), 2, nil, ""},
+		"503 for ever":       {fault.Status(503, "overloaded"), 3, nil, "Vault failed with status 503: overloaded"},
+		"sealed meanwhile":   {fault.Status(503, "Vault is sealed"), 3, ErrSealed, "unseal"},
+		"403":                {fault.Status(403, "permission denied"), 1, ErrForbidden, `"update" on auth/jwt-nomad/config`},
+		"400":                {fault.Status(400, "bad PEM\x1b[2J"), 1, nil, "Vault refused the request: bad PEM [2J"},
+		"hangs":              {fault.Hold(nil), 3, nil, "can't be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				m.Client.SetMaxRetries(2) // must not hold for writes
+				v.Inject(fault.On("PUT", configPath, test.fault))
+				var added int
+				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 3, OnEvent: func(e Event) {
+					if e.Kind == EventAdded {
+						added++
+					}
+				}})
+				if test.says == "" {
+					require.NoError(t, err)
+					assert.Equal(t, []string{"a k1"}, trustedNames(v))
+					assert.Equal(t, 1, added, "a write whose answer was lost is made known, once")
+				} else {
+					require.ErrorContains(t, err, test.says)
+					require.ErrorContains(t, err, "jwt-nomad")
+					assert.Empty(t, trustedNames(v))
+				}
+				if test.is != nil {
+					require.ErrorIs(t, err, test.is)
+				}
+				assert.Equal(t, test.requests, v.Count("PUT", configPath))
+				assert.Equal(t, test.requests, report.Written, "each write is sent once")
+			})
+		})
+	}
+}
+
+func TestReadErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(v *fakevault.Server, m *Mount)
+		is      error
+		says    string
+	}{
+		"no mount":    {func(_ *fakevault.Server, m *Mount) { m.Path = "jwt-other" }, ErrNoMount, "vault auth enable -path=jwt-other jwt"},
+		"other type":  {func(v *fakevault.Server, _ *Mount) { v.Enable("", "jwt-nomad", "approle") }, ErrNoMount, "no JWT auth method"},
+		"sealed":      {func(v *fakevault.Server, _ *Mount) { v.Seal() }, ErrSealed, "unseal"},
+		"no token":    {func(_ *fakevault.Server, m *Mount) { m.Client.ClearToken() }, ErrForbidden, "harvest policy"},
+		"wrong token": {func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, ErrForbidden, `"read" on auth/jwt-nomad/config`},
+		"no such namespace": {func(_ *fakevault.Server, m *Mount) {
+			m.Namespace = "team-a"
+			m.Client.SetToken("nonsense")
+		}, ErrForbidden, "in namespace team-a"},
+		"412 for ever": {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Status(412, "state")) }, nil, "hasn't caught up"},
+		"429 for ever": {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Status(429, "quota")) }, nil, "limits the rate"},
+		"500 for ever": {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Status(500, "oops")) }, nil, "status 500: oops"},
+		"unreachable":  {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Drop()) }, nil, "can't be reached"},
+		"not a Vault": {func(v *fakevault.Server, _ *Mount) {
+			v.Inject(fault.Answer(200, "text/html", "<html>welcome"))
+		}, nil, "can't be read"},
+		"empty object": {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Answer(200, "application/json", "{}")) }, nil, "is this a Vault"},
+		"404 that isn't Vault's": {func(v *fakevault.Server, _ *Mount) {
+			v.Inject(fault.Answer(404, "text/html", "<html>not found"))
+		}, ErrNoMount, "404"},
+		"bad path": {func(_ *fakevault.Server, m *Mount) { m.Path = "../sys" }, nil, "mount path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				test.prepare(v, m)
+				_, err := m.Read(t.Context())
+				var mount *MountError
+				require.ErrorAs(t, err, &mount)
+				assert.Equal(t, m.Path, mount.Path)
+				if test.is != nil {
+					require.ErrorIs(t, err, test.is)
+				}
+				require.ErrorContains(t, err, test.says)
+				_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+				require.Error(t, err)
+				assert.Zero(t, v.Count("PUT", ""), "what can't be read isn't written")
+			})
+		})
+	}
+}
+
+func TestReadRetries(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		m.Client.SetMaxRetries(2)
+		v.Inject(fault.On("GET", configPath, fault.Times(2, fault.Status(503, "busy"))))
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+	})
+}
+
+func TestSyncEndsWithItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := m.Sync(ctx, desired(publish("a", "k1")), Options{Settle: time.Hour})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, []string{"a k1"}, trustedNames(v), "what was written stays")
+	})
+}
+
+func TestMountUsesItsNamespaceAndToken(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Enable("team-a", "jwt-nomad", "jwt")
+		token := v.Token("team-a", fakevault.Grants{"auth/jwt-nomad/config": {"read", "update"}})
+		m.Client.SetToken(token)
+		m.Namespace = "team-a/"
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err, "read and update are all it takes")
+		assert.Len(t, v.Keys("team-a", "jwt-nomad"), 1)
+		assert.Empty(t, trustedNames(v))
+		assert.Empty(t, m.Client.Headers().Get("X-Vault-Namespace"), "the caller's client is never changed")
+		assert.Contains(t, m.String(), "jwt-nomad in namespace team-a at http")
+	})
+}
+
+// countingSource publishes a set, or fails, and counts how often it was asked.
+type countingSource struct {
+	mu     sync.Mutex
+	asked  int
+	result jwks.Result
+}
+
+func (*countingSource) RegionName() string { return "" }
+
+func (s *countingSource) Fetch(context.Context) (*jwks.Set, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked++
+	return s.result.Set, s.result.Err
+}
+
+func TestHarvester(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		second := fakevault.NewInProcess()
+		defer second.Close()
+		second.URL = "http://second"
+		second.Enable("", "jwt-nomad", "jwt")
+		sources := map[string]*countingSource{
+			"a": {result: publish("a", "k1")}, "b": {result: jwks.Result{Err: errDown}}, "unused": {result: publish("x", "x")},
+		}
+		h := &Harvester{Parallel: 1, Targets: []Target{
+			{Mount: m, Clusters: []string{"a"}},
+			{Mount: NewMount(second.Client(), "jwt-nomad"), Clusters: []string{"a", "b"}},
+			{Mount: NewMount(second.Client(), "missing"), Clusters: []string{"a"}},
+		}}
+		for _, name := range []string{"a", "b", "unused"} {
+			h.Clusters = append(h.Clusters, jwks.Cluster{Name: name, Sources: []jwks.Source{sources[name]}})
+		}
+
+		report, err := h.Plan(t.Context())
+		require.Error(t, err)
+		assert.True(t, report.Changed())
+		assert.Zero(t, v.Count("PUT", "")+second.Count("PUT", ""), "a plan writes nothing")
+
+		report, err = h.Sync(t.Context())
+		require.ErrorIs(t, err, errDown)
+		require.ErrorIs(t, err, ErrNoMount)
+		assert.False(t, report.InSync())
+		assert.False(t, report.Nothing())
+		assert.True(t, report.Mounts[0].InSync(), "one bad cluster never costs a good one")
+		assert.False(t, report.Mounts[1].InSync())
+		assert.Equal(t, []string{"a k1"}, trustedNames(v))
+		assert.Equal(t, []string{"a k1"}, trustedNames(second))
+		assert.Equal(t, 2, sources["a"].asked, "once in the plan, once in the sync, whatever the number of mounts")
+		assert.Zero(t, sources["unused"].asked)
+		assert.Equal(t, 1, strings.Count(err.Error(), errDown.Error()))
+	})
+}
+
+func TestHarvesterNothing(t *testing.T) {
+	ok, bad := jwks.Result{Set: &jwks.Set{}}, jwks.Result{Err: errDown}
+	for name, test := range map[string]struct {
+		report  Report
+		nothing bool
+	}{
+		"every cluster failed": {Report{[]jwks.Result{bad, bad}, []*MountReport{{}}}, true},
+		"every mount failed":   {Report{[]jwks.Result{ok}, []*MountReport{{Err: errDown}}}, true},
+		"some of each":         {Report{[]jwks.Result{ok, bad}, []*MountReport{{Err: errDown}, {}}}, false},
+	} {
+		assert.Equal(t, test.nothing, test.report.Nothing(), name)
+	}
+}
+
+func TestHarvesterCheck(t *testing.T) {
+	v := fakevault.NewInProcess()
+	defer v.Close()
+	m := NewMount(v.Client(), "jwt-nomad")
+	cluster := func(name string) jwks.Cluster {
+		return jwks.Cluster{Name: name, Sources: []jwks.Source{&countingSource{}}}
+	}
+	a := []jwks.Cluster{cluster("a")}
+	for says, h := range map[string]Harvester{
+		"no mounts":        {Clusters: a},
+		"not defined":      {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a", "z"}}}},
+		"defined twice":    {Clusters: append(a, a...), Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
+		"two targets":      {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}}, {Mount: m, Clusters: []string{"a"}}}},
+		"no source":        {Clusters: []jwks.Cluster{{Name: "a"}}, Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
+		"cluster name":     {Clusters: []jwks.Cluster{cluster("a b")}, Targets: []Target{{Mount: m, Clusters: []string{"a b"}}}},
+		"no clusters":      {Clusters: a, Targets: []Target{{Mount: m}}},
+		"foreign = \"no\"": {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{Foreign: "no"}}}},
+	} {
+		report, err := h.Sync(t.Context())
+		assert.Nil(t, report, says)
+		require.ErrorContains(t, err, says)
+	}
+	assert.Empty(t, v.Requests())
+}
+
+// Ten harvesters, a cluster each, rotate at random moments on one mount whose Vault
+// answers after random delays: at the end the mount holds just the union.
+func TestConvergence(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, _ *Mount) {
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{paste("x")}, "default_role": "r"}))
+		v.Inject(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			time.Sleep(rand.N(40 * time.Millisecond))
+			fault.Then(func() { time.Sleep(rand.N(40 * time.Millisecond)) })(w, r, next)
+		})
+		const harvesters, rotations = 10, 5
+		var want []string
+		var wg sync.WaitGroup
+		for i := range harvesters {
+			name := fmt.Sprintf("c%d", i)
+			want = append(want, fmt.Sprintf("%s %s-%d", name, name, rotations), fmt.Sprintf("%s %s-%d", name, name, rotations-1))
+			wg.Go(func() {
+				m := NewMount(v.Client(), "jwt-nomad")
+				for r := 1; r <= rotations; r++ {
+					time.Sleep(rand.N(2 * time.Second))
+					keys := publish(name, fmt.Sprintf("%s-%d", name, r-1), fmt.Sprintf("%s-%d", name, r))
+					if _, err := m.Sync(context.Background(), desired(keys), Options{Writes: 50}); err != nil {
+						t.Errorf("%s: %v", name, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		assert.ElementsMatch(t, append(want, ""), trustedNames(v))
+		assert.Equal(t, "r", v.Config("", "jwt-nomad")["default_role"])
+	})
+}
+
+func TestJWTLogin(t *testing.T) {
+	dir := t.TempDir()
+	v := fakevault.New(t)
+	v.Enable("", "jwt-nomad", "jwt")
+	client := v.ClientWith("")
+	_, err := client.Auth().Login(t.Context(), JWTLogin{Mount: "jwt-nomad", TokenFile: dir + "/missing"})
+	require.ErrorContains(t, err, "missing")
+	write(t, dir+"/jwt", "not.a.jwt\n")
+	_, err = client.Auth().Login(t.Context(), JWTLogin{Mount: "jwt-nomad", Role: "r", TokenFile: dir + "/jwt"})
+	require.ErrorContains(t, err, "auth/jwt-nomad/login")
+	assert.NotContains(t, err.Error(), "not.a.jwt")
+}
+
+func TestReadTokenFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/good", " s.token \n")
+	token, err := ReadTokenFile(dir + "/good")
+	require.NoError(t, err)
+	assert.Equal(t, "s.token", token)
+	for name, content := range map[string]string{
+		"empty": " \n", "two": "secret1\nsecret2", "large": strings.Repeat("secret", maxTokenFile),
+	} {
+		write(t, dir+"/"+name, content)
+		_, err := ReadTokenFile(dir + "/" + name)
+		require.ErrorContains(t, err, name)
+		assert.NotContains(t, err.Error(), "secret")
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	assert.Equal(t, `path "auth/a/config" {
+  capabilities = ["read", "update"]
+}
+
+path "auth/b/config" {
+  capabilities = ["read", "update"]
+}
+`, Policy("b", "a", "/b/"))
+}
+
+func TestErrorText(t *testing.T) {
+	err := explain(&api.ResponseError{StatusCode: 500, Errors: []string{strings.Repeat("x", 9999)}}, "m", "auth/m/config", "read")
+	assert.Less(t, len(err.Error()), 400)
+	assert.True(t, transient(errors.New("connection reset")))
+}
+
+func write(t *testing.T, name, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+}
