@@ -72,6 +72,8 @@ func explain(err error, mount, path, capability string) error {
 		return fmt.Errorf("Vault limits the rate of requests (429); try again later, or raise the quota for %s: %s", path, said)
 	case code == http.StatusServiceUnavailable && strings.Contains(said, "sealed"):
 		return fmt.Errorf("%w: unseal it, nothing was changed: %s", ErrSealed, said)
+	case isTooLarge(response):
+		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
 	case code >= http.StatusInternalServerError:
 		return fmt.Errorf("Vault failed with status %d: %s", code, said)
 	default:
@@ -94,8 +96,13 @@ func transient(err error) bool {
 	case http.StatusPreconditionFailed, http.StatusTooManyRequests:
 		return true
 	default:
-		return response.StatusCode >= http.StatusInternalServerError
+		return response.StatusCode >= http.StatusInternalServerError && !isTooLarge(response)
 	}
+}
+
+// isTooLarge recognises the 500 with which integrated storage refuses an entry.
+func isTooLarge(r *api.ResponseError) bool {
+	return strings.Contains(strings.Join(r.Errors, " "), "value being too large")
 }
 
 // clean bounds what a server said and drops what a terminal could take for a command.

@@ -184,6 +184,7 @@ func TestSyncWriteFaults(t *testing.T) {
 		"sealed meanwhile":   {fault.Status(503, "Vault is sealed"), 3, ErrSealed, "unseal"},
 		"403":                {fault.Status(403, "permission denied"), 1, ErrForbidden, `"update" on auth/jwt-nomad/config`},
 		"400":                {fault.Status(400, "bad PEM\x1b[2J"), 1, nil, "Vault refused the request: bad PEM [2J"},
+		"too large":          {fault.Status(500, "put failed due to value being too large, max value size for key is 1048576, got 1048577"), 1, ErrTooLarge, "fewer clusters"},
 		"hangs":              {fault.Hold(nil), 3, nil, "can't be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -268,6 +269,23 @@ func TestReadRetries(t *testing.T) {
 		v.Inject(fault.On("GET", configPath, fault.Times(2, fault.Status(503, "busy"))))
 		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
 		require.NoError(t, err)
+	})
+}
+
+// Where Vault has replicas, what was written must not be looked for on one that lags.
+func TestReadYourWrites(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Inject(fault.On("PUT", configPath, func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			w.Header().Set("X-Vault-Index", "djE6Y2x1c3RlcjoxOjA6bWFj") // v1:cluster:1:0:mac
+			next(w, r)
+		}))
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		written := false
+		for _, r := range v.Requests() {
+			assert.Equal(t, written, r.Method == "GET" && r.Header.Get("X-Vault-Index") != "", r.String())
+			written = written || r.Method == "PUT"
+		}
 	})
 }
 

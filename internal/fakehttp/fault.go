@@ -3,6 +3,7 @@ package fakehttp
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -148,9 +149,7 @@ func Then(do func()) Fault {
 		rec := httptest.NewRecorder()
 		next(rec, r)
 		do()
-		for k, v := range rec.Header() {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), rec.Header())
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(rec.Body.Bytes())
 	}

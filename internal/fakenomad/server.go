@@ -231,13 +231,13 @@ func blocking(req *http.Request) (index uint64, wait time.Duration, err error) {
 	q := req.URL.Query()
 	if v := q.Get("index"); v != "" {
 		if index, err = strconv.ParseUint(v, 10, 64); err != nil {
-			return 0, 0, errors.New("Invalid index") //nolint:staticcheck // Nomad's own words
+			return 0, 0, errors.New("Invalid index")
 		}
 	}
 	wait = defaultWait
 	if v := q.Get("wait"); v != "" {
 		if wait, err = time.ParseDuration(v); err != nil {
-			return 0, 0, errors.New("Invalid wait time") //nolint:staticcheck // Nomad's own words
+			return 0, 0, errors.New("Invalid wait time")
 		}
 	}
 	return index, min(wait, maxWait), nil

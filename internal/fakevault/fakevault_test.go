@@ -54,8 +54,7 @@ func element(t *testing.T, k *fakenomad.Key) string {
 }
 
 func status(err error) int {
-	var e *api.ResponseError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*api.ResponseError](err); ok {
 		return e.StatusCode
 	}
 	return 0

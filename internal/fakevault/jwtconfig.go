@@ -105,7 +105,7 @@ func checkConfig(ctx context.Context, cfg map[string]any) error {
 	case text("jwks_ca_pem") != "" && len(pairs) > 0:
 		return errors.New("CA PEMs must be provided as part of the 'jwks_pairs' when using multiple JWKS URLs")
 	case len(pairs) > 0 && text("bound_issuer") != "":
-		return errors.New("Bound issuer is not supported for use with 'jwks_pairs'") //nolint:staticcheck // Vault's words
+		return errors.New("Bound issuer is not supported for use with 'jwks_pairs'")
 	case text("jwks_url") != "":
 		if _, err := fetchKeys(ctx, text("jwks_url")); err != nil {
 			return fmt.Errorf("error checking jwks URL %s", text("jwks_url"))
@@ -213,7 +213,7 @@ func fetchJSON(ctx context.Context, url string, into any) error {
 }
 
 func fieldError(field string, err error) error {
-	return fmt.Errorf("Field validation failed: error converting input for field %q: %w", field, err) //nolint:staticcheck // Vault's words
+	return fmt.Errorf("Field validation failed: error converting input for field %q: %w", field, err)
 }
 
 // weakString takes what Vault takes for a string.

@@ -7,7 +7,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -249,7 +248,8 @@ func blocking(t *testing.T, a Agent) {
 		done := make(chan reply, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second)
 		defer cancel()
-		go func() { done <- a.get(ctx, at(now.index(t), "40s")) }()
+		query := at(now.index(t), "40s")
+		go func() { done <- a.get(ctx, query) }()
 		select {
 		case r := <-done:
 			t.Fatalf("it didn't block: %d %s %v", r.status, r.body, r.err)
@@ -284,6 +284,6 @@ func blocking(t *testing.T, a Agent) {
 		defer cancel()
 		latest := a.get(t.Context(), jwksPath)
 		r := a.get(ctx, at(latest.index(t), "30s"))
-		require.True(t, errors.Is(r.err, context.DeadlineExceeded), "%v", r.err)
+		require.ErrorIs(t, r.err, context.DeadlineExceeded)
 	})
 }

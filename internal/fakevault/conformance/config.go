@@ -159,8 +159,8 @@ func config(t *testing.T, v *vault) {
 
 		v.write(t, m, object{"jwt_validation_pubkeys": []string{key}})
 		got = v.read(t, m)
-		require.Equal(t, "", got["default_role"])
-		require.Equal(t, "", got["bound_issuer"])
+		require.Empty(t, got["default_role"])
+		require.Empty(t, got["bound_issuer"])
 		require.Equal(t, []any{}, got["jwt_supported_algs"])
 		require.Equal(t, false, got["namespace_in_state"], "the one field that stays where it isn't written")
 	})

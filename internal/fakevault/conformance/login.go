@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -26,9 +27,7 @@ func workloads() object {
 func (v *vault) role(t *testing.T, mount, name string, change object) {
 	t.Helper()
 	role := workloads()
-	for k, x := range change {
-		role[k] = x
-	}
+	maps.Copy(role, change)
 	r := v.do(t, "PUT", "auth/"+mount+"/role/"+name, role)
 	require.Equal(t, http.StatusNoContent, r.status, r.raw)
 }

@@ -1,0 +1,288 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"text/template"
+)
+
+// NomadOptions say which Nomad agent to start. The zero value is an agent in dev mode,
+// server and client in one, of region global and of the pair that HARVEST_LAB names.
+type NomadOptions struct {
+	// Pair is the pair of versions; "" is PairFromEnv.
+	Pair Pair
+	// Binary is the agent to run; "" is the pair's.
+	Binary string
+	// Name is the agent's node name; "" is one made of the region and the port.
+	Name string
+	// Region is the agent's region; "" is global.
+	Region string
+	// Issuer is server.oidc_issuer: with one, tokens have an iss and there is a discovery
+	// document. "" is none; "self" is the agent's own address.
+	Issuer string
+	// ACL turns Nomad's access control on, and bootstraps it.
+	ACL bool
+	// RotationThreshold is server.root_key_rotation_threshold, such as "720h"; "" is Nomad's.
+	RotationThreshold string
+	// VaultAddress is the Vault whose secrets tasks read; "" is none.
+	VaultAddress string
+	// JWTMount is the path of the JWT auth mount that tasks log in through; "" is jwt-nomad.
+	JWTMount string
+	// Role is the role that tasks log in with; "" is nomad-workloads.
+	Role string
+}
+
+// Nomad is one agent in dev mode: a server and a client, its state in memory.
+type Nomad struct {
+	Address string // of the HTTP API
+	Region  string
+	Name    string
+	Token   string // the management token, with ACL
+
+	process *process
+	serf    string
+	mu      sync.Mutex
+	jobs    []string
+}
+
+// StartNomad starts an agent and returns when it leads its region, publishes a key and can
+// run jobs. The error carries the end of the agent's log; without a binary it is
+// ErrNotBuilt.
+func StartNomad(ctx context.Context, o NomadOptions) (*Nomad, error) {
+	if o.Binary == "" {
+		path, err := find(cmp.Or(o.Pair, PairFromEnv()), "nomad")
+		if err != nil {
+			return nil, err
+		}
+		o.Binary = path
+	}
+	o.Region = cmp.Or(o.Region, "global")
+	o.JWTMount = cmp.Or(o.JWTMount, "jwt-nomad")
+	o.Role = cmp.Or(o.Role, "nomad-workloads")
+	return withPorts(3, func(ports []int) (*Nomad, error) {
+		return startNomad(ctx, o, ports)
+	})
+}
+
+func startNomad(ctx context.Context, o NomadOptions, ports []int) (*Nomad, error) {
+	dir, err := os.MkdirTemp("", "harvest-nomad-")
+	if err != nil {
+		return nil, err
+	}
+	n := &Nomad{
+		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
+		Region:  o.Region,
+		Name:    cmp.Or(o.Name, fmt.Sprintf("%s-%d", o.Region, ports[0])),
+		serf:    fmt.Sprintf("127.0.0.1:%d", ports[2]),
+	}
+	if o.Issuer == "self" {
+		o.Issuer = n.Address
+	}
+	config := filepath.Join(dir, "agent.hcl")
+	if err = writeConfig(config, o, n.Name, dir, ports); err == nil {
+		n.process, err = start("nomad", dir, o.Binary, []string{"agent", "-dev", "-config", config}, environ("TMPDIR="+dir))
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, fmt.Errorf("nomad: %w", err)
+	}
+	if err := n.process.await(ctx, n.leads); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	if o.ACL {
+		if err := n.bootstrap(ctx); err != nil {
+			n.Stop()
+			return nil, err
+		}
+	}
+	if err := n.process.await(ctx, n.ready); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+// agentConfig is what -dev leaves open. The fingerprints that are off would look for a
+// cloud or a network that a test machine hasn't.
+var agentConfig = template.Must(template.New("agent").Parse(`
+name      = "{{.Name}}"
+region    = "{{.Region}}"
+bind_addr = "127.0.0.1"
+log_level = "INFO"
+
+ports {
+  http = {{index .Ports 0}}
+  rpc  = {{index .Ports 1}}
+  serf = {{index .Ports 2}}
+}
+
+disable_update_check = true
+
+server {
+  enabled = true
+  {{- with .Issuer}}
+  oidc_issuer = "{{.}}"
+  {{- end}}
+  {{- with .RotationThreshold}}
+  root_key_rotation_threshold = "{{.}}"
+  {{- end}}
+}
+
+client {
+  enabled   = true
+  state_dir = "{{.Dir}}/client"
+  alloc_dir = "{{.Dir}}/alloc"
+  options = {
+    "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,cni,bridge"
+    "driver.allowlist"     = "raw_exec"
+  }
+}
+
+plugin "raw_exec" {
+  config {
+    enabled = true
+  }
+}
+
+consul {
+  server_auto_join = false
+  client_auto_join = false
+  auto_advertise   = false
+}
+{{if .ACL}}
+acl {
+  enabled = true
+}
+{{end}}
+{{- with .VaultAddress}}
+vault {
+  enabled               = true
+  address               = "{{.}}"
+  jwt_auth_backend_path = "{{$.JWTMount}}"
+  create_from_role      = "{{$.Role}}"
+
+  default_identity {
+    aud = ["vault.io"]
+    ttl = "1h"
+  }
+}
+{{end}}`))
+
+func writeConfig(path string, o NomadOptions, name, dir string, ports []int) error {
+	o.Name = name
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	err = agentConfig.Execute(f, struct {
+		NomadOptions
+		Dir   string
+		Ports []int
+	}{o, dir, ports})
+	return errors.Join(err, f.Close())
+}
+
+// leads is nil once the agent is this one and leads its region.
+func (n *Nomad) leads(ctx context.Context) error {
+	var health struct {
+		Server struct{ Ok bool }
+	}
+	if _, err := n.call(ctx, http.MethodGet, "/v1/agent/health", nil, &health); err != nil {
+		return err
+	}
+	var leader string
+	if _, err := n.call(ctx, http.MethodGet, "/v1/status/leader", nil, &leader); err != nil {
+		return err
+	}
+	if !health.Server.Ok || leader == "" {
+		return errors.New("no leader")
+	}
+	return nil
+}
+
+// ready is nil once there is a key and a client that takes jobs.
+func (n *Nomad) ready(ctx context.Context) error {
+	var set struct{ Keys []struct{ Kid string } }
+	if _, err := n.call(ctx, http.MethodGet, "/.well-known/jwks.json", nil, &set); err != nil {
+		return err
+	}
+	if len(set.Keys) == 0 {
+		return errors.New("no key yet")
+	}
+	var nodes []struct {
+		Name, Status          string
+		SchedulingEligibility string
+		Drivers               map[string]struct{ Healthy bool }
+	}
+	if _, err := n.call(ctx, http.MethodGet, "/v1/nodes", nil, &nodes); err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		if node.Name == n.Name && node.Status == "ready" && node.Drivers["raw_exec"].Healthy {
+			return nil
+		}
+	}
+	return errors.New("no node is ready to run raw_exec tasks")
+}
+
+func (n *Nomad) bootstrap(ctx context.Context) error {
+	var token struct{ SecretID string }
+	return n.process.await(ctx, func(ctx context.Context) error {
+		_, err := n.call(ctx, http.MethodPut, "/v1/acl/bootstrap", nil, &token)
+		n.Token = token.SecretID
+		return err
+	})
+}
+
+// Join federates this agent's region with another's, and returns when each lists both.
+func (n *Nomad) Join(ctx context.Context, other *Nomad) error {
+	if _, err := n.call(ctx, http.MethodPut, "/v1/agent/join?address="+other.serf, nil, nil); err != nil {
+		return err
+	}
+	for _, agent := range []*Nomad{n, other} {
+		err := agent.process.await(ctx, func(ctx context.Context) error {
+			regions, err := agent.Regions(ctx)
+			if err != nil {
+				return err
+			}
+			for _, want := range []*Nomad{n, other} {
+				// The region is listed before its servers can be reached.
+				if _, err := agent.JWKS(ctx, want.Region); err != nil {
+					return fmt.Errorf("%v: %w", regions, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Regions lists the federated regions that are alive.
+func (n *Nomad) Regions(ctx context.Context) ([]string, error) {
+	var regions []string
+	_, err := n.call(ctx, http.MethodGet, "/v1/regions", nil, &regions)
+	return regions, err
+}
+
+// Log is the end of the agent's output.
+func (n *Nomad) Log() string { return n.process.tail() }
+
+// Done is closed when the agent has ended.
+func (n *Nomad) Done() <-chan struct{} { return n.process.done }
+
+// Stop stops the jobs that RunJob started, then the agent, and removes what it kept. It
+// may be called twice.
+func (n *Nomad) Stop() {
+	n.stopJobs()
+	n.process.end()
+}

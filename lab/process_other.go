@@ -1,0 +1,9 @@
+//go:build !linux
+
+package lab
+
+import "syscall"
+
+func dieWithParent() *syscall.SysProcAttr { return nil }
+
+func ownSession() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,198 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+// VaultOptions say which Vault to start. The zero value is a Vault in dev mode of the
+// pair that HARVEST_LAB names.
+type VaultOptions struct {
+	// Pair is the pair of versions; "" is PairFromEnv.
+	Pair Pair
+	// Binary is the server to run; "" is the pair's.
+	Binary string
+	// RootToken is the root token; "" is a random one.
+	RootToken string
+	// Audit logs each request, for Vault.Audit.
+	Audit bool
+	// Raft keeps the data in integrated storage, as production does, and not in memory.
+	// Such a server has no secrets engine at secret/.
+	Raft bool
+}
+
+// Vault is one server, initialized and unsealed.
+type Vault struct {
+	Address   string
+	RootToken string
+	UnsealKey string // the one share that unseals it after sys/seal
+
+	process *process
+	audit   string
+}
+
+// StartVault starts a Vault and returns when it is ready. The error carries the end of the
+// server's log; without a binary it is ErrNotBuilt.
+func StartVault(ctx context.Context, o VaultOptions) (*Vault, error) {
+	if o.Binary == "" {
+		path, err := find(cmp.Or(o.Pair, PairFromEnv()), "vault")
+		if err != nil {
+			return nil, err
+		}
+		o.Binary = path
+	}
+	o.RootToken = cmp.Or(o.RootToken, "root-"+rand.Text())
+	return withPorts(2, func(ports []int) (*Vault, error) {
+		return startVault(ctx, o, ports)
+	})
+}
+
+func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error) {
+	dir, err := os.MkdirTemp("", "harvest-vault-")
+	if err != nil {
+		return nil, err
+	}
+	listen := fmt.Sprintf("127.0.0.1:%d", ports[0])
+	args := []string{
+		"server", "-dev", "-dev-no-store-token",
+		"-dev-root-token-id=" + o.RootToken, "-dev-listen-address=" + listen,
+	}
+	if o.Raft {
+		config := filepath.Join(dir, "vault.hcl")
+		text := fmt.Sprintf(raftConfig, dir, listen, listen, ports[1])
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		args = []string{"server", "-config=" + config}
+	}
+	p, err := start("vault", dir, o.Binary, args, environ("TMPDIR="+dir))
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	v := &Vault{Address: "http://" + listen, RootToken: o.RootToken, process: p}
+	if o.Raft {
+		v.RootToken = ""
+		err = v.initialize(ctx, o.RootToken)
+	}
+	if err == nil {
+		err = p.await(ctx, v.ready)
+	}
+	if err != nil {
+		v.Stop()
+		return nil, err
+	}
+	if o.Audit {
+		v.audit = filepath.Join(dir, "audit.log")
+		err := v.Client().Sys().EnableAuditWithOptionsWithContext(ctx, "file", &api.EnableAuditOptions{
+			Type: "file", Options: map[string]string{"file_path": v.audit},
+		})
+		if err != nil {
+			v.Stop()
+			return nil, fmt.Errorf("vault: enable audit: %w", err)
+		}
+	}
+	return v, nil
+}
+
+const raftConfig = `
+disable_mlock = true
+storage "raft" {
+  path    = "%s"
+  node_id = "lab"
+  performance_multiplier = 1
+}
+listener "tcp" {
+  address     = "%s"
+  tls_disable = true
+}
+api_addr     = "http://%s"
+cluster_addr = "http://127.0.0.1:%d"
+`
+
+// initialize makes a fresh server's keys, unseals it and sets the root token.
+func (v *Vault) initialize(ctx context.Context, rootToken string) error {
+	err := v.process.await(ctx, func(ctx context.Context) error {
+		init, err := v.Client().Sys().InitWithContext(ctx, &api.InitRequest{SecretShares: 1, SecretThreshold: 1})
+		if err != nil {
+			return err
+		}
+		v.RootToken, v.UnsealKey = init.RootToken, init.KeysB64[0]
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := v.Client().Sys().UnsealWithContext(ctx, v.UnsealKey); err != nil {
+		return fmt.Errorf("vault: unseal: %w", err)
+	}
+	return v.process.await(ctx, func(ctx context.Context) error { // it must lead first
+		_, err := v.Client().Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{ID: rootToken, Policies: []string{"root"}})
+		if err == nil {
+			v.RootToken = rootToken
+		}
+		return err
+	})
+}
+
+var unsealLine = regexp.MustCompile(`(?m)^Unseal Key: (\S+)$`)
+
+// ready is nil once the server answers to its root token and has printed its unseal key.
+// The token shows that it is our server on that port.
+func (v *Vault) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := v.Client().Auth().Token().LookupSelfWithContext(ctx); err != nil {
+		return err
+	}
+	if v.UnsealKey != "" {
+		return nil
+	}
+	log, err := os.ReadFile(v.process.log)
+	if err != nil {
+		return err
+	}
+	m := unsealLine.FindSubmatch(log)
+	if m == nil {
+		return errors.New("no unseal key yet")
+	}
+	v.UnsealKey = string(m[1])
+	return nil
+}
+
+// Client returns a client with the root token. It is a new one each time, takes nothing
+// from the environment and doesn't retry.
+func (v *Vault) Client() *api.Client {
+	cfg := api.DefaultConfig()
+	cfg.Address = v.Address
+	cfg.MaxRetries = 0
+	cfg.HttpClient.Transport.(*http.Transport).Proxy = nil
+	c, err := api.NewClient(cfg)
+	if err != nil {
+		panic(err) // the address is ours
+	}
+	c.ClearNamespace()
+	c.SetToken(v.RootToken)
+	return c
+}
+
+// Log is the end of the server's output.
+func (v *Vault) Log() string { return v.process.tail() }
+
+// Done is closed when the server has ended.
+func (v *Vault) Done() <-chan struct{} { return v.process.done }
+
+// Stop ends the server and removes what it kept. It may be called twice.
+func (v *Vault) Stop() {
+	v.process.end()
+}

@@ -1,0 +1,11 @@
+// The Vault server that the lab runs, pinned and built from its own sources.
+module github.com/jwksharvest/harvest/lab/vault
+
+go 1.26
+
+require github.com/hashicorp/vault v1.21.1
+
+replace (
+	github.com/99designs/keyring => github.com/Jeffail/keyring v1.2.3
+	github.com/hashicorp/vault/sdk => github.com/hashicorp/vault/sdk v0.20.0
+)
