@@ -4,29 +4,35 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
-// MaxConcurrentFetches is how many sources FetchAll asks at once.
-const MaxConcurrentFetches = 64
+// Bounds on how many sources FetchAll asks at once. A cluster has a bound of its own, so
+// that one of many regions, none of which answers, doesn't keep the others waiting.
+const (
+	MaxConcurrentFetches        = 64
+	MaxConcurrentClusterFetches = 8
+)
 
 // FetchAll asks every source of every cluster, each once and up to MaxConcurrentFetches
-// at a time, and returns a Result for each: in the order of clusters, then of their Sources,
+// at a time and MaxConcurrentClusterFetches of one cluster, and returns a Result for each: in the order of clusters, then of their Sources,
 // then the regions of their Federation by name. It returns when all have answered or failed.
 //
 // A failure, of a source or of the list of a federation's regions, is a Result like the
 // others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
 // Result's error is a *ClusterError. When ctx ends, what is left fails with its error.
 func FetchAll(ctx context.Context, clusters []Cluster) []Result {
-	f := &fetcher{ctx: ctx, slots: make(chan struct{}, MaxConcurrentFetches)}
+	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches)}
 	named := make([][]Result, len(clusters))
 	federated := make([][]Result, len(clusters))
 	for i, cluster := range clusters {
+		own := make(slots, MaxConcurrentClusterFetches)
 		named[i] = make([]Result, len(cluster.Sources))
 		for j, source := range cluster.Sources {
-			f.pending.Go(func() { named[i][j] = f.fetch(cluster.Name, source) })
+			f.pending.Go(func() { named[i][j] = f.fetch(cluster.Name, source, own) })
 		}
 		if cluster.Federation != nil {
-			f.pending.Go(func() { federated[i] = f.federation(cluster) })
+			f.pending.Go(func() { federated[i] = f.federation(cluster, own) })
 		}
 	}
 	f.pending.Wait()
@@ -42,18 +48,18 @@ func FetchAll(ctx context.Context, clusters []Cluster) []Result {
 // fetcher is one run of FetchAll.
 type fetcher struct {
 	ctx     context.Context
-	slots   chan struct{}
+	all     slots
 	pending sync.WaitGroup
 }
 
 // fetch asks one source when there is a slot for it.
-func (f *fetcher) fetch(cluster string, source Source) Result {
+func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 	result := Result{Cluster: cluster, Region: source.RegionName()}
-	var err error
-	if err = f.acquire(); err == nil {
+	err := f.limited(own, func() (err error) {
+		result.Asked = time.Now()
 		result.Set, err = source.Fetch(f.ctx)
-		f.release()
-	}
+		return err
+	})
 	if err == nil && (result.Set == nil || len(result.Set.Keys) == 0) {
 		err = new(NoKeysError) // whoever reads the result may take its keys for granted
 	}
@@ -64,8 +70,12 @@ func (f *fetcher) fetch(cluster string, source Source) Result {
 }
 
 // federation asks for the regions of a cluster, and then each that isn't among its sources.
-func (f *fetcher) federation(cluster Cluster) []Result {
-	regions, err := f.regions(*cluster.Federation)
+func (f *fetcher) federation(cluster Cluster, own slots) []Result {
+	var regions []string
+	err := f.limited(own, func() (err error) {
+		regions, err = cluster.Federation.Regions(f.ctx)
+		return err
+	})
 	if err != nil {
 		return []Result{{Cluster: cluster.Name, Region: "*", Err: &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}}}
 	}
@@ -77,27 +87,35 @@ func (f *fetcher) federation(cluster Cluster) []Result {
 	for i, region := range regions {
 		source := *cluster.Federation
 		source.Region = region
-		pending.Go(func() { results[i] = f.fetch(cluster.Name, source) })
+		pending.Go(func() { results[i] = f.fetch(cluster.Name, source, own) })
 	}
 	pending.Wait()
 	return results
 }
 
-func (f *fetcher) regions(agent Nomad) ([]string, error) {
-	if err := f.acquire(); err != nil {
-		return nil, err
+// limited calls do when the cluster and the whole have a slot for it.
+func (f *fetcher) limited(own slots, do func() error) error {
+	if err := own.acquire(f.ctx); err != nil {
+		return err
 	}
-	defer f.release()
-	return agent.Regions(f.ctx)
+	defer own.release()
+	if err := f.all.acquire(f.ctx); err != nil {
+		return err
+	}
+	defer f.all.release()
+	return do()
 }
 
-func (f *fetcher) acquire() error {
+// slots is a semaphore.
+type slots chan struct{}
+
+func (s slots) acquire(ctx context.Context) error {
 	select {
-	case f.slots <- struct{}{}:
+	case s <- struct{}{}:
 		return nil
-	case <-f.ctx.Done():
-		return f.ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
-func (f *fetcher) release() { <-f.slots }
+func (s slots) release() { <-s }

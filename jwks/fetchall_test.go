@@ -176,14 +176,14 @@ func TestFetchAllCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var started atomic.Int32
 	stuck := fakeSource{"", func(ctx context.Context) (*Set, error) {
-		if started.Add(1) == MaxConcurrentFetches {
+		if started.Add(1) == MaxConcurrentClusterFetches {
 			cancel()
 		}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
 	cluster := Cluster{Name: "c", Federation: &Nomad{Address: "http://127.0.0.1:1"}}
-	for range 2 * MaxConcurrentFetches {
+	for range 2 * MaxConcurrentClusterFetches {
 		cluster.Sources = append(cluster.Sources, stuck)
 	}
 	for _, r := range FetchAll(ctx, []Cluster{cluster}) {

@@ -3,6 +3,7 @@ package jwks
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Source is one place that publishes keys: one region of a Nomad cluster, a URL, an
@@ -32,7 +33,8 @@ type Result struct {
 	Cluster string
 	Region  string // "*" where the list of regions itself could not be fetched
 	Set     *Set
-	Err     error // a *ClusterError
+	Err     error     // a *ClusterError
+	Asked   time.Time // when the question went out: Set is that new, or newer
 }
 
 // ClusterError says which cluster and region an error belongs to.
