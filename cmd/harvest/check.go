@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// mountPath returns the path of a mount as vaultsync has it: without slashes around it,
+// and without "auth/".
+func mountPath(path string) string {
+	return strings.TrimPrefix(strings.Trim(path, "/"), "auth/")
+}
+
+// checkMountPath refuses what would mean something else in a URL or in a policy.
+func checkMountPath(path string) error {
+	bad := strings.ContainsFunc(path, func(r rune) bool {
+		return !unicode.IsPrint(r) || unicode.IsSpace(r) || strings.ContainsRune(`*+"\?#%`, r)
+	})
+	if path == "" || bad || strings.Contains(path, "..") || strings.Contains(path, "//") {
+		return fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", path)
+	}
+	return nil
+}
+
+// checkForeign wants one of the words, or none.
+func checkForeign(word string) error {
+	switch vaultsync.Foreign(word) {
+	case "", vaultsync.ForeignKeep, vaultsync.ForeignWarn, vaultsync.ForeignRemove:
+		return nil
+	}
+	return fmt.Errorf("foreign %q: want keep, warn or remove", word)
+}
+
+// isLong says whether d is a duration that nobody means.
+func isLong(d time.Duration) bool { return d > 10*365*24*time.Hour }

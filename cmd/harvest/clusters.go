@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// sources returns the clusters to fetch from. lenient lets plain HTTP and unverified TLS
+// pass, for commands that trust nothing: they warn instead.
+func (a *app) sources(clusters []clusterConfig, lenient bool) []jwks.Cluster {
+	var all []jwks.Cluster
+	for _, c := range clusters {
+		if lenient && !c.allowPlaintext {
+			a.warnUnauthenticated(c)
+		}
+		all = append(all, c.cluster(lenient))
+	}
+	return all
+}
+
+// warnUnauthenticated says what sync would refuse.
+func (a *app) warnUnauthenticated(c clusterConfig) {
+	const consequence = "anyone on that path can choose these keys; sync refuses it without allow-plaintext"
+	switch {
+	case jwks.IsPlaintext(c.url()):
+		a.says.warn("cluster %q is read over plain HTTP: %s", c.name, consequence)
+	case c.tls.InsecureSkipVerify:
+		a.says.warn("cluster %q is read without verifying its certificate: %s", c.name, consequence)
+	}
+}
+
+// cluster returns the library's view of a cluster. What is wrong with its TLS files is
+// found when it is fetched: it must not cost other clusters their harvest.
+func (c clusterConfig) cluster(lenient bool) jwks.Cluster {
+	cluster := jwks.Cluster{Name: c.name}
+	client := &jwks.Client{AllowPlaintext: c.allowPlaintext || lenient, UserAgent: "harvest/" + buildInfo().Version}
+	if c.tls != (jwks.TLS{}) {
+		var err error
+		if client.HTTPClient, err = c.tls.HTTPClient(); err != nil {
+			for _, region := range c.regionNames() {
+				cluster.Sources = append(cluster.Sources, broken{region, err})
+			}
+			return cluster
+		}
+	}
+	switch {
+	case c.document != nil:
+		cluster.Sources = []jwks.Source{c.document}
+	case c.jwksFile != "":
+		cluster.Sources = []jwks.Source{jwks.File(c.jwksFile)}
+	case c.jwksURL != "":
+		cluster.Sources = []jwks.Source{jwks.URL{Address: c.jwksURL, Client: client}}
+	case c.oidcIssuer != "":
+		cluster.Sources = []jwks.Source{jwks.Issuer{Issuer: c.oidcIssuer, Client: client}}
+	default:
+		for _, region := range c.regionNames() {
+			agent := jwks.Nomad{Address: c.address, Region: region, Client: client}
+			if region == allRegions {
+				agent.Region = ""
+				cluster.Federation = &agent
+				continue
+			}
+			cluster.Sources = append(cluster.Sources, agent)
+		}
+	}
+	return cluster
+}
+
+// regionNames are the regions, at least the agent's own.
+func (c clusterConfig) regionNames() []string {
+	if len(c.regions) == 0 {
+		return []string{""}
+	}
+	return c.regions
+}
+
+// broken is a source that can't be asked, such as one whose CA file is missing.
+type broken struct {
+	region string
+	err    error
+}
+
+var _ jwks.Source = broken{}
+
+// RegionName implements jwks.Source; "*" fails all regions, as an unread list of them does.
+func (b broken) RegionName() string { return b.region }
+
+// Fetch returns the error.
+func (b broken) Fetch(context.Context) (*jwks.Set, error) { return nil, b.err }

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const aFingerprint = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// TestConfigErrors: each mistake is named with its line and column and a way out.
+func TestConfigErrors(t *testing.T) {
+	const a = "cluster \"a\" { jwks_file = \"a.json\" }\n"
+	for name, test := range map[string]struct {
+		src  string
+		want []string
+	}{
+		"empty":                 {"", []string{"x.hcl:1:1: no mount block"}},
+		"syntax":                {"cluster \"a\" {", []string{"x.hcl:1:"}},
+		"unknown attribute":     {"cluster \"a\" {\n  adress = \"https://x\"\n}\n", []string{"x.hcl:2:3: Unsupported argument", `Did you mean "address"?`}},
+		"unknown top":           {"denny = []\n" + a + "mount \"m\" { clusters = [\"a\"] }", []string{`x.hcl:1:1: unknown attribute "denny"`}},
+		"unknown block":         {"clusters \"a\" {}\n", []string{`x.hcl:1:1: unknown block "clusters"`}},
+		"no label":              {"cluster {}\n", []string{"x.hcl:1:1: cluster wants one name"}},
+		"two labels":            {"mount \"a\" \"b\" {}\n", []string{"x.hcl:1:1: mount wants one name"}},
+		"bad cluster name":      {"cluster \"a b\" { jwks_file = \"x\" }\n", []string{`x.hcl:1:9: cluster name "a b"`}},
+		"duplicate cluster":     {a + a, []string{`x.hcl:2:9: cluster "a" is defined twice`}},
+		"two sources":           {"cluster \"a\" {\n  jwks_file = \"x\"\n  address = \"https://x\"\n}\n", []string{"has more than one source"}},
+		"no source":             {"cluster \"a\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source"}},
+		"bad address":           {"cluster \"a\" {\n  address = \"nomad:4646\"\n}\n", []string{"x.hcl:2:3: address: not a URL"}},
+		"password":              {"cluster \"a\" {\n  address = \"https://u:canary@x\"\n}\n", []string{"x.hcl:2:3: address: holds a user name or password"}},
+		"certificate":           {"cluster \"a\" {\n  address = \"https://x\"\n  client_cert = \"x\"\n}\n", []string{"x.hcl:3:3: client_cert without its key"}},
+		"key":                   {"vault {\n  client_key = \"x\"\n}\n", []string{"x.hcl:2:3: client_key without its certificate"}},
+		"skip verify":           {"cluster \"a\" {\n  address = \"https://x\"\n  tls_skip_verify = true\n}\n", []string{"x.hcl:3:3: tls_skip_verify lets anyone", "allow_plaintext = true"}},
+		"regions of a file":     {"cluster \"a\" {\n  jwks_file = \"x\"\n  regions = [\"*\"]\n}\n", []string{"x.hcl:3:3: regions are a Nomad agent's"}},
+		"bad region":            {"cluster \"a\" {\n  address = \"https://x\"\n  regions = [\"a\", \"b c\"]\n}\n", []string{`x.hcl:3:19: region "b c"`}},
+		"TLS of a file":         {"cluster \"a\" {\n  jwks_file = \"x\"\n  ca_cert = \"x\"\n}\n", []string{"x.hcl:3:3: ca_cert has no meaning"}},
+		"bad pin":               {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = [\"" + aFingerprint + "\", \"sha256:00\"]\n}\n", []string{`x.hcl:3:85: pin: fingerprint "sha256:00"`}},
+		"no pin":                {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = []\n}\n", []string{"x.hcl:3:3: pin is empty"}},
+		"bad deny":              {"deny = [\"x\"]\n", []string{`x.hcl:1:9: deny: fingerprint "x"`}},
+		"two unlabelled":        {"vault {}\nvault {}\n", []string{"x.hcl:2:1: vault \"\" is defined twice"}},
+		"unknown auth":          {"vault {\n  auth \"ldap\" {}\n}\n", []string{`x.hcl:2:8: unknown auth method "ldap"`}},
+		"auth lacks":            {"vault {\n  auth \"approle\" {}\n}\n", []string{`x.hcl:2:3: auth "approle" needs role_id`, "needs secret_id_file"}},
+		"auth takes":            {"vault {\n  auth \"token_file\" {\n    path = \"x\"\n    role = \"x\"\n  }\n}\n", []string{"x.hcl:4:5: Unsupported argument"}},
+		"two auths":             {"vault {\n  auth \"token_file\" { path = \"x\" }\n  auth \"token_file\" { path = \"x\" }\n}\n", []string{"x.hcl:3:3: a vault block has one auth"}},
+		"unknown cluster":       {a + "mount \"m\" {\n  clusters = [\"a\", \"b\"]\n}\n", []string{`x.hcl:3:20: no cluster "b"; there is "a"`}},
+		"no clusters":           {a + "mount \"m\" {}\n", []string{"x.hcl:2:1: no clusters"}},
+		"cluster twice":         {a + "mount \"m\" {\n  clusters = [\"a\", \"a\"]\n}\n", []string{`x.hcl:3:20: clusters names "a" twice`}},
+		"trusted and retired":   {a + "mount \"m\" {\n  clusters = [\"a\"]\n  retired = [\"a\"]\n}\n", []string{`x.hcl:4:14: cluster "a" is both trusted and retired`}},
+		"unknown turnover":      {a + "mount \"m\" {\n  clusters = [\"a\"]\n  allow_turnover = [\"b\"]\n}\n", []string{`x.hcl:4:21: this mount has no cluster "b"`}},
+		"unknown vault":         {a + "vault \"eu\" {}\nmount \"m\" {\n  vault = \"us\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:4:3: no vault "us"; there is "eu"`}},
+		"which vault":           {a + "vault \"eu\" {}\nvault \"us\" {}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`x.hcl:4:1: which vault? add vault = … with one of "eu", "us"`}},
+		"bad duration":          {a + "mount \"m\" {\n  clusters = [\"a\"]\n  retain = \"1 day\"\n}\n", []string{`x.hcl:4:3: retain = "1 day": want a duration`}},
+		"negative duration":     {a + "mount \"m\" {\n  clusters = [\"a\"]\n  settle = \"-1s\"\n}\n", []string{"x.hcl:4:3: settle"}},
+		"bad foreign":           {a + "mount \"m\" {\n  clusters = [\"a\"]\n  foreign = \"drop\"\n}\n", []string{`x.hcl:4:3: foreign "drop": want keep, warn or remove`}},
+		"bad path":              {a + "mount \"m\" {\n  clusters = [\"a\"]\n  path = \"a*\"\n}\n", []string{`x.hcl:4:3: mount path "a*"`}},
+		"same mount":            {a + "mount \"m\" { clusters = [\"a\"] }\nmount \"n\" {\n  path = \"auth/m/\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:3:1: the same mount as in line 2"}},
+		"same mount, vaults":    {a + "vault \"a\" { address = \"https://v\" }\nvault \"b\" {\n  address = \"https://v/\"\n  namespace = \"n\"\n}\nmount \"m\" {\n  vault = \"a\"\n  namespace = \"n\"\n  clusters = [\"a\"]\n}\nmount \"n\" {\n  vault = \"b\"\n  path = \"m\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:12:1: the same mount as in line 7"}},
+		"empty value":           {"cluster \"a\" {\n  address = \"\"\n}\n", []string{"x.hcl:2:3: address is empty"}},
+		"null":                  {"cluster \"a\" {\n  address = null\n}\n", []string{"x.hcl:2:13: address: null is no value"}},
+		"null in a list":        {"deny = [null]\n", []string{"x.hcl:1:8: deny: null"}},
+		"wrong type":            {a + "mount \"m\" {\n  clusters = \"a\"\n}\n", []string{"x.hcl:3:14: clusters: list of string required"}},
+		"an expression":         {"cluster \"a\" {\n  address = \"https://${x}\"\n}\n", []string{"x.hcl:2:22: ", "expressions are not supported"}},
+		"a function":            {"cluster \"a\" {\n  address = file(\"x\")\n}\n", []string{"expressions are not supported"}},
+		"a variable":            {"cluster \"a\" {\n  address = x\n}\n", []string{"x.hcl:2:13: Variables not allowed"}},
+		"nested without bound":  {strings.Repeat("a {\n", 100000), []string{"x.hcl:17:3: nested more than 16 deep"}},
+		"all at once, in order": {"cluster \"a\" {}\ncluster \"b\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source of keys; give one of address, jwks_url, jwks_file, oidc_issuer\nx.hcl:2:1: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseConfig("x.hcl", []byte(test.src))
+			require.Error(t, err)
+			for _, want := range test.want {
+				assert.Contains(t, err.Error(), want)
+			}
+			assert.NotContains(t, err.Error(), "canary")
+		})
+	}
+}
+
+func TestConfigFileSize(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "big.hcl")
+	require.NoError(t, os.WriteFile(name, make([]byte, maxConfigFile+1), 0o600))
+	_, err := loadFile(name)
+	require.ErrorContains(t, err, "larger than 1048576 bytes")
+	_, err = loadFile(filepath.Join(t.TempDir(), "none.hcl"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestConfigFile(t *testing.T) {
+	cfg, err := parseConfig("x.hcl", []byte(`
+deny = ["`+aFingerprint+`"]
+cluster "us-east" {
+  address = "https://nomad.example.com:4646"
+  regions = ["one", "*"]
+  pin     = ["`+aFingerprint+`"]
+}
+vault {
+  address   = "https://vault.example.com:8200/"
+  namespace = "platform/"
+  auth "jwt" {
+    mount      = "jwt-nomad"
+    token_file = "secrets/nomad_vault.jwt"
+  }
+}
+mount "jwt-nomad" {
+  clusters = ["us-east"]
+  retain   = "1h"
+  retired  = ["old", "us-east/eu-1"]
+}
+`))
+	require.NoError(t, err)
+	cfg.finish(nil, []string{anyCluster}, true)
+	assert.Equal(t, "https://vault.example.com:8200", cfg.vaults[0].address)
+	assert.Equal(t, "platform", cfg.vaults[0].namespace)
+	assert.False(t, cfg.vaults[0].isolated())
+	o := cfg.mounts[0].options
+	assert.Equal(t, "1h0m0s", o.Retain.String())
+	assert.Len(t, o.Deny, 1)
+	assert.Len(t, o.Pin["us-east"], 1)
+	assert.Equal(t, []string{"*"}, o.AllowTurnover)
+	assert.True(t, o.AllowEmpty)
+
+	cluster := cfg.clusters[0].cluster(false)
+	require.Len(t, cluster.Sources, 1)
+	assert.Equal(t, "one", cluster.Sources[0].RegionName())
+	require.NotNil(t, cluster.Federation)
+	assert.False(t, cluster.Federation.Client.AllowPlaintext)
+}
+
+// TestBrokenTLSFile: a CA file that is missing fails its cluster, not the command.
+func TestBrokenTLSFile(t *testing.T) {
+	c := clusterConfig{name: "a", address: "https://x", regions: []string{"one", "*"}}
+	c.tls.CACert = filepath.Join(t.TempDir(), "missing.pem")
+	cluster := c.cluster(false)
+	require.Nil(t, cluster.Federation)
+	require.Len(t, cluster.Sources, 2)
+	for i, region := range c.regions {
+		assert.Equal(t, region, cluster.Sources[i].RegionName())
+		_, err := cluster.Sources[i].Fetch(t.Context())
+		require.ErrorContains(t, err, "missing.pem")
+	}
+}
+
+// FuzzConfig: whatever the file, there is an error or a configuration that keeps the rules.
+func FuzzConfig(f *testing.F) {
+	for _, seed := range []string{
+		"cluster \"a\" { jwks_file = \"a.json\" }\nmount \"m\" { clusters = [\"a\"] }\n",
+		"vault \"x\" {\n  address = \"https://v\"\n  auth \"approle\" {\n    role_id = \"a\"\n    secret_id_file = \"b\"\n  }\n}\n",
+		"deny = [\"" + aFingerprint + "\", null]\ncluster a { pin = [] }", "a = <<X\n${b}\nX\n", "mount \"a\" { clusters = { a = 1 } }",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, src string) {
+		cfg, err := parseConfig("x.hcl", []byte(src))
+		if err != nil {
+			if cfg != nil || !strings.HasPrefix(err.Error(), "x.hcl:") {
+				t.Fatalf("error without a place: %v", err)
+			}
+			return
+		}
+		cfg.finish(nil, nil, false)
+		for _, c := range cfg.clusters {
+			sources := 0
+			for _, s := range []string{c.address, c.jwksURL, c.jwksFile, c.oidcIssuer} {
+				if s != "" {
+					sources++
+				}
+			}
+			if sources != 1 || (c.tls.ClientCert == "") != (c.tls.ClientKey == "") || c.tls.InsecureSkipVerify && !c.allowPlaintext {
+				t.Fatalf("cluster %+v was let pass", c)
+			}
+		}
+		seen := map[[3]string]bool{}
+		for _, m := range cfg.mounts {
+			if len(m.clusters) == 0 || checkMountPath(m.path) != nil || seen[cfg.target(m)] {
+				t.Fatalf("mount %+v was let pass", m)
+			}
+			seen[cfg.target(m)] = true
+		}
+		_ = policies(cfg)
+	})
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// loadFile reads a configuration file. The error names each mistake with its line and column.
+func loadFile(name string) (*config, error) {
+	src, err := readConfigFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return parseConfig(name, src)
+}
+
+// parseConfig returns what a configuration file says, checked as far as it can be without
+// a network or an environment.
+func parseConfig(name string, src []byte) (*config, error) {
+	body, diags := parseHCL(name, src)
+	if diags.HasErrors() {
+		return nil, configError(diags)
+	}
+	r := fileReader{config: &config{file: name}}
+	r.read(body)
+	if err := configError(r.diags); err != nil {
+		return nil, err
+	}
+	return r.config, nil
+}
+
+// fileReader turns a file's body into a config.
+type fileReader struct {
+	config *config
+	diags  hcl.Diagnostics
+}
+
+func (r *fileReader) read(body *hclsyntax.Body) {
+	top, _ := body.JustAttributes()
+	for name, a := range top {
+		if name != "deny" {
+			r.problem(a.NameRange, "unknown attribute %q; outside of blocks there is only deny", name)
+		}
+	}
+	r.config.deny = block{&r.diags, top, body.MissingItemRange()}.fingerprints("deny")
+	// Mounts name the others, wherever they stand in the file.
+	for _, b := range body.Blocks {
+		switch b.Type {
+		case "cluster":
+			r.cluster(b)
+		case "vault":
+			r.vault(b)
+		case "mount":
+		default:
+			r.problem(b.TypeRange, "unknown block %q; want cluster, vault or mount", b.Type)
+		}
+	}
+	if len(r.config.vaults) == 0 {
+		r.config.vaults = []vaultConfig{{}}
+	}
+	for _, b := range body.Blocks {
+		if b.Type == "mount" {
+			r.mount(b)
+		}
+	}
+	if len(r.config.mounts) == 0 && !r.diags.HasErrors() {
+		r.problem(body.MissingItemRange(), "no mount block: say which JWT auth mounts are to trust the clusters, as in mount \"jwt-nomad\" { clusters = [\"us-east\"] }")
+	}
+}
+
+func (r *fileReader) problem(at hcl.Range, format string, args ...any) {
+	r.diags = append(r.diags, problem(at, format, args...))
+}
+
+// label returns the one label of a block, or false.
+func (r *fileReader) label(b *hclsyntax.Block) (string, bool) {
+	if len(b.Labels) != 1 {
+		r.problem(b.DefRange(), "%s wants one name, as in %s \"name\" { … }", b.Type, b.Type)
+		return "", false
+	}
+	return b.Labels[0], true
+}
+
+var (
+	sourceAttributes  = []string{"address", "jwks_url", "jwks_file", "oidc_issuer"}
+	tlsAttributes     = []string{"ca_cert", "ca_path", "client_cert", "client_key", "tls_server_name"}
+	clusterAttributes = slices.Concat(sourceAttributes, tlsAttributes, []string{"regions", "tls_skip_verify", "allow_plaintext", "pin"})
+)
+
+func (r *fileReader) cluster(hb *hclsyntax.Block) {
+	b, _ := open(hb.Body, hb.DefRange(), &r.diags, clusterAttributes)
+	name, ok := r.label(hb)
+	if !ok {
+		return
+	}
+	if err := vaultsync.CheckClusterName(name); err != nil {
+		r.problem(hb.LabelRanges[0], "%v", err)
+	}
+	if slices.ContainsFunc(r.config.clusters, func(c clusterConfig) bool { return c.name == name }) {
+		r.problem(hb.LabelRanges[0], "cluster %q is defined twice; give one of them another name", name)
+	}
+	c := clusterConfig{
+		name: name, address: b.text("address"), jwksURL: b.text("jwks_url"), jwksFile: b.text("jwks_file"),
+		oidcIssuer: b.text("oidc_issuer"), regions: b.texts("regions"),
+		allowPlaintext: b.flag("allow_plaintext"), pin: b.fingerprints("pin"),
+	}
+	c.tls.CACert, c.tls.CAPath = b.text("ca_cert"), b.text("ca_path")
+	c.tls.ClientCert, c.tls.ClientKey = b.text("client_cert"), b.text("client_key")
+	c.tls.ServerName, c.tls.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
+	r.config.clusters = append(r.config.clusters, c)
+
+	sources := 0
+	for _, source := range sourceAttributes {
+		if b.has(source) {
+			if sources++; sources > 1 {
+				b.problem(source, "cluster %q has more than one source; keep one of %s", name, strings.Join(sourceAttributes, ", "))
+			}
+		}
+	}
+	if sources == 0 {
+		b.problem("", "cluster %q has no source of keys; give one of %s", name, strings.Join(sourceAttributes, ", "))
+	}
+	for source, raw := range map[string]string{"address": c.address, "jwks_url": c.jwksURL, "oidc_issuer": c.oidcIssuer} {
+		if raw == "" {
+			continue
+		}
+		if err := checkURL(raw, "https", "http"); err != nil {
+			b.problem(source, "%s: %v", source, err)
+		}
+	}
+	r.checkTLS(b)
+	if b.has("ca_cert") && b.has("ca_path") {
+		b.problem("ca_path", "ca_path is not used beside ca_cert; keep one of them")
+	}
+	if b.has("jwks_file") {
+		for _, extra := range append([]string{"tls_skip_verify", "allow_plaintext"}, tlsAttributes...) {
+			if b.has(extra) {
+				b.problem(extra, "%s has no meaning for a jwks_file; drop it", extra)
+			}
+		}
+	}
+	if c.tls.InsecureSkipVerify && !c.allowPlaintext {
+		b.problem("tls_skip_verify", "tls_skip_verify lets anyone on the path choose whom Vault trusts; give ca_cert instead, or add allow_plaintext = true if that is meant")
+	}
+	if b.has("regions") && !b.has("address") {
+		b.problem("regions", "regions are a Nomad agent's; they go with address only")
+	}
+	for i, region := range c.regions {
+		if err := checkRegion(region); err != nil {
+			r.problem(b.element("regions", i), "%v", err)
+		}
+	}
+}
+
+// checkTLS wants a client certificate with its key.
+func (r *fileReader) checkTLS(b block) {
+	switch {
+	case b.has("client_cert") && !b.has("client_key"):
+		b.problem("client_cert", "client_cert without its key; add client_key")
+	case b.has("client_key") && !b.has("client_cert"):
+		b.problem("client_key", "client_key without its certificate; add client_cert")
+	}
+}
+
+// checkURL refuses what isn't an address of one of these schemes, and one with a password,
+// without showing it.
+func checkURL(raw string, schemes ...string) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err == nil && u.User != nil:
+		return fmt.Errorf("holds a user name or password, which would end up in logs; leave it out")
+	case err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Scheme != "unix":
+		return fmt.Errorf("not a URL such as https://nomad.example.com:4646")
+	}
+	return nil
+}
+
+// checkRegion refuses what can't be the name of a region. "" is the agent's own.
+func checkRegion(name string) error {
+	if name == "" || name == allRegions {
+		return nil
+	}
+	if len(name) > 128 || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		return fmt.Errorf("region %q: use letters, digits, '.', '_' and '-', 128 at most; \"*\" is every federated region", name)
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+func (r *fileReader) vault(hb *hclsyntax.Block) {
+	b, blocks := open(hb.Body, hb.DefRange(), &r.diags, append([]string{"address", "namespace"}, tlsAttributes...), "auth")
+	if len(hb.Labels) > 1 {
+		r.problem(hb.DefRange(), "vault wants one name or none, as in vault \"eu\" { … }")
+		return
+	}
+	v := vaultConfig{
+		name: strings.Join(hb.Labels, ""), address: strings.TrimSuffix(b.text("address"), "/"), namespace: strings.Trim(b.text("namespace"), "/"),
+		caCert: b.text("ca_cert"), caPath: b.text("ca_path"),
+		clientCert: b.text("client_cert"), clientKey: b.text("client_key"), serverName: b.text("tls_server_name"),
+	}
+	if len(hb.Labels) == 1 && v.name == "" {
+		r.problem(hb.LabelRanges[0], "the name of this vault is empty; leave it out or give one")
+	}
+	if slices.ContainsFunc(r.config.vaults, func(other vaultConfig) bool { return other.name == v.name }) {
+		r.problem(hb.DefRange(), "vault %q is defined twice; several vault blocks need different names", v.name)
+	}
+	if v.address != "" {
+		if err := checkURL(v.address, "https", "http", "unix"); err != nil {
+			b.problem("address", "address: %v", err)
+		}
+	}
+	r.checkTLS(b)
+	for i, auth := range blocks {
+		if i > 0 {
+			r.problem(auth.DefRange, "a vault block has one auth block")
+			break
+		}
+		v.auth = r.auth(auth)
+	}
+	r.config.vaults = append(r.config.vaults, v)
+}
+
+// authMethods are the ways to log in: what each takes, and what it can't do without.
+var authMethods = map[string]struct{ takes, needs []string }{
+	"jwt":        {takes: []string{"mount", "role", "token_file"}, needs: []string{"mount", "token_file"}},
+	"approle":    {takes: []string{"mount", "role_id", "secret_id_file"}, needs: []string{"role_id", "secret_id_file"}},
+	"kubernetes": {takes: []string{"mount", "role", "token_file"}, needs: []string{"role"}},
+	"token_file": {takes: []string{"path"}, needs: []string{"path"}},
+}
+
+func (r *fileReader) auth(hb *hcl.Block) *authConfig {
+	name := hb.Labels[0]
+	method, ok := authMethods[name]
+	if !ok {
+		r.problem(hb.LabelRanges[0], "unknown auth method %q; want jwt, approle, kubernetes or token_file", name)
+		return nil
+	}
+	b, _ := open(hb.Body, hb.DefRange, &r.diags, method.takes)
+	for _, attribute := range method.needs {
+		if !b.has(attribute) {
+			b.problem("", "auth %q needs %s", name, attribute)
+		}
+	}
+	auth := &authConfig{
+		method: name, mount: strings.Trim(b.text("mount"), "/"), role: b.text("role"), tokenFile: b.text("token_file"),
+		roleID: b.text("role_id"), secretIDFile: b.text("secret_id_file"),
+	}
+	if name == "token_file" {
+		auth.tokenFile = b.text("path")
+	}
+	return auth
+}
+
+var mountAttributes = []string{
+	"vault", "namespace", "path", "clusters", "foreign", "retired", "retain", "allow_turnover", "deny", "allow_empty", "convert", "settle",
+}
+
+func (r *fileReader) mount(hb *hclsyntax.Block) {
+	b, _ := open(hb.Body, hb.DefRange(), &r.diags, mountAttributes)
+	name, ok := r.label(hb)
+	if !ok {
+		return
+	}
+	m := mountConfig{
+		namespace: strings.Trim(b.text("namespace"), "/"), path: name, clusters: b.texts("clusters"), at: hb.DefRange(),
+		options: vaultsync.Options{
+			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"),
+			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
+			Convert: b.flag("convert"), Settle: b.duration("settle"),
+		},
+	}
+	if b.has("path") {
+		m.path = b.text("path")
+	}
+	m.path = mountPath(m.path)
+	if err := checkMountPath(m.path); err != nil {
+		b.problem("path", "%v", err)
+	}
+	r.mountVault(b, &m)
+	r.mountClusters(b, &m)
+	r.mountRules(b, &m)
+	for _, other := range r.config.mounts {
+		if r.config.target(other) == r.config.target(m) {
+			r.problem(m.at, "the same mount as in line %d, which would undo each other's work; put their clusters into one block", other.at.Start.Line)
+			break
+		}
+	}
+	r.config.mounts = append(r.config.mounts, m)
+}
+
+// mountVault finds the vault block of a mount.
+func (r *fileReader) mountVault(b block, m *mountConfig) {
+	name := b.text("vault")
+	m.vault = slices.IndexFunc(r.config.vaults, func(v vaultConfig) bool { return v.name == name })
+	if m.vault >= 0 {
+		return
+	}
+	m.vault = 0
+	var names []string
+	for _, v := range r.config.vaults {
+		names = append(names, v.name)
+	}
+	switch {
+	case name != "":
+		b.problem("vault", "no vault %q; there is %s", name, quoteAll(names))
+	case len(names) > 1:
+		b.problem("vault", "which vault? add vault = … with one of %s", quoteAll(names))
+	}
+}
+
+func (r *fileReader) mountClusters(b block, m *mountConfig) {
+	var names []string
+	for _, c := range r.config.clusters {
+		names = append(names, c.name)
+	}
+	if len(m.clusters) == 0 {
+		b.problem("clusters", "no clusters: name those that this mount trusts, as in clusters = [\"us-east\"]")
+	}
+	for i, name := range m.clusters {
+		if !slices.Contains(names, name) {
+			r.problem(b.element("clusters", i), "no cluster %q; there is %s", name, quoteAll(names))
+		}
+	}
+	for i, name := range m.options.Retired {
+		switch cluster, _, _ := strings.Cut(name, "/"); {
+		case slices.Contains(m.clusters, name):
+			r.problem(b.element("retired", i), "cluster %q is both trusted and retired; take it from one of the two", name)
+		case vaultsync.CheckClusterName(cluster) != nil:
+			r.problem(b.element("retired", i), "retired: %v", vaultsync.CheckClusterName(cluster))
+		}
+	}
+	for i, name := range m.options.AllowTurnover {
+		if cluster, _, _ := strings.Cut(name, "/"); name != anyCluster && !slices.Contains(m.clusters, cluster) {
+			r.problem(b.element("allow_turnover", i), "this mount has no cluster %q; there is %s", cluster, quoteAll(m.clusters))
+		}
+	}
+}
+
+func (r *fileReader) mountRules(b block, m *mountConfig) {
+	if err := checkForeign(string(m.options.Foreign)); err != nil {
+		b.problem("foreign", "%v", err)
+	}
+	for name, d := range map[string]bool{"retain": isLong(m.options.Retain), "settle": isLong(m.options.Settle)} {
+		if d {
+			b.problem(name, "%s is longer than ten years", name)
+		}
+	}
+}
+
+func quoteAll(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	var quoted []string
+	for _, name := range names {
+		if name == "" {
+			quoted = append(quoted, "one without a name")
+			continue
+		}
+		quoted = append(quoted, `"`+name+`"`)
+	}
+	return strings.Join(quoted, ", ")
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+const (
+	inCluster = "Cluster (one; several go into a file, see -config)"
+	inMount   = "Mount (one; several go into a file, see -config)"
+	inGeneral = "General"
+)
+
+// defaultTimeout bounds the whole of a command, so that cron runs never pile up.
+const defaultTimeout = 2 * time.Minute
+
+// clusterFlags describe a single cluster. -config excludes them.
+func clusterFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "cluster", Category: inCluster, Usage: "the `NAME` of the cluster: it marks which of the mount's keys are its own"},
+		&cli.StringFlag{Name: "nomad-address", Category: inCluster, Usage: "`URL` of a Nomad agent; $NOMAD_ADDR"},
+		&cli.StringFlag{Name: "jwks-url", Category: inCluster, Usage: "`URL` of any JWKS document, instead of a Nomad agent"},
+		&cli.StringFlag{Name: "jwks-file", Category: inCluster, TakesFile: true, Usage: "`FILE` with a JWKS document, instead of a Nomad agent"},
+		&cli.StringFlag{Name: "oidc-issuer", Category: inCluster, Usage: "`URL` of an OIDC issuer, instead of a Nomad agent"},
+		&cli.StringSliceFlag{Name: "pin", Category: inCluster, Usage: "trust only this key of the cluster: a `FINGERPRINT` (sha256:…); may be repeated"},
+		&cli.BoolFlag{Name: "allow-plaintext", Category: inCluster, Usage: "take keys over plain http or unverified TLS: whoever is on that path chooses whom Vault trusts"},
+	}, connectionFlags()...)
+}
+
+// connectionFlags say how to reach the cluster.
+func connectionFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "region", Category: inCluster, Usage: "Nomad `REGION`, may be repeated; \"*\" is every federated one, \"\" the agent's own; $NOMAD_REGION"},
+		&cli.StringFlag{Name: "nomad-ca-cert", Category: inCluster, TakesFile: true, Usage: "`FILE` with the CA certificate of the cluster; $NOMAD_CACERT"},
+		&cli.StringFlag{Name: "nomad-ca-path", Category: inCluster, TakesFile: true, Usage: "`DIR` with CA certificates; $NOMAD_CAPATH"},
+		&cli.StringFlag{Name: "nomad-client-cert", Category: inCluster, TakesFile: true, Usage: "`FILE` with a client certificate; $NOMAD_CLIENT_CERT"},
+		&cli.StringFlag{Name: "nomad-client-key", Category: inCluster, TakesFile: true, Usage: "`FILE` with its key; $NOMAD_CLIENT_KEY"},
+		&cli.StringFlag{Name: "nomad-tls-server-name", Category: inCluster, Usage: "`NAME` that the server's certificate must be for; $NOMAD_TLS_SERVER_NAME"},
+		&cli.BoolFlag{Name: "nomad-tls-skip-verify", Category: inCluster, Usage: "don't verify the server's certificate; sync wants -allow-plaintext as well; $NOMAD_SKIP_VERIFY"},
+	}
+}
+
+// mountFlags describe a single mount. -config excludes them.
+func mountFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "mount", Category: inMount, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
+		&cli.StringFlag{Name: "namespace", Category: inMount, Usage: "its `NAMESPACE`; $VAULT_NAMESPACE"},
+		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "what to do with keys that have no annotation: `keep`, warn or remove", DefaultText: "warn"},
+		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
+		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", HideDefault: true},
+		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look once more `DURATION` after a write, for other writers", DefaultText: "1s"},
+		&cli.BoolFlag{Name: "convert", Category: inMount, Usage: "turn a mount in jwks_url or OIDC mode into one with static keys"},
+	}
+}
+
+// ruleFlags go with -config too, and then hold for every mount.
+func ruleFlags() []cli.Flag {
+	return []cli.Flag{
+		&turnoverFlag{Name: "allow-turnover", Category: inGeneral, Usage: "let all keys of a cluster be replaced at once: bare for every cluster, or =`CLUSTER`; may be repeated"},
+		&cli.BoolFlag{Name: "allow-empty", Category: inGeneral, Usage: "let the last key of a mount go: nobody can log in then"},
+		&cli.StringSliceFlag{Name: "deny", Category: inGeneral, Usage: "never trust this key: a `FINGERPRINT` (sha256:…); may be repeated"},
+	}
+}
+
+func configFlag() cli.Flag {
+	return &cli.StringFlag{Name: "config", Category: inGeneral, TakesFile: true, Usage: "`FILE` in HCL with clusters, vaults and mounts"}
+}
+
+func generalFlags(formats ...string) []cli.Flag {
+	return []cli.Flag{
+		formatFlag(formats...),
+		&cli.DurationFlag{Name: "timeout", Category: inGeneral, Value: defaultTimeout, Usage: "give up after `DURATION`"},
+		&cli.StringFlag{Name: "log-format", Category: inGeneral, Value: "text", Usage: "`FORMAT` of stderr: text, or json (then -log-level is info)"},
+		&cli.StringFlag{Name: "log-level", Category: inGeneral, DefaultText: "none", Usage: "`LEVEL` of the log on stderr: none, error, warn, info or debug"},
+	}
+}
+
+func formatFlag(formats ...string) cli.Flag {
+	return &cli.StringFlag{Name: "format", Category: inGeneral, Value: formats[0], Usage: "`FORMAT` of stdout: " + strings.Join(formats, ", ")}
+}
+
+// singleOnly are the flags that -config excludes.
+func singleOnly() []string {
+	var names []string
+	for _, f := range slices.Concat(clusterFlags(), mountFlags()) {
+		names = append(names, f.Names()[0])
+	}
+	return names
+}
+
+// turnoverFlag is a flag that may be bare or have a value, as in -allow-turnover and
+// -allow-turnover=us-east.
+type turnoverFlag = cli.FlagBase[[]string, cli.NoConfig, turnoverValue]
+
+// anyCluster is what the bare flag stands for.
+const anyCluster = "*"
+
+type turnoverValue struct{ clusters *[]string }
+
+// Create implements cli.ValueCreator.
+func (turnoverValue) Create(value []string, into *[]string, _ cli.NoConfig) cli.Value {
+	*into = value
+	return &turnoverValue{into}
+}
+
+// ToString implements cli.ValueCreator.
+func (turnoverValue) ToString(value []string) string { return strings.Join(value, ",") }
+
+// IsBoolFlag keeps the next argument from being taken for the value.
+func (*turnoverValue) IsBoolFlag() bool { return true }
+
+// Set implements flag.Value. The bare flag arrives as "true".
+func (v *turnoverValue) Set(s string) error {
+	for name := range strings.SplitSeq(s, ",") {
+		switch name {
+		case "true":
+			name = anyCluster
+		case "", "false":
+			return fmt.Errorf("want the name of a cluster after the equals sign, or nothing at all")
+		}
+		*v.clusters = append(*v.clusters, name)
+	}
+	return nil
+}
+
+// Get implements flag.Getter.
+func (v *turnoverValue) Get() any { return *v.clusters }
+
+// String implements flag.Value.
+func (v *turnoverValue) String() string {
+	if v.clusters == nil {
+		return ""
+	}
+	return v.ToString(*v.clusters)
+}

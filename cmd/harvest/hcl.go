@@ -1,0 +1,255 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/gocty"
+
+	"github.com/jwksharvest/harvest/pem"
+)
+
+const (
+	maxConfigFile   = 1 << 20 // bytes
+	maxConfigDepth  = 16      // braces and brackets within each other
+	maxConfigErrors = 20      // that are shown
+)
+
+// readConfigFile returns a file of 1 MiB at most.
+func readConfigFile(name string) ([]byte, error) {
+	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	src, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if len(src) > maxConfigFile {
+		return nil, fmt.Errorf("configuration %s: larger than %d bytes", name, maxConfigFile)
+	}
+	return src, nil
+}
+
+// parseHCL returns the body of a file that holds nothing but blocks and plain values. What
+// else HCL has, templates and operators and functions, is refused: nothing here needs it,
+// and its parser recurses without bound.
+func parseHCL(name string, src []byte) (*hclsyntax.Body, hcl.Diagnostics) {
+	tokens, diags := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	depth := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack:
+			if depth++; depth > maxConfigDepth {
+				return nil, hcl.Diagnostics{problem(t.Range, "nested more than %d deep", maxConfigDepth)}
+			}
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack:
+			depth--
+		case hclsyntax.TokenIdent, hclsyntax.TokenEqual, hclsyntax.TokenComma, hclsyntax.TokenNewline,
+			hclsyntax.TokenComment, hclsyntax.TokenEOF, hclsyntax.TokenNumberLit, hclsyntax.TokenOQuote,
+			hclsyntax.TokenCQuote, hclsyntax.TokenQuotedLit, hclsyntax.TokenOHeredoc, hclsyntax.TokenCHeredoc,
+			hclsyntax.TokenStringLit:
+		default:
+			return nil, hcl.Diagnostics{problem(t.Range, "%q: write plain values; expressions are not supported (a literal \"${\" is written \"$${\")", t.Bytes)}
+		}
+	}
+	file, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return file.Body.(*hclsyntax.Body), nil
+}
+
+func problem(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf(format, args...), Subject: &at}
+}
+
+// configError returns the problems as one error with a line for each, in the order of the
+// file, or nil.
+func configError(diags hcl.Diagnostics) error {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return cmp.Compare(offset(a), offset(b)) })
+	var all []error
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		if len(all) == maxConfigErrors {
+			all = append(all, errors.New("and more"))
+			break
+		}
+		text := d.Summary
+		if d.Detail != "" {
+			text += ": " + d.Detail
+		}
+		if d.Subject != nil {
+			text = fmt.Sprintf("%s:%d:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column, text)
+		}
+		all = append(all, errors.New(text))
+	}
+	return errors.Join(all...)
+}
+
+func offset(d *hcl.Diagnostic) int {
+	if d.Subject == nil {
+		return 0
+	}
+	return d.Subject.Start.Byte
+}
+
+// block reads the attributes of one block; what is wrong goes to diags, with its place.
+type block struct {
+	diags *hcl.Diagnostics
+	attrs hcl.Attributes
+	at    hcl.Range // of its header
+}
+
+// open checks that a block with its header at a place holds these attributes and blocks
+// only. The blocks have one label.
+func open(body hcl.Body, at hcl.Range, diags *hcl.Diagnostics, attributes []string, blocks ...string) (block, hcl.Blocks) {
+	schema := &hcl.BodySchema{}
+	for _, name := range attributes {
+		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	for _, name := range blocks {
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}})
+	}
+	content, more := body.Content(schema)
+	*diags = append(*diags, more...)
+	return block{diags, content.Attributes, at}, content.Blocks
+}
+
+func (b block) problem(name, format string, args ...any) {
+	*b.diags = append(*b.diags, problem(b.where(name), format, args...))
+}
+
+func (b block) has(name string) bool { return b.attrs[name] != nil }
+
+// where returns the place of an attribute, or of the block's header where there is none.
+func (b block) where(name string) hcl.Range {
+	if a := b.attrs[name]; a != nil {
+		return a.Range
+	}
+	return b.at
+}
+
+// value decodes an attribute into what v points to, and says whether it is there and fits.
+func (b block) value(name string, v any) bool {
+	a := b.attrs[name]
+	if a == nil {
+		return false
+	}
+	value, more := a.Expr.Value(nil)
+	if !more.HasErrors() {
+		if err := decode(value, v); err != nil {
+			more = append(more, problem(a.Expr.Range(), "%s: %v", name, err))
+		}
+	}
+	*b.diags = append(*b.diags, more...)
+	return !more.HasErrors()
+}
+
+func decode(value cty.Value, v any) error {
+	if value.IsNull() || !value.IsWhollyKnown() || hasNull(value) {
+		return errors.New("null is no value; leave the attribute out")
+	}
+	want, err := gocty.ImpliedType(v)
+	if err == nil {
+		value, err = convert.Convert(value, want)
+	}
+	if err != nil {
+		return err
+	}
+	return gocty.FromCtyValue(value, v)
+}
+
+func hasNull(v cty.Value) bool {
+	null := false
+	_ = cty.Walk(v, func(_ cty.Path, v cty.Value) (bool, error) {
+		null = null || v.IsNull()
+		return !v.IsNull(), nil
+	})
+	return null
+}
+
+// text returns a string that isn't empty; "" where there is none.
+func (b block) text(name string) string {
+	var s string
+	if b.value(name, &s) && s == "" {
+		b.problem(name, "%s is empty; leave it out instead", name)
+	}
+	return s
+}
+
+// texts returns a list of strings, each once.
+func (b block) texts(name string) []string {
+	var list []string
+	if !b.value(name, &list) {
+		return nil
+	}
+	seen := map[string]bool{}
+	for i, s := range list {
+		if seen[s] {
+			*b.diags = append(*b.diags, problem(b.element(name, i), "%s names %q twice", name, s))
+		}
+		seen[s] = true
+	}
+	return list
+}
+
+// element returns the place of a list's element.
+func (b block) element(name string, i int) hcl.Range {
+	if list, diags := hcl.ExprList(b.attrs[name].Expr); !diags.HasErrors() && i < len(list) {
+		return list[i].Range()
+	}
+	return b.where(name)
+}
+
+func (b block) flag(name string) bool {
+	var v bool
+	b.value(name, &v)
+	return v
+}
+
+func (b block) duration(name string) time.Duration {
+	var s string
+	if !b.value(name, &s) {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		b.problem(name, "%s = %q: want a duration such as \"90s\" or \"1h\"", name, s)
+		return 0
+	}
+	return d
+}
+
+// fingerprints returns a list of whole fingerprints; an empty one is refused.
+func (b block) fingerprints(name string) []pem.Fingerprint {
+	var all []pem.Fingerprint
+	list := b.texts(name)
+	for i, s := range list {
+		f, err := pem.ParseFingerprint(s)
+		if err != nil {
+			*b.diags = append(*b.diags, problem(b.element(name, i), "%s: %v", name, err))
+			continue
+		}
+		all = append(all, f)
+	}
+	if b.has(name) && len(list) == 0 {
+		b.problem(name, "%s is empty; name a key or leave it out", name)
+	}
+	return all
+}

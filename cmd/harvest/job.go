@@ -1,0 +1,133 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// job is a configuration made ready: a Harvester for the mounts whose Vault let us in,
+// and what to report of the others.
+type job struct {
+	cfg       *config
+	harvester vaultsync.Harvester
+	mounts    []*vaultsync.Mount       // by mount; nil where there is a report
+	refused   []*vaultsync.MountReport // by mount; those of a Vault that can't be used
+	ends      []func()
+}
+
+// prepare logs in once to each Vault that a mount needs, all at the same time, and builds
+// the Harvester. The caller closes the job.
+func (a *app) prepare(ctx context.Context, cfg *config, lenient bool, log *slog.Logger) *job {
+	j := &job{
+		cfg:     cfg,
+		mounts:  make([]*vaultsync.Mount, len(cfg.mounts)),
+		refused: make([]*vaultsync.MountReport, len(cfg.mounts)),
+	}
+	j.harvester.Clusters = a.sources(cfg.clusters, lenient)
+	vaults := j.logIn(ctx)
+	for i, m := range cfg.mounts {
+		v := vaults[m.vault]
+		if v.err != nil {
+			j.refused[i] = refusal(cfg.vaults[m.vault], v, m)
+			continue
+		}
+		mount := vaultsync.NewMount(v.client, m.path)
+		mount.Namespace = m.namespace
+		j.mounts[i] = mount
+		options := m.options
+		options.Now, options.Logger = a.now(), log
+		j.harvester.Targets = append(j.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: options})
+	}
+	return j
+}
+
+// login is a Vault's client, or why there is no use in it.
+type login struct {
+	client *api.Client
+	end    func()
+	err    error
+}
+
+// logIn returns what became of each Vault that is used, by its place in the configuration.
+func (j *job) logIn(ctx context.Context) map[int]*login {
+	vaults := map[int]*login{}
+	var pending sync.WaitGroup
+	for _, m := range j.cfg.mounts {
+		if vaults[m.vault] != nil {
+			continue
+		}
+		l, v := &login{}, j.cfg.vaults[m.vault]
+		vaults[m.vault] = l
+		pending.Go(func() {
+			if l.client, l.err = v.client(); l.err == nil {
+				l.end, l.err = v.logIn(ctx, l.client)
+			}
+		})
+	}
+	pending.Wait()
+	for _, l := range vaults {
+		if l.end != nil {
+			j.ends = append(j.ends, l.end)
+		}
+	}
+	return vaults
+}
+
+// close gives tokens back.
+func (j *job) close() {
+	var pending sync.WaitGroup
+	for _, end := range j.ends {
+		pending.Go(end)
+	}
+	pending.Wait()
+}
+
+// refusal is the report of a mount whose Vault can't be used.
+func refusal(v vaultConfig, l *login, m mountConfig) *vaultsync.MountReport {
+	address, namespace := v.address, cmp.Or(m.namespace, v.namespace)
+	if l.client != nil {
+		address, namespace = l.client.Address(), cmp.Or(m.namespace, l.client.Namespace())
+	}
+	return &vaultsync.MountReport{
+		Vault: address, Namespace: namespace, Path: m.path,
+		Err: &vaultsync.MountError{Vault: address, Namespace: namespace, Path: m.path, Err: l.err},
+	}
+}
+
+// do plans or syncs, and returns the reports of all mounts in their order. The error is
+// that of a configuration that can't be used at all.
+func (j *job) do(ctx context.Context, act func(*vaultsync.Harvester, context.Context) (*vaultsync.Report, error)) (*vaultsync.Report, error) {
+	done := &vaultsync.Report{}
+	if len(j.harvester.Targets) > 0 {
+		report, err := act(&j.harvester, ctx)
+		if report == nil {
+			return nil, err
+		}
+		done = report
+	}
+	all := &vaultsync.Report{Clusters: done.Clusters}
+	for _, refused := range j.refused {
+		if refused == nil {
+			refused, done.Mounts = done.Mounts[0], done.Mounts[1:]
+		}
+		all.Mounts = append(all.Mounts, refused)
+	}
+	return all, nil
+}
+
+// outcome returns the exit code of a report.
+func outcome(r *vaultsync.Report) int {
+	switch {
+	case r.Nothing():
+		return exitNothing
+	case !r.InSync():
+		return exitPartial
+	}
+	return exitOK
+}

@@ -1,0 +1,23 @@
+// Command harvest keeps Vault's list of trusted signing keys equal to what Nomad clusters
+// publish. See `harvest -help`, and package vaultsync for what it does.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() { os.Exit(mainCode()) }
+
+// mainCode is main without the exit, so that what is deferred here is done.
+func mainCode() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process
+	return run(ctx, os.Args, process{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
+	})
+}

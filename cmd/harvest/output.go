@@ -1,0 +1,146 @@
+package main
+
+// What goes where: results go to stdout, and nothing else does; errors, warnings, hints,
+// the log and progress go to stderr. What comes from outside (keys, annotations, replies)
+// is made printable first: it could otherwise steer a terminal.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/urfave/cli/v3"
+)
+
+// output is stdout. It remembers the first error, so that a full disk isn't a success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (o *output) Write(b []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(b)
+	o.err = err
+	return n, err
+}
+
+func (o *output) printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
+
+// json writes v indented.
+func (o *output) json(v any) {
+	encoder := json.NewEncoder(o)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil && o.err == nil {
+		o.err = err
+	}
+}
+
+// messages is stderr as people read it, or JSON lines where -log-format says so.
+type messages struct {
+	w   io.Writer
+	log *slog.Logger // nil: text
+}
+
+// fail tells of an error, each of several joined ones by itself, and the way out.
+func (m *messages) fail(err error, hint string) {
+	for _, err := range separate(err) {
+		if m.log != nil {
+			m.log.Error(printable(err.Error()))
+			continue
+		}
+		_, _ = fmt.Fprintf(m.w, "harvest: %s\n", printable(err.Error()))
+	}
+	switch {
+	case hint == "":
+	case m.log != nil:
+		m.log.Error("way out", "hint", hint)
+	default:
+		for line := range strings.SplitSeq(hint, "\n") {
+			_, _ = fmt.Fprintf(m.w, "  %s\n", printable(line))
+		}
+	}
+}
+
+// warn tells of something that doesn't stop the command.
+func (m *messages) warn(format string, args ...any) {
+	text := printable(fmt.Sprintf(format, args...))
+	if m.log != nil {
+		m.log.Warn(text)
+		return
+	}
+	_, _ = fmt.Fprintf(m.w, "harvest: warning: %s\n", text)
+}
+
+// separate returns the errors that errors.Join put together.
+func separate(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	var texts []string
+	for _, err := range joined.Unwrap() {
+		texts = append(texts, err.Error())
+		all = append(all, separate(err)...)
+	}
+	if strings.Join(texts, "\n") != err.Error() { // a fmt.Errorf with several causes
+		return []error{err}
+	}
+	return all
+}
+
+// logger returns the log that -log-format and -log-level ask for; nil is none. In JSON,
+// messages go there too, so that each line of stderr is a JSON object.
+func (a *app) logger(cmd *cli.Command) (*slog.Logger, error) {
+	format, err := oneOf(cmd, "log-format", "text", "json")
+	if err != nil {
+		return nil, err
+	}
+	level := cmd.String("log-level")
+	if level == "" {
+		level = map[string]string{"text": "none", "json": "info"}[format]
+	}
+	options := &slog.HandlerOptions{}
+	switch level {
+	case "none":
+		options.Level = slog.LevelError + 1
+	case "debug", "info", "warn", "error":
+		var l slog.Level
+		_ = l.UnmarshalText([]byte(level))
+		options.Level = l
+	default:
+		return nil, usage(cmd, "-log-level %q: want none, error, warn, info or debug", level)
+	}
+	if format == "json" {
+		a.says.log = slog.New(slog.NewJSONHandler(a.stderr, nil))
+		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+}
+
+// printable returns s with everything escaped that isn't printable, line feeds and
+// bidirectional overrides included.
+func printable(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if r != unicode.ReplacementChar && unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		quoted := strconv.QuoteRuneToASCII(r)
+		b.WriteString(quoted[1 : len(quoted)-1])
+	}
+	return b.String()
+}

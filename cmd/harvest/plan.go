@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+func (a *app) planCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "plan",
+		Usage: "show what sync would change, and change nothing",
+		Description: "Signs: + to be trusted, ~ to be annotated, = stays, - to be removed, x published and not trusted,\n" +
+			"! keys that could not be learned, ? nobody's.",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json", "vault"), []cli.Flag{
+			&cli.BoolFlag{Name: "detailed-exitcode", Category: inGeneral, Usage: "exit with 2 where something is to be changed"},
+		}),
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			format, err := oneOf(cmd, "format", "text", "json", "vault")
+			if err != nil {
+				return err
+			}
+			return a.reconcile(ctx, cmd, reconciling{
+				format: format, lenient: true, detailed: cmd.Bool("detailed-exitcode"), act: (*vaultsync.Harvester).Plan,
+			})
+		},
+	}
+}
+
+// reconciling is what tells plan and sync apart.
+type reconciling struct {
+	format   string
+	lenient  bool // plaintext sources only warn
+	quiet    bool // nothing to say where nothing changed or failed
+	detailed bool // exit code for pending changes
+	act      func(*vaultsync.Harvester, context.Context) (*vaultsync.Report, error)
+}
+
+// reconcile plans or syncs, prints what came of it, and returns the exit code.
+func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) error {
+	log, err := a.logger(cmd)
+	if err != nil {
+		return err
+	}
+	cfg, err := a.load(cmd, true)
+	if err != nil {
+		return err
+	}
+	if r.format == "vault" && len(cfg.mounts) > 1 {
+		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.file, len(cfg.mounts))
+	}
+	report, err := a.report(ctx, cmd, cfg, log, r)
+	if err != nil {
+		return err
+	}
+	if err := a.printReport(report, r); err != nil {
+		return err
+	}
+	a.complain(report, cfg, cmd.Duration("timeout"))
+	code := outcome(report)
+	if code == exitOK && r.detailed && report.Changed() {
+		code = exitPending
+	}
+	return exit(code)
+}
+
+// report does the work within -timeout.
+func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger, r reconciling) (*vaultsync.Report, error) {
+	ctx, cancel, err := withTimeout(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	j := a.prepare(ctx, cfg, r.lenient, log)
+	defer j.close()
+	defer a.showProgress(cmd, j.harvester.Clusters)()
+	return j.do(ctx, r.act)
+}
+
+// withTimeout bounds the whole of a command.
+func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, context.CancelFunc, error) {
+	d := cmd.Duration("timeout")
+	if d <= 0 {
+		return nil, nil, usage(cmd, "-timeout %v: want a duration above zero", d)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	return ctx, cancel, nil
+}
+
+// printReport writes the results in the format asked for.
+func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
+	mounts := report.Mounts
+	if r.quiet {
+		mounts = slices.DeleteFunc(slices.Clone(mounts), func(m *vaultsync.MountReport) bool {
+			return m.InSync() && m.Written == 0 && !m.Plan.Changed
+		})
+		if len(mounts) == 0 {
+			return nil
+		}
+	}
+	switch r.format {
+	case "json":
+		a.out.json(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
+	case "vault":
+		plan := report.Mounts[0].Plan
+		if report.Mounts[0].Err != nil || plan == nil {
+			return nil
+		}
+		body, err := plan.Body()
+		if err != nil {
+			return err
+		}
+		a.out.json(body)
+	default:
+		for i, m := range mounts {
+			if i > 0 {
+				a.out.printf("\n")
+			}
+			a.out.printMount(m, a.now())
+		}
+	}
+	return nil
+}

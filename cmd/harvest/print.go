@@ -1,0 +1,246 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// The sign before a line of a plan.
+const (
+	signAdd     = "+" // published, and comes to be trusted
+	signAdopt   = "~" // trusted, and is annotated anew
+	signKeep    = "=" // trusted, and stays; the reason says so where it is another harvester's
+	signRemove  = "-" // trusted, and goes
+	signSkip    = "x" // published, and isn't trusted
+	signFailed  = "!" // a cluster or region whose keys could not be learned
+	signForeign = "?" // trusted, nobody's, and stays
+)
+
+// row is one line about a key, or about a cluster where it is nothing but a text.
+type row struct {
+	sign, owner, kid, alg, fingerprint, text string
+	wide                                     bool // the text follows the owner at once
+}
+
+// planRows returns the lines of a plan, by sign, then by owner and key.
+func planRows(p *vaultsync.Plan, now time.Time) []row {
+	var rows []row
+	add := func(sign string, keys []vaultsync.Key, since bool) {
+		var some []row
+		for _, k := range keys {
+			some = append(some, keyRow(sign, k, since, now))
+		}
+		sortRows(some)
+		rows = append(rows, some...)
+	}
+	add(signAdd, p.Add, false)
+	add(signAdopt, p.Adopt, false)
+	add(signKeep, p.Keep, true)
+	add(signKeep, p.Claimed, true)
+	add(signRemove, p.Remove, false)
+	add(signSkip, p.Skipped, false)
+	for _, f := range p.Failed {
+		rows = append(rows, failureRow(f))
+	}
+	add(signForeign, p.Foreign, false)
+	return rows
+}
+
+func sortRows(rows []row) {
+	slices.SortStableFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.kid, b.kid), cmp.Compare(a.fingerprint, b.fingerprint), cmp.Compare(a.text, b.text))
+	})
+}
+
+// shortKeyID is how much of a kid is shown.
+const shortKeyID = 8
+
+func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
+	r := row{sign: sign, owner: "foreign", kid: k.KeyID, alg: printable(k.Algorithm), text: printable(k.Reason)}
+	if k.Cluster != "" {
+		r.owner = printable(k.Owner().String())
+	}
+	if runes := []rune(r.kid); len(runes) > shortKeyID {
+		r.kid = string(runes[:shortKeyID])
+	}
+	r.kid = printable(r.kid)
+	if k.Fingerprint != (pem.Fingerprint{}) {
+		r.fingerprint = k.Fingerprint.Short()
+	}
+	if since && !k.Added.IsZero() {
+		r.text = strings.TrimPrefix(r.text+", trusted "+ago(k.Added, now), ", ")
+	}
+	return r
+}
+
+func failureRow(f vaultsync.Failure) row {
+	text := fmt.Sprintf("%d %s kept: ", f.Kept, plural(f.Kept, "key"))
+	if f.Kept == 0 {
+		text = "nothing to keep: "
+	}
+	return row{sign: signFailed, owner: printable(owner(f)), text: text + printable(cause(f.Err).Error()), wide: true}
+}
+
+func owner(f vaultsync.Failure) string {
+	return pem.Owner{Cluster: f.Cluster, Region: f.Region}.String()
+}
+
+// cause leaves out the name of the cluster, which stands before it.
+func cause(err error) error {
+	var wrapped *jwks.ClusterError
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// printRows writes lines with their columns aligned.
+func (o *output) printRows(rows []row) {
+	columns := func(r row) []string { return []string{r.owner, r.kid, r.alg, r.fingerprint} }
+	var widths [4]int
+	for _, r := range rows {
+		for i, text := range columns(r) {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	for _, r := range rows {
+		line := "  "
+		if r.sign != "" {
+			line += r.sign + " "
+		}
+		for i, text := range columns(r) {
+			if widths[i] > 0 && (i == 0 || !r.wide) {
+				line += text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)) + "  "
+			}
+		}
+		o.printf("%s\n", strings.TrimRight(line+r.text, " "))
+	}
+}
+
+// printMount writes what is, or was, to be done to one mount.
+func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
+	o.printf("mount %s\n\n", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
+	if m.Plan != nil {
+		rows := planRows(m.Plan, now)
+		o.printRows(rows)
+		if len(rows) > 0 {
+			o.printf("\n")
+		}
+		for _, w := range m.Plan.Warnings {
+			o.printf("  warning: %s\n", printable(w))
+		}
+		if len(m.Plan.Warnings) > 0 {
+			o.printf("\n")
+		}
+	}
+	if m.Err != nil {
+		o.printf("  %s %s\n\n  Not in sync: %s\n", signFailed, printable(mountCause(m.Err).Error()), notDone(m))
+		return
+	}
+	o.printf("  %s\n", summary(m))
+}
+
+// notDone says how far a sync came that failed.
+func notDone(m *vaultsync.MountReport) string {
+	if m.Written > 0 {
+		return fmt.Sprintf("written %d %s, and not confirmed.", m.Written, plural(m.Written, "time"))
+	}
+	return "nothing was written."
+}
+
+// mountCause leaves out the name of the mount, which stands above it.
+func mountCause(err error) error {
+	var wrapped *vaultsync.MountError
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// summary is one line about a mount.
+func summary(m *vaultsync.MountReport) string {
+	p, done := m.Plan, m.Written > 0
+	verb := func(future, past string) string {
+		if done {
+			return past
+		}
+		return "to " + future
+	}
+	var changes, rest []string
+	count := func(list *[]string, n int, what string) {
+		if n > 0 {
+			*list = append(*list, fmt.Sprintf("%d %s", n, what))
+		}
+	}
+	count(&changes, len(p.Add), verb("add", "added"))
+	count(&changes, len(p.Adopt), verb("annotate", "annotated"))
+	count(&changes, len(p.Remove), verb("remove", "removed"))
+	count(&rest, len(p.Keep), "kept")
+	count(&rest, len(p.Claimed), "of other harvesters")
+	count(&rest, len(p.Foreign), "foreign")
+	count(&rest, len(p.Skipped), "not trusted")
+	text := "Nothing to change"
+	switch {
+	case len(changes) > 0:
+		text = strings.Join(changes, ", ")
+	case p.Changed:
+		text = "To be written anew"
+	}
+	if len(rest) > 0 {
+		text += "; " + strings.Join(rest, ", ")
+	}
+	text += "."
+	var unread, refused []string
+	for _, f := range p.Failed {
+		if errors.Is(f.Err, vaultsync.ErrTurnover) {
+			refused = append(refused, printable(owner(f)))
+		} else {
+			unread = append(unread, printable(owner(f)))
+		}
+	}
+	if len(unread) > 0 {
+		text += " " + strings.Join(unread, ", ") + " could not be read."
+	}
+	if len(refused) > 0 {
+		text += " The turnover of " + strings.Join(refused, ", ") + " was refused."
+	}
+	if m.Conflicts > 0 {
+		text += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, plural(m.Conflicts, "time"))
+	}
+	return text
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// ago says when t was, as a reader would.
+func ago(t, now time.Time) string {
+	d := now.Sub(t)
+	switch {
+	case d < -time.Minute:
+		return "from " + t.UTC().Format("2006-01-02 15:04 MST") + ", by another clock"
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", d/time.Hour)
+	case d < 60*24*time.Hour:
+		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+	default:
+		return "since " + t.UTC().Format(time.DateOnly)
+	}
+}

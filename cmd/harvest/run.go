@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0 // everything is in sync
+	exitNothing = 1 // nothing could be done: usage, configuration, Vault, every cluster
+	exitPending = 2 // plan -detailed-exitcode: there is something to change
+	exitPartial = 3 // some cluster or mount is not in sync
+)
+
+// process is what a run has of its operating system. Vault's own variables are the
+// exception: vault/api reads them itself.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+}
+
+// app is one run of the command.
+type app struct {
+	process
+	args []string // as called, with the program's name
+	out  *output
+	says *messages
+}
+
+// run runs the command and returns its exit code. args begins with the program's name.
+func run(ctx context.Context, args []string, p process) int {
+	a := &app{process: p, args: args, out: &output{w: p.stdout}, says: &messages{w: p.stderr}}
+	err := a.root().Run(ctx, args)
+	if err == nil && a.out.err != nil {
+		err = fmt.Errorf("writing the results: %w", a.out.err)
+	}
+	var code exitCode
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &code):
+		return int(code)
+	}
+	a.says.fail(err, a.hintFor(err))
+	return exitNothing
+}
+
+// exitCode ends a command whose outcome was reported already.
+type exitCode int
+
+// Error implements error; nobody reads it.
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// exit returns the error that makes run return code.
+func exit(code int) error {
+	if code == exitOK {
+		return nil
+	}
+	return exitCode(code)
+}
+
+// usageError is a call that can't be understood. It says where help is.
+type usageError struct {
+	command string // such as "harvest sync"
+	err     error
+}
+
+// Error implements error.
+func (e *usageError) Error() string { return fmt.Sprintf("%v (see `%s -help`)", e.err, e.command) }
+
+func usage(cmd *cli.Command, format string, args ...any) error {
+	return &usageError{cmd.FullName(), fmt.Errorf(format, args...)}
+}
+
+// root returns the command with its subcommands. Nothing of it is made before run.
+func (a *app) root() *cli.Command {
+	root := &cli.Command{
+		Name:  "harvest",
+		Usage: "keep the signing keys that Vault trusts equal to those that Nomad clusters publish",
+		Description: "Flags take one dash or two, and follow the command they belong to.\n\n" +
+			"Results go to stdout, everything else to stderr. Exit codes: 0 everything is in sync; 1 nothing could be\n" +
+			"done; 2 changes are pending (plan -detailed-exitcode); 3 some cluster or mount is not in sync.",
+		Version:               buildInfo().Version,
+		Writer:                a.out,
+		ErrWriter:             a.stderr,
+		Reader:                a.stdin,
+		EnableShellCompletion: true,
+		ConfigureShellCompletionCommand: func(c *cli.Command) {
+			c.Hidden = false
+		},
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides
+		OnUsageError:   onUsageError,
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Args().Present() {
+				return usage(cmd, "unknown command %q", cmd.Args().First())
+			}
+			cmd.Writer = a.stderr
+			_ = cli.ShowRootCommandHelp(cmd)
+			return exit(exitNothing) // a cron line that lost its command must not look like a success
+		},
+		Commands: []*cli.Command{
+			a.pemCommand(), a.planCommand(), a.syncCommand(), a.statusCommand(), a.policyCommand(), a.versionCommand(),
+		},
+	}
+	for _, cmd := range root.Commands {
+		cmd.OnUsageError = onUsageError
+		cmd.HideHelpCommand = true
+		if cmd.ArgsUsage == "" {
+			cmd.ArgsUsage = " "
+			cmd.ArgValidator = noArguments
+		}
+	}
+	return root
+}
+
+func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	const undefined = "flag provided but not defined: "
+	if name, ok := strings.CutPrefix(err.Error(), undefined); ok {
+		flag := "-" + strings.TrimLeft(name, "-")
+		if cmd.Root() == cmd {
+			return usage(cmd, "unknown flag %s: flags follow the command they belong to", flag)
+		}
+		err = fmt.Errorf("unknown flag %s", flag)
+		near := "-" + strings.TrimLeft(cli.SuggestFlag(cmd.Flags, flag[1:], false), "-")
+		if len(near) > 2 && len(flag) > 2 && near[:3] == flag[:3] { // it suggests something for anything
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+	}
+	return &usageError{cmd.FullName(), err}
+}
+
+func noArguments(_ context.Context, cmd *cli.Command) error {
+	if !cmd.Args().Present() {
+		return nil
+	}
+	first := cmd.Args().First()
+	if cmd.IsSet("allow-turnover") {
+		return usage(cmd, "unexpected argument %q; a cluster is named with an equals sign: -allow-turnover=%s", first, first)
+	}
+	return usage(cmd, "unexpected argument %q", first)
+}
+
+// oneOf returns the value of a flag that takes one of a few words.
+func oneOf(cmd *cli.Command, flag string, words ...string) (string, error) {
+	value := cmd.String(flag)
+	for _, w := range words {
+		if value == w {
+			return value, nil
+		}
+	}
+	return "", usage(cmd, "-%s %q: want %s", flag, value, strings.Join(words, ", "))
+}

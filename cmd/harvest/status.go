@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+func (a *app) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "status",
+		Usage: "show what each mount trusts, whose it is, since when, and what is pending",
+		Description: "It needs the capability read on auth/<mount>/config, and no cluster: with -mount alone it shows what is\n" +
+			"trusted. With a cluster, or a file, it shows what a sync would change as well (the signs are plan's).",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json")),
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			format, err := oneOf(cmd, "format", "text", "json")
+			if err != nil {
+				return err
+			}
+			log, err := a.logger(cmd)
+			if err != nil {
+				return err
+			}
+			cfg, err := a.load(cmd, false)
+			if err != nil {
+				return err
+			}
+			ctx, cancel, err := withTimeout(ctx, cmd)
+			if err != nil {
+				return err
+			}
+			defer cancel()
+			report, statuses, err := a.status(ctx, cmd, cfg, log)
+			if err != nil {
+				return err
+			}
+			if format == "json" {
+				a.out.json(map[string]any{"mounts": statuses})
+			} else {
+				for i, s := range statuses {
+					if i > 0 {
+						a.out.printf("\n")
+					}
+					a.out.printStatus(s, a.now())
+				}
+			}
+			a.complain(report, cfg, cmd.Duration("timeout"))
+			return exit(statusCode(statuses))
+		},
+	}
+}
+
+// mountStatus is what one mount trusts and what is pending there.
+type mountStatus struct {
+	Vault     string          `json:"vault"`
+	Namespace string          `json:"namespace"`
+	Path      string          `json:"path"`
+	Trusted   []vaultsync.Key `json:"trusted"`
+	Add       []vaultsync.Key `json:"add"`    // published, not trusted
+	Adopt     []vaultsync.Key `json:"adopt"`  // to be annotated anew
+	Remove    []vaultsync.Key `json:"remove"` // trusted, no longer published
+	Failed    []failedStatus  `json:"failed"`
+	Warnings  []string        `json:"warnings"`
+	Error     string          `json:"error,omitempty"`
+
+	plan *vaultsync.Plan // nil without clusters, or where there could be none
+	read bool            // the mount could be read
+	err  error
+}
+
+type failedStatus struct {
+	Cluster string `json:"cluster"`
+	Region  string `json:"region"`
+	Kept    int    `json:"kept"`
+	Error   string `json:"error"`
+}
+
+// status reads every mount. Where clusters are configured, a plan says what is pending.
+func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
+	j := a.prepare(ctx, cfg, true, log)
+	defer j.close()
+	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.mounts))}
+	if len(cfg.clusters) > 0 {
+		defer a.showProgress(cmd, j.harvester.Clusters)()
+		var err error
+		if report, err = j.do(ctx, (*vaultsync.Harvester).Plan); err != nil {
+			return nil, nil, err
+		}
+	}
+	statuses := make([]*mountStatus, len(cfg.mounts))
+	var pending sync.WaitGroup
+	for i := range cfg.mounts {
+		pending.Go(func() {
+			if report.Mounts[i] == nil {
+				report.Mounts[i] = j.refused[i]
+			}
+			report.Mounts[i], statuses[i] = statusOf(ctx, j.mounts[i], report.Mounts[i])
+		})
+	}
+	pending.Wait()
+	return report, statuses, nil
+}
+
+// statusOf completes the status of a mount: what the plan has read or, where there is no
+// plan, a read of its own.
+func statusOf(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *mountStatus) {
+	s := &mountStatus{
+		Trusted: []vaultsync.Key{}, Add: []vaultsync.Key{}, Adopt: []vaultsync.Key{}, Remove: []vaultsync.Key{},
+		Failed: []failedStatus{}, Warnings: []string{},
+	}
+	if m == nil {
+		m = &vaultsync.MountReport{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
+	}
+	s.Vault, s.Namespace, s.Path = m.Vault, m.Namespace, m.Path
+	switch {
+	case m.Plan != nil:
+		s.plan, s.read = m.Plan, true
+		s.Trusted = append(s.Trusted, m.Plan.Current().Trusted()...)
+		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
+		s.Warnings = append(s.Warnings, m.Plan.Warnings...)
+		for _, f := range m.Plan.Failed {
+			s.Failed = append(s.Failed, failedStatus{f.Cluster, f.Region, f.Kept, f.Err.Error()})
+		}
+	case mount != nil:
+		config, err := mount.Read(ctx)
+		if err == nil {
+			s.read = true
+			s.Trusted = append(s.Trusted, config.Trusted()...)
+		} else if m.Err == nil {
+			m.Err = err
+		}
+	}
+	s.err = m.Err
+	if m.Err != nil {
+		s.Error = m.Err.Error()
+	}
+	sortKeys(s.Trusted)
+	return m, s
+}
+
+func mountNamespace(m *vaultsync.Mount) string {
+	if m.Namespace != "" {
+		return m.Namespace
+	}
+	return strings.Trim(m.Client.Namespace(), "/")
+}
+
+// sortKeys sorts by owner, foreign keys last, and then by age, the newest first.
+func sortKeys(keys []vaultsync.Key) {
+	slices.SortStableFunc(keys, func(a, b vaultsync.Key) int {
+		if (a.Cluster == "") != (b.Cluster == "") {
+			return strings.Compare(b.Cluster, a.Cluster)
+		}
+		if c := strings.Compare(a.Owner().String(), b.Owner().String()); c != 0 {
+			return c
+		}
+		if c := b.Added.Compare(a.Added); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Fingerprint.String(), b.Fingerprint.String())
+	})
+}
+
+// statusCode: 0 all was read, whether or not it is in sync; 1 no mount was; 3 some mount
+// or cluster was not.
+func statusCode(statuses []*mountStatus) int {
+	read := slices.ContainsFunc(statuses, func(s *mountStatus) bool { return s.read })
+	failed := slices.ContainsFunc(statuses, func(s *mountStatus) bool { return s.err != nil || len(s.Failed) > 0 })
+	switch {
+	case !read:
+		return exitNothing
+	case failed:
+		return exitPartial
+	}
+	return exitOK
+}
+
+// printStatus writes the status of one mount.
+func (o *output) printStatus(s *mountStatus, now time.Time) {
+	o.printf("mount %s\n\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	section := func(title string, rows []row) {
+		if len(rows) > 0 {
+			o.printf("%s", title)
+			o.printRows(rows)
+			o.printf("\n")
+		}
+	}
+	var trusted []row
+	for _, k := range s.Trusted {
+		trusted = append(trusted, keyRow("", k, true, now))
+	}
+	section("", trusted)
+	if s.plan != nil {
+		pending := slices.DeleteFunc(planRows(s.plan, now), func(r row) bool {
+			return r.sign == signKeep || r.sign == signForeign || r.sign == signSkip
+		})
+		section("  pending:\n", pending)
+	}
+	for _, w := range s.Warnings {
+		o.printf("  warning: %s\n", printable(w))
+	}
+	if len(s.Warnings) > 0 {
+		o.printf("\n")
+	}
+	if s.err != nil {
+		o.printf("  %s %s\n", signFailed, printable(mountCause(s.err).Error()))
+	}
+	if s.read {
+		o.printf("  %s\n", s.summary())
+	}
+}
+
+// summary counts the trusted keys by owner.
+func (s *mountStatus) summary() string {
+	if len(s.Trusted) == 0 {
+		return "No keys: the mount trusts nobody by static keys."
+	}
+	counts := map[pem.Owner]int{}
+	var owners []pem.Owner
+	for _, k := range s.Trusted {
+		if counts[k.Owner()]++; counts[k.Owner()] == 1 {
+			owners = append(owners, k.Owner())
+		}
+	}
+	var parts []string
+	for _, owner := range owners {
+		if owner == (pem.Owner{}) {
+			parts = append(parts, fmt.Sprintf("%d foreign", counts[owner]))
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%d of %s", counts[owner], printable(owner.String())))
+	}
+	text := fmt.Sprintf("%d trusted: %s.", len(s.Trusted), strings.Join(parts, ", "))
+	if n := len(s.Add) + len(s.Adopt) + len(s.Remove); n > 0 {
+		text += fmt.Sprintf(" %d pending.", n)
+	}
+	return text
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+func (a *app) syncCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sync",
+		Usage: "make Vault trust what the clusters publish: fetch, plan, apply, verify",
+		Description: "One cluster and one mount need no file:\n\n" +
+			"   harvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\n\n" +
+			"Vault's address, token and TLS come from VAULT_ADDR and its like, and from ~/.vault-token.",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "change nothing, as plan does"},
+			&cli.BoolFlag{Name: "quiet", Category: inGeneral, Usage: "print only what changed or failed"},
+		}),
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			format, err := oneOf(cmd, "format", "text", "json")
+			if err != nil {
+				return err
+			}
+			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*vaultsync.Harvester).Sync}
+			if cmd.Bool("dry-run") {
+				r.lenient, r.act = true, (*vaultsync.Harvester).Plan
+			}
+			return a.reconcile(ctx, cmd, r)
+		},
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/api/auth/approle"
+	"github.com/hashicorp/vault/api/auth/kubernetes"
+	"github.com/hashicorp/vault/api/cliconfig"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// maxLogin bounds one login, so that one Vault out of reach doesn't cost the others the
+// whole of -timeout.
+const maxLogin = 30 * time.Second
+
+// kubernetesToken is where Kubernetes puts a service account's token.
+const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+// client returns a client for a vault block, without a token if the block has an auth
+// block. What the block says wins over the environment, and where a labelled block has an
+// address, VAULT_ variables on address, namespace and TLS are another Vault's. Those on
+// proxies, retries and time limits count for all.
+func (v vaultConfig) client() (*api.Client, error) {
+	cfg := api.DefaultConfig()
+	if cfg.Error != nil {
+		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", cfg.Error)
+	}
+	if v.address != "" {
+		cfg.Address, cfg.AgentAddress = v.address, ""
+	}
+	if v.isolated() {
+		cfg.SRVLookup = false
+		cfg.HttpClient.Transport.(*http.Transport).TLSClientConfig = &tls.Config{
+			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		}
+	}
+	err := cfg.ConfigureTLS(&api.TLSConfig{
+		CACert: v.caCert, CAPath: v.caPath, ClientCert: v.clientCert, ClientKey: v.clientKey, TLSServerName: v.serverName,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("TLS files: %w", err)
+	}
+	client, err := api.NewClient(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)
+	}
+	if u, err := url.Parse(client.Address()); err != nil || u.User != nil {
+		return nil, errors.New("the address of Vault holds a user name or password, which would end up in logs; leave it out")
+	}
+	if v.isolated() {
+		client.ClearNamespace()
+	}
+	if v.namespace != "" {
+		client.SetNamespace(v.namespace)
+	}
+	if v.auth != nil {
+		client.ClearToken()
+	}
+	return client, nil
+}
+
+// logIn gives the client a token. The returned function ends what a login has begun.
+func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(), err error) {
+	end = func() {}
+	if v.auth == nil {
+		return end, useToken(client)
+	}
+	if v.auth.method == "token_file" {
+		token, err := vaultsync.ReadTokenFile(v.auth.tokenFile)
+		client.SetToken(token)
+		return end, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxLogin)
+	defer cancel()
+	method, err := v.auth.loginMethod()
+	if err != nil {
+		return end, err
+	}
+	secret, err := method.Login(ctx, client)
+	if err == nil && (secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "") {
+		return end, fmt.Errorf("login to Vault by %s: it gave no token", v.auth.method)
+	}
+	if err != nil {
+		if v.auth.method != "jwt" { // which explains itself
+			err = vaultsync.LoginError(err)
+		}
+		return end, fmt.Errorf("login to Vault by %s: %w", v.auth.method, err)
+	}
+	client.SetToken(secret.Auth.ClientToken)
+	return func() { revoke(ctx, client) }, nil
+}
+
+// revoke gives a token back, so that a cron job doesn't leave one behind with each run.
+// Vault's default policy permits it; where it doesn't, the token expires by itself.
+func revoke(ctx context.Context, client *api.Client) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	client.SetMaxRetries(0)
+	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
+}
+
+func (c *authConfig) loginMethod() (api.AuthMethod, error) {
+	switch c.method {
+	case "approle":
+		secret, err := vaultsync.ReadTokenFile(c.secretIDFile)
+		if err != nil {
+			return nil, err
+		}
+		var options []approle.LoginOption
+		if c.mount != "" {
+			options = append(options, approle.WithMountPath(c.mount))
+		}
+		return approle.NewAppRoleAuth(c.roleID, &approle.SecretID{FromString: secret}, options...)
+	case "kubernetes":
+		file := c.tokenFile
+		if file == "" {
+			file = kubernetesToken
+		}
+		jwt, err := vaultsync.ReadTokenFile(file)
+		if err != nil {
+			return nil, err
+		}
+		options := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(jwt)}
+		if c.mount != "" {
+			options = append(options, kubernetes.WithMountPath(c.mount))
+		}
+		return kubernetes.NewKubernetesAuth(c.role, options...)
+	default:
+		return vaultsync.JWTLogin{Mount: c.mount, Role: c.role, TokenFile: c.tokenFile}, nil
+	}
+}
+
+// errNoToken: there is nothing to show Vault.
+var errNoToken = errors.New("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block")
+
+// useToken keeps the token that VAULT_TOKEN gave the client, or asks the token helper
+// (~/.vault-token).
+func useToken(client *api.Client) error {
+	if client.Token() != "" {
+		return nil
+	}
+	token, err := helperToken()
+	if err != nil {
+		return fmt.Errorf("%w (the token helper: %w)", errNoToken, err)
+	}
+	if token == "" {
+		return errNoToken
+	}
+	client.SetToken(token)
+	return nil
+}
+
+// helperToken asks the token helper, which panics where there is no home directory.
+func helperToken() (token string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("there is no home directory")
+		}
+	}()
+	helper, err := cliconfig.DefaultTokenHelper()
+	if err != nil {
+		return "", err
+	}
+	return helper.Get()
+}

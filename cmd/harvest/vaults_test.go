@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+)
+
+// TestVaultEnvironment: what a block says wins over the environment, and nothing about
+// another Vault's address, namespace or TLS gets into a labelled block with an address.
+func TestVaultEnvironment(t *testing.T) {
+	noVault(t)
+	t.Setenv("VAULT_ADDR", "https://env.example.com:8200")
+	t.Setenv("VAULT_AGENT_ADDR", "https://agent.example.com:8200")
+	t.Setenv("VAULT_NAMESPACE", "env")
+	t.Setenv("VAULT_TOKEN", "env-token")
+	t.Setenv("VAULT_SKIP_VERIFY", "true")
+	t.Setenv("VAULT_TLS_SERVER_NAME", "env.example.com")
+	jwt := &authConfig{method: "jwt"}
+	for name, test := range map[string]struct {
+		block                     vaultConfig
+		address, namespace, token string
+		skipsVerification         bool
+		serverName                string
+	}{
+		"no block":              {vaultConfig{}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
+		"unlabelled":            {vaultConfig{address: "https://v"}, "https://v", "env", "env-token", true, "env.example.com"},
+		"unlabelled, namespace": {vaultConfig{address: "https://v", namespace: "n"}, "https://v", "n", "env-token", true, "env.example.com"},
+		"labelled":              {vaultConfig{name: "eu", address: "https://v"}, "https://v", "", "env-token", false, ""},
+		"labelled, all":         {vaultConfig{name: "eu", address: "https://v", namespace: "n", serverName: "s"}, "https://v", "n", "env-token", false, "s"},
+		"labelled, no address":  {vaultConfig{name: "eu"}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
+		"auth":                  {vaultConfig{name: "eu", address: "https://v", auth: jwt}, "https://v", "", "", false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, err := test.block.client()
+			require.NoError(t, err)
+			assert.Equal(t, test.address, client.Address())
+			assert.Equal(t, test.namespace, client.Namespace())
+			assert.Equal(t, test.token, client.Token())
+			config := client.CloneConfig().HttpClient.Transport.(*http.Transport).TLSClientConfig
+			assert.Equal(t, test.skipsVerification, config.InsecureSkipVerify)
+			assert.Equal(t, test.serverName, config.ServerName)
+			assert.EqualValues(t, tls.VersionTLS12, config.MinVersion)
+		})
+	}
+}
+
+// TestVaultTLS: a labelled block reaches a Vault with a CA of its own, although the
+// environment names another.
+func TestVaultTLS(t *testing.T) {
+	noVault(t)
+	s := fakevault.NewInProcess()
+	s.ListenTLS()
+	t.Cleanup(s.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate()}), 0o600))
+	t.Setenv("VAULT_TLS_SERVER_NAME", "elsewhere.example.com")
+	for _, v := range []vaultConfig{{name: "eu", address: s.URL}, {name: "eu", address: s.URL, caCert: ca}} {
+		client, err := v.client()
+		require.NoError(t, err)
+		client.SetToken(fakevault.RootToken)
+		_, err = client.Sys().ListAuthWithContext(t.Context())
+		if v.caCert == "" {
+			require.Error(t, err)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	_, err := vaultConfig{name: "eu", address: s.URL, caCert: "missing.pem"}.client()
+	require.ErrorContains(t, err, "missing.pem")
+}
+
+func TestVaultToken(t *testing.T) {
+	noVault(t)
+	client, err := vaultConfig{}.client()
+	require.NoError(t, err)
+	require.ErrorIs(t, useToken(client), errNoToken)
+
+	t.Setenv("VAULT_SKIP_VERIFY", "perhaps")
+	_, err = vaultConfig{}.client()
+	require.ErrorContains(t, err, "VAULT_SKIP_VERIFY")
+}
+
+// TestRevokeAfterCancel: a token is given back even when the command was interrupted.
+func TestRevokeAfterCancel(t *testing.T) {
+	noVault(t)
+	s := fakevault.New(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("s3cr3t\n"), 0o600))
+	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
+	v := vaultConfig{address: s.URL, auth: &authConfig{method: "approle", roleID: "harvest", secretIDFile: secret}}
+	client, err := v.client()
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	end, err := v.logIn(ctx, client)
+	require.NoError(t, err)
+	cancel()
+	end()
+	assert.Equal(t, 1, s.Count("PUT", "auth/token/revoke-self"))
+	for _, r := range s.Requests() {
+		if r.Path == "/v1/auth/approle/login" {
+			assert.Empty(t, r.Header.Get("X-Vault-Token"))
+		}
+	}
+}
