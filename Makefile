@@ -1,0 +1,106 @@
+# What there is to do here: make, with no target, lists it.
+# A machine needs Go, git, make and gcc (for the race detector); the rest is built from
+# pinned sources, once, into the user's cache.
+
+GO ?= go
+
+# Where a build comes from. A tarball without .git is a development build of unknown date.
+VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),dev)
+COMMIT  ?= $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
+DATE    ?= $(or $(shell git log -1 --format=%cI 2>/dev/null),unknown)
+
+BUILDFLAGS = -trimpath -buildvcs=false \
+	-ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)'
+
+# Packages with tests against the real servers.
+E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' '^//go:build .*e2e' \
+	$(filter-out bench/ tools/ bin/ dist/,$(wildcard */))))))
+
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##
+
+.PHONY: demo
+demo: ## Show harvest at work, from a key's rotation to a login
+	$(GO) run ./examples/demo
+
+.PHONY: build
+build: ## Build bin/harvest
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/harvest ./cmd/harvest
+
+.PHONY: install
+install: ## Install harvest where go install puts commands
+	CGO_ENABLED=0 $(GO) install $(BUILDFLAGS) ./cmd/harvest
+
+##
+
+.PHONY: test
+test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (3s)
+	$(GO) test -race -timeout 5m ./...
+	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),3s)
+
+.PHONY: e2e
+e2e: lab ## Run the tests against real Vault and Nomad servers
+	HARVEST_LAB=current $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+
+.PHONY: e2e-older
+e2e-older: lab-older ## The same, against the older pair of servers
+	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+
+.PHONY: soak
+soak: e2e-older ## The older servers, then each fuzz target for FUZZTIME (30m)
+	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
+
+.PHONY: lab
+lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
+	lab/build current
+
+.PHONY: lab-older
+lab-older: ## Build the older pair of servers
+	lab/build older
+
+##
+
+.PHONY: check
+check: rules vet tidy format lint vuln ## Everything that reads the code without running it
+
+.PHONY: rules
+rules: ## Check who imports whom, and that tests don't sleep
+	GO='$(GO)' tools/rules
+
+.PHONY: vet
+vet: ## Run go vet, on the tests against real servers too
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+
+.PHONY: tidy
+tidy: ## Check that go.mod and go.sum are tidy
+	$(GO) mod tidy -diff
+
+.PHONY: format
+format: ## Check the formatting
+	@dir=$$(tools/install golangci-lint) && echo golangci-lint fmt --diff && "$$dir/golangci-lint" fmt --diff
+
+.PHONY: fmt
+fmt: ## Format the code
+	@dir=$$(tools/install golangci-lint) && "$$dir/golangci-lint" fmt
+
+.PHONY: lint
+lint: ## Run the linters that .golangci.yml chooses
+	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities that the code reaches
+	tools/vulncheck ./...
+
+.PHONY: tools
+tools: ## Build the pinned tools (the targets above do, when they need them)
+	@tools/install golangci-lint vuln
+
+.PHONY: clean
+clean: ## Remove what was built here; the caches stay
+	rm -rf bin dist
