@@ -12,10 +12,6 @@ import (
 // Version is the version of the annotation that this package writes.
 const Version = 1
 
-// maxAnnotation is the longest line that is read as an annotation, in bytes. What
-// harvest writes stays far below it.
-const maxAnnotation = 64 << 10
-
 // Owner is a cluster and one of its regions.
 type Owner struct {
 	Cluster string
@@ -97,7 +93,11 @@ func (a Annotation) MarshalText() ([]byte, error) {
 		put("cluster", a.Cluster)
 		put("region", a.Region)
 		if len(a.Also) > 0 {
-			put("also", formatOwners(a.Also))
+			also, err := formatOwners(a.Also)
+			if err != nil {
+				return nil, err
+			}
+			put("also", also)
 		}
 		put("kid", a.KeyID)
 		put("alg", a.Algorithm)
@@ -121,7 +121,7 @@ func (a Annotation) MarshalText() ([]byte, error) {
 // version 1 or newer is an error: its key is foreign.
 func (a *Annotation) UnmarshalText(line []byte) error {
 	rest, ok := strings.CutPrefix(string(line), "harvest/")
-	if !ok || len(line) > maxAnnotation {
+	if !ok {
 		return errAnnotation
 	}
 	end := strings.IndexByte(rest, ' ')
@@ -136,17 +136,20 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 		*a = Annotation{Version: int(version)}
 		return nil
 	}
+	if strings.IndexFunc(rest, notPrintableASCII) >= 0 {
+		return fmt.Errorf("%w: characters that version 1 escapes", errAnnotation)
+	}
 	parsed := Annotation{Version: Version}
-	var seen []string
+	seen := map[string]bool{}
 	for rest = rest[end:]; rest != ""; {
 		name, value, after, err := cutField(rest)
 		if err != nil {
 			return err
 		}
-		if slices.Contains(seen, name) {
+		if seen[name] {
 			return fmt.Errorf("%w: field %s twice", errAnnotation, name)
 		}
-		seen = append(seen, name)
+		seen[name] = true
 		if err := parsed.set(name, value); err != nil {
 			return err
 		}
@@ -213,6 +216,8 @@ func (a *Annotation) set(name, value string) (err error) {
 	return err
 }
 
+func notPrintableASCII(r rune) bool { return r < ' ' || r > '~' }
+
 func isName(s string) bool {
 	for i, c := range []byte(s) {
 		switch {
@@ -226,12 +231,15 @@ func isName(s string) bool {
 
 // Owners are separated by blanks, cluster from region by a slash: neither may stand in a
 // cluster's name, and no blank in a region's.
-func formatOwners(owners []Owner) string {
+func formatOwners(owners []Owner) (string, error) {
 	var words []string
 	for _, o := range owners {
+		if o.Cluster == "" || strings.ContainsAny(o.Cluster, " /") || strings.Contains(o.Region, " ") {
+			return "", fmt.Errorf("annotation: owner %q can't be written", o)
+		}
 		words = append(words, o.Cluster+"/"+o.Region)
 	}
-	return strings.Join(words, " ")
+	return strings.Join(words, " "), nil
 }
 
 func parseOwners(s string) ([]Owner, error) {

@@ -150,7 +150,8 @@ func TestBlockForeign(t *testing.T) {
 		"cluster placeholder": `harvest/1 cluster="x" placeholder="true"`,
 		"placeholder false":   `harvest/1 placeholder="false"`,
 		"not on line 1":       "\n" + `harvest/1 cluster="x"`,
-		"too long":            `harvest/1 cluster="` + strings.Repeat("x", maxAnnotation) + `"`,
+		"escape in a value":   "harvest/1 cluster=\"\x1b[2J\"",
+		"not ASCII":           "harvest/1 cluster=\"ü\"",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b Block
@@ -165,7 +166,7 @@ func TestBlockForeign(t *testing.T) {
 func TestBlockNewer(t *testing.T) {
 	plain, err := Encode(testKey())
 	require.NoError(t, err)
-	for _, line := range []string{`harvest/2 cluster="x"`, "harvest/17", "harvest/3 whatever: that means"} {
+	for _, line := range []string{`harvest/2 cluster="x"`, "harvest/17", "harvest/3 whatever: thät means " + strings.Repeat("x", 1<<17)} {
 		var b Block
 		require.NoError(t, b.UnmarshalText([]byte(line+"\n"+string(plain))))
 		assert.True(t, b.Annotation.Newer(), line)
@@ -218,6 +219,8 @@ func TestMarshalRefuses(t *testing.T) {
 		"annotation in the comment": func(b *Block) { b.Annotation, b.Comment = Annotation{}, `harvest/1 cluster="x"` },
 		"no cluster":                func(b *Block) { b.Annotation.Cluster = "" },
 		"known name as unknown":     func(b *Block) { b.Annotation.Unknown = []Field{{"kid", "x"}} },
+		"blank in an owner":         func(b *Block) { b.Annotation.Also = []Owner{{"b", "r c/"}} },
+		"slash in a cluster":        func(b *Block) { b.Annotation.Also = []Owner{{"b/c", "r"}} },
 		"bad name":                  func(b *Block) { b.Annotation.Unknown = []Field{{"k d", "x"}} },
 		"no key":                    func(b *Block) { b.Public = nil },
 	} {

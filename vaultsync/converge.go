@@ -12,14 +12,16 @@ type MountReport struct {
 	Vault, Namespace, Path string
 	Plan                   *Plan // what the sync set out to do; nil where there could be no plan
 	Written                int   // writes sent; 0: nothing was to be done, or the sync was a dry run
-	Conflicts              int   // times that another writer undid or overtook a write
+	Conflicts              int   // times that another writer undid a write
 	Err                    error // a *MountError; nil: the mount holds what the plan says
+
+	synced bool // by Mount.Sync, without an error
 }
 
 // InSync says whether the mount trusts just what its clusters publish: all were read, and
 // nothing is left to do.
 func (r *MountReport) InSync() bool {
-	return r.Err == nil && r.Plan != nil && len(r.Plan.Failed) == 0
+	return r.Err == nil && r.Plan != nil && len(r.Plan.Failed) == 0 && (r.synced || !r.Plan.Changed)
 }
 
 func (m *Mount) report() *MountReport {
@@ -42,8 +44,8 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 // Sync makes the mount trust what want holds: it reads, plans, writes once, reads back, and
 // after o.Settle looks once more, since Vault has no check-and-set and another harvester
 // may write at the same time. What another writer undid is planned and written anew, o.Writes
-// times at the most; then the error wraps [ErrConflict]. A mount that is in sync costs one
-// read and no write.
+// times at the most; then the error wraps [ErrConflict], or what else kept it from writing.
+// A mount that is in sync costs one read and no write.
 //
 // The promise is conditional: while every writer's write reaches Vault within half of
 // o.Settle from the read that it stands on, no writer's change is lost. Past that, a lost
@@ -58,6 +60,7 @@ func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport
 		err = s.converge(ctx, want, o, report)
 	}
 	report.Err = m.wrap(err)
+	report.synced = err == nil
 	if err != nil {
 		o.logger().Error("mount not synced", "mount", m.String(), "error", err)
 		o.emit(Event{Kind: EventError, Mount: m, Err: report.Err})
@@ -65,16 +68,17 @@ func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport
 	return report, report.Err
 }
 
-// converge repeats read, plan and write until a read finds nothing left to do.
+// converge repeats read, plan and write until a read, with the settle time behind the last
+// write, finds nothing left to do.
 func (s *session) converge(ctx context.Context, want Desired, o Options, report *MountReport) error {
 	var unsure *Plan // the last write, where its outcome isn't known
-	var cause error  // why it has to be tried again
-	for try := 0; ; try++ {
+	var cause error  // why the last try didn't do
+	for try := 0; ; {
+		readAt := time.Now() // what the answer shows may be as old as the question
 		config, err := s.read(ctx)
 		if err != nil {
 			return err
 		}
-		readAt := time.Now()
 		plan, err := NewPlan(config, want, o.at(readAt))
 		if err != nil {
 			return err
@@ -83,53 +87,76 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			report.Plan = plan
 			o.complain(s.mount, plan)
 		}
+		if unsure != nil {
+			o.announce(s.mount, unsure.landed(config))
+		}
 		if !plan.Changed {
-			o.announce(s.mount, unsure)
-			return nil
+			if unsure == nil {
+				return nil
+			}
+			unsure = nil
+			if err := s.settle(ctx, o); err != nil {
+				return err
+			}
+			continue
 		}
 		if try > 0 {
-			report.Conflicts++
 			if cause == nil {
+				report.Conflicts++
 				cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?",
 					ErrConflict, contested(plan))
+				o.emit(Event{Kind: EventConflict, Mount: s.mount, Err: cause})
 			}
 			if try >= o.writes() {
 				return fmt.Errorf("gave up after %d tries: %w", try, cause)
 			}
 			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
-			o.emit(Event{Kind: EventConflict, Mount: s.mount, Err: cause})
 		}
+		try++
 		body, err := plan.Body()
 		if err != nil {
 			return err
 		}
 		if late := time.Since(readAt); late > o.settle()/2 {
-			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time", late.Round(time.Millisecond))
+			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
+				late.Round(time.Millisecond), o.settle())
 			continue
 		}
-		pause := o.settle() + jitter(o.settle()/4)
 		report.Written++
+		cause, unsure = nil, nil
 		if err := s.write(ctx, body); err != nil {
-			cause, unsure = explain(err, s.mount.Path, s.mount.configPath(), "update"), plan
-			if !transient(err) || ctx.Err() != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
+			}
+			cause = explain(err, s.mount.Path, s.mount.configPath(), "update")
+			if !transient(err) {
 				return cause
 			}
-			pause = backoff(o.settle(), try)
-		} else {
-			cause, unsure = nil, nil
-			o.announce(s.mount, plan)
-			held, err := s.holds(ctx, want, o)
-			if err != nil {
+			unsure = plan
+			if err := sleep(ctx, backoff(o.settle(), try)); err != nil {
 				return err
 			}
-			if !held {
-				pause = backoff(o.settle(), try)
-			}
+			continue
 		}
-		if err := sleep(ctx, pause); err != nil {
+		o.announce(s.mount, plan)
+		held, err := s.holds(ctx, want, o)
+		if err != nil {
+			return err
+		}
+		if held {
+			err = s.settle(ctx, o)
+		} else {
+			err = sleep(ctx, backoff(o.settle(), try))
+		}
+		if err != nil {
 			return err
 		}
 	}
+}
+
+// settle waits until a writer who read before our write has written.
+func (s *session) settle(ctx context.Context, o Options) error {
+	return sleep(ctx, o.settle()+jitter(o.settle()/4))
 }
 
 // holds reads back, and says whether there is nothing left to do.
@@ -145,9 +172,10 @@ func (s *session) holds(ctx context.Context, want Desired, o Options) (bool, err
 	return !plan.Changed, nil
 }
 
-// backoff grows from an eighth of the settle time to twice it, half of it by chance.
+// backoff grows from an eighth of the settle time, after the first try, to twice it; half of
+// it is by chance.
 func backoff(settle time.Duration, try int) time.Duration {
-	pause := settle / 8 << min(try, 4)
+	pause := settle / 8 << min(try-1, 4)
 	return pause/2 + jitter(pause/2)
 }
 

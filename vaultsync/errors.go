@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -109,10 +110,10 @@ func isTooLarge(r *api.ResponseError) bool {
 func clean(s string) string {
 	const most = 256
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
+		if unicode.IsPrint(r) {
+			return r
 		}
-		return r
+		return ' '
 	}, s)
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "…"

@@ -1,6 +1,12 @@
 package vaultsync
 
-import "github.com/jwksharvest/harvest/jwks"
+import (
+	"errors"
+	"slices"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
 
 // EventKind says what happened.
 type EventKind string
@@ -31,9 +37,6 @@ func (o Options) emit(e Event) {
 
 // announce tells the log and the caller what a write has changed.
 func (o Options) announce(m *Mount, p *Plan) {
-	if p == nil {
-		return
-	}
 	log := o.logger().With("mount", m.String())
 	for _, list := range []struct {
 		kind EventKind
@@ -50,15 +53,29 @@ func (o Options) announce(m *Mount, p *Plan) {
 // complain tells them what could not be read.
 func (o Options) complain(m *Mount, p *Plan) {
 	for _, f := range p.Failed {
-		err := f.asError()
+		err := f.AsError()
 		o.logger().Warn("keys kept", "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
 		o.emit(Event{Kind: EventFailed, Mount: m, Err: err})
 	}
 }
 
-func (f Failure) asError() *jwks.ClusterError {
-	if wrapped, ok := f.Err.(*jwks.ClusterError); ok {
+// AsError returns the failure as the error of its cluster and region.
+func (f Failure) AsError() *jwks.ClusterError {
+	var wrapped *jwks.ClusterError
+	if errors.As(f.Err, &wrapped) {
 		return wrapped
 	}
 	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}
+}
+
+// landed returns the part of a plan that a later configuration shows to have been done.
+func (p *Plan) landed(after Config) *Plan {
+	trusted := map[pem.Fingerprint]bool{}
+	for _, t := range after.parse() {
+		trusted[t.fingerprint] = true
+	}
+	only := func(keys []Key, there bool) []Key {
+		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
+	}
+	return &Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false)}
 }

@@ -98,6 +98,10 @@ func FuzzNewPlan(f *testing.F) {
 		same, err := NewPlan(current, want, o)
 		require.NoError(t, err)
 		require.Equal(t, p.next, same.next, "the same input gives the same bytes")
+		slices.Reverse(elements)
+		other, err := NewPlan(config(elements...), want, o)
+		require.NoError(t, err)
+		require.ElementsMatch(t, p.next, other.next, "the order of the list decides nothing")
 	})
 }
 

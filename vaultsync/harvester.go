@@ -60,7 +60,7 @@ func (r *Report) Err() error {
 	for _, m := range r.Mounts {
 		if m.Plan != nil {
 			for _, f := range m.Plan.Failed {
-				if err := f.asError(); !seen[err.Error()] {
+				if err := f.AsError(); !seen[err.Error()] {
 					seen[err.Error()] = true
 					all = append(all, err)
 				}
@@ -94,6 +94,9 @@ func (h *Harvester) each(
 	report := &Report{
 		Clusters: jwks.FetchAll(ctx, h.used()),
 		Mounts:   make([]*MountReport, len(h.Targets)),
+	}
+	for _, t := range h.Targets {
+		_, _ = t.Mount.open() // before any request: see Mount.newClone; an error comes up again
 	}
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, h.parallel())
@@ -141,6 +144,14 @@ func (h *Harvester) Check() error {
 		if len(c.Sources) == 0 && c.Federation == nil {
 			all = append(all, fmt.Errorf("cluster %q has no source of keys", c.Name))
 		}
+		regions := map[string]bool{}
+		for _, s := range c.Sources {
+			if region := s.RegionName(); regions[region] {
+				all = append(all, fmt.Errorf("cluster %q has two sources of region %q", c.Name, region))
+			} else {
+				regions[region] = true
+			}
+		}
 	}
 	if len(h.Targets) == 0 {
 		all = append(all, errors.New("no mounts to keep in sync"))
@@ -155,6 +166,11 @@ func (h *Harvester) Check() error {
 		for _, name := range t.Clusters {
 			if !names[name] {
 				all = append(all, t.Mount.wrap(fmt.Errorf("cluster %q is not defined", name)))
+			}
+		}
+		for name := range t.Options.Pin {
+			if !names[name] {
+				all = append(all, t.Mount.wrap(fmt.Errorf("pin: cluster %q is not defined", name)))
 			}
 		}
 		if err := t.Options.check(t.Clusters); err != nil {

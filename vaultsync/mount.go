@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -18,13 +20,17 @@ const maxResponse = 4 * MaxConfig
 
 // Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
 type Mount struct {
-	// Client holds address, TLS and token. It is cloned for each sync, never changed,
-	// so a token that is renewed or replaced there is used from the next sync on.
+	// Client holds address, TLS and token. It is cloned once and never changed; a token
+	// that is renewed or replaced there is used from the next sync on. (A clone doesn't
+	// inherit api.Config.DisableRedirects: like Vault's own command, it follows one.)
 	Client *api.Client
 	// Namespace is that of the mount; "" is the client's own.
 	Namespace string
 	// Path is that of the mount without "auth/", such as "jwt-nomad".
 	Path string
+
+	mu    sync.Mutex
+	clone *api.Client // made once: see open
 }
 
 // NewMount returns the mount at path ("jwt-nomad", "auth/jwt-nomad/") of c's Vault and
@@ -34,8 +40,15 @@ func NewMount(c *api.Client, path string) *Mount {
 	return &Mount{Client: c, Path: strings.TrimPrefix(path, "auth/")}
 }
 
-// Vault returns the address of the mount's Vault.
-func (m *Mount) Vault() string { return m.Client.Address() }
+// Vault returns the address of the mount's Vault, without user name and password.
+func (m *Mount) Vault() string {
+	address, err := url.Parse(m.Client.Address())
+	if err != nil {
+		return "(an address that can't be read)"
+	}
+	address.User = nil
+	return address.String()
+}
 
 // namespace returns the namespace in effect.
 func (m *Mount) namespace() string {
@@ -69,8 +82,8 @@ func (m *Mount) Read(ctx context.Context) (Config, error) {
 	return config, m.wrap(err)
 }
 
-// session is a clone of the mount's client for one sync: reads follow the writes of the
-// same session where Vault has replicas.
+// session is a clone of the mount's client: reads follow the writes of the same clone where
+// Vault has replicas.
 type session struct {
 	mount *Mount
 	api   *api.Client
@@ -80,11 +93,31 @@ func (m *Mount) open() (*session, error) {
 	if m.Path == "" || strings.Contains(m.Path, "..") {
 		return nil, fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", m.Path)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.clone == nil {
+		c, err := m.newClone()
+		if err != nil {
+			return nil, err
+		}
+		m.clone = c
+	}
+	m.clone.SetToken(m.Client.Token())
+	return &session{m, m.clone}, nil
+}
+
+// newClone returns a client of our own. vault/api changes the transport that clients share
+// while it clones (for unix:// addresses), so it is done once, before any request.
+func (m *Mount) newClone() (*api.Client, error) {
 	c, err := m.Client.CloneWithHeaders()
 	if err != nil {
 		return nil, fmt.Errorf("cloning the Vault client: %w", err)
 	}
-	c.SetToken(m.Client.Token())
+	if c.Address() != m.Client.Address() { // a clone goes back to VAULT_AGENT_ADDR
+		if err := c.SetAddress(m.Client.Address()); err != nil {
+			return nil, fmt.Errorf("cloning the Vault client: %w", err)
+		}
+	}
 	if m.Namespace != "" {
 		c.SetNamespace(m.namespace())
 	}
@@ -99,7 +132,7 @@ func (m *Mount) open() (*session, error) {
 		}
 		return retry(ctx, resp, err)
 	})
-	return &session{m, c}, nil
+	return c, nil
 }
 
 // once marks the context of a request that must not be sent twice: a write that is sent
@@ -113,9 +146,8 @@ func (s *session) read(ctx context.Context) (Config, error) {
 	if resp != nil && resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	var answer *api.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && len(answer.Errors) == 0 && !answer.RawError {
-		return Config{}, nil // the method is there and was never configured
+	if neverConfigured(err) {
+		return Config{}, nil
 	}
 	if err != nil {
 		return Config{}, explain(err, s.mount.Path, path, "read")
@@ -136,6 +168,15 @@ func (s *session) read(ctx context.Context) (Config, error) {
 		return Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)
 	}
 	return NewConfig(secret.Data), nil
+}
+
+// neverConfigured recognises the answer of a mount without configuration: 404 and
+// {"errors":[]}, to the letter. A 404 of anything between here and Vault is not taken for
+// it: the mount would be written as if it were empty.
+func neverConfigured(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && !answer.RawError &&
+		answer.Errors != nil && len(answer.Errors) == 0
 }
 
 // write sends the body once. An error may mean that it was carried out all the same.

@@ -23,8 +23,8 @@ const (
 
 // Options are the rules for one mount. The zero value is the careful default.
 type Options struct {
-	// Now is the time of the plan. [NewPlan] takes it as it is; a zero Now is the
-	// current time for everything else.
+	// Now is the time of the plan. [NewPlan] needs it; a zero Now is the current time
+	// for everything else.
 	Now time.Time
 	// Foreign is what becomes of keys without an annotation; "" is ForeignWarn.
 	Foreign Foreign
@@ -162,6 +162,9 @@ func (o Options) check(clusters []string) error {
 		}
 	}
 	for name, pins := range o.Pin {
+		if err := CheckClusterName(name); err != nil {
+			return fmt.Errorf("pin: %w", err)
+		}
 		if len(pins) == 0 {
 			return fmt.Errorf("cluster %q: an empty list of pins would trust none of its keys; name one or drop the list", name)
 		}

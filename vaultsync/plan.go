@@ -59,8 +59,9 @@ type Failure struct {
 	Err             error // ErrTurnover, ErrNotRead, jwks.ErrNoKeys, or what the fetch gave
 }
 
-// Plan is what a sync would do to one mount. Each key is on one list, save that a key
-// which is claimed and foreign is on both.
+// Plan is what a sync would do to one mount. Each element of the mount's list is on one of
+// Adopt, Keep, Remove, Claimed and Foreign. A key of which there are several elements may be
+// on several, and a denied key that is published is on Remove and on Skipped.
 type Plan struct {
 	Changed  bool      // whether anything is to be written
 	Add      []Key     // published, not trusted
@@ -115,6 +116,9 @@ func shorts(fps []pem.Fingerprint) string {
 // or says what is wrong with the arguments. A cluster that could not be read is no
 // error: it is on Plan.Failed, and its keys stay.
 func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
+	if o.Now.IsZero() {
+		return nil, errors.New("Options.Now is not set: a plan needs the time")
+	}
 	if err := o.check(want.Clusters); err != nil {
 		return nil, err
 	}
@@ -122,7 +126,9 @@ func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := newPlanner(current, want, o)
-	p.readResults()
+	if err := p.readResults(); err != nil {
+		return nil, err
+	}
 	p.readTrusted()
 	p.refuseTurnovers()
 	p.noteMissingRegions()

@@ -85,6 +85,11 @@ func down(owner string) jwks.Result {
 	return jwks.Result{Cluster: cluster, Region: region, Err: &jwks.ClusterError{Cluster: cluster, Region: region, Err: errDown}}
 }
 
+func asked(r jwks.Result, at time.Time) jwks.Result {
+	r.Asked = at
+	return r
+}
+
 func config(elements ...string) Config {
 	list := []any{}
 	for _, e := range elements {
@@ -188,6 +193,21 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{publish("a/r1", "k1", "k2")},
 			plan: []string{"~ a/r1 k1", "~ a/r1 k2"},
 		},
+		"the agent's own region gets its name, and has dropped a key": {
+			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k2", "k3")},
+			plan: []string{"+ a/r1 k3", "~ a/r1 k2", "- a k1"},
+		},
+		"a key that was added after its cluster was asked stays": {
+			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second)))}, mount: []string{"a"},
+			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
+			plan: []string{"= a k1", "= a k2"}, same: true,
+		},
+		"a key that was added before its cluster was asked goes": {
+			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-2*time.Second)))}, mount: []string{"a"},
+			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
+			plan: []string{"= a k1", "- a k2"},
+		},
 		"results of other clusters are passed over": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k1"), publish("z", "k2")},
@@ -259,10 +279,15 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{publish("a", "k1")},
 			plan: []string{"= a k1", "claimed z x", "claimed x"}, same: true,
 		},
-		"another harvester's key that is published here too stays as it is": {
+		"another harvester's key that is published here too is no reason to do without one of ours": {
 			current: []string{trust("z", "k1")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"claimed z k1"}, same: true,
+			plan: []string{"+ a k1", "claimed z k1"},
+		},
+		"a newer harvest's key that is published here too suffices": {
+			current: []string{newer}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "x")},
+			plan: []string{"claimed x"}, same: true,
 		},
 
 		// Two clusters with one key.
@@ -292,7 +317,18 @@ func TestNewPlan(t *testing.T) {
 			plan: []string{"~ z k1", "= a k2"},
 		},
 
+		"an owner that still publishes keeps its key, whatever the order of the clusters": {
+			current: []string{trust("b", "k1", also("a"))},
+			want:    []jwks.Result{publish("a", "k1"), publish("b", "k1")},
+			plan:    []string{"= b k1"}, same: true,
+		},
+
 		// Retired.
+		"one of two owners retired, the other keeps its retention period": {
+			current: []string{trust("old", "k1", also("a")), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retired: []string{"old"}, Retain: time.Hour},
+			plan: []string{"~ a k1", "= a k2"},
+		},
 		"a retired cluster's keys go": {
 			current: []string{trust("old", "k1"), trust("old/r", "k2"), trust("a", "k3")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k3")}, o: Options{Retired: []string{"old"}},
@@ -325,6 +361,18 @@ func TestNewPlan(t *testing.T) {
 			want:    []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4")},
 			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
 			plan:    []string{"+ b k4", "= a k2", "- a k1", "skip a k1", "skip a k3"},
+		},
+		"a pin ends at once what another cluster's set shows": {
+			current: []string{trust("a", "k1"), trust("b", "k3"), trust("a", "k2")},
+			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3", "k1")},
+			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}, "b": {fingerprint("k3")}}},
+			plan:    []string{"= a k2", "= b k3", "- a k1", "skip b k1"},
+		},
+		"a pin of one cluster doesn't end another's retention": {
+			current: []string{trust("b", "k1"), trust("b", "k3"), trust("a", "k2")},
+			want:    []jwks.Result{publish("a", "k2", "k1"), publish("b", "k3")},
+			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			plan:    []string{"~ b k1", "= a k2", "= b k3", "skip a k1"},
 		},
 		"pins don't strip a cluster that can't be read": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
@@ -492,6 +540,10 @@ func TestPlanRefusals(t *testing.T) {
 	}
 	_, err := NewPlan(config(), Desired{Clusters: []string{"a", "a"}}, Options{Now: now})
 	require.ErrorContains(t, err, "twice")
+	_, err = NewPlan(config(), Desired{[]string{"a"}, []jwks.Result{publish("a", "k1"), publish("a", "k2")}}, Options{Now: now})
+	require.ErrorContains(t, err, "two results")
+	_, err = NewPlan(config(), Desired{Clusters: []string{"a"}}, Options{})
+	require.ErrorContains(t, err, "Options.Now")
 }
 
 func TestPlanConvert(t *testing.T) {
@@ -559,7 +611,7 @@ func TestTurnoverError(t *testing.T) {
 	require.Len(t, p.Failed, 1)
 	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover)
 	var turnover *TurnoverError
-	require.ErrorAs(t, p.Failed[0].asError(), &turnover)
+	require.ErrorAs(t, p.Failed[0].AsError(), &turnover)
 	assert.Equal(t, []pem.Fingerprint{fingerprint("k1")}, turnover.Trusted)
 	assert.Equal(t, []pem.Fingerprint{fingerprint("k2")}, turnover.Published)
 	assert.Contains(t, turnover.Error(), fingerprint("k1").Short())

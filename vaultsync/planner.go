@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -19,6 +20,7 @@ type planner struct {
 	// What was read, by owner; each owner is in one of the two.
 	sets   map[pem.Owner][]publishedKey
 	failed map[pem.Owner]error
+	asked  map[pem.Owner]time.Time
 	read   []pem.Owner    // the owners of sets, in the order in which they own
 	rank   map[string]int // the mount's clusters, by name
 
@@ -58,6 +60,7 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		plan:       &Plan{current: current},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
+		asked:      map[pem.Owner]time.Time{},
 		rank:       rank,
 		trusted:    current.parse(),
 		owned:      map[pem.Fingerprint][]trusted{},
@@ -85,12 +88,16 @@ func (p *planner) compareOwners(a, b pem.Owner) int {
 }
 
 // readResults sorts what the clusters gave into sets and failures.
-func (p *planner) readResults() {
+func (p *planner) readResults() error {
 	for _, r := range p.want.Results {
 		owner := pem.Owner{Cluster: r.Cluster, Region: r.Region}
-		if !p.ours(r.Cluster) || p.sets[owner] != nil || p.failed[owner] != nil {
+		if !p.ours(r.Cluster) {
 			continue
 		}
+		if p.sets[owner] != nil || p.failed[owner] != nil {
+			return fmt.Errorf("cluster %q: two results of region %q", r.Cluster, r.Region)
+		}
+		p.asked[owner] = r.Asked
 		if !regionName.MatchString(r.Region) && r.Region != allRegions {
 			p.failed[owner] = fmt.Errorf("region name %q can't stand in an annotation", r.Region)
 			continue
@@ -109,6 +116,7 @@ func (p *planner) readResults() {
 		}
 	}
 	slices.SortFunc(p.read, p.compareOwners)
+	return nil
 }
 
 func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
@@ -158,6 +166,11 @@ func (p *planner) readTrusted() {
 			p.claimed = append(p.claimed, t)
 		}
 	}
+	for _, elements := range p.owned {
+		slices.SortFunc(elements, func(a, b trusted) int { // whatever their order on the list
+			return cmp.Or(a.block.Annotation.Added.Compare(b.block.Annotation.Added), cmp.Compare(a.raw, b.raw))
+		})
+	}
 }
 
 func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
@@ -193,22 +206,27 @@ func (p *planner) refuseTurnovers() {
 // noteMissingRegions finds owners of trusted keys that no result speaks of. A region whose
 // last server fails drops off the federation's list, so missing means failed.
 func (p *planner) noteMissingRegions() {
-	for _, f := range p.ownedOrder {
-		for _, t := range p.owned[f] {
-			for _, owner := range t.block.Annotation.Owners() {
-				if !p.ours(owner.Cluster) || p.o.retired(owner) || p.sets[owner] != nil || p.failed[owner] != nil {
-					continue
-				}
-				if err := p.failed[pem.Owner{Cluster: owner.Cluster, Region: allRegions}]; err != nil {
-					p.failed[owner] = err
-					continue
-				}
-				if !p.renamedRegion(owner, f) {
-					p.failed[owner] = ErrNotRead
-				}
-			}
+	for owner := range p.trustedFor {
+		if owner.Region == allRegions || !p.ours(owner.Cluster) || p.o.retired(owner) ||
+			p.sets[owner] != nil || p.failed[owner] != nil || p.renamedRegion(owner) {
+			continue
+		}
+		p.failed[owner] = ErrNotRead
+		if err := p.failed[pem.Owner{Cluster: owner.Cluster, Region: allRegions}]; err != nil {
+			p.failed[owner] = err
 		}
 	}
+}
+
+// renamedRegion says whether a region that no result speaks of is published under another
+// name: the agent's own region, "", has a name too. One key in common tells.
+func (p *planner) renamedRegion(owner pem.Owner) bool {
+	return slices.ContainsFunc(p.read, func(other pem.Owner) bool {
+		return other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
+			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool {
+				return slices.Contains(p.trustedFor[owner], k.fingerprint)
+			})
+	})
 }
 
 // noteSilentClusters fails the clusters that nothing at all was said of.
@@ -225,15 +243,6 @@ func (p *planner) noteSilentClusters() {
 			p.failed[pem.Owner{Cluster: name}] = ErrNotRead
 		}
 	}
-}
-
-// renamedRegion says whether a key of a region that no result speaks of is published under
-// another name of the same region: the agent's own region, "", has a name too.
-func (p *planner) renamedRegion(owner pem.Owner, f pem.Fingerprint) bool {
-	return slices.ContainsFunc(p.read, func(other pem.Owner) bool {
-		return other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
-			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool { return k.fingerprint == f })
-	})
 }
 
 // offer collects what may be trusted of what is published.
@@ -288,7 +297,7 @@ func (p *planner) newcomer() (pem.Owner, bool) {
 func (p *planner) passThrough() {
 	newcomer, unread := p.newcomer()
 	for _, t := range p.claimed {
-		reason := fmt.Sprintf("cluster %s is none of this mount's here: another harvester's, kept", t.block.Annotation.Cluster)
+		reason := fmt.Sprintf("cluster %q is none of this mount's here: another harvester's, kept", t.block.Annotation.Cluster)
 		if t.block.Annotation.Newer() {
 			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", t.block.Annotation.Version)
 		}

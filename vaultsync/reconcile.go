@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,19 +15,27 @@ const notPinned = "not pinned"
 // reconcile decides on each key that a cluster of this mount publishes or owns.
 func (p *planner) reconcile() {
 	for _, f := range p.offerOrder {
-		if len(p.owned[f]) == 0 && len(p.adoptable[f]) == 0 {
-			if !slices.ContainsFunc(p.claimed, func(t trusted) bool { return t.fingerprint == f }) {
-				p.add(p.offers[f])
-			}
-			continue
+		switch {
+		case len(p.owned[f]) > 0 || len(p.adoptable[f]) > 0:
+			p.renew(f)
+		case !p.newersKey(f):
+			// Also where another harvester's element has the key: it may go any day.
+			p.add(p.offers[f])
 		}
-		p.renew(f)
 	}
 	for _, f := range p.ownedOrder {
 		if p.offers[f] == nil {
 			p.renew(f)
 		}
 	}
+}
+
+// newersKey says whether a newer harvest keeps this key. An element of ours beside its
+// would be for it to renew, and for us to make again.
+func (p *planner) newersKey(f pem.Fingerprint) bool {
+	return slices.ContainsFunc(p.claimed, func(t trusted) bool {
+		return t.fingerprint == f && t.block.Annotation.Newer()
+	})
 }
 
 // add trusts a key that isn't trusted yet.
@@ -40,11 +49,9 @@ func (p *planner) add(o *offer) {
 // renew decides on a key that is trusted: for whom it stays, or that it goes.
 func (p *planner) renew(f pem.Fingerprint) {
 	elements := slices.Concat(p.owned[f], p.adoptable[f])
-	first := elements[0]
-	old := merged(elements)
 	owners := p.owners(f)
 	if len(owners) == 0 {
-		p.retire(f, elements, old)
+		p.retire(f, elements)
 		return
 	}
 	o := p.offers[f]
@@ -55,30 +62,78 @@ func (p *planner) renew(f pem.Fingerprint) {
 			p.kept[owner]++
 		}
 	}
-	a := p.annotation(owners, o, old)
-	if len(elements) == 1 && !first.foreign() && sameAnnotation(a, first.block.Annotation) {
-		p.keep(first, p.keepReason(o, owners))
-		return
-	}
-	p.adopt(first, a, p.adoptReason(elements, old, a))
+	p.annotate(elements, p.annotation(owners, o, merged(elements)), p.keepReason(o, owners), "")
 }
 
-// owners returns for whom a trusted key stays, in the order in which they own it: those who
-// publish it, and those of its owners who could not be asked.
+// annotate makes one element of several with the same key and that annotation, or keeps the
+// only one where it has it.
+func (p *planner) annotate(elements []trusted, a pem.Annotation, keepReason, adoptReason string) {
+	first := elements[0]
+	if len(elements) == 1 && !first.foreign() && sameAnnotation(a, first.block.Annotation) {
+		p.keep(first, keepReason)
+		return
+	}
+	if adoptReason == "" {
+		adoptReason = p.adoptReason(elements, first.block.Annotation, a)
+	}
+	k := p.write(pem.Block{Public: first.block.Public, Annotation: a, Comment: first.block.Comment}, first.fingerprint)
+	k.Reason = adoptReason
+	p.plan.Adopt = append(p.plan.Adopt, k)
+}
+
+// owners returns for whom a trusted key stays: those who publish it, and those of its owners
+// who could not be asked. Who owns it keeps it; else the first in the order of the mount's
+// clusters does. The others follow by name, so that two harvesters with the same clusters
+// in another order write the same.
 func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
 	if o := p.offers[f]; o != nil {
 		owners = slices.Clone(o.owners)
 	}
+	for _, owner := range p.previousOwners(f) {
+		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil
+		if unknown && !p.o.retired(owner) && !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
+		}
+	}
+	return p.ownerFirst(f, owners)
+}
+
+func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner {
+	if len(owners) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(owners, p.compareOwners)
+	for _, t := range p.owned[f] {
+		if owner := t.block.Annotation.Owner(); slices.Contains(owners, owner) {
+			first = owner
+			break
+		}
+	}
+	slices.SortFunc(owners, func(a, b pem.Owner) int {
+		switch {
+		case a == b:
+			return 0
+		case a == first:
+			return -1
+		case b == first:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
+	})
+	return owners
+}
+
+// previousOwners returns whose a trusted key is, by its annotations.
+func (p *planner) previousOwners(f pem.Fingerprint) []pem.Owner {
+	var owners []pem.Owner
 	for _, t := range p.owned[f] {
 		for _, owner := range t.block.Annotation.Owners() {
-			unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil
-			if unknown && !p.o.retired(owner) && !slices.Contains(owners, owner) {
+			if !slices.Contains(owners, owner) {
 				owners = append(owners, owner)
 			}
 		}
 	}
-	slices.SortStableFunc(owners, p.compareOwners)
 	return owners
 }
 
@@ -105,34 +160,47 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 }
 
 // retire deals with a key that nobody publishes any more and nobody could.
-func (p *planner) retire(f pem.Fingerprint, elements []trusted, old pem.Annotation) {
-	first := elements[0]
-	all := old.Owners()
-	struck := slices.ContainsFunc(all, p.o.retired)
-	unpinned := slices.ContainsFunc(p.read, func(owner pem.Owner) bool {
-		return slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.fingerprint == f })
-	})
-	until := old.Missing.Add(p.o.Retain)
-	switch {
-	case unpinned:
-		p.removeAll(elements, notPinned)
-	case struck:
-		if newcomer, unread := p.newcomer(); unread {
-			p.keepAll(elements, fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", old.Owner(), newcomer))
-			return
+func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
+	old := merged(elements)
+	var struck, left []pem.Owner // owners: retired ones, and those who no longer publish it
+	for _, owner := range p.previousOwners(f) {
+		if p.o.retired(owner) {
+			struck = append(struck, owner)
+		} else {
+			left = append(left, owner)
 		}
-		p.removeAll(elements, fmt.Sprintf("%s is retired", old.Owner()))
+	}
+	left = p.ownerFirst(f, left)
+	newcomer, unread := p.newcomer()
+	switch {
+	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
+		p.removeAll(elements, notPinned)
+	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(old, o) }):
+		p.keepAll(elements, "added since its cluster was asked")
+	case len(struck) > 0 && unread:
+		p.keepAll(elements, fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
+	case len(left) == 0:
+		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
 		p.removeAll(elements, "no longer published")
-	case old.Missing.IsZero():
-		a := old
-		a.Missing = p.o.Now.UTC().Truncate(time.Second)
-		p.adopt(first, a, retained(a.Missing.Add(p.o.Retain)))
-	case p.o.Now.Before(until):
-		p.keepAll(elements, retained(until))
-	default:
+	case !old.Missing.IsZero() && !p.o.Now.Before(old.Missing.Add(p.o.Retain)):
 		p.removeAll(elements, "no longer published since "+old.Missing.Format(time.RFC3339))
+	default:
+		a := p.annotation(left, nil, old)
+		if a.Missing.IsZero() {
+			a.Missing = p.o.Now.UTC().Truncate(time.Second)
+		}
+		reason := retained(a.Missing.Add(p.o.Retain))
+		p.annotate(elements, a, reason, reason)
 	}
+}
+
+// addedSince says whether a key came to be trusted after its owner was asked, by a
+// harvester that knows more than this plan. Both clocks count: the one that wrote the
+// annotation may run behind this one.
+func (p *planner) addedSince(a pem.Annotation, owner pem.Owner) bool {
+	asked := p.asked[owner]
+	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Second))
 }
 
 func retained(until time.Time) string {
@@ -154,12 +222,6 @@ func (p *planner) removeAll(elements []trusted, reason string) {
 	for _, t := range elements {
 		p.remove(t, reason)
 	}
-}
-
-func (p *planner) adopt(t trusted, a pem.Annotation, reason string) {
-	k := p.write(pem.Block{Public: t.block.Public, Annotation: a, Comment: t.block.Comment}, t.fingerprint)
-	k.Reason = reason
-	p.plan.Adopt = append(p.plan.Adopt, k)
 }
 
 // write puts a new element on the next list.
@@ -217,20 +279,14 @@ func (p *planner) adoptReason(elements []trusted, old, a pem.Annotation) string 
 	}
 }
 
-// merged returns the annotation of several elements with one key: that of the first, all
-// their owners, and the earliest day.
+// merged returns one annotation for several elements with one key: that of the first, with
+// the latest end of a retention period. The first is the one that was added first.
 func merged(elements []trusted) pem.Annotation {
 	a := elements[0].block.Annotation
 	for _, t := range elements[1:] {
 		b := t.block.Annotation
-		if b.IsZero() {
-			continue
-		}
-		if !b.Added.IsZero() && b.Added.Before(a.Added) {
-			a.Added = b.Added
-		}
-		if b.Missing.IsZero() {
-			a.Missing = time.Time{}
+		if !b.IsZero() && (b.Missing.IsZero() || b.Missing.After(a.Missing)) && !a.Missing.IsZero() {
+			a.Missing = b.Missing
 		}
 	}
 	return a

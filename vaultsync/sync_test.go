@@ -21,6 +21,7 @@ import (
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -146,6 +147,39 @@ func TestSyncLostUpdate(t *testing.T) {
 	})
 }
 
+// The answer of a write is lost, and then another writer undoes it within the settle time.
+func TestSyncLostAnswerAndLostUpdate(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Inject(fault.On("PUT", configPath, fault.Times(1, fault.DropAfter())))
+		time.AfterFunc(defaultSettle/3, func() {
+			if err := v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "x")}}); err != nil {
+				panic(err)
+			}
+		})
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, 2, report.Written)
+		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
+	})
+}
+
+// An answer that was long on its way is as old as the question.
+func TestSyncSlowRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Inject(fault.On("GET", configPath, fault.Times(1, fault.Then(func() {
+			time.Sleep(5 * time.Second)
+			if err := v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "x")}}); err != nil {
+				panic(err)
+			}
+		}))))
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, 1, report.Written)
+		assert.Zero(t, report.Conflicts)
+		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
+	})
+}
+
 // A write that stands on an old read would undo what came between.
 func TestSyncStaleRead(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
@@ -241,6 +275,9 @@ func TestReadErrors(t *testing.T) {
 		"empty object": {func(v *fakevault.Server, _ *Mount) { v.Inject(fault.Answer(200, "application/json", "{}")) }, nil, "is this a Vault"},
 		"404 that isn't Vault's": {func(v *fakevault.Server, _ *Mount) {
 			v.Inject(fault.Answer(404, "text/html", "<html>not found"))
+		}, ErrNoMount, "404"},
+		"404 of a proxy in between": {func(v *fakevault.Server, _ *Mount) {
+			v.Inject(fault.Answer(404, "application/json", `{"message":"no Route matched with those values"}`))
 		}, ErrNoMount, "404"},
 		"bad path": {func(_ *fakevault.Server, m *Mount) { m.Path = "../sys" }, nil, "mount path"},
 	} {
@@ -352,6 +389,7 @@ func TestHarvester(t *testing.T) {
 		require.Error(t, err)
 		assert.True(t, report.Changed())
 		assert.Zero(t, v.Count("PUT", "")+second.Count("PUT", ""), "a plan writes nothing")
+		assert.False(t, report.InSync(), "a plan with changes isn't in sync")
 
 		report, err = h.Sync(t.Context())
 		require.ErrorIs(t, err, errDown)
@@ -391,10 +429,17 @@ func TestHarvesterCheck(t *testing.T) {
 	}
 	a := []jwks.Cluster{cluster("a")}
 	for says, h := range map[string]Harvester{
-		"no mounts":        {Clusters: a},
-		"not defined":      {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a", "z"}}}},
-		"defined twice":    {Clusters: append(a, a...), Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
-		"two targets":      {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}}, {Mount: m, Clusters: []string{"a"}}}},
+		"no mounts":     {Clusters: a},
+		"not defined":   {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a", "z"}}}},
+		"defined twice": {Clusters: append(a, a...), Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
+		"two targets":   {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}}, {Mount: m, Clusters: []string{"a"}}}},
+		"two sources": {
+			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{}, &countingSource{}}}},
+			Targets:  []Target{{Mount: m, Clusters: []string{"a"}}},
+		},
+		"pin: cluster": {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{
+			Pin: map[string][]pem.Fingerprint{"b": {fingerprint("k1")}},
+		}}}},
 		"no source":        {Clusters: []jwks.Cluster{{Name: "a"}}, Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
 		"cluster name":     {Clusters: []jwks.Cluster{cluster("a b")}, Targets: []Target{{Mount: m, Clusters: []string{"a b"}}}},
 		"no clusters":      {Clusters: a, Targets: []Target{{Mount: m}}},
@@ -477,6 +522,30 @@ path "auth/b/config" {
   capabilities = ["read", "update"]
 }
 `, Policy("b", "a", "/b/"))
+}
+
+// The clone must go where the caller's client goes, and hide what the address hides.
+func TestMountClient(t *testing.T) {
+	v := fakevault.New(t)
+	v.Enable("", "jwt-nomad", "jwt")
+	t.Setenv("VAULT_AGENT_ADDR", "http://127.0.0.1:1")
+	c, err := api.NewClient(nil)
+	require.NoError(t, err)
+	require.NoError(t, c.SetAddress(v.URL))
+	c.SetToken(fakevault.RootToken)
+	m := NewMount(c, "jwt-nomad")
+	_, err = m.Read(t.Context())
+	require.NoError(t, err)
+	c.SetToken("revoked")
+	_, err = m.Read(t.Context())
+	require.ErrorIs(t, err, ErrForbidden, "a token that is replaced is used from the next sync on")
+
+	require.NoError(t, c.SetAddress("http://ann:hunter2@127.0.0.1:1"))
+	c.SetMaxRetries(0)
+	_, err = NewMount(c, "jwt-nomad").Read(t.Context())
+	require.Error(t, err)
+	assert.NotContains(t, err.Error(), "hunter2")
+	assert.NotContains(t, m.String(), "hunter2")
 }
 
 func TestErrorText(t *testing.T) {
