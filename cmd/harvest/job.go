@@ -126,7 +126,7 @@ func outcome(r *vaultsync.Report) int {
 	switch {
 	case r.Nothing():
 		return exitNothing
-	case !r.InSync():
+	case r.Err() != nil: // what is planned and not yet done is no failure
 		return exitPartial
 	}
 	return exitOK
