@@ -249,7 +249,8 @@ func TestDeny(t *testing.T) {
 	assert.Contains(t, r.stderr, "-allow-empty")
 	require.NoError(t, login(c, "jwt-deny", ownToken(key)))
 
-	harvest(t, nil, append([]string{"sync", "-deny", f.String(), "-allow-empty"}, args...)...)
+	r = harvest(t, nil, append([]string{"sync", "-deny", f.String(), "-allow-empty"}, args...)...)
+	require.Equal(t, 3, r.code, "the key is gone, and the cluster could not be read")
 	require.Error(t, login(c, "jwt-deny", ownToken(key)))
 	require.Len(t, trusted(t, c, "jwt-deny"), 1)
 }
@@ -274,6 +275,16 @@ func TestPolicySuffices(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	assert.Contains(t, r.stderr, "harvest policy")
 	assert.NotContains(t, r.stdout+r.stderr, secret.Auth.ClientToken)
+}
+
+// Community Vault passes over the namespace: harvest must not write the root's mount.
+func TestNoNamespaces(t *testing.T) {
+	c := enable(t, vault, "jwt-root", nil)
+	r := syncNow(t, 1, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
+	assert.Contains(t, r.stderr, "no namespaces")
+	secret, err := c.Logical().Read("auth/jwt-root/config")
+	require.NoError(t, err)
+	require.Nil(t, secret, "the mount was written")
 }
 
 func TestNoMount(t *testing.T) {

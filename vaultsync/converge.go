@@ -112,6 +112,11 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			}
 			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
 		}
+		if try == 0 {
+			if err := s.hasNamespaces(ctx); err != nil {
+				return err
+			}
+		}
 		try++
 		body, err := plan.Body()
 		if err != nil {

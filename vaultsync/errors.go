@@ -17,6 +17,9 @@ var (
 	ErrSealed = errors.New("Vault is sealed")
 	// ErrForbidden: the token is missing, expired, revoked, or lacks a capability.
 	ErrForbidden = errors.New("permission denied")
+	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would
+	// pass over the name and write the mount of that path in its only tree.
+	ErrNoNamespaces = errors.New("this Vault has no namespaces")
 	// ErrConflict: another writer undid each of several writes.
 	ErrConflict = errors.New("another writer keeps changing the keys")
 )
@@ -72,7 +75,7 @@ func explain(err error, mount, path, capability string) error {
 	case code == http.StatusTooManyRequests:
 		return fmt.Errorf("Vault limits the rate of requests (429); try again later, or raise the quota for %s: %s", path, said)
 	case code == http.StatusServiceUnavailable && strings.Contains(said, "sealed"):
-		return fmt.Errorf("%w: unseal it, nothing was changed: %s", ErrSealed, said)
+		return fmt.Errorf("%w (%d): nothing was changed; unseal it and run again", ErrSealed, code)
 	case isTooLarge(response):
 		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
 	case code >= http.StatusInternalServerError:

@@ -44,11 +44,13 @@ func (r *Report) Changed() bool {
 	return slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Plan != nil && m.Plan.Changed })
 }
 
-// Nothing says whether nothing could be done at all: no cluster could be read, or no
-// mount be planned or synced.
+// Nothing says whether nothing could be done at all: no mount could be planned or synced,
+// or no cluster be read and nothing was to be done without (such as to remove a denied key).
 func (r *Report) Nothing() bool {
-	return !slices.ContainsFunc(r.Clusters, func(c jwks.Result) bool { return c.Err == nil }) ||
-		!slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Err == nil })
+	if !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Err == nil }) {
+		return true
+	}
+	return !slices.ContainsFunc(r.Clusters, func(c jwks.Result) bool { return c.Err == nil }) && !r.Changed()
 }
 
 // Err joins what failed: a *jwks.ClusterError for each cluster or region that a mount

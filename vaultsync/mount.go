@@ -179,6 +179,29 @@ func neverConfigured(err error) bool {
 		answer.Errors != nil && len(answer.Errors) == 0
 }
 
+// hasNamespaces refuses a Vault that says it is not Enterprise. Others, OpenBao among them,
+// don't say, and are taken to know the namespace or to refuse it.
+func (s *session) hasNamespaces(ctx context.Context) error {
+	namespace := s.mount.namespace()
+	if namespace == "" {
+		return nil
+	}
+	resp, err := s.api.WithNamespace("").Logical().ReadRawWithContext(ctx, "sys/health")
+	if err != nil {
+		return nil //nolint:nilerr // not everybody may ask; what is written is checked by reading it back
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	var health struct {
+		Enterprise *bool `json:"enterprise"`
+	}
+	err = json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health)
+	if err != nil || health.Enterprise == nil || *health.Enterprise {
+		return nil //nolint:nilerr // see above
+	}
+	return fmt.Errorf("%w, and the mount is said to be in %q: a write would go to the mount of that path that everybody shares; "+
+		"take the namespace away", ErrNoNamespaces, namespace)
+}
+
 // write sends the body once. An error may mean that it was carried out all the same.
 func (s *session) write(ctx context.Context, body map[string]any) error {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, once{}, true), writeTimeout)

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -250,6 +251,9 @@ func (p *planner) keepReason(o *offer, owners []pem.Owner) string {
 		return "published"
 	}
 	if failed := p.failedOf(owners); len(failed) > 0 {
+		if errors.Is(p.failed[failed[0]], ErrTurnover) {
+			return fmt.Sprintf("kept: the turnover of %s is refused", failed[0])
+		}
 		return fmt.Sprintf("kept: %s could not be read", failed[0])
 	}
 	return fmt.Sprintf("kept for %s, another harvester's", owners[0])

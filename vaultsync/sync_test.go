@@ -351,6 +351,18 @@ func TestMountUsesItsNamespaceAndToken(t *testing.T) {
 	})
 }
 
+// A Vault without namespaces passes over the name and would write the wrong mount.
+func TestNoNamespaces(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.SetCommunity(true)
+		m.Namespace = "team-a"
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.ErrorIs(t, err, ErrNoNamespaces)
+		require.ErrorContains(t, err, "team-a")
+		assert.Zero(t, v.Count("PUT", ""))
+	})
+}
+
 // countingSource publishes a set, or fails, and counts how often it was asked.
 type countingSource struct {
 	mu     sync.Mutex
@@ -413,6 +425,7 @@ func TestHarvesterNothing(t *testing.T) {
 		nothing bool
 	}{
 		"every cluster failed": {Report{[]jwks.Result{bad, bad}, []*MountReport{{}}}, true},
+		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &Plan{Changed: true}}}}, false},
 		"every mount failed":   {Report{[]jwks.Result{ok}, []*MountReport{{Err: errDown}}}, true},
 		"some of each":         {Report{[]jwks.Result{ok, bad}, []*MountReport{{Err: errDown}, {}}}, false},
 	} {
