@@ -49,7 +49,7 @@ func run(m *testing.M) (code int) {
 	if err != nil {
 		return fail(err)
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	harvestCommand = filepath.Join(dir, "harvest")
 	if out, err := exec.Command("go", "build", "-o", harvestCommand, "../cmd/harvest").CombinedOutput(); err != nil {
 		return fail(fmt.Errorf("%w: %s", err, out))

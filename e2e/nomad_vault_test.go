@@ -69,6 +69,7 @@ mount "jwt-nomad" { clusters = ["us-east", "eu-west"] }
 	require.Equal(t, 2, r.code)
 	assert.Contains(t, r.stdout, "3 to add")
 	r = syncNow(t, 0, "-config", config)
+	assert.Contains(t, r.stdout, "3 added")
 	assert.Equal(t, []string{"eu-west", "us-east/us-east-1", "us-east/us-east-2"}, owners(t, c, "jwt-nomad"))
 	assert.Equal(t, []any{"RS256"}, readConfig(t, c, "jwt-nomad")["jwt_supported_algs"])
 
@@ -114,12 +115,9 @@ mount "jwt-nomad" { clusters = ["us-east", "eu-west"] }
 		foreign, err := pem.Encode(signer.Public())
 		require.NoError(t, err)
 		before := readConfig(t, c, "jwt-nomad")
-		for field, value := range map[string]any{
-			"jwt_validation_pubkeys": append(before["jwt_validation_pubkeys"].([]any), string(foreign)),
-			"jwt_supported_algs":     []string{"RS256", "EdDSA"}, "default_role": "nomad-workloads",
-		} {
-			before[field] = value
-		}
+		before["jwt_validation_pubkeys"] = append(before["jwt_validation_pubkeys"].([]any), string(foreign))
+		before["jwt_supported_algs"] = []string{"RS256", "EdDSA"}
+		before["default_role"] = "nomad-workloads"
 		writeConfig(t, c, "jwt-nomad", before)
 		before = readConfig(t, c, "jwt-nomad")
 

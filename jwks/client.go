@@ -73,8 +73,7 @@ func (c *Client) fetchSet(ctx context.Context, u *url.URL) (*Set, error) {
 	}
 	set, err := Parse(reply.body)
 	if err != nil {
-		var none *NoKeysError
-		if errors.As(err, &none) {
+		if none, ok := errors.AsType[*NoKeysError](err); ok {
 			none.Index = reply.index
 		}
 		return nil, &requestError{url: shownAddress(u.String()), err: err}
@@ -141,8 +140,7 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 		return nil, withoutURL(err)
 	}
 	reply, err := readReply(response)
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status)
 	}
 	return reply, err

@@ -14,9 +14,10 @@ const (
 	MaxConcurrentClusterFetches = 8
 )
 
-// FetchAll asks every source of every cluster, each once and up to MaxConcurrentFetches
-// at a time and MaxConcurrentClusterFetches of one cluster, and returns a Result for each: in the order of clusters, then of their Sources,
-// then the regions of their Federation by name. It returns when all have answered or failed.
+// FetchAll asks every source of every cluster, each once, up to MaxConcurrentFetches at a
+// time and MaxConcurrentClusterFetches of one cluster. It returns a Result for each when
+// all have answered or failed: in the order of clusters, then of their Sources, then the
+// regions of their Federation by name.
 //
 // A failure, of a source or of the list of a federation's regions, is a Result like the
 // others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
@@ -72,12 +73,15 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 // federation asks for the regions of a cluster, and then each that isn't among its sources.
 func (f *fetcher) federation(cluster Cluster, own slots) []Result {
 	var regions []string
+	var asked time.Time
 	err := f.limited(own, func() (err error) {
+		asked = time.Now()
 		regions, err = cluster.Federation.Regions(f.ctx)
 		return err
 	})
 	if err != nil {
-		return []Result{{Cluster: cluster.Name, Region: "*", Err: &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}}}
+		err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
+		return []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked}}
 	}
 	regions = slices.DeleteFunc(regions, func(region string) bool {
 		return slices.ContainsFunc(cluster.Sources, func(s Source) bool { return s.RegionName() == region })

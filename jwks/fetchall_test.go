@@ -7,9 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -170,6 +172,54 @@ func TestFetchAllBounded(t *testing.T) {
 		require.NoError(t, r.Err)
 	}
 	assert.EqualValues(t, MaxConcurrentFetches, most.Load())
+}
+
+// A cluster of many regions, none of which answers, keeps no other waiting.
+func TestFetchAllFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		hangs := fakeSource{"", func(ctx context.Context) (*Set, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		hanging := Cluster{Name: "hanging", Sources: slices.Repeat([]Source{hangs}, 4*MaxConcurrentFetches)}
+		var answered time.Time
+		other := Cluster{Name: "other", Sources: []Source{fakeSource{"", func(ctx context.Context) (*Set, error) {
+			answered = time.Now()
+			return publishes("o")(ctx)
+		}}}}
+
+		results := FetchAll(ctx, []Cluster{hanging, other})
+		last := len(results) - 1
+		require.NoError(t, results[last].Err)
+		assert.Equal(t, began, answered)
+		for _, r := range results[:last] {
+			require.ErrorIs(t, r.Err, context.DeadlineExceeded)
+		}
+		asked := slices.DeleteFunc(results[:last], func(r Result) bool { return r.Asked.IsZero() })
+		assert.Len(t, asked, MaxConcurrentClusterFetches, "the others' turn never came")
+	})
+}
+
+// Asked is when a source's turn came, which may be later than the call, and not when it
+// answered.
+func TestFetchAllAsked(t *testing.T) {
+	const takes = 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		slow := fakeSource{"", func(ctx context.Context) (*Set, error) {
+			time.Sleep(takes)
+			return publishes("k")(ctx)
+		}}
+		sources := slices.Repeat([]Source{slow}, 2*MaxConcurrentClusterFetches)
+		turns := make(map[time.Duration]int)
+		for _, r := range FetchAll(t.Context(), []Cluster{{Name: "c", Sources: sources}}) {
+			turns[r.Asked.Sub(began)]++
+		}
+		assert.Equal(t, map[time.Duration]int{0: MaxConcurrentClusterFetches, takes: MaxConcurrentClusterFetches}, turns)
+	})
 }
 
 func TestFetchAllCancelled(t *testing.T) {

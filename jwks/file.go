@@ -2,12 +2,17 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
+	"time"
 )
 
-// File is a JWKS document on disk. A named pipe will do as well.
+// File is a JWKS document on disk. A pipe will do as well, such as the one that a shell
+// puts in the place of <(curl …); a named one must have its writer already.
 type File string
 
 var _ Source = File("")
@@ -20,45 +25,36 @@ func (f File) String() string { return "file " + printable(string(f), 2*maxExcer
 
 // Fetch returns the keys of the file. It refuses directories, and wraps the errors of the
 // file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. It reads no more than
-// MaxDocument. When ctx ends, so does Fetch, though a pipe that nobody writes to stays open
-// until somebody does.
+// MaxDocument. A pipe that says nothing is waited for until ctx ends; the error is then that
+// of ctx, and what is written from then on is left to whoever reads the pipe next.
 func (f File) Fetch(ctx context.Context) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)
 	}
-	type outcome struct {
-		data []byte
-		err  error
-	}
-	done := make(chan outcome, 1)
-	go func() { // opening a pipe waits for its writer, and can't be interrupted
-		data, err := readFile(ctx, string(f))
-		done <- outcome{data, err}
-	}()
-	select {
-	case <-ctx.Done():
+	data, err := readFile(ctx, string(f))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", f, ctx.Err())
-	case read := <-done:
-		if read.err != nil {
-			return nil, fmt.Errorf("key set: %w", read.err)
-		}
-		set, err := Parse(read.data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
-		}
-		return set, nil
+	case err != nil:
+		return nil, fmt.Errorf("key set: %w", err)
 	}
+	set, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f, err)
+	}
+	return set, nil
 }
 
 // readFile returns up to MaxDocument+1 bytes: enough for Parse to say that it is too much.
+// When ctx ends, so does the wait for a pipe, with os.ErrDeadlineExceeded.
 func readFile(ctx context.Context, name string) ([]byte, error) {
-	file, err := os.Open(name)
+	// O_NONBLOCK makes no difference to regular files. Without it the open would wait for
+	// the writer of a named pipe, and nothing could end that.
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
-	// Unblocks the read of a pipe. Regular files have no deadlines, and need none.
-	defer context.AfterFunc(ctx, func() { file.Close() })()
+	defer file.Close() //nolint:errcheck // only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -66,5 +62,13 @@ func readFile(ctx context.Context, name string) ([]byte, error) {
 	if info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory; give the file in it", printable(name, 2*maxExcerpt))
 	}
-	return io.ReadAll(io.LimitReader(file, MaxDocument+1))
+	stop := context.AfterFunc(ctx, func() {
+		_ = file.SetReadDeadline(time.Unix(1, 0)) // regular files have no deadlines, and need none
+	})
+	defer stop()
+	data, err := io.ReadAll(io.LimitReader(file, MaxDocument+1))
+	if err == nil && len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0 {
+		err = fmt.Errorf("%w: %s: nothing came out of this pipe: its writer failed, or had not opened it yet", ErrMalformed, printable(name, 2*maxExcerpt))
+	}
+	return data, err
 }

@@ -2,12 +2,9 @@ package jwks
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -46,26 +43,4 @@ func TestFile(t *testing.T) {
 		_, err := File("testdata/nomad-docs.json").Fetch(ctx)
 		require.ErrorIs(t, err, context.Canceled)
 	})
-}
-
-func TestFilePipe(t *testing.T) {
-	read, write, err := os.Pipe()
-	require.NoError(t, err)
-	defer read.Close()
-	name := fmt.Sprintf("/proc/self/fd/%d", read.Fd())
-	if _, err := os.Stat(name); err != nil {
-		t.Skip("no /proc")
-	}
-
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err = File(name).Fetch(ctx)
-	require.ErrorIs(t, err, context.DeadlineExceeded, "nobody writes")
-
-	_, err = write.Write(readTestdata(t, "nomad-docs.json"))
-	require.NoError(t, err)
-	require.NoError(t, write.Close())
-	set, err := File(name).Fetch(t.Context())
-	require.NoError(t, err)
-	assert.Len(t, set.Keys, 1)
 }

@@ -62,8 +62,7 @@ func withHint(text, hint string) string {
 
 // withoutURL returns the cause of an error of net/http, which repeats the URL.
 func withoutURL(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		return wrapped.Err
 	}
 	return err
@@ -90,8 +89,8 @@ func whyEnded(ctx, limited context.Context, limit time.Duration, err error) erro
 
 // describe names the URL and, where one can tell, what to do next.
 func describe(u *url.URL, err error) error {
-	if status, ok := err.(*StatusError); ok { // names the URL already
-		return status
+	if _, ok := errors.AsType[*StatusError](err); ok { // names the URL already
+		return err
 	}
 	return &requestError{url: shownAddress(u.String()), err: err, hint: networkHint(u, err)}
 }

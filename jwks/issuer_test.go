@@ -67,5 +67,5 @@ func TestURL(t *testing.T) {
 	set, err := source.Fetch(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, keyIDs(set))
-	assert.Equal(t, "", source.RegionName())
+	assert.Empty(t, source.RegionName())
 }

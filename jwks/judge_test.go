@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/base64"
+	"maps"
 	"math/big"
 	"strings"
 	"testing"
@@ -26,9 +27,7 @@ func ecMember(t *testing.T, curve elliptic.Curve, name string, changes fields) f
 	require.NoError(t, err)
 	size := (len(point) - 1) / 2
 	member := fields{"kty": "EC", "crv": name, "x": encode(point[1 : 1+size]), "y": encode(point[1+size:])}
-	for name, value := range changes {
-		member[name] = value
-	}
+	maps.Copy(member, changes)
 	return member
 }
 

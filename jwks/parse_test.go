@@ -62,7 +62,7 @@ func TestParseKeyTypes(t *testing.T) {
 	assert.IsType(t, ed25519.PublicKey{}, set.Keys[4].Public)
 	assert.Equal(t, "PS256", set.Keys[0].Algorithm)
 	assert.Equal(t, "sig", set.Keys[0].Use)
-	assert.Equal(t, "", set.Keys[1].Use)
+	assert.Empty(t, set.Keys[1].Use)
 }
 
 func TestParseRefusesDocument(t *testing.T) {
@@ -214,7 +214,7 @@ func TestParseSameKeyTwice(t *testing.T) {
 	set, err = Parse([]byte(keySet(a, padded)))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, keyIDs(set))
-	assert.Equal(t, "", set.Keys[0].Algorithm)
+	assert.Empty(t, set.Keys[0].Algorithm)
 	assert.Equal(t, []string{`key 1 (kid "c", alg "RS512") is the key of kid "a", alg "" again; kept once`}, set.Warnings)
 }
 

@@ -46,7 +46,11 @@ func refusePrivate(data []byte) error {
 		if depth := len(open); depth > 0 && open[depth-1].object {
 			inside := &open[depth-1]
 			if inside.wantsName {
-				name, inside.wantsName = token.(string), false
+				var isName bool
+				if name, isName = token.(string); !isName {
+					return fmt.Errorf("%w: a member without a name", ErrMalformed)
+				}
+				inside.wantsName = false
 				if depth == 1 {
 					topName = name
 				}

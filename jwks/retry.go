@@ -15,8 +15,7 @@ import (
 // refused or lost, or a server or proxy that says so. Not a time limit, which would only
 // be waited for again, nor anything about TLS, which stays as it is.
 func worthRetrying(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		switch status.StatusCode {
 		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return true
@@ -31,8 +30,7 @@ func worthRetrying(err error) bool {
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return false
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsTemporary
 	}
 	return errors.Is(err, syscall.ECONNREFUSED) || hungUp(err)
@@ -47,7 +45,7 @@ func hungUp(err error) bool {
 // pause waits d, and up to half as long again at random, so that many harvesters don't
 // come back at once. It reports whether ctx is still alive then.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d + rand.N(d/2+1))
+	timer := time.NewTimer(d + rand.N(d/2+1)) //nolint:gosec // spreads requests out, keeps no secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -34,7 +34,7 @@ type Result struct {
 	Region  string // "*" where the list of regions itself could not be fetched
 	Set     *Set
 	Err     error     // a *ClusterError
-	Asked   time.Time // when the question went out: Set is that new, or newer
+	Asked   time.Time // when the question went out: Set is that new, or newer; zero: it never did
 }
 
 // ClusterError says which cluster and region an error belongs to.

@@ -61,8 +61,7 @@ func (o Options) complain(m *Mount, p *Plan) {
 
 // AsError returns the failure as the error of its cluster and region.
 func (f Failure) AsError() *jwks.ClusterError {
-	var wrapped *jwks.ClusterError
-	if errors.As(f.Err, &wrapped) {
+	if wrapped, ok := errors.AsType[*jwks.ClusterError](f.Err); ok {
 		return wrapped
 	}
 	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}

@@ -297,7 +297,7 @@ func (p *planner) newcomer() (pem.Owner, bool) {
 func (p *planner) passThrough() {
 	newcomer, unread := p.newcomer()
 	for _, t := range p.claimed {
-		reason := fmt.Sprintf("cluster %q is none of this mount's here: another harvester's, kept", t.block.Annotation.Cluster)
+		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.block.Annotation.Cluster)
 		if t.block.Annotation.Newer() {
 			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", t.block.Annotation.Version)
 		}

@@ -6,21 +6,11 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 )
 
-// sources returns the clusters to fetch from. lenient lets plain HTTP and unverified TLS
-// pass, for commands that trust nothing: they warn instead.
-func (a *app) sources(clusters []clusterConfig, lenient bool) []jwks.Cluster {
-	var all []jwks.Cluster
-	for _, c := range clusters {
-		if lenient && !c.allowPlaintext {
-			a.warnUnauthenticated(c)
-		}
-		all = append(all, c.cluster(lenient))
-	}
-	return all
-}
-
-// warnUnauthenticated says what sync would refuse.
+// warnUnauthenticated says what sync would refuse, for commands that trust nothing.
 func (a *app) warnUnauthenticated(c clusterConfig) {
+	if c.allowPlaintext {
+		return
+	}
 	const consequence = "anyone on that path can choose these keys; sync refuses it without allow-plaintext"
 	switch {
 	case jwks.IsPlaintext(c.url()):
@@ -30,8 +20,9 @@ func (a *app) warnUnauthenticated(c clusterConfig) {
 	}
 }
 
-// cluster returns the library's view of a cluster. What is wrong with its TLS files is
-// found when it is fetched: it must not cost other clusters their harvest.
+// cluster returns the library's view of a cluster. lenient lets plain HTTP and unverified
+// TLS pass. What is wrong with its TLS files is found when it is fetched: it must not cost
+// other clusters their harvest.
 func (c clusterConfig) cluster(lenient bool) jwks.Cluster {
 	cluster := jwks.Cluster{Name: c.name}
 	client := &jwks.Client{AllowPlaintext: c.allowPlaintext || lenient, UserAgent: "harvest/" + buildInfo().Version}

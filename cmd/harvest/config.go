@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/jwksharvest/harvest/jwks"
@@ -90,6 +92,11 @@ func (c *config) target(m mountConfig) [3]string {
 
 // single says whether the flags describe the only cluster and mount.
 func (c *config) single() bool { return c.file == "" }
+
+// uses says whether a mount trusts the cluster of that name.
+func (c *config) uses(cluster string) bool {
+	return slices.ContainsFunc(c.mounts, func(m mountConfig) bool { return slices.Contains(m.clusters, cluster) })
+}
 
 // finish fills in what the mounts' options have from elsewhere: the pins of clusters, the
 // keys denied everywhere, and what the flags allow.

@@ -70,7 +70,7 @@ func parseHCL(name string, src []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	return file.Body.(*hclsyntax.Body), nil
+	return file.Body.(*hclsyntax.Body), nil //nolint:errcheck // ParseConfig promises it
 }
 
 func problem(at hcl.Range, format string, args ...any) *hcl.Diagnostic {

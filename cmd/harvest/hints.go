@@ -23,7 +23,7 @@ func (a *app) complain(r *vaultsync.Report, cfg *config, timeout time.Duration) 
 	for _, err := range separate(err) {
 		m := mountConfig{}
 		for i, report := range r.Mounts {
-			if report.Err == err {
+			if errors.Is(err, report.Err) {
 				m = cfg.mounts[i]
 			}
 		}

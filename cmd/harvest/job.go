@@ -22,14 +22,20 @@ type job struct {
 }
 
 // prepare logs in once to each Vault that a mount needs, all at the same time, and builds
-// the Harvester. The caller closes the job.
+// the Harvester. lenient is for commands that trust nothing: they warn of plain HTTP where
+// sync refuses it. The caller closes the job.
 func (a *app) prepare(ctx context.Context, cfg *config, lenient bool, log *slog.Logger) *job {
 	j := &job{
 		cfg:     cfg,
 		mounts:  make([]*vaultsync.Mount, len(cfg.mounts)),
 		refused: make([]*vaultsync.MountReport, len(cfg.mounts)),
 	}
-	j.harvester.Clusters = a.sources(cfg.clusters, lenient)
+	for _, c := range cfg.clusters {
+		j.harvester.Clusters = append(j.harvester.Clusters, c.cluster(lenient))
+		if lenient && cfg.uses(c.name) {
+			a.warnUnauthenticated(c)
+		}
+	}
 	vaults := j.logIn(ctx)
 	for i, m := range cfg.mounts {
 		v := vaults[m.vault]

@@ -44,7 +44,7 @@ type keyDir struct {
 
 // openKeyDir opens a directory, made if it isn't there, and reads its manifest.
 func openKeyDir(path string) (*keyDir, error) {
-	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // public keys, for others to read
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("-out: %w", err)
 	}
 	root, err := os.OpenRoot(path)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -73,7 +72,8 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer cancel()
-	clusters := a.sources([]clusterConfig{c}, true)
+	a.warnUnauthenticated(c)
+	clusters := []jwks.Cluster{c.cluster(true)}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
@@ -134,11 +134,7 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 		if r.Err != nil {
 			failed = true
 			hint := hints{&config{}, a.args, 0, a.getenv}.of(r.Err, mountConfig{})
-			var wrapped *jwks.ClusterError
-			err := r.Err
-			if errors.As(err, &wrapped) {
-				err = wrapped.Err
-			}
+			err := cause(r.Err)
 			if r.Region != "" {
 				err = fmt.Errorf("region %q: %w", r.Region, err)
 			}

@@ -106,15 +106,13 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 	case "json":
 		a.out.json(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
 	case "vault":
-		plan := report.Mounts[0].Plan
-		if report.Mounts[0].Err != nil || plan == nil {
-			return nil
+		if m := report.Mounts[0]; m.Err == nil {
+			body, err := m.Plan.Body()
+			if err != nil {
+				return err
+			}
+			a.out.json(body)
 		}
-		body, err := plan.Body()
-		if err != nil {
-			return err
-		}
-		a.out.json(body)
 	default:
 		for i, m := range mounts {
 			if i > 0 {

@@ -96,8 +96,7 @@ func owner(f vaultsync.Failure) string {
 
 // cause leaves out the name of the cluster, which stands before it.
 func cause(err error) error {
-	var wrapped *jwks.ClusterError
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*jwks.ClusterError](err); ok {
 		return wrapped.Err
 	}
 	return err
@@ -113,16 +112,17 @@ func (o *output) printRows(rows []row) {
 		}
 	}
 	for _, r := range rows {
-		line := "  "
+		var line strings.Builder
+		line.WriteString("  ")
 		if r.sign != "" {
-			line += r.sign + " "
+			line.WriteString(r.sign + " ")
 		}
 		for i, text := range columns(r) {
 			if widths[i] > 0 && (i == 0 || !r.wide) {
-				line += text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)) + "  "
+				line.WriteString(text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
 			}
 		}
-		o.printf("%s\n", strings.TrimRight(line+r.text, " "))
+		o.printf("%s\n", strings.TrimRight(line.String()+r.text, " "))
 	}
 }
 
@@ -159,8 +159,7 @@ func notDone(m *vaultsync.MountReport) string {
 
 // mountCause leaves out the name of the mount, which stands above it.
 func mountCause(err error) error {
-	var wrapped *vaultsync.MountError
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*vaultsync.MountError](err); ok {
 		return wrapped.Err
 	}
 	return err

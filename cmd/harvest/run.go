@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,29 +44,28 @@ func run(ctx context.Context, args []string, p process) int {
 	if err == nil && a.out.err != nil {
 		err = fmt.Errorf("writing the results: %w", a.out.err)
 	}
-	var code exitCode
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitOK
-	case errors.As(err, &code):
+	}
+	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
 	a.says.fail(err, a.hintFor(err))
 	return exitNothing
 }
 
-// exitCode ends a command whose outcome was reported already.
-type exitCode int
+// exitError ends a command whose outcome was reported already. It is the exit code.
+type exitError int
 
 // Error implements error; nobody reads it.
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+func (c exitError) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // exit returns the error that makes run return code.
 func exit(code int) error {
 	if code == exitOK {
 		return nil
 	}
-	return exitCode(code)
+	return exitError(code)
 }
 
 // usageError is a call that can't be understood. It says where help is.
@@ -152,10 +152,8 @@ func noArguments(_ context.Context, cmd *cli.Command) error {
 // oneOf returns the value of a flag that takes one of a few words.
 func oneOf(cmd *cli.Command, flag string, words ...string) (string, error) {
 	value := cmd.String(flag)
-	for _, w := range words {
-		if value == w {
-			return value, nil
-		}
+	if slices.Contains(words, value) {
+		return value, nil
 	}
 	return "", usage(cmd, "-%s %q: want %s", flag, value, strings.Join(words, ", "))
 }

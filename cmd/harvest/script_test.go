@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -167,13 +168,18 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		ts.Check(err)
 		ts.Setenv(args[0], f.String())
 	}),
+	// tick waits for the next second of the clock: annotations have no finer time, and what
+	// was trusted in the second in which its cluster was asked is never removed.
+	"tick": command(0, func(*testscript.TestScript, *world, []string) {
+		now := time.Now()
+		<-time.After(time.Until(now.Truncate(time.Second).Add(time.Second)))
+	}),
 	"forget": command(1, func(_ *testscript.TestScript, w *world, args []string) { w.server(args[0]).ClearRequests() }),
 	// code N ARG… runs harvest and wants that exit code, and no secret anywhere.
 	"code": command(1, func(ts *testscript.TestScript, w *world, args []string) {
 		got := 0
 		err := ts.Exec("harvest", args[1:]...)
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			got = exit.ExitCode()
 		} else if err != nil {
 			ts.Fatalf("%v", err)

@@ -22,7 +22,7 @@ import (
 const maxLogin = 30 * time.Second
 
 // kubernetesToken is where Kubernetes puts a service account's token.
-const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
 
 // client returns a client for a vault block, without a token if the block has an auth
 // block. What the block says wins over the environment, and where a labelled block has an
@@ -38,7 +38,7 @@ func (v vaultConfig) client() (*api.Client, error) {
 	}
 	if v.isolated() {
 		cfg.SRVLookup = false
-		cfg.HttpClient.Transport.(*http.Transport).TLSClientConfig = &tls.Config{
+		cfg.HttpClient.Transport.(*http.Transport).TLSClientConfig = &tls.Config{ //nolint:errcheck // ConfigureTLS below takes it for one too
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		}
 	}

@@ -148,7 +148,7 @@ func name(binary string) string {
 // prepare makes the mount, its role and a policy for the role.
 func prepare(c *api.Client) error {
 	return errors.Join(
-		c.Sys().EnableAuth(mount, "jwt", ""), //nolint:staticcheck // the replacement does the same
+		c.Sys().EnableAuth(mount, "jwt", ""),
 		c.Sys().PutPolicy(role, `path "secret/data/default/*" { capabilities = ["read"] }`),
 		write(c, "auth/"+mount+"/role/"+role, map[string]any{
 			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true,
