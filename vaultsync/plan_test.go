@@ -203,6 +203,11 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
 			plan: []string{"= a k1", "= a k2"}, same: true,
 		},
+		"a key that is said to be added tomorrow goes": {
+			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(24*time.Hour)))}, mount: []string{"a"},
+			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
+			plan: []string{"= a k1", "- a k2"},
+		},
 		"a key that was added before its cluster was asked goes": {
 			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-2*time.Second)))}, mount: []string{"a"},
 			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},

@@ -197,12 +197,15 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 }
 
 // addedSince says whether a key came to be trusted after its owner was asked, by a
-// harvester that knows more than this plan. Both clocks count: the one that wrote the
-// annotation may run behind this one.
+// harvester that knows more than this plan. A day in the future is a wrong clock's, and no
+// reason to keep a key until then.
 func (p *planner) addedSince(a pem.Annotation, owner pem.Owner) bool {
 	asked := p.asked[owner]
-	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Second))
+	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Second)) && !a.Added.After(p.o.Now.Add(maxSkew))
 }
+
+// maxSkew is how far the clock of another harvester may run ahead of this one.
+const maxSkew = time.Minute
 
 func retained(until time.Time) string {
 	return "no longer published; retained until " + until.Format(time.RFC3339)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -19,7 +21,7 @@ import (
 const slow = time.Second
 
 // showProgress rewrites a line on stderr while clusters are waited for, if stderr is a
-// terminal and carries no log. It wraps the clusters' sources in place to count the answers.
+// terminal and carries no log. It wraps the clusters' sources in place to see who was asked and hasn't answered.
 // The returned function wipes the line.
 func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
 	f, ok := a.stderr.(*os.File)
@@ -31,15 +33,11 @@ func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func
 
 // startProgress is showProgress for any writer.
 func startProgress(w io.Writer, clusters []jwks.Cluster) (stop func()) {
-	p := &progress{}
+	p := &progress{asked: map[string]int{}}
 	for i, c := range clusters {
-		if c.Federation != nil {
-			p.federated++ // its regions aren't known here
-		}
 		sources := make([]jwks.Source, len(c.Sources))
 		for j, s := range c.Sources {
-			p.total++
-			sources[j] = counted{s, p}
+			sources[j] = followed{s, c.Name, p}
 		}
 		clusters[i].Sources = sources
 	}
@@ -49,9 +47,18 @@ func startProgress(w io.Writer, clusters []jwks.Cluster) (stop func()) {
 	return sync.OnceFunc(func() { close(done); writer.Wait() })
 }
 
+// progress knows which clusters have been asked and haven't answered.
 type progress struct {
-	total, federated int
-	answered         atomic.Int64
+	mu    sync.Mutex
+	asked map[string]int // requests under way, by cluster
+}
+
+func (p *progress) note(cluster string, change int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked[cluster] += change; p.asked[cluster] == 0 {
+		delete(p.asked, cluster)
+	}
 }
 
 func (p *progress) show(w io.Writer, done <-chan struct{}) {
@@ -74,27 +81,34 @@ func (p *progress) show(w io.Writer, done <-chan struct{}) {
 	}
 }
 
-// String says what is waited for.
+// mostNames is how many clusters the line names.
+const mostNames = 4
+
+// String says who is waited for.
 func (p *progress) String() string {
-	answered := int(p.answered.Load())
-	switch {
-	case answered < p.total:
-		return fmt.Sprintf("fetching: %d of %d sources answered", answered, p.total)
-	case p.federated > 0:
-		return "fetching regions, or waiting for Vault"
+	p.mu.Lock()
+	names := slices.Sorted(maps.Keys(p.asked))
+	p.mu.Unlock()
+	switch n := len(names); {
+	case n == 0:
+		return "waiting for Vault, or for a list of regions"
+	case n > mostNames:
+		return fmt.Sprintf("waiting for %s and %d more clusters", strings.Join(names[:mostNames], ", "), n-mostNames)
 	default:
-		return "waiting for Vault"
+		return "waiting for " + strings.Join(names, ", ")
 	}
 }
 
-// counted is a source whose answers are counted.
-type counted struct {
+// followed is a source whose requests are followed.
+type followed struct {
 	jwks.Source
+	cluster  string
 	progress *progress
 }
 
 // Fetch implements jwks.Source.
-func (c counted) Fetch(ctx context.Context) (*jwks.Set, error) {
-	defer c.progress.answered.Add(1)
-	return c.Source.Fetch(ctx)
+func (f followed) Fetch(ctx context.Context) (*jwks.Set, error) {
+	f.progress.note(f.cluster, 1)
+	defer f.progress.note(f.cluster, -1)
+	return f.Source.Fetch(ctx)
 }

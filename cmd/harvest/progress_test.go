@@ -33,7 +33,7 @@ func TestProgress(t *testing.T) {
 		"quick": {10 * time.Millisecond, 900 * time.Millisecond, ""},
 		"slow": {
 			500 * time.Millisecond, 2500 * time.Millisecond,
-			"\r\x1b[Kfetching: 1 of 2 sources answered (1 s)\r\x1b[Kfetching: 1 of 2 sources answered (2 s)\r\x1b[K",
+			"\r\x1b[Kwaiting for b (1 s)\r\x1b[Kwaiting for b (2 s)\r\x1b[K",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
