@@ -47,7 +47,7 @@ type Annotation struct {
 	Also []Owner
 	// KeyID and Algorithm are the JWK's; "" where it has none.
 	KeyID, Algorithm string
-	// Added is when the key came to be trusted, in whole seconds; zero: unknown.
+	// Added is when the key came to be trusted, in whole milliseconds; zero: unknown.
 	Added time.Time
 	// Missing is when the key was first seen to be no longer published; zero: it
 	// still was when last looked at.
@@ -74,7 +74,7 @@ func (a Annotation) Owner() Owner { return Owner{a.Cluster, a.Region} }
 func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also...) }
 
 // MarshalText returns the line without a line feed: ASCII, times in UTC with whole
-// seconds. A newer annotation, or one without a cluster that is no placeholder, is an error.
+// milliseconds. A newer annotation, or one without a cluster that is no placeholder, is an error.
 func (a Annotation) MarshalText() ([]byte, error) {
 	if a.Version != Version {
 		return nil, fmt.Errorf("annotation of version %d can't be written", a.Version)
@@ -254,12 +254,12 @@ func parseOwners(s string) ([]Owner, error) {
 	return owners, nil
 }
 
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano) }
 
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || t.IsZero() {
 		return time.Time{}, fmt.Errorf("%w: time %q", errAnnotation, s)
 	}
-	return t.UTC().Truncate(time.Second), nil
+	return t.UTC().Truncate(time.Millisecond), nil
 }

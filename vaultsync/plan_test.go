@@ -199,7 +199,7 @@ func TestNewPlan(t *testing.T) {
 			plan: []string{"+ a/r1 k3", "~ a/r1 k2", "- a k1"},
 		},
 		"a key that was added after its cluster was asked stays": {
-			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second)))}, mount: []string{"a"},
+			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2)))}, mount: []string{"a"},
 			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
 			plan: []string{"= a k1", "= a k2"}, same: true,
 		},
@@ -209,7 +209,7 @@ func TestNewPlan(t *testing.T) {
 			plan: []string{"= a k1", "- a k2"},
 		},
 		"a key that was added before its cluster was asked goes": {
-			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-2*time.Second)))}, mount: []string{"a"},
+			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2-time.Millisecond)))}, mount: []string{"a"},
 			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
 			plan: []string{"= a k1", "- a k2"},
 		},

@@ -155,7 +155,7 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 		}
 	}
 	if old.IsZero() {
-		a.Added = p.o.Now.UTC().Truncate(time.Second)
+		a.Added = p.o.Now.UTC().Truncate(time.Millisecond)
 	}
 	return a
 }
@@ -189,7 +189,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	default:
 		a := p.annotation(left, nil, old)
 		if a.Missing.IsZero() {
-			a.Missing = p.o.Now.UTC().Truncate(time.Second)
+			a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
 		}
 		reason := retained(a.Missing.Add(p.o.Retain))
 		p.annotate(elements, a, reason, reason)
@@ -201,7 +201,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 // reason to keep a key until then.
 func (p *planner) addedSince(a pem.Annotation, owner pem.Owner) bool {
 	asked := p.asked[owner]
-	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Second)) && !a.Added.After(p.o.Now.Add(maxSkew))
+	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.o.Now.Add(maxSkew))
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.

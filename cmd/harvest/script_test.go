@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -167,12 +166,6 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		f, err := pem.FingerprintOf(w.nomads[args[1]].Region("").Active().Public())
 		ts.Check(err)
 		ts.Setenv(args[0], f.String())
-	}),
-	// tick waits for the next second of the clock: annotations have no finer time, and what
-	// was trusted in the second in which its cluster was asked is never removed.
-	"tick": command(0, func(*testscript.TestScript, *world, []string) {
-		now := time.Now()
-		<-time.After(time.Until(now.Truncate(time.Second).Add(time.Second)))
 	}),
 	"forget": command(1, func(_ *testscript.TestScript, w *world, args []string) { w.server(args[0]).ClearRequests() }),
 	// code N ARG… runs harvest and wants that exit code, and no secret anywhere.
