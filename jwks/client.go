@@ -71,49 +71,66 @@ func (c *Client) fetchSet(ctx context.Context, u *url.URL) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := Parse(reply.body)
-	if err != nil {
-		if none, ok := errors.AsType[*NoKeysError](err); ok {
-			none.Index = reply.index
-		}
-		return nil, &requestError{url: shownAddress(u.String()), err: err}
-	}
-	set.Index = reply.index
-	return set, nil
+	return reply.parse(u)
 }
 
 // reply is what a request was answered with.
 type reply struct {
 	body  []byte
-	index uint64 // X-Nomad-Index; 0 where there was none
+	index uint64    // X-Nomad-Index; 0 where there was none
+	at    time.Time // when its header arrived
+}
+
+// parse judges the body of a reply to a request to u.
+func (r *reply) parse(u *url.URL) (*Set, error) {
+	set, err := Parse(r.body)
+	if err != nil {
+		if none, ok := errors.AsType[*NoKeysError](err); ok {
+			none.Index = r.index
+		}
+		return nil, &requestError{url: shownAddress(u.String()), err: err}
+	}
+	set.Index = r.index
+	return set, nil
 }
 
 // get asks u, again where that may help, and names u in each error.
 func (c *Client) get(ctx context.Context, u *url.URL, accept string) (*reply, error) {
+	return c.send(ctx, u, accept, 0, c.bounds().retries)
+}
+
+// send is get for a request that the server may hold before it answers: each limit is
+// longer by as much.
+func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.Duration, retries int) (*reply, error) {
 	client := c.httpClient(u)
+	if client.Timeout > 0 {
+		client.Timeout += hold
+	}
 	if !c.AllowPlaintext {
 		if err := refuseUnauthenticated(u, client); err != nil {
 			return nil, &requestError{url: shownAddress(u.String()), err: err}
 		}
 	}
 	bounds := c.bounds()
+	bounds.total += hold
+	bounds.header += hold
 	limited, cancel := context.WithTimeout(ctx, bounds.total)
 	defer cancel()
 
 	for attempt := 0; ; attempt++ {
-		reply, err := c.ask(limited, client, u, accept)
+		reply, err := c.ask(limited, client, u, accept, bounds.header)
 		if err == nil {
 			return reply, nil
 		}
-		if attempt < bounds.retries && worthRetrying(err) && pause(limited, bounds.backoff<<attempt) {
+		if attempt < retries && worthRetrying(err) && pause(limited, bounds.backoff<<attempt) {
 			continue
 		}
 		return nil, describe(u, whyEnded(ctx, limited, bounds.total, err))
 	}
 }
 
-// ask sends one request and reads its reply.
-func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accept string) (*reply, error) {
+// ask sends one request and reads its reply, whose header must be there within limit.
+func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accept string, limit time.Duration) (*reply, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
@@ -125,11 +142,10 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 	request.Header.Set("User-Agent", c.userAgent())
 
 	// The limit is on the request, not on the transport, so that it holds with any.
-	limit := c.bounds().header
 	tooSlow := fmt.Errorf("no reply within %v: %w", limit, context.DeadlineExceeded)
 	timer := time.AfterFunc(limit, func() { stop(tooSlow) })
 	response, err := client.Do(request)
-	inTime := timer.Stop()
+	inTime, arrived := timer.Stop(), time.Now()
 	if err == nil {
 		defer response.Body.Close()
 	}
@@ -142,6 +158,9 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 	reply, err := readReply(response)
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status)
+	}
+	if err == nil {
+		reply.at = arrived
 	}
 	return reply, err
 }

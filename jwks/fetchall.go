@@ -59,6 +59,7 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 	err := f.limited(own, func() (err error) {
 		result.Asked = time.Now()
 		result.Set, err = source.Fetch(f.ctx)
+		result.Took = time.Since(result.Asked)
 		return err
 	})
 	if err == nil && (result.Set == nil || len(result.Set.Keys) == 0) {
@@ -74,14 +75,16 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 func (f *fetcher) federation(cluster Cluster, own slots) []Result {
 	var regions []string
 	var asked time.Time
+	var took time.Duration
 	err := f.limited(own, func() (err error) {
 		asked = time.Now()
 		regions, err = cluster.Federation.Regions(f.ctx)
+		took = time.Since(asked)
 		return err
 	})
 	if err != nil {
 		err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
-		return []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked}}
+		return []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked, Took: took}}
 	}
 	regions = slices.DeleteFunc(regions, func(region string) bool {
 		return slices.ContainsFunc(cluster.Sources, func(s Source) bool { return s.RegionName() == region })

@@ -217,6 +217,7 @@ func TestFetchAllAsked(t *testing.T) {
 		turns := make(map[time.Duration]int)
 		for _, r := range FetchAll(t.Context(), []Cluster{{Name: "c", Sources: sources}}) {
 			turns[r.Asked.Sub(began)]++
+			assert.Equal(t, takes, r.Took, "without the wait for its turn")
 		}
 		assert.Equal(t, map[time.Duration]int{0: MaxConcurrentClusterFetches, takes: MaxConcurrentClusterFetches}, turns)
 	})

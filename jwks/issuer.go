@@ -35,12 +35,20 @@ func (i Issuer) String() string {
 // a slash (OpenID Connect Discovery 1.0, section 4.3), and a jwks_uri of another scheme,
 // host or port: who can change the document could otherwise send for keys anywhere.
 func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
+	keys, err := i.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.Client.orZero().fetchSet(ctx, keys)
+}
+
+// discover asks for the jwks_uri.
+func (i Issuer) discover(ctx context.Context) (*url.URL, error) {
 	u, err := i.discovery()
 	if err != nil {
 		return nil, err
 	}
-	client := i.Client.orZero()
-	reply, err := client.get(ctx, u, acceptJSON)
+	reply, err := i.Client.orZero().get(ctx, u, acceptJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +56,7 @@ func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
 	if err != nil {
 		return nil, &requestError{url: shownAddress(u.String()), err: err}
 	}
-	return client.fetchSet(ctx, keys)
+	return keys, nil
 }
 
 // discovery returns the URL of the discovery document.

@@ -33,8 +33,16 @@ type Result struct {
 	Cluster string
 	Region  string // "*" where the list of regions itself could not be fetched
 	Set     *Set
-	Err     error     // a *ClusterError
-	Asked   time.Time // when the question went out: Set is that new, or newer; zero: it never did
+	Err     error // a *ClusterError
+	// Asked is a time from which Set is, if it isn't newer: when the question went out.
+	// A query that Nomad held until something changed is answered with what is there at
+	// the end of it: there it is a second before the reply arrived, which is what the
+	// reply may have spent on its way. Zero: no question went out.
+	Asked time.Time
+	// Took is how long the source then took to answer, well or badly, with what had to be
+	// asked for on the way (discovery, another try). Zero where nothing can be said of it:
+	// no question went out, Nomad held the query, or a file was only looked at.
+	Took time.Duration
 }
 
 // ClusterError says which cluster and region an error belongs to.

@@ -131,6 +131,7 @@ func newTransport(config *tls.Config) *http.Transport {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    100, // an agent is asked for many regions at once
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}

@@ -65,10 +65,10 @@ func Between(from, to int64, f Fault) Fault {
 
 // Status answers with that code and Vault's form of errors.
 func Status(code int, messages ...string) Fault {
+	if messages == nil {
+		messages = []string{}
+	}
 	return func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
-		if messages == nil {
-			messages = []string{}
-		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(map[string][]string{"errors": messages})

@@ -1,0 +1,192 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// allRegions is the Region of a Result that stands for the list of regions.
+const allRegions = "*"
+
+// ErrRegionGone: a region is no longer on its federation's list. Its last server failed, or
+// it left: which of the two can't be told, so it is a failed region, not a removed one.
+var ErrRegionGone = errors.New("region is gone from the federation's list")
+
+// WatchCluster merges the watches of a cluster's sources, each as [Watch] tells it, and
+// follows its Federation: the list of regions is asked for every Interval. A region that
+// joins is watched from then on; one that is gone yields a last Result, with an Err that
+// wraps [ErrRegionGone]. A region that Sources names is watched as that source alone.
+//
+// A list that can't be read yields a Result with Region "*" and an Err, and ends no watch.
+// One that was read yields a Result with Region "*" and a Set without keys: once when each
+// region on it was heard of for the first time, and once after each such Err.
+//
+// A Nomad agent takes 100 connections from one address by default (limits,
+// http_max_conns_per_client), and each region that is asked through it holds one.
+//
+// Errors are *ClusterErrors. The sequence ends when ctx does or the consumer stops, and
+// everything that it started has ended then.
+func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		w := &clusterWatch{cluster: c, options: o, merged: make(chan clusterNews)}
+		defer w.running.Wait()
+		defer cancel()
+		for _, s := range c.Sources {
+			w.running.Go(func() { w.watch(ctx, s, func() {}) })
+		}
+		if c.Federation != nil {
+			w.running.Go(func() { w.follow(ctx) })
+		}
+		for {
+			select {
+			case n := <-w.merged:
+				if ctx.Err() != nil {
+					return
+				}
+				if !n.unchanged {
+					if !yield(n.Result) {
+						return
+					}
+				} else if o.OnUnchanged != nil {
+					o.OnUnchanged(n.Result)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// clusterWatch is one run of WatchCluster.
+type clusterWatch struct {
+	cluster Cluster
+	options WatchOptions
+	merged  chan clusterNews
+	running sync.WaitGroup
+}
+
+type clusterNews struct {
+	Result
+	unchanged bool
+}
+
+// watch sends on what one source tells, and calls heard after each.
+func (w *clusterWatch) watch(ctx context.Context, s Source, heard func()) {
+	region := s.RegionName()
+	newWatch(s, w.options, func(n news) bool {
+		sent := w.send(ctx, clusterNews{w.result(region, n), n.unchanged})
+		heard()
+		return sent
+	}).run(ctx)
+}
+
+func (w *clusterWatch) result(region string, n news) Result {
+	err := n.err
+	if err != nil {
+		err = &ClusterError{Cluster: w.cluster.Name, Region: region, Err: err}
+	}
+	return Result{Cluster: w.cluster.Name, Region: region, Set: n.set, Err: err, Asked: n.asked, Took: n.took}
+}
+
+func (w *clusterWatch) send(ctx context.Context, n clusterNews) bool {
+	select {
+	case w.merged <- n:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// regionWatch is the watch of one region of the federation.
+type regionWatch struct {
+	cancel context.CancelFunc
+	heard  chan struct{} // closed when it told something
+	ended  chan struct{}
+}
+
+// follow keeps a watch for each region on the federation's list.
+func (w *clusterWatch) follow(ctx context.Context) {
+	regions := map[string]*regionWatch{}
+	known := &watch{tell: func(n news) bool { // remembers what was told of the list
+		return w.send(ctx, clusterNews{Result: w.result(allRegions, n)})
+	}}
+	for {
+		asked, pause := time.Now(), jittered(w.options.interval())
+		names, err := w.cluster.Federation.Regions(ctx)
+		took := time.Since(asked)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			known.failures++
+			pause = backoff(known.failures)
+			known.fail(err, asked, took)
+		} else {
+			known.failures = 0
+			if !w.update(ctx, regions, names) {
+				return
+			}
+			if !known.told || known.toldText != "" {
+				known.told, known.toldText = true, ""
+				known.tell(news{set: new(Set), asked: asked, took: took})
+			}
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+	}
+}
+
+// update starts and ends watches, and waits, as long as a first question may take, until
+// the new ones were heard of.
+func (w *clusterWatch) update(ctx context.Context, regions map[string]*regionWatch, names []string) bool {
+	for name, r := range regions {
+		if slices.Contains(names, name) {
+			continue
+		}
+		r.cancel()
+		<-r.ended // what it told comes before its end
+		delete(regions, name)
+		gone := fmt.Errorf("%w: its servers failed or it left; its keys stay until it is retired", ErrRegionGone)
+		if !w.send(ctx, clusterNews{Result: w.result(name, news{err: gone, asked: time.Now()})}) {
+			return false
+		}
+	}
+	var started []*regionWatch
+	for _, name := range names {
+		named := slices.ContainsFunc(w.cluster.Sources, func(s Source) bool { return s.RegionName() == name })
+		if named || regions[name] != nil {
+			continue
+		}
+		source := *w.cluster.Federation
+		source.Region = name
+		r := &regionWatch{heard: make(chan struct{}), ended: make(chan struct{})}
+		var once sync.Once
+		var regionCtx context.Context
+		regionCtx, r.cancel = context.WithCancel(ctx)
+		regions[name] = r
+		started = append(started, r)
+		w.running.Go(func() {
+			defer close(r.ended)
+			w.watch(regionCtx, source, func() { once.Do(func() { close(r.heard) }) })
+		})
+	}
+	timer := time.NewTimer(defaultLimits.total)
+	defer timer.Stop()
+	for _, r := range started {
+		select {
+		case <-r.heard:
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
