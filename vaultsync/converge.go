@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,10 +11,11 @@ import (
 // MountReport is what became of one mount.
 type MountReport struct {
 	Vault, Namespace, Path string
-	Plan                   *Plan // what the sync set out to do; nil where there could be no plan
-	Written                int   // writes sent; 0: nothing was to be done, or the sync was a dry run
-	Conflicts              int   // times that another writer undid a write
-	Err                    error // a *MountError; nil: the mount holds what the plan says
+	Plan                   *Plan           // what the sync set out to do; nil where there could be no plan
+	Written                int             // writes sent; 0: nothing was to be done, or the sync was a dry run
+	WriteTimes             []time.Duration // how long each of these took to be answered, or to fail
+	Conflicts              int             // times that another writer undid a write
+	Err                    error           // a *MountError; nil: the mount holds what the plan says
 
 	synced bool // by Mount.Sync, without an error
 }
@@ -54,6 +56,13 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 // The error is a *MountError. Clusters that could not be read are no error here: they are
 // on the plan.
 func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+	report := m.sync(ctx, want, o)
+	o.lament(m, report)
+	return report, report.Err
+}
+
+// sync is Sync, telling nobody of an error.
+func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport {
 	report := m.report()
 	s, err := m.open()
 	if err == nil {
@@ -61,11 +70,7 @@ func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport
 	}
 	report.Err = m.wrap(err)
 	report.synced = err == nil
-	if err != nil {
-		o.logger().Error("mount not synced", "mount", m.String(), "error", err)
-		o.emit(Event{Kind: EventError, Mount: m, Err: report.Err})
-	}
-	return report, report.Err
+	return report
 }
 
 // converge repeats read, plan and write until a read, with the settle time behind the last
@@ -96,7 +101,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			}
 			unsure = nil
 			if err := s.settle(ctx, o); err != nil {
-				return err
+				return unlessSuperseded(err)
 			}
 			continue
 		}
@@ -129,7 +134,10 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		}
 		report.Written++
 		cause, unsure = nil, nil
-		if err := s.write(ctx, body); err != nil {
+		sentAt := time.Now()
+		err = s.write(ctx, body)
+		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
+		if err != nil {
 			if ctx.Err() != nil {
 				return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
 			}
@@ -154,14 +162,29 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			err = sleep(ctx, backoff(o.settle(), try))
 		}
 		if err != nil {
-			return err
+			return unlessSuperseded(err)
 		}
 	}
 }
 
 // settle waits until a writer who read before our write has written.
 func (s *session) settle(ctx context.Context, o Options) error {
-	return sleep(ctx, o.settle()+jitter(o.settle()/4))
+	d := o.settle() + jitter(o.settle()/4)
+	if o.rest != nil {
+		return o.rest(ctx, d)
+	}
+	return sleep(ctx, d)
+}
+
+// errSuperseded ends a settle time: the mount holds what was to be written, and something
+// newer is to be written by now. Whoever gives it sees to the look that is left out.
+var errSuperseded = errors.New("superseded")
+
+func unlessSuperseded(err error) error {
+	if errors.Is(err, errSuperseded) {
+		return nil
+	}
+	return err
 }
 
 // holds reads back, and says whether there is nothing left to do.

@@ -59,6 +59,17 @@ func (o Options) complain(m *Mount, p *Plan) {
 	}
 }
 
+// lament tells them that a mount could not be synced, if so.
+func (o Options) lament(m *Mount, r *MountReport) {
+	if r.Err == nil {
+		return
+	}
+	if err, ok := errors.AsType[*MountError](r.Err); ok { // the line names the mount already
+		o.logger().Error("mount not synced", "mount", m.String(), "error", err.Err)
+	}
+	o.emit(Event{Kind: EventError, Mount: m, Err: r.Err})
+}
+
 // AsError returns the failure as the error of its cluster and region.
 func (f Failure) AsError() *jwks.ClusterError {
 	if wrapped, ok := errors.AsType[*jwks.ClusterError](f.Err); ok {

@@ -24,7 +24,8 @@ type Target struct {
 type Harvester struct {
 	Clusters []jwks.Cluster
 	Targets  []Target
-	// Parallel bounds the mounts that are synced at the same time; zero is 64.
+	// Parallel bounds the mounts that are synced at the same time, in a Watch those of
+	// one Vault; zero is 64.
 	Parallel int
 }
 

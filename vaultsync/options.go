@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -63,6 +64,10 @@ type Options struct {
 	// OnEvent is called for each change and failure, from one goroutine per mount at
 	// a time; nil is nobody.
 	OnEvent func(Event)
+
+	// rest, where set, waits out the settle time in place of sleep. With errSuperseded it
+	// ends the sync, which its caller then makes good.
+	rest func(ctx context.Context, d time.Duration) error
 }
 
 const (

@@ -78,6 +78,7 @@ type Plan struct {
 	next        []string
 	without     []string // fields that a conversion drops
 	placeholder bool
+	young       bool // a key stays because its cluster was asked before it was added
 }
 
 // TurnoverError is ErrTurnover with the keys on both sides.

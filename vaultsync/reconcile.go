@@ -177,6 +177,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(old, o) }):
+		p.plan.young = true
 		p.keepAll(elements, "added since its cluster was asked")
 	case len(struck) > 0 && unread:
 		p.keepAll(elements, fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))

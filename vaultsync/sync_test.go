@@ -147,6 +147,24 @@ func TestSyncLostUpdate(t *testing.T) {
 	})
 }
 
+// Each write has its time, one that fails too, and nothing else is in it.
+func TestSyncWriteTimes(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Inject(fault.On("PUT", configPath, fault.Times(1, fault.Status(http.StatusServiceUnavailable))))
+		v.Inject(fault.On("PUT", configPath, fault.Times(1, fault.Delay(200*time.Millisecond))))
+		v.Inject(fault.On("PUT", configPath, fault.Delay(time.Second)))
+		v.Inject(fault.On("GET", configPath, fault.Delay(100*time.Millisecond)))
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, []time.Duration{1200 * time.Millisecond, time.Second}, report.WriteTimes)
+		assert.Equal(t, len(report.WriteTimes), report.Written)
+
+		report, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		assert.Empty(t, report.WriteTimes)
+	})
+}
+
 // The answer of a write is lost, and then another writer undoes it within the settle time.
 func TestSyncLostAnswerAndLostUpdate(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {

@@ -7,7 +7,8 @@
 //	…
 //	report, err := vaultsync.Sync(ctx, vaultsync.NewMount(client, "jwt-nomad"), "us-east", set, vaultsync.Options{})
 //
-// A [Harvester] does it for many clusters and many mounts. Both plan with [NewPlan], a pure
+// A [Harvester] does it for many clusters and many mounts, once ([Harvester.Sync]) or whenever
+// a cluster changes ([Harvester.Watch]). All of them plan with [NewPlan], a pure
 // function, and apply the plan with a protocol that several harvesters can follow at once
 // on one mount ([Mount.Sync]).
 //

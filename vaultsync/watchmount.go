@@ -1,0 +1,183 @@
+package vaultsync
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// watchedMount is a mount that a Watch keeps in sync, in one goroutine.
+type watchedMount struct {
+	*watcher
+	target Target
+	slots  chan struct{} // of the mounts of its Vault that are synced at the same time
+
+	change chan struct{} // room for one: a set changed; to be written at once
+	remark chan struct{} // room for one: something else is to be looked at, in due time
+
+	// Whether the last plan kept a key only because a cluster was asked before it was
+	// added: the next answer decides.
+	young atomic.Bool
+
+	// When the look is due that a superseded sync left out; zero: none is.
+	lookAt time.Time
+}
+
+// run syncs the mount until ctx ends.
+func (m *watchedMount) run(ctx context.Context) {
+	if !m.hearAll(ctx) {
+		return
+	}
+	failures := 0
+	for {
+		began := time.Now()
+		report, ok := m.sync(ctx)
+		if !ok {
+			return
+		}
+		pause := spread(m.options.resync())
+		remark := m.remark
+		if report.Err == nil {
+			failures = 0
+		} else {
+			failures++
+			pause = retryAfter(failures)
+			remark = nil // no reason to ask a Vault that doesn't answer
+		}
+		next := began.Add(pause)
+		if report.Err != nil {
+			next = time.Now().Add(pause)
+		} else if !m.lookAt.IsZero() && m.lookAt.Before(next) {
+			next = m.lookAt
+		}
+		if !m.await(ctx, next, remark) {
+			return
+		}
+		if report.Err != nil && !waitUntil(ctx, began.Add(leastRetry)) {
+			return
+		}
+	}
+}
+
+// hearAll waits until each cluster of the mount was heard of, or long enough.
+func (m *watchedMount) hearAll(ctx context.Context) bool {
+	timer := time.NewTimer(firstWait)
+	defer timer.Stop()
+	for _, name := range m.target.Clusters {
+		select {
+		case <-m.clusters[name].all:
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// sync makes the mount trust what was heard last. It says false where ctx has ended.
+func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
+	if !m.acquire(ctx) {
+		return nil, false
+	}
+	defer m.release()
+	if !m.lookAt.IsZero() && !time.Now().Before(m.lookAt) {
+		m.lookAt = time.Time{} // this is the look
+	}
+	// Word that comes after this, of what may be in the results already, costs one read.
+	drain(m.change)
+	drain(m.remark)
+	o := m.target.Options
+	o.rest = m.rest
+	report := m.target.Mount.sync(ctx, m.desired(), o)
+	if ctx.Err() != nil {
+		return nil, false
+	}
+	o.lament(m.target.Mount, report)
+	m.young.Store(report.Plan != nil && report.Plan.young)
+	if m.options.OnReport != nil {
+		m.options.OnReport(report)
+	}
+	return report, true
+}
+
+func (m *watchedMount) desired() Desired {
+	var results []jwks.Result
+	for _, name := range m.target.Clusters {
+		results = append(results, m.clusters[name].results()...)
+	}
+	return Desired{m.target.Clusters, results}
+}
+
+// rest is Options.rest: others may be synced meanwhile, and a change ends it.
+func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
+	m.lookAt = time.Now().Add(d)
+	m.release()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	superseded := false
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-m.change:
+		signal(m.change)
+		superseded = true
+	}
+	m.slots <- struct{}{} // whatever became of ctx: the sync gives it back
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case superseded:
+		return errSuperseded
+	}
+	m.lookAt = time.Time{}
+	return nil
+}
+
+// await waits for a change, a remark or the time.
+func (m *watchedMount) await(ctx context.Context, until time.Time, remark <-chan struct{}) bool {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.change:
+	case <-remark:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+func (m *watchedMount) acquire(ctx context.Context) bool {
+	select {
+	case m.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (m *watchedMount) release() { <-m.slots }
+
+func drain(c <-chan struct{}) {
+	select {
+	case <-c:
+	default:
+	}
+}
+
+// waitUntil says whether ctx is still alive then.
+func waitUntil(ctx context.Context, t time.Time) bool {
+	d := time.Until(t)
+	return d <= 0 || sleep(ctx, d) == nil
+}
+
+// spread is d, give or take a tenth.
+func spread(d time.Duration) time.Duration { return d - d/10 + jitter(d/5) }
+
+// retryAfter is the pause after so many failures in a row, up to a quarter of it by chance.
+func retryAfter(failures int) time.Duration {
+	pause := min(leastRetry<<min(failures-1, 10), mostRetry)
+	return pause - jitter(pause/4)
+}
