@@ -71,11 +71,17 @@ func configFlag() cli.Flag {
 }
 
 func generalFlags(formats ...string) []cli.Flag {
-	return []cli.Flag{
+	return append([]cli.Flag{
 		formatFlag(formats...),
 		&cli.DurationFlag{Name: "timeout", Category: inGeneral, Value: defaultTimeout, Usage: "give up after `DURATION`"},
+	}, logFlags("none")...)
+}
+
+// logFlags are those of the log, at that level in text where it isn't given.
+func logFlags(usual string) []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "log-format", Category: inGeneral, Value: "text", Usage: "`FORMAT` of stderr: text, or json (then -log-level is info)"},
-		&cli.StringFlag{Name: "log-level", Category: inGeneral, DefaultText: "none", Usage: "`LEVEL` of the log on stderr: none, error, warn, info or debug"},
+		&cli.StringFlag{Name: "log-level", Category: inGeneral, DefaultText: usual, Usage: "`LEVEL` of the log on stderr: none, error, warn, info or debug"},
 	}
 }
 

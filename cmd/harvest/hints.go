@@ -108,12 +108,23 @@ func (h hints) regionFromEnvironment() bool {
 }
 
 // again returns the command as it was called, with one flag more. What status has found is
-// for plan to show.
+// for plan to show; what watch may not do is for one sync to do, and for no watch ever after.
 func (h hints) again(flag string) string {
 	words := []string{"harvest"}
+	watch, value := false, false
 	for i, arg := range h.args[min(1, len(h.args)):] {
-		if i == 0 && arg == "status" {
+		name, _, inline := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch {
+		case value:
+			value = false
+			continue
+		case i == 0 && arg == "status":
 			arg = "plan"
+		case i == 0 && arg == "watch":
+			arg, watch = "sync", true
+		case watch && arg != name && slices.Contains([]string{"listen", "resync"}, name):
+			value = !inline
+			continue
 		}
 		words = append(words, quote(arg))
 	}

@@ -99,15 +99,16 @@ func separate(err error) []error {
 }
 
 // logger returns the log that -log-format and -log-level ask for; nil is none. In JSON,
-// messages go there too, so that each line of stderr is a JSON object.
-func (a *app) logger(cmd *cli.Command) (*slog.Logger, error) {
+// messages go there too, so that each line of stderr is a JSON object. usual is the level
+// of a text log that isn't asked for.
+func (a *app) logger(cmd *cli.Command, usual string) (*slog.Logger, error) {
 	format, err := oneOf(cmd, "log-format", "text", "json")
 	if err != nil {
 		return nil, err
 	}
 	level := cmd.String("log-level")
 	if level == "" {
-		level = map[string]string{"text": "none", "json": "info"}[format]
+		level = map[string]string{"text": usual, "json": "info"}[format]
 	}
 	options := &slog.HandlerOptions{}
 	switch level {

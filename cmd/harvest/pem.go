@@ -44,7 +44,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.logger(cmd); err != nil {
+	if _, err := a.logger(cmd, "none"); err != nil {
 		return err
 	}
 	name := cmd.String("cluster")

@@ -34,15 +34,16 @@ func (a *app) planCommand() *cli.Command {
 // reconciling is what tells plan and sync apart.
 type reconciling struct {
 	format   string
-	lenient  bool // plaintext sources only warn
-	quiet    bool // nothing to say where nothing changed or failed
-	detailed bool // exit code for pending changes
+	lenient  bool   // plaintext sources only warn
+	quiet    bool   // nothing to say where nothing changed or failed
+	detailed bool   // exit code for pending changes
+	textfile string // for metrics; "": none
 	act      func(*vaultsync.Harvester, context.Context) (*vaultsync.Report, error)
 }
 
 // reconcile plans or syncs, prints what came of it, and returns the exit code.
 func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) error {
-	log, err := a.logger(cmd)
+	log, err := a.logger(cmd, "none")
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.file, len(cfg.mounts))
 	}
 	report, err := a.report(ctx, cmd, cfg, log, r)
-	if err != nil {
+	if report == nil {
 		return err
 	}
 	if err := a.printReport(report, r); err != nil {
@@ -62,13 +63,17 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 	}
 	a.complain(report, cfg, cmd.Duration("timeout"))
 	code := outcome(report)
+	if err != nil {
+		a.says.fail(err, "")
+		code = max(code, exitNothing)
+	}
 	if code == exitOK && r.detailed && report.Changed() {
 		code = exitPending
 	}
 	return exit(code)
 }
 
-// report does the work within -timeout.
+// report does the work within -timeout. An error beside a report is that of the metrics.
 func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger, r reconciling) (*vaultsync.Report, error) {
 	ctx, cancel, err := withTimeout(ctx, cmd)
 	if err != nil {
@@ -78,7 +83,15 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *sl
 	j := a.prepare(ctx, cfg, r.lenient, log)
 	defer j.close()
 	defer a.showProgress(cmd, j.harvester.Clusters)()
-	return j.do(ctx, r.act)
+	if r.textfile == "" {
+		return j.do(ctx, r.act)
+	}
+	t := a.newTextfile(r.textfile, j)
+	report, err := j.do(ctx, r.act)
+	if report == nil {
+		return nil, err
+	}
+	return report, t.write(report)
 }
 
 // withTimeout bounds the whole of a command.

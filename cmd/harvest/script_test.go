@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -25,20 +27,24 @@ const nomadCanary = "nomad-canary-4f6c3d"
 
 // world is what a script's commands have set up.
 type world struct {
-	nomads  map[string]*fakenomad.Server
-	vaults  map[string]*fakevault.Server
-	secrets []string // must not be printed
+	nomads    map[string]*fakenomad.Server
+	vaults    map[string]*fakevault.Server
+	secrets   []string // must not be printed
+	systemd   *systemd
+	signalled time.Time
 }
 
 // TestScript runs the scripts of testdata/script against a Vault and Nomads of the test's
 // own. The command runs in processes of its own, so that its environment is real. Beside
 // testscript's commands there are those of scriptCommands.
 func TestScript(t *testing.T) {
+	commands := maps.Clone(scriptCommands)
+	maps.Copy(commands, watchCommands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                scriptCommands,
+		Cmds:                commands,
 		Setup: func(e *testscript.Env) error {
 			w := &world{nomads: map[string]*fakenomad.Server{}, vaults: map[string]*fakevault.Server{}, secrets: []string{nomadCanary}}
 			e.Values["world"] = w
@@ -47,6 +53,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("HOME", home)
 			e.Setenv("VAULT_MAX_RETRIES", "0")
 			e.Setenv("NOMAD_TOKEN", nomadCanary)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector's second isn't harvest's
 			return os.MkdirAll(home, 0o755)
 		},
 	})

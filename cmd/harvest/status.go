@@ -27,7 +27,7 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			log, err := a.logger(cmd)
+			log, err := a.logger(cmd, "none")
 			if err != nil {
 				return err
 			}

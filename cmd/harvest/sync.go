@@ -19,14 +19,19 @@ func (a *app) syncCommand() *cli.Command {
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "change nothing, as plan does"},
 			&cli.BoolFlag{Name: "quiet", Category: inGeneral, Usage: "print only what changed or failed"},
+			&cli.StringFlag{Name: "metrics-textfile", Category: inGeneral, TakesFile: true,
+				Usage: "write metrics to `FILE` for node_exporter's textfile collector; where that fails, the exit code is 1 at least"},
 		}),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			format, err := oneOf(cmd, "format", "text", "json")
 			if err != nil {
 				return err
 			}
-			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*vaultsync.Harvester).Sync}
+			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*vaultsync.Harvester).Sync, textfile: cmd.String("metrics-textfile")}
 			if cmd.Bool("dry-run") {
+				if r.textfile != "" {
+					return usage(cmd, "-metrics-textfile with -dry-run: a dry run syncs nothing that could be measured")
+				}
 				r.lenient, r.act = true, (*vaultsync.Harvester).Plan
 			}
 			return a.reconcile(ctx, cmd, r)

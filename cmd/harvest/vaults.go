@@ -21,6 +21,9 @@ import (
 // whole of -timeout.
 const maxLogin = 30 * time.Second
 
+// maxRevoke bounds giving a token back.
+const maxRevoke = 5 * time.Second
+
 // kubernetesToken is where Kubernetes puts a service account's token.
 const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
 
@@ -80,28 +83,37 @@ func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxLogin)
 	defer cancel()
-	method, err := v.auth.loginMethod()
+	secret, err := v.login(ctx, client)
 	if err != nil {
 		return end, err
 	}
+	client.SetToken(secret.Auth.ClientToken)
+	return func() { revoke(ctx, client, maxRevoke) }, nil
+}
+
+// login logs in by the auth block's method, which isn't token_file. The secret has a token.
+func (v vaultConfig) login(ctx context.Context, client *api.Client) (*api.Secret, error) {
+	method, err := v.auth.loginMethod()
+	if err != nil {
+		return nil, err
+	}
 	secret, err := method.Login(ctx, client)
 	if err == nil && (secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "") {
-		return end, fmt.Errorf("login to Vault by %s: it gave no token", v.auth.method)
+		return nil, fmt.Errorf("login to Vault by %s: it gave no token", v.auth.method)
 	}
 	if err != nil {
 		if v.auth.method != "jwt" { // which explains itself
 			err = vaultsync.LoginError(err)
 		}
-		return end, fmt.Errorf("login to Vault by %s: %w", v.auth.method, err)
+		return nil, fmt.Errorf("login to Vault by %s: %w", v.auth.method, err)
 	}
-	client.SetToken(secret.Auth.ClientToken)
-	return func() { revoke(ctx, client) }, nil
+	return secret, nil
 }
 
 // revoke gives a token back, so that a cron job doesn't leave one behind with each run.
 // Vault's default policy permits it; where it doesn't, the token expires by itself.
-func revoke(ctx context.Context, client *api.Client) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	client.SetMaxRetries(0)
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"maps"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics shows a board to Prometheus. Labels are cluster and region for sources, vault,
+// namespace and mount for mounts. What left the configuration leaves the metrics.
+type metrics struct {
+	board *board
+}
+
+var (
+	sourceLabels = []string{"cluster", "region"}
+	mountLabels  = []string{"vault", "namespace", "mount"}
+	ownerLabels  = []string{"vault", "namespace", "mount", "cluster", "region"}
+)
+
+var _ prometheus.Collector = (*metrics)(nil)
+
+// descriptions of what is read from the board. They are made for a registry, not at start.
+type descriptions struct {
+	fetched, synced, published, trusted, foreign, skipped, errors, drift, conflicts, fetches, writes, trust *prometheus.Desc
+}
+
+func describe() *descriptions {
+	desc := func(name, help string, labels []string) *prometheus.Desc {
+		return prometheus.NewDesc("harvest_"+name, help, labels, nil)
+	}
+	return &descriptions{
+		fetched:   desc("fetch_last_success_timestamp_seconds", "When the source was last read.", sourceLabels),
+		synced:    desc("sync_last_success_timestamp_seconds", "When the mount was last found or made equal to what its clusters publish, all of them read.", mountLabels),
+		published: desc("keys_published", "Usable keys that the source publishes, as last read.", sourceLabels),
+		trusted:   desc("keys_trusted", "Keys on the mount that are annotated as the cluster's and region's.", ownerLabels),
+		foreign:   desc("keys_foreign", "Keys on the mount without an annotation.", mountLabels),
+		skipped:   desc("keys_skipped", "Members of the source's key set that were not taken, by reason.", append(sourceLabels[:2:2], "reason")),
+		errors:    desc("errors_total", "Errors, by kind: of a source, a mount, a source on a mount, or a login to Vault.", append([]string{"kind"}, ownerLabels...)),
+		drift:     desc("drift_repaired_total", "Keys put back or taken away again after another writer changed the mount.", mountLabels),
+		conflicts: desc("conflicts_total", "Times that another writer undid a write while it was being confirmed.", mountLabels),
+		fetches:   desc(fetchDuration, "Time that the source took to answer, where Nomad didn't hold the query until something changed.", sourceLabels),
+		writes:    desc(writeDuration, "Time that Vault took to answer a write to the mount, or until the write failed.", mountLabels),
+		trust:     desc(publishToTrust, "Time from a key's arrival here until the mount trusted it.", ownerLabels),
+	}
+}
+
+// newRegistry returns a registry with the board's metrics and the build's.
+func newRegistry(b *board) *prometheus.Registry {
+	info := buildInfo()
+	r := prometheus.NewRegistry()
+	r.MustRegister(&metrics{b}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "harvest_build_info", Help: "Always 1; the labels say what runs.",
+		ConstLabels: prometheus.Labels{"version": info.Version, "revision": info.Commit, "goversion": info.Go},
+	}, func() float64 { return 1 }))
+	return r
+}
+
+func (id mountID) labels() []string  { return []string{id.vault, id.namespace, id.path} }
+func (id sourceID) labels() []string { return []string{id.cluster, id.region} }
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	d := describe()
+	for _, desc := range []*prometheus.Desc{d.fetched, d.synced, d.published, d.trusted, d.foreign, d.skipped, d.errors, d.drift, d.conflicts, d.fetches, d.writes, d.trust} {
+		ch <- desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	for _, metric := range m.snapshot() { // a slow reader doesn't hold the board
+		ch <- metric
+	}
+}
+
+func (m *metrics) snapshot() []prometheus.Metric {
+	var all []prometheus.Metric
+	add := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		metric, err := prometheus.NewConstMetric(desc, kind, value, labels...)
+		if err != nil { // a label that isn't UTF-8
+			metric = prometheus.NewInvalidMetric(desc, err)
+		}
+		all = append(all, metric)
+	}
+	addTimes := func(desc *prometheus.Desc, h *histogram, labels ...string) {
+		if h == nil {
+			return
+		}
+		metric, err := prometheus.NewConstHistogram(desc, h.count, h.sum, maps.Clone(h.within), labels...)
+		if err != nil {
+			metric = prometheus.NewInvalidMetric(desc, err)
+		}
+		all = append(all, metric)
+	}
+	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
+	d, b := describe(), m.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, s := range b.sources {
+		addTimes(d.fetches, s.fetches, id.labels()...)
+		if !s.good.IsZero() {
+			add(d.fetched, gauge, seconds(s.good), id.labels()...)
+		}
+		if s.arrived == nil {
+			continue
+		}
+		add(d.published, gauge, float64(len(s.arrived)), id.labels()...)
+		for reason, n := range s.skipped {
+			add(d.skipped, gauge, float64(n), id.cluster, id.region, string(reason))
+		}
+	}
+	for id, mount := range b.mounts {
+		if !mount.inSync.IsZero() {
+			add(d.synced, gauge, seconds(mount.inSync), id.labels()...)
+		}
+		add(d.drift, counter, mount.drift, id.labels()...)
+		add(d.conflicts, counter, mount.conflicts, id.labels()...)
+		addTimes(d.writes, mount.writes, id.labels()...)
+		for source, times := range mount.trust {
+			addTimes(d.trust, times, append(id.labels(), source.labels()...)...)
+		}
+		if !mount.read {
+			continue
+		}
+		add(d.foreign, gauge, float64(mount.foreign), id.labels()...)
+		owners := map[sourceID]int{}
+		for _, owner := range mount.trusted {
+			owners[owner]++
+		}
+		for owner, n := range owners {
+			add(d.trusted, gauge, float64(n), append(id.labels(), owner.labels()...)...)
+		}
+	}
+	for id, n := range b.errors {
+		add(d.errors, counter, n, append([]string{id.kind}, append(id.mount.labels(), id.source.labels()...)...)...)
+	}
+	return all
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// textfile is the metrics of one sync, for node_exporter's textfile collector. What the
+// file says already of counts and of times of success goes on: after a failed sync, the
+// time of the last good one is what an alert stands on.
+type textfile struct {
+	name     string
+	board    *board
+	registry *prometheus.Registry
+	now      func() time.Time
+
+	mu     sync.Mutex
+	events []func() // in their order
+}
+
+// newTextfile listens to what the job does from now on.
+func (a *app) newTextfile(name string, j *job) *textfile {
+	t := &textfile{name: name, board: newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" }), now: a.now}
+	t.registry = newRegistry(t.board)
+	for i := range j.harvester.Targets {
+		target := &j.harvester.Targets[i]
+		id := idOf(target.Mount)
+		target.Options.OnEvent = func(e vaultsync.Event) {
+			at := t.now()
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.events = append(t.events, func() { t.board.event(id, e, at) })
+		}
+	}
+	return t
+}
+
+// write replaces the file by what the report and the old file say. After an error the old
+// one is still there.
+func (t *textfile) write(r *vaultsync.Report) error {
+	known := map[mountID]expected{}
+	for _, m := range r.Mounts {
+		var clusters []string
+		for _, result := range r.Clusters {
+			clusters = append(clusters, result.Cluster)
+		}
+		known[mountID{m.Vault, m.Namespace, m.Path}] = expected{clusters: slices.Compact(clusters)}
+	}
+	t.board.expect(known)
+	t.goOn(known)
+	for _, result := range r.Clusters {
+		t.board.result(result, result.Asked)
+	}
+	t.mu.Lock()
+	events := t.events
+	t.mu.Unlock()
+	for _, event := range events {
+		event()
+	}
+	for _, m := range r.Mounts {
+		t.board.report(m, t.now())
+	}
+	families, err := t.registry.Gather()
+	var b bytes.Buffer
+	for _, f := range families {
+		if err == nil {
+			_, err = expfmt.MetricFamilyToText(&b, f)
+		}
+	}
+	if err == nil {
+		err = replaceFile(t.name, b.Bytes())
+	}
+	if err != nil {
+		return fmt.Errorf("-metrics-textfile: the old file stays, if there is one: %w", err)
+	}
+	return nil
+}
+
+// maxTextfile bounds what is read of an old file.
+const maxTextfile = 16 << 20
+
+// goOn takes over from the old file what has no beginning in this run. A file that can't
+// be read is nothing to go on from.
+func (t *textfile) goOn(mounts map[mountID]expected) {
+	f, err := os.Open(t.name)
+	if err != nil {
+		return
+	}
+	defer f.Close() //nolint:errcheck // only read
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(io.LimitReader(f, maxTextfile))
+	if err != nil {
+		return
+	}
+	each := func(name string, do func(label func(string) string, m *dto.Metric)) {
+		for _, m := range families[name].GetMetric() {
+			label := func(name string) string {
+				for _, l := range m.GetLabel() {
+					if l.GetName() == name {
+						return l.GetValue()
+					}
+				}
+				return ""
+			}
+			do(label, m)
+		}
+	}
+	source := func(label func(string) string) sourceID { return sourceID{label("cluster"), label("region")} }
+	mount := func(label func(string) string) mountID {
+		return mountID{label("vault"), label("namespace"), label("mount")}
+	}
+	t.board.mu.Lock()
+	defer t.board.mu.Unlock()
+	each("harvest_fetch_last_success_timestamp_seconds", func(label func(string) string, m *dto.Metric) {
+		t.board.sources[source(label)] = &sourceState{good: instant(valueOf(m))}
+	})
+	each("harvest_"+fetchDuration, func(label func(string) string, m *dto.Metric) {
+		if s := t.board.sources[source(label)]; s != nil { // who answered was read
+			s.fetches = continued(m, requestBuckets)
+		}
+	})
+	each("harvest_errors_total", func(label func(string) string, m *dto.Metric) {
+		t.board.errors[errorID{label("kind"), source(label), mount(label)}] = valueOf(m)
+	})
+	each("harvest_"+writeDuration, func(label func(string) string, m *dto.Metric) {
+		if state := t.board.mounts[mount(label)]; state != nil {
+			state.writes = continued(m, requestBuckets)
+		}
+	})
+	each("harvest_"+publishToTrust, func(label func(string) string, m *dto.Metric) {
+		state, h := t.board.mounts[mount(label)], continued(m, trustBuckets)
+		if state == nil || h == nil {
+			return
+		}
+		if state.trust == nil {
+			state.trust = map[sourceID]*histogram{}
+		}
+		state.trust[source(label)] = h
+	})
+	for name, set := range map[string]func(*mountState, float64){
+		"harvest_sync_last_success_timestamp_seconds": func(m *mountState, v float64) { m.inSync = instant(v) },
+		"harvest_drift_repaired_total":                func(m *mountState, v float64) { m.drift = v },
+		"harvest_conflicts_total":                     func(m *mountState, v float64) { m.conflicts = v },
+	} {
+		each(name, func(label func(string) string, m *dto.Metric) {
+			if state := t.board.mounts[mount(label)]; state != nil {
+				set(state, valueOf(m))
+			}
+		})
+	}
+	t.board.forget(mounts)
+}
+
+func valueOf(m *dto.Metric) float64 {
+	if m.GetCounter() != nil {
+		return m.GetCounter().GetValue()
+	}
+	return m.GetGauge().GetValue()
+}
+
+// instant is the time of a timestamp metric; what can't be one is none.
+func instant(seconds float64) time.Time {
+	if !(seconds > 0 && seconds < 1<<40) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(seconds * 1000))
+}
+
+// replaceFile gives a file other contents, readable to all, or leaves it as it was. The
+// name it has meanwhile doesn't end in .prom: the collector passes it over.
+func replaceFile(name string, contents []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			if gone := os.Remove(f.Name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+		}
+	}()
+	if _, err = f.Write(contents); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// keeperTimes are the times of a keeper. A test shortens them.
+type keeperTimes struct {
+	retryMin, retryMax time.Duration // between tries to log in, to look up or to renew
+	refusedMax         time.Duration // between logins that each end in a 403
+	file               time.Duration // between looks at a token file
+	revoke             time.Duration // for giving a token back
+}
+
+var defaultKeeperTimes = keeperTimes{
+	retryMin: time.Second, retryMax: time.Minute, refusedMax: 5 * time.Minute, file: 2 * time.Second, revoke: 500 * time.Millisecond,
+}
+
+// errRefused: Vault no longer honours the token, and there is no other.
+var errRefused = errors.New("Vault refuses the token: it expired or was revoked, and where it came from there is no other")
+
+// keeper keeps a Vault's client in possession of a token that works. It logs in again at
+// two thirds of the lease, and after a sync was answered 403; a token that came from
+// elsewhere it renews where it can be, and reads again from where it came. What fails is
+// tried again, for ever. When it ends it gives back the login in use, and none before: a
+// sync may be under way with it.
+type keeper struct {
+	number int
+	vault  vaultConfig
+	client *api.Client // of the mounts
+	door   *api.Client // for logins: it never has a token
+	times  keeperTimes
+	log    *slog.Logger
+	tell   func(error) // hears how each try ended
+
+	first   chan struct{} // closed after the first try
+	refused chan struct{} // a sync was answered 403
+	honours atomic.Bool   // a sync was answered otherwise since the last 403
+
+	// Of run alone:
+	lease    lease
+	failures int // tries in a row
+	refusals int // 403s in a row, a new token between each two
+}
+
+// lease is what is known of the token in use.
+type lease struct {
+	token     string // "": there is none yet
+	ttl       time.Duration
+	renewable bool
+}
+
+func newKeeper(v vaultConfig, times keeperTimes, log *slog.Logger, tell func(error)) (*keeper, error) {
+	client, err := v.client()
+	if err != nil {
+		return nil, err
+	}
+	door, err := v.client()
+	if err != nil {
+		return nil, err
+	}
+	door.ClearToken()
+	client.ClearToken()
+	return &keeper{vault: v, client: client, door: door, times: times, log: log, tell: tell, first: make(chan struct{}), refused: make(chan struct{}, 1)}, nil
+}
+
+// name returns the Vault as the log has it; a label tells blocks of one address apart.
+func (k *keeper) name() string {
+	address := (&vaultsync.Mount{Client: k.client}).Vault()
+	if k.vault.name == "" {
+		return address
+	}
+	return k.vault.name + " at " + address
+}
+
+// report tells the keeper how a sync with its token ended.
+func (k *keeper) report(err error) {
+	switch {
+	case err == nil:
+		k.honours.Store(true)
+	case errors.Is(err, vaultsync.ErrForbidden):
+		select {
+		case k.refused <- struct{}{}:
+		default: // it knows
+		}
+	}
+}
+
+// run keeps the token until ctx ends.
+func (k *keeper) run(ctx context.Context) {
+	defer k.giveBack(ctx)
+	attempted := sync.OnceFunc(func() { close(k.first) })
+	defer attempted()
+	due := time.Now()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	look := time.NewTicker(k.times.file)
+	defer look.Stop()
+	anew := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			err := k.refresh(ctx, anew)
+			if ctx.Err() != nil {
+				return
+			}
+			k.tell(err)
+			attempted()
+			wait := k.next(err)
+			anew = err != nil && (anew || errors.Is(err, errRefused))
+			due = time.Now().Add(wait)
+			timer.Reset(wait)
+		case <-look.C:
+			if k.replaced() {
+				anew = true
+				timer.Reset(0)
+			}
+		case <-k.refused:
+			if anew { // about to have another
+				continue
+			}
+			anew = true
+			if wait := k.refusal(); wait < time.Until(due) {
+				timer.Reset(wait)
+			}
+		}
+	}
+}
+
+// minRenew keeps a lease of nothing from being renewed in a tight loop.
+const minRenew = 250 * time.Millisecond
+
+// forever is how long a token is left alone that has no end.
+const forever = 365 * 24 * time.Hour
+
+// next returns how long to wait after a try.
+func (k *keeper) next(err error) time.Duration {
+	if err != nil {
+		k.failures++
+		return spread(k.times.retryMin, k.times.retryMax, k.failures-1)
+	}
+	k.failures = 0
+	if k.lease.ttl <= 0 || !k.isLogin() && !k.lease.renewable {
+		return forever
+	}
+	return max(k.lease.ttl*2/3, minRenew)
+}
+
+// refusal returns how long to wait before the next token: not at all after the first 403,
+// ever longer where new tokens are refused as well.
+func (k *keeper) refusal() time.Duration {
+	if k.honours.Swap(false) {
+		k.refusals = 0
+	}
+	k.refusals++
+	if k.refusals == 1 {
+		return 0
+	}
+	return spread(k.times.retryMin, k.times.refusedMax, k.refusals-2)
+}
+
+// refresh gives the client another token, or the one that it has a longer life.
+func (k *keeper) refresh(ctx context.Context, anew bool) error {
+	ctx, cancel := context.WithTimeout(ctx, maxLogin)
+	defer cancel()
+	if k.isLogin() {
+		err := k.logIn(ctx)
+		if err != nil && !anew && k.lease.renewable {
+			// The login may be locked out for a while, its lease needn't end with that.
+			_ = k.renew(ctx)
+		}
+		return err
+	}
+	if !anew {
+		return k.renew(ctx)
+	}
+	token, err := k.given()
+	if err != nil {
+		return err
+	}
+	k.client.SetToken(token)
+	return k.lookUp(ctx, token)
+}
+
+func (k *keeper) isLogin() bool { return k.vault.auth != nil && k.vault.auth.method != "token_file" }
+
+func (k *keeper) logIn(ctx context.Context) error {
+	secret, err := k.vault.login(ctx, k.door)
+	if err != nil {
+		return err
+	}
+	k.client.SetToken(secret.Auth.ClientToken)
+	k.lease = leaseOf(secret)
+	return nil
+}
+
+func leaseOf(secret *api.Secret) lease {
+	return lease{secret.Auth.ClientToken, time.Duration(secret.Auth.LeaseDuration) * time.Second, secret.Auth.Renewable}
+}
+
+// renew asks for a longer life. Vault grants less than before where the end can't be put
+// off any more.
+func (k *keeper) renew(ctx context.Context) error {
+	secret, err := k.client.Auth().Token().RenewSelfWithContext(ctx, 0)
+	switch {
+	case isForbidden(err):
+		return errRefused
+	case err != nil:
+		return fmt.Errorf("renewing the token: %w", vaultsync.LoginError(err))
+	case secret == nil || secret.Auth == nil:
+		return errors.New("renewing the token: Vault gave no lease")
+	}
+	k.lease.ttl, k.lease.renewable = time.Duration(secret.Auth.LeaseDuration)*time.Second, secret.Auth.Renewable
+	return nil
+}
+
+// given returns the token that others have put where it is found.
+func (k *keeper) given() (string, error) {
+	if k.vault.auth != nil {
+		return vaultsync.ReadTokenFile(k.vault.auth.tokenFile)
+	}
+	if token := os.Getenv(api.EnvVaultToken); token != "" {
+		return token, nil
+	}
+	token, err := helperToken()
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w (the token helper: %w)", errNoToken, err)
+	case token == "":
+		return "", errNoToken
+	}
+	return token, nil
+}
+
+// replaced says whether others have put another token into the file. A token helper, which
+// may be a program, is asked only after a 403.
+func (k *keeper) replaced() bool {
+	if k.vault.auth == nil || k.isLogin() {
+		return false
+	}
+	token, err := k.given()
+	return err == nil && token != k.lease.token
+}
+
+// lookUp asks Vault how long the client's token lasts. One that may not ask is taken to
+// last, unless a sync was refused with it.
+func (k *keeper) lookUp(ctx context.Context, token string) error {
+	secret, err := k.client.Auth().Token().LookupSelfWithContext(ctx)
+	switch {
+	case isForbidden(err):
+		k.lease = lease{token: token}
+		if k.refusals > 0 {
+			return errRefused
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("looking up the token: %w", vaultsync.LoginError(err))
+	}
+	l := lease{token: token}
+	if ttl, err := secret.TokenTTL(); err == nil {
+		l.ttl = ttl
+	}
+	l.renewable, _ = secret.TokenIsRenewable()
+	if l.ttl > 0 && !l.renewable {
+		k.log.Warn("the token for Vault ends and can't be renewed", "vault", k.name(), "ends_in", l.ttl.String())
+	}
+	k.lease = l
+	return nil
+}
+
+func isForbidden(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
+}
+
+// giveBack revokes the login in use.
+func (k *keeper) giveBack(ctx context.Context) {
+	if k.isLogin() && k.lease.token != "" {
+		revoke(ctx, k.client, k.times.revoke)
+	}
+}
+
+// spread returns a time that doubles with each try from low up to high, half of it by
+// chance.
+func spread(low, high time.Duration, try int) time.Duration {
+	d := min(low<<min(try, 20), high)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads clients out, keeps no secret
+}

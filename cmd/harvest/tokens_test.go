@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// keeping is a keeper at work.
+type keeping struct {
+	*keeper
+	told chan error
+	stop func()
+}
+
+// keep starts a keeper with short times.
+func keep(t *testing.T, v vaultConfig) *keeping {
+	t.Helper()
+	k := &keeping{told: make(chan error, 1000)}
+	times := keeperTimes{
+		retryMin: 10 * time.Millisecond, retryMax: 100 * time.Millisecond, refusedMax: 100 * time.Millisecond,
+		file: 10 * time.Millisecond, revoke: time.Second,
+	}
+	var err error
+	k.keeper, err = newKeeper(v, times, slog.New(slog.DiscardHandler), func(err error) { k.told <- err })
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		k.run(ctx)
+	}()
+	k.stop = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(k.stop)
+	return k
+}
+
+// await returns once n requests of that kind arrived.
+func await(t *testing.T, s *fakevault.Server, n int, method, path string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, s.Await(ctx, n, func(r fakehttp.Request) bool {
+		return r.Method == method && r.Path == "/v1/"+path && r.Status != 0
+	}))
+}
+
+// next returns what the keeper tells next.
+func (k *keeping) next(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-k.told:
+		return err
+	case <-time.After(patience):
+		require.Fail(t, "the keeper is silent")
+		return nil
+	}
+}
+
+// untilTold returns once the keeper tells of success, or of that error.
+func (k *keeping) untilTold(t *testing.T, want error) {
+	t.Helper()
+	for err := k.next(t); !errors.Is(err, want); err = k.next(t) {
+	}
+}
+
+func file(t *testing.T, contents string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(name, []byte(contents), 0o600))
+	return name
+}
+
+func put(t *testing.T, name, contents string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name+".new", []byte(contents), 0o600))
+	require.NoError(t, os.Rename(name+".new", name))
+}
+
+// TestKeeperRenews: a token that came from elsewhere is renewed at two thirds of its
+// time, and not given back at the end.
+func TestKeeperRenews(t *testing.T) {
+	noVault(t)
+	s := fakevault.New(t)
+	t.Setenv("VAULT_TOKEN", s.PolicyToken("", 2*time.Second))
+	k := keep(t, vaultConfig{address: s.URL})
+	require.NoError(t, k.next(t))
+	began := time.Now()
+	await(t, s, 1, "PUT", "auth/token/renew-self")
+	assert.Greater(t, time.Since(began), 500*time.Millisecond)
+	await(t, s, 2, "PUT", "auth/token/renew-self")
+	k.stop()
+	assert.Zero(t, s.Count("PUT", "revoke-self"))
+}
+
+// TestKeeperLogsInAgain: before a login's lease ends there is another; the last one is
+// given back, none before.
+func TestKeeperLogsInAgain(t *testing.T) {
+	noVault(t)
+	s := fakevault.New(t)
+	nomad := fakenomad.New(t)
+	s.Enable("", "jwt-nomad", "jwt")
+	element, err := pemOf(nomad.Region("").Active())
+	require.NoError(t, err)
+	require.NoError(t, s.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{element}}))
+	_, err = s.Client().Logical().Write("auth/jwt-nomad/role/harvest", map[string]any{
+		"role_type": "jwt", "user_claim": "nomad_job_id", "bound_audiences": []string{"vault.io"}, "token_ttl": 1,
+	})
+	require.NoError(t, err)
+	name := file(t, nomad.Region("").Token(fakenomad.Workload{}))
+	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "jwt", mount: "jwt-nomad", role: "harvest", tokenFile: name}})
+	require.NoError(t, k.next(t))
+	first := k.client.Token()
+	require.NoError(t, k.next(t))
+	second := k.client.Token()
+	assert.NotEqual(t, first, second)
+	assert.Zero(t, s.Count("PUT", "revoke-self"))
+
+	// Where the login is locked out, its lease is renewed meanwhile.
+	s.Inject(fakehttp.On("PUT", "auth/jwt-nomad/login", fakehttp.Status(400, "error validating token")))
+	await(t, s, 1, "PUT", "auth/token/renew-self")
+	assert.Equal(t, second, k.client.Token())
+	s.ClearFaults()
+	k.untilTold(t, nil)
+	k.stop()
+	assert.Equal(t, 1, s.Count("PUT", "revoke-self"))
+	for _, r := range s.Requests() {
+		if r.Path == "/v1/auth/jwt-nomad/login" {
+			assert.Empty(t, r.Header.Get("X-Vault-Token"), "a login shows no token")
+		}
+	}
+}
+
+// TestKeeperRefused: a 403 makes one new login, further ones ever later ones.
+func TestKeeperRefused(t *testing.T) {
+	noVault(t)
+	s := fakevault.New(t)
+	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
+	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "approle", roleID: "harvest", secretIDFile: file(t, "s3cr3t")}})
+	k.times.refusedMax = time.Hour
+	k.times.retryMin = time.Hour / 2
+	require.NoError(t, k.next(t))
+	refused := &vaultsync.MountError{Err: vaultsync.ErrForbidden}
+	k.report(errors.New("something else"))
+	k.report(refused)
+	require.NoError(t, k.next(t))
+	assert.Equal(t, 2, s.Count("PUT", "approle/login"))
+	k.report(refused) // it waits now
+	k.stop()
+	assert.Equal(t, 2, s.Count("PUT", "approle/login"))
+	assert.Equal(t, 1, s.Count("PUT", "revoke-self"))
+}
+
+// TestKeeperFile: a token file is read again when it changes, and Vault away or sealed is
+// waited for.
+func TestKeeperFile(t *testing.T) {
+	noVault(t)
+	s := fakevault.New(t)
+	name := file(t, "")
+	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "token_file", tokenFile: name}})
+	require.ErrorContains(t, k.next(t), "empty")
+	<-k.first
+	s.Seal()
+	first := s.Token("", fakevault.Grants{"*": {"read"}})
+	put(t, name, first)
+	for err := k.next(t); ; err = k.next(t) {
+		require.Error(t, err)
+		if kindOf(err) == kindOther && s.Count("GET", "lookup-self") > 0 {
+			break
+		}
+	}
+	s.Unseal()
+	k.untilTold(t, nil)
+	assert.Equal(t, first, k.client.Token())
+
+	// A token that may not ask about itself is taken at its word, until a sync is refused.
+	s.Revoke(first)
+	k.report(&vaultsync.MountError{Err: vaultsync.ErrForbidden})
+	k.untilTold(t, errRefused)
+	second := s.Token("", fakevault.Grants{"*": {"read"}})
+	put(t, name, second)
+	k.untilTold(t, nil)
+	assert.Equal(t, second, k.client.Token())
+}
+
+// TestWatchLeaksNothing: when a watch ends, all of it has.
+func TestWatchLeaksNothing(t *testing.T) {
+	noVault(t)
+	before := goleak.IgnoreCurrent()
+	s := fakevault.Start()
+	s.Enable("", "jwt-nomad", "jwt")
+	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
+	nomad := fakenomad.Start()
+	name := filepath.Join(t.TempDir(), "c.hcl")
+	require.NoError(t, os.WriteFile(name, []byte(`
+cluster "one" { address = "`+nomad.URL+`" }
+vault {
+  address = "`+s.URL+`"
+  auth "approle" {
+    role_id        = "harvest"
+    secret_id_file = "`+file(t, "s3cr3t")+`"
+  }
+}
+mount "jwt-nomad" { clusters = ["one"] }
+`), 0o600))
+	allow(t, s)
+	cfg, err := loadFile(name)
+	require.NoError(t, err)
+	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &messages{}}
+	w := a.newWatcher(slog.New(slog.DiscardHandler), time.Minute)
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, w.use(ctx, cfg))
+	hangup := make(chan os.Signal)
+	ended := make(chan error)
+	go func() { ended <- w.loop(ctx, hangup, notifier{}, func() (*config, error) { return loadFile(name) }) }()
+	<-w.board.settled
+	hangup <- os.Interrupt
+	cancel()
+	require.NoError(t, <-ended)
+	w.stop()
+	for _, k := range w.keepers {
+		k.it.client.CloneConfig().HttpClient.CloseIdleConnections()
+		k.it.door.CloneConfig().HttpClient.CloseIdleConnections()
+	}
+	nomad.Close()
+	s.Close()
+	goleak.VerifyNone(t, before)
+}
+
+func allow(t *testing.T, s *fakevault.Server) {
+	t.Helper()
+	require.NoError(t, s.Client().Sys().PutPolicy("default", `path "*" { capabilities = ["read", "update"] }`))
+}
