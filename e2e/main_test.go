@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -289,4 +290,19 @@ func newProxy(t *testing.T, address string) *proxy {
 	t.Cleanup(s.Close)
 	p.URL = s.URL
 	return p
+}
+
+// get asks an agent, and reads its answer to the end.
+func get(ctx context.Context, url string) *http.Response {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		panic(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		panic(err)
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	return response
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,11 @@ func (a Alloc) ended() bool {
 
 // RunJob registers a job given as HCL or JSON and returns its id. It doesn't wait for it.
 func (n *Nomad) RunJob(ctx context.Context, source string) (id string, err error) {
+	return n.RunJobWith(ctx, source, "")
+}
+
+// RunJobWith is RunJob with the values of HCL variables, in the form of a file of them.
+func (n *Nomad) RunJobWith(ctx context.Context, source, variables string) (id string, err error) {
 	var job map[string]any
 	if strings.HasPrefix(strings.TrimSpace(source), "{") {
 		if err := json.Unmarshal([]byte(source), &job); err != nil {
@@ -40,7 +46,7 @@ func (n *Nomad) RunJob(ctx context.Context, source string) (id string, err error
 			job = inner
 		}
 	} else {
-		in := map[string]any{"JobHCL": source, "Canonicalize": false}
+		in := map[string]any{"JobHCL": source, "Canonicalize": false, "Variables": variables}
 		if _, err := n.call(ctx, http.MethodPut, "/v1/jobs/parse", in, &job); err != nil {
 			return "", err
 		}
@@ -51,6 +57,25 @@ func (n *Nomad) RunJob(ctx context.Context, source string) (id string, err error
 	n.mu.Unlock()
 	_, err = n.call(ctx, http.MethodPut, "/v1/jobs", map[string]any{"Job": job}, nil)
 	return id, err
+}
+
+// RunPeriodic starts a run of a periodic job now and returns the id of the run's job.
+func (n *Nomad) RunPeriodic(ctx context.Context, id string) (string, error) {
+	if _, err := n.call(ctx, http.MethodPut, "/v1/job/"+url.PathEscape(id)+"/periodic/force", nil, nil); err != nil {
+		return "", err
+	}
+	type run struct {
+		ID         string
+		SubmitTime int64
+	}
+	var runs []run
+	if _, err := n.call(ctx, http.MethodGet, "/v1/jobs?prefix="+url.QueryEscape(id+"/periodic-"), nil, &runs); err != nil {
+		return "", err
+	}
+	if len(runs) == 0 {
+		return "", fmt.Errorf("job %s: no run of it was started", id)
+	}
+	return slices.MaxFunc(runs, func(a, b run) int { return cmp.Compare(a.SubmitTime, b.SubmitTime) }).ID, nil
 }
 
 // WaitJob returns the job's newest allocation once it has that client status (running,

@@ -1,0 +1,106 @@
+# harvest as a periodic batch job, in the place of cron: it runs in the cluster whose keys it
+# harvests, and logs in to
+# Vault with its own workload identity, on the very mount that it keeps. See
+# docs/operations.md on how the first key gets there and on the way back in.
+
+variable "vault_address" {
+  type = string
+}
+
+variable "nomad_address" {
+  type        = string
+  description = "Where the task reaches an agent of this cluster."
+}
+
+variable "cluster" {
+  type        = string
+  description = "The cluster's name beside its keys in Vault: one name everywhere."
+}
+
+variable "mount" {
+  type    = string
+  default = "jwt-nomad"
+}
+
+variable "role" {
+  type        = string
+  default     = "harvest"
+  description = "A role of the mount with the policy that `harvest policy` prints, bound to this job."
+}
+
+variable "driver" {
+  type    = string
+  default = "exec"
+}
+
+variable "command" {
+  type    = string
+  default = "/usr/bin/harvest"
+}
+
+job "harvest-sync" {
+  type = "batch"
+
+  periodic {
+    crons            = ["*/5 * * * *"]
+    prohibit_overlap = true
+  }
+
+  group "harvest" {
+    # The next run is the next try.
+    restart {
+      attempts = 1
+      interval = "4m"
+      delay    = "15s"
+      mode     = "fail"
+    }
+
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
+    task "harvest" {
+      driver = var.driver
+
+      config {
+        command = var.command
+        args    = ["sync", "-quiet", "-config", "${NOMAD_TASK_DIR}/harvest.hcl"]
+      }
+
+      # Not a vault block: harvest logs in by itself and renews, so that no other token
+      # lies in the task's secrets.
+      identity {
+        name = "vault"
+        aud  = ["vault.io"]
+        file = true
+        ttl  = "1h"
+      }
+
+      template {
+        destination = "local/harvest.hcl"
+        change_mode = "noop"
+        data        = <<-EOT
+          cluster "${var.cluster}" {
+            address         = "${var.nomad_address}"
+            allow_plaintext = true # the agent of the same machine; with TLS, take it out
+          }
+          vault {
+            address = "${var.vault_address}"
+            auth "jwt" {
+              mount      = "${var.mount}"
+              role       = "${var.role}"
+              token_file = "{{ env "NOMAD_SECRETS_DIR" }}/nomad_vault.jwt"
+            }
+          }
+          mount "${var.mount}" { clusters = ["${var.cluster}"] }
+        EOT
+      }
+
+      resources {
+        cpu    = 50
+        memory = 64
+      }
+    }
+  }
+}
