@@ -55,6 +55,11 @@ e2e-older: lab-older ## The same, against the older pair of servers
 soak: e2e-older ## The older servers, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
+.PHONY: trust-gap
+trust-gap: lab ## Measure how long a rotated key isn't trusted, over ROUNDS (200) rotations
+	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),200) $(GO) test -tags e2e -count=1 -timeout 60m -v \
+		-run 'TestTrustGap|TestFirstLogins' ./e2e | grep -E '^(---|ok|FAIL|PASS)|p50|harvest watch|floor|cron'
+
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
 	lab/build current

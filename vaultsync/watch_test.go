@@ -403,6 +403,43 @@ func TestWatchSourcesFail(t *testing.T) {
 	})
 }
 
+// Whatever a cluster answers instead of its keys: it is told, nothing is removed, the other
+// cluster is kept in sync, and the watch recovers by itself.
+func TestWatchSourceFaults(t *testing.T) {
+	for name, f := range map[string]fault.Fault{
+		"500":           fault.Answer(http.StatusInternalServerError, "text/plain", "No cluster leader"),
+		"HTML":          fault.Answer(http.StatusOK, "text/html", "<html>maintenance"),
+		"half a body":   fault.Answer(http.StatusOK, "application/json", `{"keys":[{"kty":"RSA","n":"`),
+		"nothing":       fault.Drop(),
+		"a silence":     fault.Hold(nil),
+		"an empty set":  fault.Answer(http.StatusOK, "application/json", `{"keys":[]}`),
+		"502":           fault.Answer(http.StatusBadGateway, "text/plain", "restoring"),
+		"a private key": fault.Answer(http.StatusOK, "application/json", `{"keys":[{"kty":"oct","k":"AAAA"}]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				s.watching(s.options(), func() {
+					time.Sleep(time.Minute)
+					before := s.trusted("only-a")
+					s.nomads["a"].Inject(f)
+					s.nomads["a"].Region("").Rotate("EdDSA") // ends the query that is held
+					s.nomads["b"].Region("").Rotate("EdDSA")
+					time.Sleep(20 * time.Minute)
+					synctest.Wait()
+					require.Len(t, s.last("only-a").Plan.Failed, 1)
+					assert.Subset(t, s.trusted("only-a"), before, "nothing is removed")
+					s.requireTrusted("only-b", "b")
+					s.nomads["a"].ClearFaults()
+					time.Sleep(3 * time.Minute)
+					s.requireTrusted("only-a", "a")
+					s.requireTrusted("both", "a", "b")
+					assert.True(t, s.last("only-a").InSync())
+				})
+			})
+		})
+	}
+}
+
 func TestWatchSilentCluster(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		require.NoError(t, s.vault.WriteConfig("", "both", map[string]any{keysField: []string{trust("b", "old")}}))
