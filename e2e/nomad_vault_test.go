@@ -67,10 +67,13 @@ mount "jwt-nomad" { clusters = ["us-east", "eu-west"] }
 
 	r := harvest(t, nil, "plan", "-config", config, "-detailed-exitcode")
 	require.Equal(t, 2, r.code)
-	assert.Contains(t, r.stdout, "3 to add")
+	all := len(published(t, east1)) + len(published(t, east2)) + len(published(t, west))
+	assert.Contains(t, r.stdout, fmt.Sprintf("%d to add", all))
 	r = syncNow(t, 0, "-config", config)
-	assert.Contains(t, r.stdout, "3 added")
-	assert.Equal(t, []string{"eu-west", "us-east/us-east-1", "us-east/us-east-2"}, owners(t, c, "jwt-nomad"))
+	assert.Contains(t, r.stdout, fmt.Sprintf("%d added", all))
+	assert.Equal(t, published(t, east1), kids(t, c, "jwt-nomad", "us-east", "us-east-1"))
+	assert.Equal(t, published(t, east2), kids(t, c, "jwt-nomad", "us-east", "us-east-2"))
+	assert.Equal(t, published(t, west), kids(t, c, "jwt-nomad", "eu-west", ""))
 	assert.Equal(t, []any{"RS256"}, readConfig(t, c, "jwt-nomad")["jwt_supported_algs"])
 
 	for _, n := range []*lab.Nomad{east1, east2, west} {
@@ -107,7 +110,7 @@ mount "jwt-nomad" { clusters = ["us-east", "eu-west"] }
 		for _, e := range audit {
 			assert.Equal(t, "read", e.Operation, e)
 		}
-		assert.Len(t, owners(t, c, "jwt-nomad"), 3)
+		assert.Len(t, owners(t, c, "jwt-nomad"), all)
 	})
 
 	t.Run("a rotated key logs in after a sync, the old one until Nomad drops it", func(t *testing.T) {
