@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -156,6 +157,13 @@ func (b *board) result(r jwks.Result, at time.Time) {
 	}
 	log := b.log.With("cluster", id.cluster, "region", id.region)
 	if r.Err != nil {
+		if errors.Is(r.Err, jwks.ErrRegionGone) {
+			// Regions come and go as a remote says: what is gone is told, and forgotten.
+			log.Warn("region is gone; its trusted keys stay")
+			delete(b.sources, id)
+			maps.DeleteFunc(b.errors, func(e errorID, _ float64) bool { return e.source == id })
+			return
+		}
 		b.fail(&s.failure, errorID{source: id}, r.Err, at, log, slog.LevelWarn, "cluster not read; its trusted keys stay")
 		return
 	}

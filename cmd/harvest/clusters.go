@@ -30,7 +30,7 @@ func (c clusterConfig) cluster(lenient bool) jwks.Cluster {
 		var err error
 		if client.HTTPClient, err = c.tls.HTTPClient(); err != nil {
 			for _, region := range c.regionNames() {
-				cluster.Sources = append(cluster.Sources, broken{region, err})
+				cluster.Sources = append(cluster.Sources, broken{region, err, c, lenient})
 			}
 			return cluster
 		}
@@ -66,10 +66,13 @@ func (c clusterConfig) regionNames() []string {
 	return c.regions
 }
 
-// broken is a source that can't be asked, such as one whose CA file is missing.
+// broken is a source that can't be asked, such as one whose CA file is missing. It is made
+// anew each time that it is asked: the file may be there by then.
 type broken struct {
-	region string
-	err    error
+	region  string
+	err     error
+	config  clusterConfig
+	lenient bool
 }
 
 var _ jwks.Source = broken{}
@@ -77,5 +80,15 @@ var _ jwks.Source = broken{}
 // RegionName implements jwks.Source; "*" fails all regions, as an unread list of them does.
 func (b broken) RegionName() string { return b.region }
 
-// Fetch returns the error.
-func (b broken) Fetch(context.Context) (*jwks.Set, error) { return nil, b.err }
+// Fetch asks the source if it can be made by now, else it returns why not.
+func (b broken) Fetch(ctx context.Context) (*jwks.Set, error) {
+	for _, s := range b.config.cluster(b.lenient).Sources {
+		if still, ok := s.(broken); ok {
+			return nil, still.err
+		}
+		if s.RegionName() == b.region {
+			return s.Fetch(ctx)
+		}
+	}
+	return nil, b.err // every region of a federation: for the next sync or reload
+}

@@ -98,6 +98,9 @@ const maxTextfile = 16 << 20
 // goOn takes over from the old file what has no beginning in this run. A file that can't
 // be read is nothing to go on from.
 func (t *textfile) goOn(mounts map[mountID]expected) {
+	if checkTextfile(t.name) != nil {
+		return // replaceFile says so
+	}
 	f, err := os.Open(t.name)
 	if err != nil {
 		return
@@ -182,9 +185,22 @@ func instant(seconds float64) time.Time {
 	return time.UnixMilli(int64(seconds * 1000))
 }
 
+// checkTextfile refuses what is there and no file, by way of a link too: a device would be
+// replaced by one, and a pipe waited for. What isn't there is made.
+func checkTextfile(name string) error {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", name)
+	}
+	return nil
+}
+
 // replaceFile gives a file other contents, readable to all, or leaves it as it was. The
 // name it has meanwhile doesn't end in .prom: the collector passes it over.
 func replaceFile(name string, contents []byte) (err error) {
+	if err := checkTextfile(name); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
 	if err != nil {
 		return err

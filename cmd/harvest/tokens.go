@@ -51,9 +51,10 @@ type keeper struct {
 	honours atomic.Bool   // a sync was answered otherwise since the last 403
 
 	// Of run alone:
-	lease    lease
-	failures int // tries in a row
-	refusals int // 403s in a row, a new token between each two
+	lease     lease
+	failures  int       // tries in a row
+	refusals  int       // 403s in a row, a new token between each two
+	refusedAt time.Time // when the first of them was
 }
 
 // lease is what is known of the token in use.
@@ -164,11 +165,13 @@ func (k *keeper) next(err error) time.Duration {
 // refusal returns how long to wait before the next token: not at all after the first 403,
 // ever longer where new tokens are refused as well.
 func (k *keeper) refusal() time.Duration {
-	if k.honours.Swap(false) {
+	// One mount that is forbidden beside another that isn't would else log in again and again.
+	if k.honours.Swap(false) && time.Since(k.refusedAt) >= k.times.refusedMax {
 		k.refusals = 0
 	}
 	k.refusals++
 	if k.refusals == 1 {
+		k.refusedAt = time.Now()
 		return 0
 	}
 	return spread(k.times.retryMin, k.times.refusedMax, k.refusals-2)
@@ -194,6 +197,7 @@ func (k *keeper) refresh(ctx context.Context, anew bool) error {
 		return err
 	}
 	k.client.SetToken(token)
+	k.lease = lease{token: token} // known, whatever comes of the question: it isn't news any more
 	return k.lookUp(ctx, token)
 }
 

@@ -51,6 +51,10 @@ func (v vaultConfig) client() (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TLS files: %w", err)
 	}
+	if t, ok := cfg.HttpClient.Transport.(*http.Transport); ok {
+		// A connection that died in silence must not swallow one request after the other.
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	}
 	client, err := api.NewClient(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)

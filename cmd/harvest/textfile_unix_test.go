@@ -1,0 +1,22 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A pipe would be waited for, and a device replaced by a file.
+func TestTextfileIsAFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(name, 0o600))
+	require.ErrorContains(t, replaceFile(name, []byte("x")), "no regular file")
+	(&textfile{name: name}).goOn(nil)
+	require.ErrorContains(t, checkTextfile(os.DevNull), "no regular file")
+	require.NoError(t, checkTextfile(filepath.Join(t.TempDir(), "new.prom")))
+}
