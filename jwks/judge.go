@@ -5,18 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"math"
 	"math/big"
 	"slices"
-)
-
-// Bounds on RSA keys. NIST SP 800-131A sets the lower bounds; the upper ones keep a login,
-// which tries the keys one after another, cheap.
-const (
-	minModulusBits = 2048
-	maxModulusBits = 4096
-	minExponent    = 65537
-	maxExponent    = math.MaxInt32
 )
 
 // signatureAlgorithms are the "alg" values that fit a key, by "kty" and "crv" (RFC 7518
@@ -34,8 +24,8 @@ var signatureAlgorithms = map[[2]string][]string{
 // after this package looks at a key: Vault takes an even modulus or an exponent of 2.
 var (
 	memberTests  = []func(*member) *objection{typeKnown, forSignatures, allowsVerify, keyIDPrintable, algorithmFits}
-	rsaTests     = []func(n, e *big.Int) *objection{modulusSize, modulusOdd, exponentUsual}
-	ed25519Tests = []func(point []byte) *objection{ed25519Length}
+	rsaTests     = []func(n, e *big.Int) *objection{modulusSize, modulusOdd, exponentUsual, modulusResidues, primesApart}
+	ed25519Tests = []func(point []byte) *objection{ed25519Length, ed25519OnCurve}
 )
 
 // judge returns the key of a member, or what speaks against using it.
@@ -139,50 +129,6 @@ func publicKey(m *member) (crypto.PublicKey, *objection) {
 	return nil, object(ReasonMalformed, "not a public key") // a private one never gets as far
 }
 
-func judgeRSA(m *member) *objection {
-	modulus, why := octets("n", m.n)
-	if why != nil {
-		return why
-	}
-	exponent, why := octets("e", m.e)
-	if why != nil {
-		return why
-	}
-	n, e := new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent)
-	for _, test := range rsaTests {
-		if why := test(n, e); why != nil {
-			return why
-		}
-	}
-	return nil
-}
-
-func modulusSize(n, _ *big.Int) *objection {
-	if bits := n.BitLen(); bits < minModulusBits || bits > maxModulusBits {
-		return object(ReasonSize, "RSA modulus of %d bits, not %d to %d", bits, minModulusBits, maxModulusBits)
-	}
-	return nil
-}
-
-func modulusOdd(n, _ *big.Int) *objection {
-	if n.Bit(0) == 0 {
-		return object(ReasonModulus, "even RSA modulus: anyone can factor it")
-	}
-	return nil
-}
-
-func exponentUsual(_, e *big.Int) *objection {
-	switch {
-	case e.Cmp(big.NewInt(maxExponent)) > 0:
-		return object(ReasonExponent, "RSA exponent over %d", maxExponent)
-	case e.Bit(0) == 0:
-		return object(ReasonExponent, "even RSA exponent %d: no RSA key has one", e)
-	case e.Cmp(big.NewInt(minExponent)) < 0:
-		return object(ReasonExponent, "RSA exponent %d, under %d: signatures under small ones have been forged", e, minExponent)
-	}
-	return nil
-}
-
 // judgeEC leaves the length of the coordinates and the curve's equation to go-jose.
 func judgeEC(m *member) *objection {
 	if _, why := octets("x", m.x); why != nil {
@@ -190,24 +136,4 @@ func judgeEC(m *member) *objection {
 	}
 	_, why := octets("y", m.y)
 	return why
-}
-
-func judgeEd25519(m *member) *objection {
-	point, why := octets("x", m.x)
-	if why != nil {
-		return why
-	}
-	for _, test := range ed25519Tests {
-		if why := test(point); why != nil {
-			return why
-		}
-	}
-	return nil
-}
-
-func ed25519Length(point []byte) *objection {
-	if len(point) != ed25519.PublicKeySize {
-		return object(ReasonPoint, "Ed25519 key of %d bytes, not %d", len(point), ed25519.PublicKeySize)
-	}
-	return nil
 }

@@ -1,0 +1,45 @@
+package jwks
+
+import (
+	"bytes"
+	"crypto/ed25519"
+
+	"filippo.io/edwards25519"
+)
+
+func judgeEd25519(m *member) *objection {
+	point, why := octets("x", m.x)
+	if why != nil {
+		return why
+	}
+	for _, test := range ed25519Tests {
+		if why := test(point); why != nil {
+			return why
+		}
+	}
+	return nil
+}
+
+func ed25519Length(point []byte) *objection {
+	if len(point) != ed25519.PublicKeySize {
+		return object(ReasonPoint, "Ed25519 key of %d bytes, not %d", len(point), ed25519.PublicKeySize)
+	}
+	return nil
+}
+
+// ed25519OnCurve refuses what no key generation gives. With a point of small order as the
+// key, one signature verifies a share of all messages, and nobody needs a private key for
+// it. Nor is a point taken that is encoded in another way than RFC 8032 section 5.1.2 says:
+// verifiers don't agree on it.
+func ed25519OnCurve(encoded []byte) *objection {
+	point, err := new(edwards25519.Point).SetBytes(encoded)
+	switch {
+	case err != nil:
+		return object(ReasonPoint, "Ed25519 key that is no point of the curve")
+	case !bytes.Equal(point.Bytes(), encoded):
+		return object(ReasonPoint, "Ed25519 key that isn't in its canonical encoding")
+	case new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1:
+		return object(ReasonOrder, "Ed25519 key of small order: signatures can be forged without a private key")
+	}
+	return nil
+}
