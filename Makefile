@@ -12,6 +12,9 @@ DATE    ?= $(or $(shell git log -1 --format=%cI 2>/dev/null),unknown)
 BUILDFLAGS = -trimpath -buildvcs=false \
 	-ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)'
 
+# Where make build leaves the command.
+OUT ?= bin/harvest
+
 # Packages with tests against the real servers.
 E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' '^//go:build .*e2e' \
 	$(filter-out bench/ tools/ bin/ dist/,$(wildcard */))))))
@@ -20,7 +23,7 @@ E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' '^/
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##
 
@@ -30,7 +33,7 @@ demo: ## Show harvest at work, from a key's rotation to a login
 
 .PHONY: build
 build: ## Build bin/harvest
-	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o bin/harvest ./cmd/harvest
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(OUT) ./cmd/harvest
 
 .PHONY: install
 install: ## Install harvest where go install puts commands
@@ -42,6 +45,10 @@ install: ## Install harvest where go install puts commands
 test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (3s)
 	$(GO) test -race -timeout 5m ./...
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),3s)
+
+.PHONY: fips
+fips: ## Run the tests on Go's FIPS 140-3 module (GODEBUG=fips140=on)
+	GODEBUG=fips140=on $(GO) test -timeout 5m ./...
 
 .PHONY: e2e
 e2e: lab ## Run the tests against real Vault and Nomad servers
@@ -71,7 +78,7 @@ lab-older: ## Build the older pair of servers
 ##
 
 .PHONY: check
-check: rules vet tidy format lint vuln ## Everything that reads the code without running it
+check: rules vet tidy format lint vuln reproducible ## Everything that reads the code without running it
 
 .PHONY: rules
 rules: ## Check who imports whom, and that tests don't sleep
@@ -97,6 +104,10 @@ fmt: ## Format the code
 .PHONY: lint
 lint: ## Run the linters that .golangci.yml chooses
 	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners
+
+.PHONY: reproducible
+reproducible: ## Check that two builds of the same sources are the same, byte for byte
+	GO='$(GO)' tools/reproducible
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities that the code reaches

@@ -3,6 +3,7 @@ package jwks
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -163,7 +164,11 @@ func TestTLSRefusesWhatAnyClientAccepts(t *testing.T) {
 	lax := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}}}
 	defer lax.CloseIdleConnections()
 	_, err := (&Client{HTTPClient: lax}).Fetch(t.Context(), old.URL)
-	require.ErrorContains(t, err, "TLS 1.1")
+	if fips140.Enabled() { // then the standard library offers nothing that old itself
+		require.ErrorContains(t, err, "protocol version")
+	} else {
+		require.ErrorContains(t, err, "TLS 1.1")
+	}
 
 	skipping := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer skipping.CloseIdleConnections()
