@@ -55,8 +55,8 @@ const (
 // then being that of the context. A lost or refused connection and the statuses 429, 502,
 // 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
 //
-// Other statuses are a *StatusError. The remaining errors are those of Parse, ErrPlaintext
-// and those of the network; each names the URL and, where one can tell, what to do next. No
+// Other statuses are a *StatusError, a reply that isn't labelled as JSON is ErrMalformed. The
+// remaining errors are those of Parse, ErrPlaintext and those of the network; each names the URL and, where one can tell, what to do next. No
 // error holds user information or more than 256 bytes of a body.
 func (c *Client) Fetch(ctx context.Context, rawURL string) (*Set, error) {
 	u, err := parseAddress(rawURL)

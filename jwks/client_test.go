@@ -114,9 +114,9 @@ func TestFetchReply(t *testing.T) {
 		"octets":            {handler: content("application/octet-stream")},
 		"no type":           {handler: content("")},
 		"json, bad charset": {handler: content("application/json; charset=")},
-		"html":              {handler: content("text/html; charset=utf-8"), message: []string{"HTML page"}},
+		"html":              {handler: content("text/html; charset=utf-8"), is: ErrMalformed, message: []string{"HTML page"}},
 		"html, upper case":  {handler: content("Text/HTML;;"), message: []string{"HTML page"}},
-		"image":             {handler: content("image/png"), message: []string{`"image/png", not JSON`}},
+		"image":             {handler: content("image/png"), is: ErrMalformed, message: []string{`"image/png", not JSON`}},
 
 		"gzip":           {handler: compressed(0)},
 		"gzip bomb":      {handler: compressed(-1), is: ErrTooLarge},

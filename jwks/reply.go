@@ -45,6 +45,12 @@ func (e *bodyError) Error() string {
 
 func (e *bodyError) Unwrap() error { return e.err }
 
+// contentError is a reply that says itself that it is no key set.
+type contentError struct{ what string }
+
+func (e *contentError) Error() string { return e.what }
+func (e *contentError) Unwrap() error { return ErrMalformed }
+
 // checkContent refuses what says that it isn't JSON. It is lenient otherwise: static
 // servers label a .json file, or one without an extension, in many ways.
 func checkContent(header http.Header) error {
@@ -61,12 +67,12 @@ func checkContent(header http.Header) error {
 	case "", "application/json", "text/json", "text/plain", "application/octet-stream", "binary/octet-stream":
 		return nil
 	case "text/html", "application/xhtml+xml":
-		return errors.New("an HTML page instead of JSON: is this the address of a web page or of a login?")
+		return &contentError{"an HTML page instead of JSON: is this the address of a web page or of a login?"}
 	}
 	if strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json") {
 		return nil
 	}
-	return fmt.Errorf("the reply is %q, not JSON", printable(mediaType, 64))
+	return &contentError{fmt.Sprintf("the reply is %q, not JSON", printable(mediaType, 64))}
 }
 
 // excerpt returns the beginning of a body, cleaned.

@@ -357,6 +357,24 @@ func TestWatchRefusedDocument(t *testing.T) {
 	})
 }
 
+// A document that is refused is asked for again as after any other error, not an interval later.
+func TestWatchRefusedIsAskedSoon(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
+		s.Region("").HideIndex(true)
+		s.Region("").Publish([]byte(`{"keys":[]}`))
+		watching(t, URL{Address: n.Address + keysPath, Client: n.Client}, WatchOptions{}, func(l *told) {
+			require.Len(t, l.take(), 1)
+			s.Region("").Publish(nil)
+			time.Sleep(time.Second)
+			require.Equal(t, []string{published(s.Region(""))}, l.take())
+			s.Region("").Publish([]byte(`<html>`))
+			time.Sleep(61 * time.Minute)
+			require.Len(t, l.take(), 1)
+			assert.InDelta(t, 70, s.Count("", ""), 12, "ever less often, to once a minute")
+		})
+	})
+}
+
 func TestWatchPolls(t *testing.T) {
 	for name, source := range map[string]func(n Nomad) Source{
 		"URL":     func(n Nomad) Source { return URL{Address: n.Address + keysPath, Client: n.Client} },

@@ -43,7 +43,8 @@ type watch struct {
 	told     bool   // anything at all
 	toldText string // of the error told last; "": a set was
 
-	failures int // in a row
+	failures int // to get an answer, in a row
+	refused  int // answers in a row that are no key set
 }
 
 // prober asks a source once.
@@ -111,6 +112,11 @@ func (w *watch) run(ctx context.Context) {
 				took = 0
 			}
 			goOn = w.learn(a, took)
+			if w.err == nil {
+				w.refused = 0
+			} else if w.refused++; pause > 0 { // where the answer isn't held, ask soon
+				pause = min(pause, backoff(w.refused))
+			}
 		}
 		if !goOn || !sleep(ctx, pause) {
 			return
