@@ -59,6 +59,18 @@ func explain(err error, mount, path, capability string) error {
 	if !errors.As(err, &response) {
 		return fmt.Errorf("Vault can't be reached: %w", err)
 	}
+	return &answered{explainAnswer(response, mount, path, capability), response}
+}
+
+// answered is an error made of what Vault answered, which errors.As finds in it too.
+type answered struct {
+	error
+	answer *api.ResponseError
+}
+
+func (e *answered) Unwrap() []error { return []error{e.error, e.answer} }
+
+func explainAnswer(response *api.ResponseError, mount, path, capability string) error {
 	said := clean(strings.Join(response.Errors, "; "))
 	switch code := response.StatusCode; {
 	case code == http.StatusForbidden:
@@ -75,7 +87,7 @@ func explain(err error, mount, path, capability string) error {
 	case code == http.StatusTooManyRequests:
 		return fmt.Errorf("Vault limits the rate of requests (429); try again later, or raise the quota for %s: %s", path, said)
 	case code == http.StatusServiceUnavailable && strings.Contains(said, "sealed"):
-		return fmt.Errorf("%w (%d): nothing was changed; unseal it and run again", ErrSealed, code)
+		return fmt.Errorf("%w (%d): nothing was changed; it has to be unsealed", ErrSealed, code)
 	case isTooLarge(response):
 		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
 	case code >= http.StatusInternalServerError:

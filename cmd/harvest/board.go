@@ -164,7 +164,7 @@ func (b *board) result(r jwks.Result, at time.Time) {
 			maps.DeleteFunc(b.errors, func(e errorID, _ float64) bool { return e.source == id })
 			return
 		}
-		b.fail(&s.failure, errorID{source: id}, r.Err, at, log, slog.LevelWarn, "cluster not read; its trusted keys stay")
+		b.fail(&s.failure, errorID{source: id}, r.Err, at, log, slog.LevelWarn, "cluster not read; its trusted keys stay, and it is asked again")
 		return
 	}
 	again := s.failure.kind != ""
@@ -310,7 +310,7 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 		b.planned(id, m, r.Plan, at, log)
 	}
 	if r.Err != nil {
-		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync")
+		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync; trying on")
 		return
 	}
 	if m.failure.kind != "" {

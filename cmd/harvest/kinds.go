@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/hashicorp/vault/api"
@@ -20,6 +22,7 @@ const (
 	kindTimeout     = "timeout"     //
 	kindUnreachable = "unreachable" // no connection, or a broken one
 	kindStatus      = "status"      // an answer with a status that says no
+	kindMalformed   = "malformed"   // an answer that isn't what was asked for
 	kindOther       = "other"
 )
 
@@ -34,7 +37,7 @@ var kindsOf = []struct {
 	{jwks.ErrRegionGone, "region_gone"},
 	{jwks.ErrPrivateKey, "private_key"},
 	{jwks.ErrNoKeys, "no_keys"},
-	{jwks.ErrMalformed, "malformed"},
+	{jwks.ErrMalformed, kindMalformed},
 	{jwks.ErrTooLarge, "too_large"},
 	{jwks.ErrPlaintext, "plaintext"},
 	{vaultsync.ErrForbidden, "forbidden"},
@@ -68,8 +71,10 @@ func kindOf(err error) string {
 		return kindTLS
 	case errors.As(err, &network) && network.Timeout():
 		return kindTimeout
-	case errors.As(err, &network):
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return kindUnreachable
+	case errors.As(err, new(*json.SyntaxError)): // Vault's answer is none of Vault's
+		return kindMalformed
 	}
 	return kindOther
 }

@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	fault "github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+)
+
+// longPatience outlasts a source that is silent, which is given 20 seconds.
+const longPatience = 40 * time.Second
+
+// watched is a harvest watch of one cluster and one mount, in this process.
+type watched struct {
+	t      *testing.T
+	nomad  *fakenomad.Server
+	vault  *fakevault.Server
+	token  string // name of the file
+	listen string
+	log    *lockedLog
+	stop   func()
+}
+
+type lockedLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newWatched starts servers; start begins to watch.
+func newWatched(t *testing.T) *watched {
+	t.Helper()
+	w := &watched{t: t, nomad: fakenomad.New(t), vault: fakevault.New(t)}
+	w.vault.Enable("", "jwt-nomad", "jwt")
+	w.token = file(t, w.newToken())
+	return w
+}
+
+func (w *watched) newToken() string {
+	return w.vault.Token("", fakevault.Grants{"auth/jwt-nomad/config": {"read", "update"}})
+}
+
+// start watches until the test ends.
+func (w *watched) start() {
+	w.t.Helper()
+	config := filepath.Join(w.t.TempDir(), "harvest.hcl")
+	require.NoError(w.t, os.WriteFile(config, fmt.Appendf(nil, `
+cluster "one" { address = %q }
+vault {
+  address = %q
+  auth "token_file" { path = %q }
+}
+mount "jwt-nomad" {
+  clusters = ["one"]
+  settle   = "500ms"
+}
+`, w.nomad.URL, w.vault.URL, w.token), 0o600))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	log := new(lockedLog)
+	w.log = log
+	code := make(chan int)
+	go func() {
+		code <- run(ctx, []string{"harvest", "watch", "-config", config, "-listen", "127.0.0.1:0", "-resync", "1s"}, process{
+			stdin: strings.NewReader(""), stdout: log, stderr: log, getenv: func(string) string { return "" }, now: time.Now,
+		})
+	}()
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		assert.Zero(w.t, <-code, log.String())
+		assert.NotContains(w.t, log.String(), "hvs.", "a token was logged")
+	})
+	w.t.Cleanup(w.stop)
+	w.listen = w.logged(`serving metrics and health" address=(\S+)`)[1]
+}
+
+// until waits for a condition.
+func (w *watched) until(what string, condition func() bool) {
+	w.t.Helper()
+	deadline := time.NewTimer(longPatience)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			require.FailNow(w.t, "never "+what, w.log.String())
+		}
+	}
+}
+
+// logged waits for a line of the log.
+func (w *watched) logged(pattern string) (match []string) {
+	w.t.Helper()
+	line := regexp.MustCompile("(?m)" + pattern)
+	w.until("logged: "+pattern, func() bool {
+		match = line.FindStringSubmatch(w.log.String())
+		return match != nil
+	})
+	return match
+}
+
+// gets waits for a page with that status and content.
+func (w *watched) gets(path string, status int, pattern string) {
+	w.t.Helper()
+	content := regexp.MustCompile("(?m)" + pattern)
+	w.until(fmt.Sprintf("%s: %d %s", path, status, pattern), func() bool {
+		response, err := http.Get("http://" + w.listen + path)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		var body bytes.Buffer
+		_, err = body.ReadFrom(response.Body)
+		return err == nil && response.StatusCode == status && content.Match(body.Bytes())
+	})
+}
+
+func (w *watched) kids() []string {
+	var kids []string
+	for _, element := range w.vault.Keys("", "jwt-nomad") {
+		if m := regexp.MustCompile(`kid="([^"]*)"`).FindStringSubmatch(element); m != nil {
+			kids = append(kids, m[1])
+		}
+	}
+	return kids
+}
+
+// trusts waits until the mount trusts just what the cluster publishes.
+func (w *watched) trusts() {
+	w.t.Helper()
+	var want []string
+	for _, k := range w.nomad.Region("").Keys() {
+		want = append(want, k.ID)
+	}
+	w.until("in sync", func() bool { return assert.ElementsMatch(new(testing.T), want, w.kids()) })
+}
+
+// atOnce runs subtests side by side, however few processors there are: they wait, mostly.
+func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	slots := make(chan struct{}, 6)
+	for name, test := range tests {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			t.Run(name, test)
+		})
+	}
+}
+
+// TestWatchFaults: whatever a cluster or Vault answers in the place of what it should, the
+// log says what happened and what comes next, once; a metric counts it; no key goes; and
+// when the fault is over, what changed meanwhile is trusted without anybody's doing.
+func TestWatchFaults(t *testing.T) {
+	noVault(t)
+	atOnce(t, map[string]func(*testing.T){"cluster": clusterFaults, "silent cluster": silentCluster, "Vault": vaultFaults})
+}
+
+func clusterFaults(t *testing.T) {
+	tests := map[string]func(*testing.T){}
+	halfABody := func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write([]byte(`{"keys":[`))
+	}
+	for name, test := range map[string]struct {
+		fault     fault.Fault
+		kind, why string
+	}{
+		"leader lost":     {fault.Answer(500, "text/plain", "rpc error: No cluster leader"), "status", `500 .*the cluster has no leader at the moment`},
+		"restoring":       {fault.Answer(502, "text/plain", ""), "status", `502 Bad Gateway \(a proxy or load balancer finds no healthy server`},
+		"500":             {fault.Answer(500, "text/plain", "boom\x1b[2J"), "status", `500 Internal Server Error: boom`},
+		"HTML":            {fault.Answer(200, "text/html", "<html>down for maintenance"), "malformed", `an HTML page instead of JSON: is this the address`},
+		"HTML as JSON":    {fault.Answer(200, "application/json", "<html>"), "malformed", `an HTML or XML page`},
+		"half a document": {fault.Answer(200, "application/json", `{"keys":[{"kty":"RSA","n":"`), "malformed", `not a JSON Web Key Set: unexpected end`},
+		"half a body":     {halfABody, "unreachable", `the reply broke off before its end`},
+		"an empty set":    {fault.Answer(200, "application/json", `{"keys":[]}`), "no_keys", `no usable keys`},
+		"no connection":   {fault.Drop(), "unreachable", `EOF`},
+		"a private key":   {fault.Answer(200, "application/json", `{"keys":[{"kty":"oct","k":"AAAA"}]}`), "private_key", `private key material`},
+	} {
+		tests[name] = func(t *testing.T) {
+			w := newWatched(t)
+			w.start()
+			w.trusts()
+			w.gets("/readyz", 200, "ready")
+			w.nomad.Inject(fault.On("GET", "jwks.json", test.fault))
+			w.nomad.Region("").Touch() // ends the query that is held
+			w.clusterFails(test.kind, test.why)
+			w.gets("/readyz", 503, `last in sync .* \(one: `+test.kind+`\)`)
+			w.nomad.ClearFaults()
+			w.clusterRecovers()
+		}
+	}
+	atOnce(t, tests)
+}
+
+// silentCluster is one without even a refusal, from the start on.
+func silentCluster(t *testing.T) {
+	w := newWatched(t)
+	w.start()
+	w.trusts()
+	w.stop()
+	silence := make(chan struct{})
+	w.nomad.Inject(fault.Hold(silence))
+	w.start()
+	w.logged(`level=WARN msg="keys kept" .* cluster=one region="" kept=1 kind=other error="no answer yet"`)
+	w.clusterFails("timeout", `no reply within 20s`)
+	w.gets("/readyz", 503, `not yet in sync \(one: timeout\)`)
+	close(silence)
+	w.clusterRecovers()
+}
+
+// clusterFails wants a failure to be told, and a key that the cluster makes now not to be
+// trusted, nor one that is to go.
+func (w *watched) clusterFails(kind, why string) {
+	w.t.Helper()
+	before := w.kids()
+	require.Len(w.t, before, 1)
+	w.logged(`level=WARN msg="cluster not read; its trusted keys stay, and it is asked again" cluster=one region="" kind=` + kind + ` error=".*` + why)
+	w.nomad.Region("").Rotate("EdDSA")
+	w.gets("/metrics", 200, `^harvest_errors_total\{cluster="one",kind="`+kind+`",mount="",namespace="",region="",vault=""\} [1-9]`)
+	assert.Equal(w.t, before, w.kids(), "nothing is removed, and nothing unread added")
+	assert.NotContains(w.t, w.log.String(), "\x1b")
+}
+
+func (w *watched) clusterRecovers() {
+	w.t.Helper()
+	w.trusts()
+	w.logged(`level=INFO msg="cluster read again" cluster=one`)
+	w.gets("/readyz", 200, "ready")
+	assert.Equal(w.t, 1, strings.Count(w.log.String(), "cluster not read"), "told of once, however often it is asked:\n%s", w.log)
+}
+
+// vaultFaults: the cluster is read all the while.
+func vaultFaults(t *testing.T) {
+	tests := map[string]func(*testing.T){}
+	inject := func(f fault.Fault) func(w *watched) func() {
+		return func(w *watched) func() {
+			w.vault.Inject(f)
+			return w.vault.ClearFaults
+		}
+	}
+	halfABody := func(w http.ResponseWriter, _ *http.Request, _ http.HandlerFunc) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write([]byte(`{"data":{`))
+	}
+	for name, test := range map[string]struct {
+		fault     func(w *watched) (end func())
+		kind, why string
+	}{
+		"sealed": {func(w *watched) func() { w.vault.Seal(); return w.vault.Unseal }, "sealed", `Vault is sealed \(503\): nothing was changed; it has to be unsealed`},
+		"403": {inject(fault.Status(403, "permission denied")), "forbidden",
+			`permission denied: Vault wants a valid token with \\"read\\" on auth/jwt-nomad/config`},
+		"token revoked": {func(w *watched) func() {
+			token, err := os.ReadFile(w.token)
+			require.NoError(w.t, err)
+			w.vault.Revoke(string(token))
+			return func() { put(w.t, w.token, w.newToken()) }
+		}, "forbidden", `permission denied`},
+		"restarted empty, with other tokens": {func(w *watched) func() {
+			token, err := os.ReadFile(w.token)
+			require.NoError(w.t, err)
+			w.vault.Revoke(string(token))
+			w.vault.SetConfig("", "jwt-nomad", nil)
+			return func() { put(w.t, w.token, w.newToken()) }
+		}, "forbidden", `permission denied`},
+		"mount gone": {func(w *watched) func() {
+			w.vault.Disable("", "jwt-nomad")
+			return func() { w.vault.Enable("", "jwt-nomad", "jwt") }
+		}, "no_mount", "create it with `vault auth enable -path=jwt-nomad jwt`"},
+		"429":           {inject(fault.Status(429, "rate limit quota exceeded")), "status", `Vault limits the rate of requests \(429\); try again later, or raise the quota for auth/jwt-nomad/config`},
+		"503":           {inject(fault.Status(503)), "status", `Vault failed with status 503`},
+		"500":           {inject(fault.Status(500, "internal error")), "status", `Vault failed with status 500: internal error`},
+		"HTML":          {inject(fault.Answer(200, "text/html", "<html>down for maintenance")), "malformed", `Vault's answer can't be read`},
+		"half a body":   {inject(halfABody), "unreachable", `Vault's answer can't be read: unexpected EOF`},
+		"no connection": {inject(fault.Drop()), "unreachable", `Vault can't be reached: .*EOF`},
+		"no write": {inject(fault.On("PUT", "config", fault.Status(503, "read-only"))), "status",
+			`gave up after 10 tries: Vault failed with status 503: read-only`},
+	} {
+		tests[name] = func(t *testing.T) {
+			w := newWatched(t)
+			w.start()
+			w.trusts()
+			w.gets("/readyz", 200, "ready")
+			before := w.kids()
+
+			end := test.fault(w)
+			w.nomad.Region("").Rotate("EdDSA")
+			w.logged(`level=ERROR msg="mount not in sync; trying on" mount="jwt-nomad at \S+" kind=` + test.kind + ` error=".*` + test.why)
+			w.gets("/metrics", 200, `^harvest_errors_total\{cluster="",kind="`+test.kind+`",mount="jwt-nomad",namespace="",region="",vault="http://\S+"\} [1-9]`)
+			w.gets("/metrics", 200, `^harvest_keys_published\{cluster="one",region=""\} 2`)
+			w.gets("/readyz", 503, `last in sync .* \(`+test.kind)
+			if after := w.kids(); len(after) > 0 { // not Vault's own loss
+				assert.Equal(t, before, after, "nothing is removed")
+			}
+			end()
+			w.logged(`level=INFO msg="mount synced again" mount="jwt-nomad at \S+" after=`)
+			w.trusts()
+			w.gets("/readyz", 200, "ready")
+			assert.Len(t, regexp.MustCompile("mount not in sync.* kind="+test.kind).FindAllString(w.log.String(), -1), 1, "told of once, however often it is tried:\n%s", w.log)
+		}
+	}
+	atOnce(t, tests)
+}
