@@ -28,6 +28,9 @@ type NomadOptions struct {
 	Issuer string
 	// ACL turns Nomad's access control on, and bootstraps it.
 	ACL bool
+	// Durable is an agent that keeps its state on disk, so that it has it again after
+	// Restart, and that can be restored from a snapshot. It is a server only: it runs no tasks.
+	Durable bool
 	// RotationThreshold is server.root_key_rotation_threshold, such as "720h"; "" is Nomad's.
 	RotationThreshold string
 	// VaultAddress is the Vault whose secrets tasks read; "" is none.
@@ -38,7 +41,8 @@ type NomadOptions struct {
 	Role string
 }
 
-// Nomad is one agent in dev mode: a server and a client, its state in memory.
+// Nomad is one agent: unless it is Durable in dev mode, a server and a client, its state
+// in memory.
 type Nomad struct {
 	Address string // of the HTTP API
 	Region  string
@@ -46,6 +50,8 @@ type Nomad struct {
 	Token   string // the management token, with ACL
 
 	process *process
+	args    []string
+	durable bool
 	serf    string
 	mu      sync.Mutex
 	jobs    []string
@@ -80,13 +86,18 @@ func startNomad(ctx context.Context, o NomadOptions, ports []int) (*Nomad, error
 		Region:  o.Region,
 		Name:    cmp.Or(o.Name, fmt.Sprintf("%s-%d", o.Region, ports[0])),
 		serf:    fmt.Sprintf("127.0.0.1:%d", ports[2]),
+		durable: o.Durable,
 	}
 	if o.Issuer == "self" {
 		o.Issuer = n.Address
 	}
 	config := filepath.Join(dir, "agent.hcl")
+	n.args = []string{"agent", "-config", config}
+	if !o.Durable {
+		n.args = append(n.args, "-dev")
+	}
 	if err = writeConfig(config, o, n.Name, dir, ports); err == nil {
-		n.process, err = start("nomad", dir, o.Binary, []string{"agent", "-dev", "-config", config}, environ("TMPDIR="+dir))
+		n.process, err = start("nomad", dir, o.Binary, n.args, environ("TMPDIR="+dir))
 	}
 	if err != nil {
 		_ = os.RemoveAll(dir)
@@ -124,9 +135,20 @@ ports {
 }
 
 disable_update_check = true
+{{if .Durable}}
+data_dir = "{{.Dir}}/data"
 
+advertise {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+{{end}}
 server {
   enabled = true
+  {{- if .Durable}}
+  bootstrap_expect = 1
+  {{- end}}
   {{- with .Issuer}}
   oidc_issuer = "{{.}}"
   {{- end}}
@@ -136,7 +158,7 @@ server {
 }
 
 client {
-  enabled   = true
+  enabled   = {{not .Durable}}
   state_dir = "{{.Dir}}/client"
   alloc_dir = "{{.Dir}}/alloc"
   options = {
@@ -207,7 +229,7 @@ func (n *Nomad) leads(ctx context.Context) error {
 	return nil
 }
 
-// ready is nil once there is a key and a client that takes jobs.
+// ready is nil once there is a key and, unless it is a server only, a client that takes jobs.
 func (n *Nomad) ready(ctx context.Context) error {
 	var set struct{ Keys []struct{ Kid string } }
 	if _, err := n.call(ctx, http.MethodGet, "/.well-known/jwks.json", nil, &set); err != nil {
@@ -215,6 +237,9 @@ func (n *Nomad) ready(ctx context.Context) error {
 	}
 	if len(set.Keys) == 0 {
 		return errors.New("no key yet")
+	}
+	if n.durable {
+		return nil
 	}
 	var nodes []struct {
 		Name, Status          string
@@ -272,6 +297,22 @@ func (n *Nomad) Regions(ctx context.Context) ([]string, error) {
 	var regions []string
 	_, err := n.call(ctx, http.MethodGet, "/v1/regions", nil, &regions)
 	return regions, err
+}
+
+// Kill ends the agent as a crash would, for Restart.
+func (n *Nomad) Kill() { n.process.kill() }
+
+// Restart starts the agent again at its addresses, after Kill, and returns when it leads its
+// region and publishes a key. Unless it is Durable it is another cluster then: with another
+// key, and an index that starts over.
+func (n *Nomad) Restart(ctx context.Context) error {
+	if err := n.process.restart(n.args); err != nil {
+		return err
+	}
+	if err := n.process.await(ctx, n.leads); err != nil {
+		return err
+	}
+	return n.process.await(ctx, n.ready)
 }
 
 // Log is the end of the agent's output.

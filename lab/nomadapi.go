@@ -35,7 +35,9 @@ func (n *Nomad) call(ctx context.Context, method, path string, in, out any) (ind
 
 func (n *Nomad) send(ctx context.Context, method, path string, in any) ([]byte, http.Header, error) {
 	var body io.Reader
-	if in != nil {
+	if raw, ok := in.([]byte); ok {
+		body = bytes.NewReader(raw)
+	} else if in != nil {
 		b, err := json.Marshal(in)
 		if err != nil {
 			return nil, nil, err
@@ -72,6 +74,19 @@ func (n *Nomad) JWKS(ctx context.Context, region string) ([]byte, error) {
 	}
 	raw, _, err := n.send(ctx, http.MethodGet, path, nil)
 	return raw, err
+}
+
+// Snapshot returns the state of a Durable agent's region (nomad operator snapshot save).
+func (n *Nomad) Snapshot(ctx context.Context) ([]byte, error) {
+	raw, _, err := n.send(ctx, http.MethodGet, "/v1/operator/snapshot", nil)
+	return raw, err
+}
+
+// Restore gives a Durable agent's region the state of a snapshot (nomad operator snapshot
+// restore). The indexes of what it holds go back with it.
+func (n *Nomad) Restore(ctx context.Context, snapshot []byte) error {
+	_, _, err := n.send(ctx, http.MethodPut, "/v1/operator/snapshot", snapshot)
+	return err
 }
 
 // KeyMeta is one key of the keyring, as its operator sees it.

@@ -43,14 +43,28 @@ type process struct {
 // start runs a command whose output goes to a log file in dir, which must be the
 // process's own: it goes when the process does.
 func start(name, dir, binary string, args, env []string) (*process, error) {
-	p := &process{name: name, dir: dir, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
-	out, err := os.Create(p.log)
+	p := &process{name: name, dir: dir, log: filepath.Join(dir, name+".log")}
+	err := p.launch(binary, args, env)
 	if err != nil {
 		return nil, err
 	}
-	p.cmd = exec.Command(binary, args...)
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = dir, env, out, out
-	p.cmd.SysProcAttr = dieWithParent()
+	if p.cleaner, err = startCleaner(dir, p.cmd.Process.Pid); err != nil {
+		p.end()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// launch runs the command, with a log of its own.
+func (p *process) launch(binary string, args, env []string) error {
+	out, err := os.Create(p.log)
+	if err != nil {
+		return err
+	}
+	cmd, done := exec.Command(binary, args...), make(chan struct{})
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.dir, env, out, out
+	cmd.SysProcAttr = dieWithParent()
+	p.cmd, p.done = cmd, done
 
 	started := make(chan error)
 	go func() {
@@ -58,22 +72,30 @@ func start(name, dir, binary string, args, env []string) (*process, error) {
 		// its parent, so this goroutine keeps its thread for as long as the process lives.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
+		err := cmd.Start()
 		_ = out.Close()
 		started <- err
 		if err == nil {
-			p.err = p.cmd.Wait()
-			close(p.done)
+			p.err = cmd.Wait()
+			close(done)
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", p.name, err)
 	}
-	if p.cleaner, err = startCleaner(dir, p.cmd.Process.Pid); err != nil {
-		p.end()
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return p, nil
+	return nil
+}
+
+// kill ends the process as a crash would: what it kept stays, for restart.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// restart runs the command again, after kill, in the same directory and with these
+// arguments.
+func (p *process) restart(args []string) error {
+	return p.launch(p.cmd.Path, args, p.cmd.Env)
 }
 
 // await asks ready again and again until it says nil, the process ends or the context

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -63,10 +64,7 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		return nil, err
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d", ports[0])
-	args := []string{
-		"server", "-dev", "-dev-no-store-token",
-		"-dev-root-token-id=" + o.RootToken, "-dev-listen-address=" + listen,
-	}
+	args := devArguments(listen, o.RootToken)
 	if o.Raft {
 		config := filepath.Join(dir, "vault.hcl")
 		text := fmt.Sprintf(raftConfig, dir, listen, listen, ports[1])
@@ -103,6 +101,26 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		}
 	}
 	return v, nil
+}
+
+func devArguments(listen, rootToken string) []string {
+	return []string{
+		"server", "-dev", "-dev-no-store-token",
+		"-dev-root-token-id=" + rootToken, "-dev-listen-address=" + listen,
+	}
+}
+
+// Kill ends a server in dev mode as a crash would, for Restart.
+func (v *Vault) Kill() { v.process.kill() }
+
+// Restart starts a server in dev mode again at its address, after Kill, and returns when
+// it is ready. It is empty then: without mounts, and with another root token.
+func (v *Vault) Restart(ctx context.Context) error {
+	v.RootToken, v.UnsealKey, v.audit = "root-"+rand.Text(), "", ""
+	if err := v.process.restart(devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)); err != nil {
+		return err
+	}
+	return v.process.await(ctx, v.ready)
 }
 
 const raftConfig = `
