@@ -84,10 +84,12 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if err != nil {
 			return err
 		}
+		o.seen.look(time.Now())
 		plan, err := NewPlan(config, want, o.at(readAt))
 		if err != nil {
 			return err
 		}
+		o.seen.planned(plan)
 		if report.Plan == nil {
 			report.Plan = plan
 			o.complain(s.mount, plan)
@@ -189,11 +191,13 @@ func unlessSuperseded(err error) error {
 
 // holds reads back, and says whether there is nothing left to do.
 func (s *session) holds(ctx context.Context, want Desired, o Options) (bool, error) {
+	readAt := time.Now()
 	config, err := s.read(ctx)
 	if err != nil {
 		return false, err
 	}
-	plan, err := NewPlan(config, want, o.at(time.Now()))
+	o.seen.look(time.Now())
+	plan, err := NewPlan(config, want, o.at(readAt))
 	if err != nil {
 		return false, err
 	}

@@ -68,6 +68,8 @@ type Options struct {
 	// rest, where set, waits out the settle time in place of sleep. With errSuperseded it
 	// ends the sync, which its caller then makes good.
 	rest func(ctx context.Context, d time.Duration) error
+	// seen is what a watch has seen of the mount so far; nil is no watch.
+	seen *sightings
 }
 
 const (

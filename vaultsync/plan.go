@@ -78,7 +78,15 @@ type Plan struct {
 	next        []string
 	without     []string // fields that a conversion drops
 	placeholder bool
-	young       bool // a key stays because its cluster was asked before it was added
+	young       bool                     // a key stays because its cluster was asked before it was added
+	retained    map[pem.Fingerprint]bool // keys in their retention period; true: it begins with this plan
+}
+
+func (p *Plan) retain(f pem.Fingerprint, begins bool) {
+	if p.retained == nil {
+		p.retained = map[pem.Fingerprint]bool{}
+	}
+	p.retained[f] = begins
 }
 
 // TurnoverError is ErrTurnover with the keys on both sides.

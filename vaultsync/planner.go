@@ -55,6 +55,8 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 	for i, name := range want.Clusters {
 		rank[name] = i
 	}
+	elements := current.parse()
+	o.seen.note(elements)
 	return &planner{
 		want: want, o: o,
 		plan:       &Plan{current: current},
@@ -62,7 +64,7 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
 		rank:       rank,
-		trusted:    current.parse(),
+		trusted:    elements,
 		owned:      map[pem.Fingerprint][]trusted{},
 		adoptable:  map[pem.Fingerprint][]trusted{},
 		trustedFor: map[pem.Owner][]pem.Fingerprint{},

@@ -176,7 +176,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	switch {
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
-	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(old, o) }):
+	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
 		p.plan.young = true
 		p.keepAll(elements, "added since its cluster was asked")
 	case len(struck) > 0 && unread:
@@ -185,10 +185,11 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
 		p.removeAll(elements, "no longer published")
-	case !old.Missing.IsZero() && !p.o.Now.Before(old.Missing.Add(p.o.Retain)):
+	case !old.Missing.IsZero() && !p.o.Now.Before(old.Missing.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
 		p.removeAll(elements, "no longer published since "+old.Missing.Format(time.RFC3339))
 	default:
 		a := p.annotation(left, nil, old)
+		p.plan.retain(f, a.Missing.IsZero())
 		if a.Missing.IsZero() {
 			a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
 		}
@@ -199,10 +200,15 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 
 // addedSince says whether a key came to be trusted after its owner was asked, by a
 // harvester that knows more than this plan. A day in the future is a wrong clock's, and no
-// reason to keep a key until then.
-func (p *planner) addedSince(a pem.Annotation, owner pem.Owner) bool {
+// reason to keep a key until then. Where the clocks of two harvesters differ, what a watch
+// has seen with its own eyes holds.
+func (p *planner) addedSince(f pem.Fingerprint, a pem.Annotation, owner pem.Owner) bool {
 	asked := p.asked[owner]
-	return !asked.IsZero() && !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.o.Now.Add(maxSkew))
+	if asked.IsZero() {
+		return false
+	}
+	byDay := !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.o.Now.Add(maxSkew))
+	return byDay || p.o.seen.newerThan(f, asked)
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.

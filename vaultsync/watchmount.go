@@ -21,6 +21,8 @@ type watchedMount struct {
 	// added: the next answer decides.
 	young atomic.Bool
 
+	seen sightings
+
 	// When the look is due that a superseded sync left out; zero: none is.
 	lookAt time.Time
 }
@@ -90,7 +92,7 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	drain(m.change)
 	drain(m.remark)
 	o := m.target.Options
-	o.rest = m.rest
+	o.rest, o.seen = m.rest, &m.seen
 	report := m.target.Mount.sync(ctx, m.desired(), o)
 	if ctx.Err() != nil {
 		return nil, false

@@ -1,0 +1,100 @@
+package vaultsync
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// Another harvester, or this one before its clock was set, knows of a key that our set is too
+// old for, and its clock is hours away from ours: the key stays until our next answer.
+func TestWatchOtherClocks(t *testing.T) {
+	for name, skew := range map[string]time.Duration{"behind": -3 * time.Hour, "ahead": 3 * time.Hour, "years behind": -50 * 365 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				s.watching(s.options(), func() {
+					time.Sleep(50 * time.Second)
+					keys := append(s.vault.Keys("", "both"), trust("a", "k9", added(time.Now().Add(skew))))
+					require.NoError(t, s.vault.WriteConfig("", "both", map[string]any{keysField: keys}))
+					s.nomads["b"].Region("").Rotate("EdDSA") // has it look at the mount
+					synctest.Wait()
+					assert.Contains(t, s.trusted("both"), "a k9")
+					time.Sleep(48 * time.Second)
+					s.requireTrusted("both", "a", "b")
+				})
+			})
+		})
+	}
+}
+
+// A key that a writer with an old list puts back goes again at once: it isn't new.
+func TestWatchPutBackIsNotNew(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() {
+			time.Sleep(50 * time.Second)
+			region := s.nomads["a"].Region("")
+			first := region.Active().ID
+			region.Rotate("EdDSA")
+			time.Sleep(50 * time.Second)
+			old := s.vault.Keys("", "only-a")
+			region.Remove(first)
+			s.requireTrusted("only-a", "a")
+			time.Sleep(10 * time.Second) // it was seen to be gone
+			require.NoError(t, s.vault.WriteConfig("", "only-a", map[string]any{keysField: old}))
+			region.Rotate("EdDSA") // has it look at the mount
+			s.requireTrusted("only-a", "a")
+		})
+	})
+}
+
+// Clocks that are set while a key is retained: the retention period is that of the watch.
+func TestWatchRetainsThroughAStep(t *testing.T) {
+	for name, test := range map[string]struct {
+		seen            *sightings
+		step            time.Duration
+		trusted, writes int
+	}{
+		"forward":              {new(sightings), 3 * time.Hour, 2, 1},
+		"back":                 {new(sightings), -3 * time.Hour, 2, 1},
+		"forward, single runs": {nil, 3 * time.Hour, 1, 2}, // a run has no memory but the annotation
+		"back, single runs":    {nil, -3 * time.Hour, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				region := s.nomads["a"].Region("")
+				first := region.Active()
+				region.Rotate("EdDSA")
+				wall := time.Duration(0)
+				sync := func() {
+					t.Helper()
+					set, err := s.source("a").Fetch(t.Context())
+					require.NoError(t, err)
+					o := Options{Retain: time.Hour, Now: time.Now().Add(wall), seen: test.seen, rest: func(context.Context, time.Duration) error { return nil }}
+					want := Desired{[]string{"a"}, []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
+					require.NoError(t, NewMount(s.vault.Client(), "only-a").sync(t.Context(), want, o).Err)
+				}
+				sync()
+				time.Sleep(10 * time.Minute)
+				region.Remove(first.ID)
+				s.vault.ClearRequests()
+				sync() // the retention period begins
+				require.Len(t, s.trusted("only-a"), 2)
+				time.Sleep(time.Minute)
+				wall = test.step
+				sync()
+				assert.Len(t, s.trusted("only-a"), test.trusted)
+				assert.Equal(t, test.writes, s.writes("only-a"))
+				wall = max(wall, 0) // set right again
+				time.Sleep(time.Hour)
+				sync()
+				s.requireTrusted("only-a", "a")
+			})
+		})
+	}
+}
