@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakeclock"
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 )
@@ -242,6 +243,20 @@ func TestWatchFloor(t *testing.T) {
 			assert.InDelta(t, 110, s.Count("", ""), 2, "ten at once, then one a second")
 		})
 	})
+}
+
+// The floor is under the time that passes, whatever the time of day is said to be.
+func TestWatchFloorClockSteps(t *testing.T) {
+	for name, step := range map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			full := time.Now().Add(burst * leastGap)
+			f, g := floor{fakeclock.Stepped(full, step)}, floor{fakeclock.Stepped(full.Add(-time.Hour), step)}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			assert.True(t, g.wait(ctx), "a bucket that is full doesn't wait")
+			assert.False(t, f.wait(ctx), "one that is empty does")
+		})
+	}
 }
 
 // A query that is cut short says nothing, and a question that isn't held follows.

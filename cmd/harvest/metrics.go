@@ -139,4 +139,12 @@ func (m *metrics) snapshot() []prometheus.Metric {
 	return all
 }
 
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// seconds is a time for a timestamp metric, as the machine's clock has it now: where that
+// was set since, the age stays right.
+func seconds(t time.Time) float64 {
+	return float64(inPresentTime(t, time.Now()).UnixMilli()) / 1000
+}
+
+// inPresentTime returns t as it would be called by the clock that says now. Without a
+// monotonic reading that is t itself.
+func inPresentTime(t, now time.Time) time.Time { return now.Add(-now.Sub(t)) }

@@ -131,7 +131,7 @@ func (t *textfile) goOn(mounts map[mountID]expected) {
 	t.board.mu.Lock()
 	defer t.board.mu.Unlock()
 	each("harvest_fetch_last_success_timestamp_seconds", func(label func(string) string, m *dto.Metric) {
-		t.board.sources[source(label)] = &sourceState{good: instant(valueOf(m))}
+		t.board.sources[source(label)] = &sourceState{good: instant(valueOf(m), t.now())}
 	})
 	each("harvest_"+fetchDuration, func(label func(string) string, m *dto.Metric) {
 		if s := t.board.sources[source(label)]; s != nil { // who answered was read
@@ -157,7 +157,7 @@ func (t *textfile) goOn(mounts map[mountID]expected) {
 		state.trust[source(label)] = h
 	})
 	for name, set := range map[string]func(*mountState, float64){
-		"harvest_sync_last_success_timestamp_seconds": func(m *mountState, v float64) { m.inSync = instant(v) },
+		"harvest_sync_last_success_timestamp_seconds": func(m *mountState, v float64) { m.inSync = instant(v, t.now()) },
 		"harvest_drift_repaired_total":                func(m *mountState, v float64) { m.drift = v },
 		"harvest_conflicts_total":                     func(m *mountState, v float64) { m.conflicts = v },
 	} {
@@ -177,12 +177,17 @@ func valueOf(m *dto.Metric) float64 {
 	return m.GetGauge().GetValue()
 }
 
-// instant is the time of a timestamp metric; what can't be one is none.
-func instant(seconds float64) time.Time {
+// instant is the time of a timestamp metric; what can't be one is none. What lies in the
+// future was written before the clock was set back: counted from now on, it ages, and an
+// alert on it doesn't sleep until the clock is there again.
+func instant(seconds float64, now time.Time) time.Time {
 	if !(seconds > 0 && seconds < 1<<40) {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(seconds * 1000))
+	if t := time.UnixMilli(int64(seconds * 1000)); t.Before(now) {
+		return t
+	}
+	return now
 }
 
 // checkTextfile refuses what is there and no file, by way of a link too: a device would be
