@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,4 +24,18 @@ func TestBoardForgetsRegions(t *testing.T) {
 	}
 	assert.Empty(t, b.sources)
 	assert.Empty(t, b.errors)
+}
+
+// What isn't taken of a set is told when the set changes, not each time that it is read.
+func TestBoardTellsOfSkippedKeysOnce(t *testing.T) {
+	var log strings.Builder
+	b := newBoard(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
+	r := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{}}, Skipped: []*jwks.KeyError{{KeyID: "k1"}, {KeyID: "k2"}}}}
+	b.result(r, time.Now())
+	for range 3 {
+		b.unchanged(r, time.Now())
+	}
+	assert.Equal(t, 2, strings.Count(log.String(), "key not taken"))
+	b.result(r, time.Now())
+	assert.Equal(t, 4, strings.Count(log.String(), "key not taken"))
 }

@@ -28,12 +28,17 @@ func listenAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// serve answers GET /metrics, /healthz and /readyz until close is called.
-func serve(ctx context.Context, address string, h http.Handler, log *slog.Logger) (stop func(), err error) {
+// listen takes the address. Nobody is answered before serve.
+func listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("-listen: %w", err)
 	}
+	return listener, nil
+}
+
+// serve answers GET /metrics, /healthz and /readyz until stop is called.
+func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -49,7 +54,7 @@ func serve(ctx context.Context, address string, h http.Handler, log *slog.Logger
 	return func() {
 		_ = server.Close()
 		<-done
-	}, nil
+	}
 }
 
 // pages are what -listen serves.

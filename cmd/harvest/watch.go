@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -54,9 +55,9 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	if resync < minResync || isLong(resync) {
 		return usage(cmd, "-resync %v: want a duration from %v to ten years", resync, minResync)
 	}
-	listen := cmd.String("listen")
-	if listen != "" {
-		if listen, err = listenAddress(listen); err != nil {
+	address := cmd.String("listen")
+	if address != "" {
+		if address, err = listenAddress(address); err != nil {
 			return usage(cmd, "-listen %w", err)
 		}
 	}
@@ -68,19 +69,22 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
+	var listener net.Listener
+	if address != "" { // before anything is asked or changed: the address may be taken
+		if listener, err = listen(ctx, address); err != nil {
+			return err
+		}
+		defer listener.Close() //nolint:errcheck // serve closes it, or nobody came
+	}
 	w := a.newWatcher(log, resync)
 	if err := w.use(ctx, cfg); err != nil {
 		return err
 	}
 	defer w.stop()
-	if listen != "" {
+	if listener != nil {
 		registry := newRegistry(w.board)
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		stop, err := serve(ctx, listen, pages(w.board, registry, a.now, 2*resync), log)
-		if err != nil {
-			return err
-		}
-		defer stop()
+		defer serve(listener, pages(w.board, registry, a.now, 2*resync), log)()
 	}
 	return w.loop(ctx, hangup, newNotifier(a.getenv, os.Getpid()), func() (*config, error) { return a.load(cmd, true) })
 }

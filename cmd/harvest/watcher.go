@@ -244,15 +244,49 @@ func (w *watcher) newGroup(of groupOf, own []*keeper) *group {
 	return g
 }
 
-// run watches a group until ctx ends. It begins when its Vaults have had a chance to give
-// a token: without one, the first sync would fail for certain.
-func (w *watcher) run(ctx context.Context, g *group) {
+// maxToken is how long the mounts of one Vault wait for the token of another.
+const maxToken = 2 * time.Second
+
+// hasTokens waits until each of its Vaults has had a chance to give a token: without one, the
+// first sync would fail for certain. One that is silent doesn't hold up the others for long.
+func (g *group) hasTokens(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tried := make(chan struct{})
 	for _, k := range g.keepers {
+		go func() {
+			select {
+			case <-k.first:
+				select {
+				case tried <- struct{}{}:
+				case <-ctx.Done():
+				}
+			case <-ctx.Done():
+			}
+		}()
+	}
+	var enough <-chan time.Time
+	for range g.keepers {
 		select {
-		case <-k.first:
+		case <-tried:
+			if enough == nil {
+				timer := time.NewTimer(maxToken)
+				defer timer.Stop()
+				enough = timer.C
+			}
+		case <-enough:
+			return true
 		case <-ctx.Done():
-			return
+			return false
 		}
+	}
+	return true
+}
+
+// run watches a group until ctx ends.
+func (w *watcher) run(ctx context.Context, g *group) {
+	if !g.hasTokens(ctx) {
+		return
 	}
 	options := w.options
 	options.OnResult = func(r jwks.Result) { w.board.result(r, w.app.now()) }

@@ -30,6 +30,7 @@ type watched struct {
 	nomad  *fakenomad.Server
 	vault  *fakevault.Server
 	token  string // name of the file
+	more   string // of the configuration
 	listen string
 	log    *lockedLog
 	stop   func()
@@ -71,15 +72,16 @@ func (w *watched) start() {
 	config := filepath.Join(w.t.TempDir(), "harvest.hcl")
 	require.NoError(w.t, os.WriteFile(config, fmt.Appendf(nil, `
 cluster "one" { address = %q }
-vault {
+vault "main" {
   address = %q
   auth "token_file" { path = %q }
 }
 mount "jwt-nomad" {
+  vault    = "main"
   clusters = ["one"]
   settle   = "500ms"
 }
-`, w.nomad.URL, w.vault.URL, w.token), 0o600))
+%s`, w.nomad.URL, w.vault.URL, w.token, w.more), 0o600))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	log := new(lockedLog)
 	w.log = log
@@ -180,7 +182,7 @@ func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
 // when the fault is over, what changed meanwhile is trusted without anybody's doing.
 func TestWatchFaults(t *testing.T) {
 	noVault(t)
-	atOnce(t, map[string]func(*testing.T){"cluster": clusterFaults, "silent cluster": silentCluster, "Vault": vaultFaults})
+	atOnce(t, map[string]func(*testing.T){"cluster": clusterFaults, "silent cluster": silentCluster, "Vault": vaultFaults, "silent Vault": silentVault})
 }
 
 func clusterFaults(t *testing.T) {
@@ -327,4 +329,32 @@ func vaultFaults(t *testing.T) {
 		}
 	}
 	atOnce(t, tests)
+}
+
+// silentVault is one that doesn't answer a login, beside another that does: health is served
+// all the while, and the other's mounts are kept. The silent one is made good afterwards.
+func silentVault(t *testing.T) {
+	w := newWatched(t)
+	silent := fakevault.New(t)
+	silence := make(chan struct{})
+	silent.Enable("", "jwt-silent", "jwt")
+	silent.Inject(fault.Hold(silence))
+	w.more = fmt.Sprintf(`
+vault "silent" {
+  address = %q
+  auth "token_file" { path = %q }
+}
+mount "jwt-silent" {
+  vault    = "silent"
+  clusters = ["one"]
+}
+`, silent.URL, file(t, silent.Token("", fakevault.Grants{"auth/jwt-silent/config": {"read", "update"}})))
+	w.start()
+	w.gets("/healthz", 200, "ok")
+	w.trusts()
+	assert.NotContains(t, w.log.String(), "no token for Vault", "the other's login is still under way")
+	w.gets("/readyz", 503, `^mount jwt-silent at \S+: not yet in sync`)
+	close(silence)
+	w.gets("/readyz", 200, "ready")
+	assert.Len(t, silent.Keys("", "jwt-silent"), 1)
 }
