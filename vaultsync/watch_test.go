@@ -241,17 +241,23 @@ func TestWatchCoalesces(t *testing.T) {
 }
 
 func TestWatchVaultAway(t *testing.T) {
+	inject := func(f fault.Fault) func(*fakevault.Server) {
+		return func(v *fakevault.Server) { v.Inject(f) }
+	}
 	for name, test := range map[string]struct {
 		away, back func(v *fakevault.Server)
 		err        error
 	}{
-		"sealed": {(*fakevault.Server).Seal, (*fakevault.Server).Unseal, ErrSealed},
-		"refusing": {
-			func(v *fakevault.Server) { v.Inject(fault.Status(http.StatusForbidden, "permission denied")) },
-			(*fakevault.Server).ClearFaults, ErrForbidden,
-		},
-		"gone":    {func(v *fakevault.Server) { v.Inject(fault.Drop()) }, (*fakevault.Server).ClearFaults, fault.ErrDropped},
-		"limited": {func(v *fakevault.Server) { v.Inject(fault.Status(http.StatusTooManyRequests, "rate limit")) }, (*fakevault.Server).ClearFaults, nil},
+		"sealed":      {(*fakevault.Server).Seal, (*fakevault.Server).Unseal, ErrSealed},
+		"refusing":    {inject(fault.Status(http.StatusForbidden, "permission denied")), (*fakevault.Server).ClearFaults, ErrForbidden},
+		"gone":        {inject(fault.Drop()), (*fakevault.Server).ClearFaults, fault.ErrDropped},
+		"limited":     {inject(fault.Status(http.StatusTooManyRequests, "rate limit")), (*fakevault.Server).ClearFaults, nil},
+		"500":         {inject(fault.Status(http.StatusInternalServerError)), (*fakevault.Server).ClearFaults, nil},
+		"503":         {inject(fault.Status(http.StatusServiceUnavailable)), (*fakevault.Server).ClearFaults, nil},
+		"HTML":        {inject(fault.Answer(http.StatusOK, "text/html", "<html>")), (*fakevault.Server).ClearFaults, nil},
+		"half a body": {inject(fault.Answer(http.StatusOK, "application/json", `{"data":{`)), (*fakevault.Server).ClearFaults, nil},
+		"no data":     {inject(fault.Answer(http.StatusOK, "application/json", `{}`)), (*fakevault.Server).ClearFaults, nil},
+		"a 404":       {inject(fault.Answer(http.StatusNotFound, "text/html", "not found")), (*fakevault.Server).ClearFaults, ErrNoMount},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, func(t *testing.T, s *stage) {
@@ -438,6 +444,29 @@ func TestWatchSourceFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A snapshot is restored: its set is taken over once the query that is held ends, and from
+// then on changes are trusted at once, on the lower index.
+func TestWatchRestored(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() {
+			region := s.nomads["a"].Region("")
+			index, keys := region.Index(), region.Keys()
+			time.Sleep(10 * time.Second)
+			region.Rotate("EdDSA")
+			s.requireTrusted("only-a", "a")
+			time.Sleep(10 * time.Second)
+			region.Restore(index, keys...)
+			synctest.Wait()
+			assert.Len(t, s.trusted("only-a"), 2, "nothing is known of it yet")
+			time.Sleep(48 * time.Second)
+			s.requireTrusted("only-a", "a")
+			assert.True(t, s.last("only-a").InSync())
+			region.Rotate("EdDSA")
+			s.requireTrusted("only-a", "a")
+		})
+	})
 }
 
 func TestWatchSilentCluster(t *testing.T) {

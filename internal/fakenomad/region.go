@@ -98,6 +98,15 @@ func (r *Region) Rebuild() *Key {
 	return k
 }
 
+// Restore is a restore from a snapshot: these keys, the last of which signs, and the index
+// of that time. Queries that are held go on, since the index is behind theirs.
+func (r *Region) Restore(index uint64, keys ...*Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys, r.active, r.index = slices.Clone(keys), keys[len(keys)-1], index
+	r.wake()
+}
+
 // Touch moves the index and changes nothing else.
 func (r *Region) Touch() { r.update(func() {}) }
 
