@@ -31,8 +31,8 @@ func describe() *descriptions {
 		return prometheus.NewDesc("harvest_"+name, help, labels, nil)
 	}
 	return &descriptions{
-		fetched:   desc("fetch_last_success_timestamp_seconds", "When the source was last read.", sourceLabels),
-		synced:    desc("sync_last_success_timestamp_seconds", "When the mount was last found or made equal to what its clusters publish, all of them read.", mountLabels),
+		fetched:   desc("fetch_last_success_timestamp_seconds", "When the source was last read; 0: not yet.", sourceLabels),
+		synced:    desc("sync_last_success_timestamp_seconds", "When the mount was last found or made equal to what its clusters publish, all of them read; 0: not yet.", mountLabels),
 		published: desc("keys_published", "Usable keys that the source publishes, as last read.", sourceLabels),
 		trusted:   desc("keys_trusted", "Keys on the mount that are annotated as the cluster's and region's.", ownerLabels),
 		foreign:   desc("keys_foreign", "Keys on the mount without an annotation.", mountLabels),
@@ -100,9 +100,7 @@ func (m *metrics) snapshot() []prometheus.Metric {
 	defer b.mu.Unlock()
 	for id, s := range b.sources {
 		addTimes(d.fetches, s.fetches, id.labels()...)
-		if !s.good.IsZero() {
-			add(d.fetched, gauge, seconds(s.good), id.labels()...)
-		}
+		add(d.fetched, gauge, seconds(s.good), id.labels()...)
 		if s.arrived == nil {
 			continue
 		}
@@ -112,9 +110,7 @@ func (m *metrics) snapshot() []prometheus.Metric {
 		}
 	}
 	for id, mount := range b.mounts {
-		if !mount.inSync.IsZero() {
-			add(d.synced, gauge, seconds(mount.inSync), id.labels()...)
-		}
+		add(d.synced, gauge, seconds(mount.inSync), id.labels()...)
 		add(d.drift, counter, mount.drift, id.labels()...)
 		add(d.conflicts, counter, mount.conflicts, id.labels()...)
 		addTimes(d.writes, mount.writes, id.labels()...)
@@ -140,8 +136,12 @@ func (m *metrics) snapshot() []prometheus.Metric {
 }
 
 // seconds is a time for a timestamp metric, as the machine's clock has it now: where that
-// was set since, the age stays right.
+// was set since, the age stays right. What never was is 0, so that an alert on the age sees
+// it.
 func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
 	return float64(inPresentTime(t, time.Now()).UnixMilli()) / 1000
 }
 

@@ -49,6 +49,8 @@ func TestMetrics(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, code)
 	assert.Equal(t, "mount jwt-nomad in namespace team at https://vault:8200: not yet in sync\n", body)
 
+	_, body = get("GET", "/metrics")
+	assert.Contains(t, body, `harvest_sync_last_success_timestamp_seconds{mount="jwt-nomad",namespace="team",vault="https://vault:8200"} 0`+"\n", "an alert sees what never was")
 	b.login("https://vault:8200", errors.New("locked out"), now)
 	b.login("https://vault:8200", nil, now)
 	source := jwks.Result{Cluster: "us-east", Region: "eu"}
@@ -57,6 +59,8 @@ func TestMetrics(t *testing.T) {
 	for range 3 {
 		b.result(failing, now)
 	}
+	_, body = get("GET", "/metrics")
+	assert.Contains(t, body, `harvest_fetch_last_success_timestamp_seconds{cluster="us-east",region="eu"} 0`+"\n")
 	source.Set = &jwks.Set{Keys: []jwks.Key{{KeyID: key.ID, Public: key.Public()}}, Skipped: []*jwks.KeyError{{Reason: jwks.ReasonSize}}}
 	source.Took = 20 * time.Millisecond
 	b.result(source, now)
