@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"regexp"
@@ -122,8 +123,100 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
+// TestDashboard: the example is a dashboard whose panels ask for metrics that there are, by
+// labels that they have, one beside the other.
+func TestDashboard(t *testing.T) {
+	f, err := os.Open("../../examples/grafana/harvest.json")
+	require.NoError(t, err)
+	defer f.Close()
+	var dashboard struct {
+		Title, UID    string
+		SchemaVersion int
+		Templating    struct {
+			List []struct{ Name, Type string }
+		}
+		Panels []struct {
+			ID                       int
+			Type, Title, Description string
+			GridPos                  struct{ H, W, X, Y int }
+			Targets                  []struct{ RefID, Expr, LegendFormat string }
+		}
+	}
+	require.NoError(t, json.NewDecoder(f).Decode(&dashboard))
+	assert.NotEmpty(t, dashboard.Title)
+	assert.NotEmpty(t, dashboard.UID)
+	assert.Positive(t, dashboard.SchemaVersion)
+	variables := map[string]bool{}
+	for _, v := range dashboard.Templating.List {
+		variables[v.Name] = true
+	}
+	known, shown, taken := documentation(t), map[string]bool{}, map[[2]int]string{}
+	for i, panel := range dashboard.Panels {
+		assert.Equal(t, i+1, panel.ID, panel.Title)
+		assert.Contains(t, []string{"stat", "timeseries"}, panel.Type, panel.Title)
+		assert.NotEmpty(t, panel.Description, panel.Title)
+		assert.NotEmpty(t, panel.Targets, panel.Title)
+		for x := panel.GridPos.X; x < panel.GridPos.X+panel.GridPos.W; x++ {
+			assert.Less(t, x, 24, panel.Title)
+			for y := panel.GridPos.Y; y < panel.GridPos.Y+panel.GridPos.H; y++ {
+				assert.Empty(t, taken[[2]int{x, y}], "under %s", panel.Title)
+				taken[[2]int{x, y}] = panel.Title
+			}
+		}
+		for _, target := range panel.Targets {
+			assertMetricsExist(t, target.Expr)
+			names := metricName.FindAllString(target.Expr, -1)
+			require.Len(t, names, 1, target.Expr)
+			name := names[0]
+			if base := ofSeries.ReplaceAllString(name, ""); known[base].kind == "histogram" {
+				name = base
+			}
+			shown[name] = true
+			for _, variable := range regexp.MustCompile(`\$(\w+)`).FindAllStringSubmatch(target.Expr, -1) {
+				assert.True(t, variables[variable[1]], target.Expr)
+			}
+			for _, label := range regexp.MustCompile(`\{\{(\w+)\}\}`).FindAllStringSubmatch(target.LegendFormat, -1) {
+				assert.Contains(t, known[name].labels, label[1], target.LegendFormat)
+			}
+			for _, by := range regexp.MustCompile(`by \(([^)]*)\)`).FindAllStringSubmatch(target.Expr, -1) {
+				for label := range strings.SplitSeq(by[1], ", ") {
+					assert.Contains(t, append([]string{"le"}, known[name].labels...), label, target.Expr)
+				}
+			}
+			if strings.Contains(target.Expr, "mount=~") {
+				assert.Contains(t, known[name].labels, "mount", target.Expr)
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, len(shown), 9, "it shows most of what there is")
+}
+
 func TestOperationsNamesMetrics(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/operations.md")
 	require.NoError(t, err)
 	assertMetricsExist(t, string(doc))
+}
+
+// TestOperationsNamesKinds: the table of faults has kinds that there are.
+func TestOperationsNamesKinds(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(doc), "| fault | line | kind | what to do |\n")
+	require.True(t, found)
+	table, _, _ = strings.Cut(table, "\n\n")
+	kinds := []string{kindLogin, kindTLS, kindTimeout, kindUnreachable, kindStatus, kindMalformed}
+	for _, k := range kindsOf {
+		kinds = append(kinds, k.kind)
+	}
+	named := 0
+	for row := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(row, "|\n"), "|")
+		require.Len(t, cells, 4, row)
+		words := regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(cells[2], -1)
+		for _, word := range words {
+			assert.Contains(t, kinds, word[1], row)
+		}
+		named += len(words)
+	}
+	assert.GreaterOrEqual(t, named, 15)
 }

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// TestKindOfTLS: a certificate of an unknown CA, and one that has expired, or isn't valid yet,
+// because a clock was set; of a cluster and of Vault.
+func TestKindOfTLS(t *testing.T) {
+	noVault(t)
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	for name, config := range map[string]*tls.Config{
+		"unknown CA":    {MinVersion: tls.VersionTLS12},
+		"expired":       {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return now.AddDate(200, 0, 0) }},
+		"not yet valid": {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return now.AddDate(-80, 0, 0) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
+			_, err := jwks.Nomad{Address: s.URL, Client: &jwks.Client{HTTPClient: client}}.Fetch(t.Context())
+			require.Error(t, err)
+			assert.Equal(t, kindTLS, kindOf(err), err)
+			if name != "unknown CA" {
+				assert.ErrorContains(t, err, "look at this machine's clock")
+			}
+			vault := api.DefaultConfig()
+			vault.Address, vault.HttpClient, vault.MaxRetries = s.URL, client, 0
+			c, err := api.NewClient(vault)
+			require.NoError(t, err)
+			_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
+			assert.Equal(t, kindTLS, kindOf(err), err)
+		})
+	}
+}
