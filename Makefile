@@ -78,7 +78,7 @@ lab-older: ## Build the older pair of servers
 ##
 
 .PHONY: check
-check: rules vet tidy format lint vuln reproducible ## Everything that reads the code without running it
+check: rules vet tidy format lint promql vuln reproducible ## Everything that reads the code without running it
 
 .PHONY: rules
 rules: ## Check who imports whom, and that tests don't sleep
@@ -109,13 +109,17 @@ lint: ## Run the linters that .golangci.yml chooses
 reproducible: ## Check that two builds of the same sources are the same, byte for byte
 	GO='$(GO)' tools/reproducible
 
+.PHONY: promql
+promql: ## Check the alert rules, and parse the dashboard's queries
+	@dir=$$(tools/install promql) && "$$dir/promql" examples/prometheus/*.yml examples/grafana/*.json
+
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities that the code reaches
 	tools/vulncheck ./...
 
 .PHONY: tools
 tools: ## Build the pinned tools (the targets above do, when they need them)
-	@tools/install golangci-lint vuln
+	@tools/install golangci-lint promql vuln
 
 .PHONY: clean
 clean: ## Remove what was built here; the caches stay
