@@ -188,8 +188,13 @@ func (c *watchedCluster) confirm(r jwks.Result) {
 	}
 }
 
-// errSilent: a source was asked, and has not answered, well or badly.
-var errSilent = errors.New("no answer yet")
+// errSilent: a source was asked, and has not answered in time, well or badly.
+var errSilent = silentError{}
+
+type silentError struct{}
+
+func (silentError) Error() string        { return "no answer yet" }
+func (silentError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // results returns what was heard last of each source, in the order of their regions.
 func (c *watchedCluster) results() []jwks.Result {

@@ -482,6 +482,7 @@ func TestWatchSilentCluster(t *testing.T) {
 			require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
 			time.Sleep(15 * time.Second)
 			require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, context.DeadlineExceeded)
+			require.NotErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
 		})
 	})
 }

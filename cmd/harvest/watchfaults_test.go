@@ -231,7 +231,7 @@ func silentCluster(t *testing.T) {
 	silence := make(chan struct{})
 	w.nomad.Inject(fault.Hold(silence))
 	w.start()
-	w.logged(`level=WARN msg="keys kept" .* cluster=one region="" kept=1 kind=other error="no answer yet"`)
+	w.logged(`level=WARN msg="keys kept" .* cluster=one region="" kept=1 kind=timeout error="no answer yet"`)
 	w.clusterFails("timeout", `no reply within 20s`)
 	w.gets("/readyz", 503, `not yet in sync \(one: timeout\)`)
 	close(silence)
