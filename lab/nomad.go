@@ -299,22 +299,6 @@ func (n *Nomad) Regions(ctx context.Context) ([]string, error) {
 	return regions, err
 }
 
-// Kill ends the agent as a crash would, for Restart.
-func (n *Nomad) Kill() { n.process.kill() }
-
-// Restart starts the agent again at its addresses, after Kill, and returns when it leads its
-// region and publishes a key. Unless it is Durable it is another cluster then: with another
-// key, and an index that starts over.
-func (n *Nomad) Restart(ctx context.Context) error {
-	if err := n.process.restart(n.args); err != nil {
-		return err
-	}
-	if err := n.process.await(ctx, n.leads); err != nil {
-		return err
-	}
-	return n.process.await(ctx, n.ready)
-}
-
 // Log is the end of the agent's output.
 func (n *Nomad) Log() string { return n.process.tail() }
 

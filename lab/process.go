@@ -86,18 +86,6 @@ func (p *process) launch(binary string, args, env []string) error {
 	return nil
 }
 
-// kill ends the process as a crash would: what it kept stays, for restart.
-func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	<-p.done
-}
-
-// restart runs the command again, after kill, in the same directory and with these
-// arguments.
-func (p *process) restart(args []string) error {
-	return p.launch(p.cmd.Path, args, p.cmd.Env)
-}
-
 // await asks ready again and again until it says nil, the process ends or the context
 // does. An error carries the end of the log.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -108,19 +107,6 @@ func devArguments(listen, rootToken string) []string {
 		"server", "-dev", "-dev-no-store-token",
 		"-dev-root-token-id=" + rootToken, "-dev-listen-address=" + listen,
 	}
-}
-
-// Kill ends a server in dev mode as a crash would, for Restart.
-func (v *Vault) Kill() { v.process.kill() }
-
-// Restart starts a server in dev mode again at its address, after Kill, and returns when
-// it is ready. It is empty then: without mounts, and with another root token.
-func (v *Vault) Restart(ctx context.Context) error {
-	v.RootToken, v.UnsealKey, v.audit = "root-"+rand.Text(), "", ""
-	if err := v.process.restart(devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)); err != nil {
-		return err
-	}
-	return v.process.await(ctx, v.ready)
 }
 
 const raftConfig = `

@@ -17,7 +17,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -78,21 +77,6 @@ func same[T any](all []*running[T], of any) *running[T] {
 // others returns those of all that aren't in keep.
 func others[T any](all, keep []*running[T]) []*running[T] {
 	return slices.DeleteFunc(slices.Clone(all), func(r *running[T]) bool { return slices.Contains(keep, r) })
-}
-
-// group is mounts that share clusters, directly or through other mounts, and what syncs
-// them. So each source belongs to one group, and is watched once.
-type group struct {
-	harvester vaultsync.Harvester
-	keepers   map[mountID]*keeper
-}
-
-// groupOf is what a group is made from.
-type groupOf struct {
-	clusters []clusterConfig
-	mounts   []mountConfig // less their places
-	keepers  []int         // by mount: which keeper it has, by number
-	files    string
 }
 
 // keeperOf is what a keeper is made from.
@@ -224,125 +208,6 @@ func (w *watcher) groupsFor(cfg *config, keepers map[int]*running[*keeper]) ([]*
 		groups = append(groups, g)
 	}
 	return groups, errors.Join(wrong...)
-}
-
-// newGroup makes a group ready to run.
-func (w *watcher) newGroup(of groupOf, own []*keeper) *group {
-	g := &group{keepers: map[mountID]*keeper{}}
-	for _, c := range of.clusters {
-		g.harvester.Clusters = append(g.harvester.Clusters, c.cluster(false))
-	}
-	for i, m := range of.mounts {
-		mount := vaultsync.NewMount(own[i].client, m.path)
-		mount.Namespace = m.namespace
-		id := idOf(mount)
-		g.keepers[id] = own[i]
-		options := m.options
-		options.OnEvent = func(e vaultsync.Event) { w.board.event(id, e, w.app.now()) }
-		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: options})
-	}
-	return g
-}
-
-// maxToken is how long the mounts of one Vault wait for the token of another.
-const maxToken = 2 * time.Second
-
-// hasTokens waits until each of its Vaults has had a chance to give a token: without one, the
-// first sync would fail for certain. One that is silent doesn't hold up the others for long.
-func (g *group) hasTokens(ctx context.Context) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	tried := make(chan struct{})
-	for _, k := range g.keepers {
-		go func() {
-			select {
-			case <-k.first:
-				select {
-				case tried <- struct{}{}:
-				case <-ctx.Done():
-				}
-			case <-ctx.Done():
-			}
-		}()
-	}
-	var enough <-chan time.Time
-	for range g.keepers {
-		select {
-		case <-tried:
-			if enough == nil {
-				timer := time.NewTimer(maxToken)
-				defer timer.Stop()
-				enough = timer.C
-			}
-		case <-enough:
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	return true
-}
-
-// run watches a group until ctx ends.
-func (w *watcher) run(ctx context.Context, g *group) {
-	if !g.hasTokens(ctx) {
-		return
-	}
-	options := w.options
-	options.OnResult = func(r jwks.Result) { w.board.result(r, w.app.now()) }
-	options.Sources.OnUnchanged = func(r jwks.Result) { w.board.unchanged(r, w.app.now()) }
-	options.OnReport = func(r *vaultsync.MountReport) {
-		if ctx.Err() != nil { // it was stopped, and didn't fail
-			return
-		}
-		w.board.report(r, w.app.now())
-		if k := g.keepers[mountID{r.Vault, r.Namespace, r.Path}]; k != nil {
-			k.report(r.Err)
-		}
-	}
-	err := g.harvester.Watch(ctx, options)
-	if ctx.Err() == nil {
-		select {
-		case w.ended <- cmp.Or(err, errors.New("without a reason")):
-		default:
-		}
-	}
-}
-
-// partition puts mounts that share a cluster together, in their order.
-func partition(mounts []mountConfig) [][]mountConfig {
-	parent := make([]int, len(mounts))
-	find := func(i int) int {
-		for parent[i] != i {
-			i = parent[i]
-		}
-		return i
-	}
-	owner := map[string]int{}
-	for i, m := range mounts {
-		parent[i] = i
-		for _, name := range m.clusters {
-			if j, ok := owner[name]; ok {
-				a, b := find(i), find(j)
-				parent[max(a, b)] = min(a, b)
-			} else {
-				owner[name] = i
-			}
-		}
-	}
-	var parts [][]mountConfig
-	place := map[int]int{}
-	for i, m := range mounts {
-		root := find(i)
-		p, ok := place[root]
-		if !ok {
-			p = len(parts)
-			place[root] = p
-			parts = append(parts, nil)
-		}
-		parts[p] = append(parts[p], m)
-	}
-	return parts
 }
 
 // idOf returns a mount's id, as its reports have it.

@@ -1,0 +1,48 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+)
+
+// Kill ends a server in dev mode as a crash would, for Restart.
+func (v *Vault) Kill() { v.process.kill() }
+
+// Restart starts a server in dev mode again at its address, after Kill, and returns when
+// it is ready. It is empty then: without mounts, and with another root token.
+func (v *Vault) Restart(ctx context.Context) error {
+	v.RootToken, v.UnsealKey, v.audit = "root-"+rand.Text(), "", ""
+	if err := v.process.restart(devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)); err != nil {
+		return err
+	}
+	return v.process.await(ctx, v.ready)
+}
+
+// Kill ends the agent as a crash would, for Restart.
+func (n *Nomad) Kill() { n.process.kill() }
+
+// Restart starts the agent again at its addresses, after Kill, and returns when it leads its
+// region and publishes a key. Unless it is Durable it is another cluster then: with another
+// key, and an index that starts over.
+func (n *Nomad) Restart(ctx context.Context) error {
+	if err := n.process.restart(n.args); err != nil {
+		return err
+	}
+	if err := n.process.await(ctx, n.leads); err != nil {
+		return err
+	}
+	return n.process.await(ctx, n.ready)
+}
+
+// kill ends the process as a crash would: what it kept stays, for restart.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+}
+
+// restart runs the command again, after kill, in the same directory and with these
+// arguments.
+func (p *process) restart(args []string) error {
+	return p.launch(p.cmd.Path, args, p.cmd.Env)
+}
