@@ -56,7 +56,10 @@ func (l *lockedLog) String() string {
 func newWatched(t *testing.T) *watched {
 	t.Helper()
 	w := &watched{t: t, nomad: fakenomad.New(t), vault: fakevault.New(t)}
+	foreign, err := pemOf(fakenomad.NewKey("EdDSA")) // so that the cluster's keys could go
+	require.NoError(t, err)
 	w.vault.Enable("", "jwt-nomad", "jwt")
+	require.NoError(t, w.vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{foreign}}))
 	w.token = file(t, w.newToken())
 	return w
 }
