@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -46,10 +47,15 @@ type requestError struct {
 	hint string
 }
 
-// Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning.
+// Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning,
+// and a proxy's address with its password.
 func (e *requestError) Error() string {
-	return withHint("GET "+e.url+": "+printable(e.err.Error(), 4*maxExcerpt), e.hint)
+	text := userInformation.ReplaceAllString(e.err.Error(), "//…@")
+	return withHint("GET "+e.url+": "+printable(text, 4*maxExcerpt), e.hint)
 }
+
+// userInformation is what stands before the host of a URL.
+var userInformation = regexp.MustCompile(`//[^/\s"]*@`)
 
 func (e *requestError) Unwrap() error { return e.err }
 
