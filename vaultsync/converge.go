@@ -143,7 +143,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			if ctx.Err() != nil {
 				return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
 			}
-			cause = explain(err, s.mount.Path, s.mount.configPath(), "update")
+			cause = explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
 			if !transient(err) {
 				return cause
 			}

@@ -53,13 +53,13 @@ func MountName(vault, namespace, path string) string {
 }
 
 // explain turns what vault/api says into what happened and what to do next. path is that
-// of the request, capability what the token needs there.
-func explain(err error, mount, path, capability string) error {
+// of the request, capability what the token, which is not shown, needs there.
+func explain(err error, mount, path, capability, token string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", err)
+		return fmt.Errorf("Vault can't be reached: %w", hide(err, token))
 	}
-	return &answered{explainAnswer(response, mount, path, capability), response}
+	return &answered{explainAnswer(response, mount, path, capability, token), response}
 }
 
 // answered is an error made of what Vault answered, which errors.As finds in it too.
@@ -70,8 +70,8 @@ type answered struct {
 
 func (e *answered) Unwrap() []error { return []error{e.error, e.answer} }
 
-func explainAnswer(response *api.ResponseError, mount, path, capability string) error {
-	said := clean(strings.Join(response.Errors, "; "))
+func explainAnswer(response *api.ResponseError, mount, path, capability, token string) error {
+	said := clean(strings.Join(response.Errors, "; "), token)
 	switch code := response.StatusCode; {
 	case code == http.StatusForbidden:
 		return fmt.Errorf("%w: Vault wants a valid token with %q on %s (`harvest policy` prints the policy); without root, "+
@@ -121,9 +121,14 @@ func isTooLarge(r *api.ResponseError) bool {
 	return strings.Contains(strings.Join(r.Errors, " "), "value being too large")
 }
 
-// clean bounds what a server said and drops what a terminal could take for a command.
-func clean(s string) string {
+// clean bounds what a server said, and drops what a terminal could take for a command and
+// these credentials.
+func clean(s string, secrets ...string) string {
 	const most = 256
+	if len(s) > maxSaid {
+		s = s[:maxSaid]
+	}
+	s = redact(s, secrets...) // before the cut, which might leave a part of one
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -138,3 +143,6 @@ func clean(s string) string {
 	}
 	return s
 }
+
+// maxSaid bounds what is looked at of an error, in bytes: more than the longest credential.
+const maxSaid = 1 << 20

@@ -38,7 +38,7 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
 	secret, err := client.Logical().WriteWithContext(ctx, path, body)
 	if err != nil {
-		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(err))
+		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(err, jwt))
 	}
 	if secret == nil || secret.Auth == nil {
 		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
@@ -47,13 +47,14 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 }
 
 // LoginError turns what vault/api says of a failed login into what happened, bounded and
-// fit for a terminal.
-func LoginError(err error) error {
+// fit for a terminal. The error shows none of the secrets, which are those that the login
+// was tried with: a server may repeat them.
+func LoginError(err error, secrets ...string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", err)
+		return fmt.Errorf("Vault can't be reached: %w", hide(err, secrets...))
 	}
-	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, clean(strings.Join(response.Errors, "; ")))
+	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, clean(strings.Join(response.Errors, "; "), secrets...))
 }
 
 // ReadTokenFile returns what a file holds, less the white space around it: a Vault token

@@ -43,7 +43,7 @@ func NewMount(c *api.Client, path string) *Mount {
 // Vault returns the address of the mount's Vault, without user name and password.
 func (m *Mount) Vault() string {
 	address, err := url.Parse(m.Client.Address())
-	if err != nil {
+	if err != nil || address.Opaque != "" { // user:password@host is a scheme, user, and the rest
 		return "(an address that can't be read)"
 	}
 	address.User = nil
@@ -88,6 +88,9 @@ type session struct {
 	mount *Mount
 	api   *api.Client
 }
+
+// String keeps the client's token out of what prints a session.
+func (s *session) String() string { return s.mount.String() }
 
 func (m *Mount) open() (*session, error) {
 	if m.Path == "" || strings.Contains(m.Path, "..") {
@@ -150,7 +153,7 @@ func (s *session) read(ctx context.Context) (Config, error) {
 		return Config{}, nil
 	}
 	if err != nil {
-		return Config{}, explain(err, s.mount.Path, path, "read")
+		return Config{}, explain(err, s.mount.Path, path, "read", s.api.Token())
 	}
 	var secret struct {
 		Data map[string]any `json:"data"`

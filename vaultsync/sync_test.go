@@ -580,7 +580,7 @@ func TestMountClient(t *testing.T) {
 }
 
 func TestErrorText(t *testing.T) {
-	err := explain(&api.ResponseError{StatusCode: 500, Errors: []string{strings.Repeat("x", 9999)}}, "m", "auth/m/config", "read")
+	err := explain(&api.ResponseError{StatusCode: 500, Errors: []string{strings.Repeat("x", 9999)}}, "m", "auth/m/config", "read", "")
 	assert.Less(t, len(err.Error()), 400)
 	assert.True(t, transient(errors.New("connection reset")))
 }

@@ -57,6 +57,19 @@ func (s *Server) Revoke(id string) {
 	delete(s.tokens, id)
 }
 
+// Tokens returns the tokens that are valid now, but for the root one.
+func (s *Server) Tokens() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id := range s.tokens {
+		if id != RootToken {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // issue makes a token; s.mu must be held.
 func (s *Server) issue(ns string, policies []string, ttl time.Duration) *token {
 	t := &token{

@@ -1,0 +1,60 @@
+package vaultsync
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// hidden stands in the place of a credential.
+const hidden = "[redacted]"
+
+// credentials are Vault's tokens, JWTs, cut ones too, and what comes before the host of a
+// URL: what a server repeats that nobody told us to look for.
+var credentials = []struct {
+	form *regexp.Regexp
+	in   string
+}{
+	{regexp.MustCompile(`\b(?:hv[sbr]\.[A-Za-z0-9_-]{8,}|[sbr]\.[A-Za-z0-9]{24,})(?:\.[A-Za-z0-9]+)?`), hidden},
+	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`), hidden},
+	{regexp.MustCompile(`//[^/\s"]*@`), "//" + hidden + "@"},
+}
+
+// minSecret is how long a credential is at least that is looked for: a shorter one is in
+// every text.
+const minSecret = 4
+
+// redact returns the text without these credentials, in whatever form they stand in an
+// error, and without what looks like one. A server, or a proxy before it, may send back
+// what it was sent. What is redacted must not have been cut before.
+func redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) < minSecret {
+			continue
+		}
+		quoted, _ := json.Marshal(secret)
+		for _, form := range []string{secret, string(quoted[1 : len(quoted)-1]), url.PathEscape(secret), url.QueryEscape(secret)} {
+			text = strings.ReplaceAll(text, form, hidden)
+		}
+	}
+	for _, c := range credentials {
+		text = c.form.ReplaceAllString(text, c.in)
+	}
+	return text
+}
+
+// hide returns the error with a text that shows no credential.
+func hide(err error, secrets ...string) error { return &redacted{err, secrets} }
+
+// redacted is an error whose text shows no credential.
+type redacted struct {
+	err     error
+	secrets []string
+}
+
+// Error implements error.
+func (e *redacted) Error() string { return redact(e.err.Error(), e.secrets...) }
+
+// Unwrap returns the error, for errors.Is and errors.As.
+func (e *redacted) Unwrap() error { return e.err }
