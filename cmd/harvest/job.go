@@ -60,6 +60,9 @@ type login struct {
 	err    error
 }
 
+// String keeps the client's token out of what prints a login.
+func (l *login) String() string { return "login" }
+
 // logIn returns what became of each Vault that is used, by its place in the configuration.
 func (j *job) logIn(ctx context.Context) map[int]*login {
 	vaults := map[int]*login{}

@@ -73,6 +73,9 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	defer cancel()
 	a.warnUnauthenticated(c)
+	if c.tls.ClientKey != "" {
+		a.warnExposed([]string{c.tls.ClientKey}, a.sayExposed)
+	}
 	clusters := []jwks.Cluster{c.cluster(true)}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)

@@ -80,6 +80,9 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *sl
 		return nil, err
 	}
 	defer cancel()
+	if !r.quiet { // which is for cron: it would be told at each run
+		a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
+	}
 	j := a.prepare(ctx, cfg, r.lenient, log)
 	defer j.close()
 	defer a.showProgress(cmd, j.harvester.Clusters)()

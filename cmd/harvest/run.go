@@ -35,6 +35,8 @@ type app struct {
 	args []string // as called, with the program's name
 	out  *output
 	says *messages
+
+	exposed []string // files that were warned of
 }
 
 // run runs the command and returns its exit code. args begins with the program's name.

@@ -154,7 +154,7 @@ func (a *app) connection(cmd *cli.Command, c *clusterConfig) error {
 	if v := a.getenv("NOMAD_SKIP_VERIFY"); v != "" && c.address != "" && !cmd.IsSet("nomad-tls-skip-verify") {
 		skip, err := strconv.ParseBool(v)
 		if err != nil {
-			return usage(cmd, "NOMAD_SKIP_VERIFY=%q: want true or false", v)
+			return usage(cmd, "NOMAD_SKIP_VERIFY: want true or false")
 		}
 		c.tls.InsecureSkipVerify = skip
 	}

@@ -87,6 +87,7 @@ type failedStatus struct {
 
 // status reads every mount. Where clusters are configured, a plan says what is pending.
 func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
+	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.mounts))}

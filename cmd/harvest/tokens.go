@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,12 +58,18 @@ type keeper struct {
 	refusedAt time.Time // when the first of them was
 }
 
-// lease is what is known of the token in use.
+// lease is what is known of the token in use, which the client alone holds: what prints a
+// keeper prints no token.
 type lease struct {
-	token     string // "": there is none yet
+	of        mark // zero: there is none yet
 	ttl       time.Duration
 	renewable bool
 }
+
+// mark tells tokens apart.
+type mark [sha256.Size]byte
+
+func markOf(token string) mark { return sha256.Sum256([]byte(token)) }
 
 func newKeeper(v vaultConfig, times keeperTimes, log *slog.Logger, tell func(error)) (*keeper, error) {
 	client, err := v.client()
@@ -86,6 +93,9 @@ func (k *keeper) name() string {
 	}
 	return k.vault.name + " at " + address
 }
+
+// String keeps the clients' tokens out of what prints a keeper.
+func (k *keeper) String() string { return "keeper of " + k.name() }
 
 // report tells the keeper how a sync with its token ended.
 func (k *keeper) report(err error) {
@@ -197,7 +207,7 @@ func (k *keeper) refresh(ctx context.Context, anew bool) error {
 		return err
 	}
 	k.client.SetToken(token)
-	k.lease = lease{token: token} // known, whatever comes of the question: it isn't news any more
+	k.lease = lease{of: markOf(token)} // known, whatever comes of the question: it isn't news any more
 	return k.lookUp(ctx, token)
 }
 
@@ -214,7 +224,7 @@ func (k *keeper) logIn(ctx context.Context) error {
 }
 
 func leaseOf(secret *api.Secret) lease {
-	return lease{secret.Auth.ClientToken, time.Duration(secret.Auth.LeaseDuration) * time.Second, secret.Auth.Renewable}
+	return lease{markOf(secret.Auth.ClientToken), time.Duration(secret.Auth.LeaseDuration) * time.Second, secret.Auth.Renewable}
 }
 
 // renew asks for a longer life. Vault grants less than before where the end can't be put
@@ -225,7 +235,7 @@ func (k *keeper) renew(ctx context.Context) error {
 	case isForbidden(err):
 		return errRefused
 	case err != nil:
-		return fmt.Errorf("renewing the token: %w", vaultsync.LoginError(err))
+		return fmt.Errorf("renewing the token: %w", vaultsync.LoginError(err, k.client.Token()))
 	case secret == nil || secret.Auth == nil:
 		return errors.New("renewing the token: Vault gave no lease")
 	}
@@ -258,7 +268,7 @@ func (k *keeper) replaced() bool {
 		return false
 	}
 	token, err := k.given()
-	return err == nil && token != k.lease.token
+	return err == nil && markOf(token) != k.lease.of
 }
 
 // lookUp asks Vault how long the client's token lasts. One that may not ask is taken to
@@ -267,15 +277,15 @@ func (k *keeper) lookUp(ctx context.Context, token string) error {
 	secret, err := k.client.Auth().Token().LookupSelfWithContext(ctx)
 	switch {
 	case isForbidden(err):
-		k.lease = lease{token: token}
+		k.lease = lease{of: markOf(token)}
 		if k.refusals > 0 {
 			return errRefused
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking up the token: %w", vaultsync.LoginError(err))
+		return fmt.Errorf("looking up the token: %w", vaultsync.LoginError(err, token))
 	}
-	l := lease{token: token}
+	l := lease{of: markOf(token)}
 	if ttl, err := secret.TokenTTL(); err == nil {
 		l.ttl = ttl
 	}
@@ -294,7 +304,7 @@ func isForbidden(err error) bool {
 
 // giveBack revokes the login in use.
 func (k *keeper) giveBack(ctx context.Context) {
-	if k.isLogin() && k.lease.token != "" {
+	if k.isLogin() && k.lease.of != (mark{}) {
 		revoke(ctx, k.client, k.times.revoke)
 	}
 }

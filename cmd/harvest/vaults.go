@@ -34,7 +34,7 @@ const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //
 func (v vaultConfig) client() (*api.Client, error) {
 	cfg := api.DefaultConfig()
 	if cfg.Error != nil {
-		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", cfg.Error)
+		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", withoutAddress(cfg.Error))
 	}
 	if v.address != "" {
 		cfg.Address, cfg.AgentAddress = v.address, ""
@@ -57,9 +57,12 @@ func (v vaultConfig) client() (*api.Client, error) {
 	}
 	client, err := api.NewClient(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)
+		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", withoutAddress(err))
 	}
-	if u, err := url.Parse(client.Address()); err != nil || u.User != nil {
+	switch u, err := url.Parse(client.Address()); {
+	case err != nil || u.Host == "":
+		return nil, errNoAddress
+	case u.User != nil:
 		return nil, errors.New("the address of Vault holds a user name or password, which would end up in logs; leave it out")
 	}
 	if v.isolated() {
@@ -72,6 +75,17 @@ func (v vaultConfig) client() (*api.Client, error) {
 		client.ClearToken()
 	}
 	return client, nil
+}
+
+// errNoAddress is an address that may hold a password, and so isn't shown.
+var errNoAddress = errors.New("an address of Vault is not a URL such as https://vault.example.com:8200")
+
+// withoutAddress returns an error that doesn't repeat the address that can't be parsed.
+func withoutAddress(err error) error {
+	if errors.As(err, new(*url.Error)) {
+		return errNoAddress
+	}
+	return err
 }
 
 // logIn gives the client a token. The returned function ends what a login has begun.
@@ -97,7 +111,7 @@ func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(),
 
 // login logs in by the auth block's method, which isn't token_file. The secret has a token.
 func (v vaultConfig) login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	method, err := v.auth.loginMethod()
+	method, shown, err := v.auth.loginMethod()
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +121,7 @@ func (v vaultConfig) login(ctx context.Context, client *api.Client) (*api.Secret
 	}
 	if err != nil {
 		if v.auth.method != "jwt" { // which explains itself
-			err = vaultsync.LoginError(err)
+			err = vaultsync.LoginError(err, shown)
 		}
 		return nil, fmt.Errorf("login to Vault by %s: %w", v.auth.method, err)
 	}
@@ -123,18 +137,21 @@ func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
 }
 
-func (c *authConfig) loginMethod() (api.AuthMethod, error) {
+// loginMethod returns the auth block's method and, unless it keeps that to itself, the
+// secret that it shows to Vault.
+func (c *authConfig) loginMethod() (method api.AuthMethod, shown string, err error) {
 	switch c.method {
 	case "approle":
 		secret, err := vaultsync.ReadTokenFile(c.secretIDFile)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		var options []approle.LoginOption
 		if c.mount != "" {
 			options = append(options, approle.WithMountPath(c.mount))
 		}
-		return approle.NewAppRoleAuth(c.roleID, &approle.SecretID{FromString: secret}, options...)
+		method, err := approle.NewAppRoleAuth(c.roleID, &approle.SecretID{FromString: secret}, options...)
+		return method, secret, err
 	case "kubernetes":
 		file := c.tokenFile
 		if file == "" {
@@ -142,15 +159,16 @@ func (c *authConfig) loginMethod() (api.AuthMethod, error) {
 		}
 		jwt, err := vaultsync.ReadTokenFile(file)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		options := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(jwt)}
 		if c.mount != "" {
 			options = append(options, kubernetes.WithMountPath(c.mount))
 		}
-		return kubernetes.NewKubernetesAuth(c.role, options...)
+		method, err := kubernetes.NewKubernetesAuth(c.role, options...)
+		return method, jwt, err
 	default:
-		return vaultsync.JWTLogin{Mount: c.mount, Role: c.role, TokenFile: c.tokenFile}, nil
+		return vaultsync.JWTLogin{Mount: c.mount, Role: c.role, TokenFile: c.tokenFile}, "", nil
 	}
 }
 

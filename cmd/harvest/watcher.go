@@ -87,6 +87,9 @@ type keeperOf struct {
 
 // use takes on a configuration. After an error all is as it was.
 func (w *watcher) use(ctx context.Context, cfg *config) error {
+	w.app.warnExposed(cfg.credentialFiles(w.app.getenv), func(name string) {
+		w.log.Warn("a file with a credential can be read by every user of this machine", "file", printable(name))
+	})
 	keepers, err := w.keepersFor(cfg)
 	if err != nil {
 		return err

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// credentialFiles are the files with secrets that the configuration reads: tokens, secret
+// ids, JWTs and private keys.
+func (c *config) credentialFiles(getenv func(string) string) []string {
+	var names []string
+	for _, m := range c.mounts {
+		v := c.vaults[m.vault]
+		names = append(names, v.clientKey)
+		if !v.isolated() && v.clientKey == "" {
+			names = append(names, getenv("VAULT_CLIENT_KEY"))
+		}
+		if v.auth != nil {
+			names = append(names, v.auth.tokenFile, v.auth.secretIDFile)
+		}
+	}
+	for _, cluster := range c.clusters {
+		if c.uses(cluster.name) {
+			names = append(names, cluster.tls.ClientKey)
+		}
+	}
+	slices.Sort(names)
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+// exposed returns those of the files that every user of this machine can read. Where the
+// platform puts secrets, modes are the platform's business.
+func exposed(names []string, getenv func(string) string) []string {
+	platform := []string{"/var/run/secrets", "/run/secrets"}
+	if nomad := getenv("NOMAD_SECRETS_DIR"); nomad != "" {
+		platform = append(platform, nomad)
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		path, err := filepath.Abs(name)
+		return err != nil || slices.ContainsFunc(platform, func(dir string) bool { return within(dir, path) }) || !readableByOthers(path)
+	})
+}
+
+func within(dir, path string) bool {
+	relative, err := filepath.Rel(dir, path)
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
+}
+
+// readableByOthers says whether the mode of a file, and those of the directories on the
+// way to it, let everybody in.
+func readableByOthers(path string) bool {
+	if runtime.GOOS == "windows" { // whose modes say nothing of this
+		return false
+	}
+	path, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false // whoever reads it will say so
+	}
+	const read, enter = 0o004, 0o001
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&read == 0 {
+		return false
+	}
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&enter == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return true
+		}
+	}
+}
+
+// warnExposed tells of each exposed file once.
+func (a *app) warnExposed(names []string, warn func(name string)) {
+	for _, name := range exposed(names, a.getenv) {
+		if !slices.Contains(a.exposed, name) {
+			a.exposed = append(a.exposed, name)
+			warn(name)
+		}
+	}
+}
+
+// sayExposed is how a command that ends soon tells of such a file.
+func (a *app) sayExposed(name string) {
+	a.says.warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, quote(name))
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// openDir returns a directory that everybody may enter.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} { // both are this test's
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
+	for d := filepath.Dir(filepath.Dir(dir)); ; d = filepath.Dir(d) {
+		if info, err := os.Stat(d); err != nil || info.Mode()&0o001 == 0 {
+			t.Skipf("not everybody may enter %s", d)
+		}
+		if d == filepath.Dir(d) {
+			return dir
+		}
+	}
+}
+
+func TestExposed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes")
+	}
+	dir := openDir(t)
+	put := func(name string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		return path
+	}
+	open, group := put("open", 0o604), put("group", 0o640)
+	closed, platform := put("closed/open", 0o644), put("secrets/nomad_vault.jwt", 0o644)
+	require.NoError(t, os.Chmod(filepath.Dir(closed), 0o750))
+	link := filepath.Join(dir, "closed", "link")
+	require.NoError(t, os.Symlink(open, link))
+	all := []string{open, group, closed, platform, link, filepath.Join(dir, "missing"), "/run/secrets/x"}
+	getenv := func(name string) string {
+		return map[string]string{"NOMAD_SECRETS_DIR": filepath.Join(dir, "secrets")}[name]
+	}
+	assert.Equal(t, []string{open, link}, exposed(all, getenv))
+	assert.Contains(t, exposed(all, func(string) string { return "" }), platform)
+
+	t.Chdir(filepath.Join(dir, "secrets"))
+	assert.Empty(t, exposed([]string{"nomad_vault.jwt"}, getenv))
+	assert.False(t, within("/run/secrets", "/run/secrets-of-others/x"))
+	assert.False(t, within("/run/secrets", "/run/x"))
+}
+
+// TestExposedFiles: every file that a credential is read from is looked at, and each is
+// told of once, though cron doesn't want to hear it each time.
+func TestExposedFiles(t *testing.T) {
+	m := newCoalmineIn(t, openDir(t))
+	config := []string{"-config", m.file("harvest.hcl")}
+
+	_, _, stderr := m.harvest(t, append([]string{"plan"}, config...)...)
+	require.Empty(t, stderr)
+	secrets := []string{"token", "secret-id", "service-account", "jwt", "vault-key.pem", "nomad-key.pem"}
+	for _, name := range secrets {
+		require.NoError(t, os.Chmod(m.file(name), 0o644))
+	}
+	for _, command := range []string{"plan", "sync", "status"} {
+		code, _, stderr := m.harvest(t, append([]string{command}, config...)...)
+		require.Equal(t, exitOK, code)
+		assert.Equal(t, len(secrets), strings.Count(stderr, "\n"), stderr)
+		for _, name := range secrets {
+			assert.Contains(t, stderr, "warning: "+m.file(name)+" holds a credential, and every user of this machine can read it: chmod o-r ")
+		}
+	}
+	_, _, stderr = m.harvest(t, append([]string{"sync", "-quiet"}, config...)...)
+	assert.Empty(t, stderr)
+	_, _, stderr = m.harvest(t, "pem", "-nomad-client-cert", m.file("nomad.pem"), "-nomad-client-key", m.file("nomad-key.pem"), m.nomad.URL)
+	assert.Contains(t, stderr, "nomad-key.pem holds a credential")
+
+	w := m.watch(t)
+	for _, name := range secrets {
+		w.until(t, `level=WARN msg="a file with a credential can be read by every user of this machine" file=`+m.file(name)+"\n")
+	}
+	require.NoError(t, w.cmd.Process.Signal(syscall.SIGHUP))
+	w.until(t, `msg="the configuration was reloaded"`)
+	assert.Equal(t, len(secrets), strings.Count(w.text(), "can be read by every user"))
+}
