@@ -56,8 +56,8 @@ func (o WatchOptions) resync() time.Duration {
 // sync at a time. What changes meanwhile goes into the next one, which begins as soon as the
 // last write was read back: the look after the settle time is then put off to the end of
 // the later one. Every Resync a mount is synced without a change. The first sync of a mount
-// waits until each of its clusters was heard of, 10 seconds at the most; whoever is silent
-// then counts as failed.
+// waits until each of its clusters was heard of, 10 seconds at the most, but not where it
+// trusts a denied key; whoever is silent then counts as failed.
 //
 // A mount that can't be synced is tried again after a second, and then ever less often, up
 // to once a minute, or when a cluster changes. Logger and OnEvent of a target's Options hear

@@ -17,6 +17,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // stage is two Nomads, a and b, and a Vault with mounts that trust one of them or both.
@@ -483,6 +484,32 @@ func TestWatchSilentCluster(t *testing.T) {
 			time.Sleep(15 * time.Second)
 			require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, context.DeadlineExceeded)
 			require.NotErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
+		})
+	})
+}
+
+// A denied key goes before anybody was heard of; other keys stay meanwhile.
+func TestWatchDeniesAtOnce(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() { s.requireTrusted("both", "a", "b") })
+		denied, err := pem.FingerprintOf(s.nomads["b"].Region("").Active().Public())
+		require.NoError(t, err)
+		for i := range s.harvest.Targets {
+			s.harvest.Targets[i].Options.Deny = []pem.Fingerprint{denied}
+		}
+		never := make(chan struct{})
+		defer close(never)
+		for _, n := range s.nomads {
+			n.Inject(fault.Hold(never))
+		}
+		began := time.Now()
+		s.watching(s.options(), func() {
+			s.requireTrusted("both", "a")
+			assert.Len(t, s.trusted("only-b"), 1, "the last key waits for -allow-empty")
+			assert.Zero(t, time.Since(began))
+			time.Sleep(2 * time.Second)
+			require.NotNil(t, s.last("both"))
+			assert.Len(t, s.last("both").Plan.Failed, 2, "a keeps its key, though it wasn't heard of")
 		})
 	})
 }

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +30,7 @@ type watchedMount struct {
 
 // run syncs the mount until ctx ends.
 func (m *watchedMount) run(ctx context.Context) {
-	if !m.hearAll(ctx) {
+	if !m.trustsDenied(ctx) && !m.hearAll(ctx) {
 		return
 	}
 	failures := 0
@@ -61,6 +62,16 @@ func (m *watchedMount) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// trustsDenied says whether the mount trusts a denied key: its removal waits for nobody.
+func (m *watchedMount) trustsDenied(ctx context.Context) bool {
+	if len(m.target.Options.Deny) == 0 || !m.acquire(ctx) {
+		return false
+	}
+	defer m.release()
+	config, err := m.target.Mount.Read(ctx)
+	return err == nil && slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.denied(k.Fingerprint) })
 }
 
 // hearAll waits until each cluster of the mount was heard of, or long enough.
