@@ -409,6 +409,11 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
 			plan: []string{"= a k2", "= a k1"}, same: true,
 		},
+		"retention that began in the future begins now": {
+			current: []string{trust("a", "k1", missing(hour(9))), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			plan: []string{"~ a k1", "= a k2"},
+		},
 		"retention ends": {
 			current: []string{trust("a", "k1", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},

@@ -163,6 +163,9 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 // retire deals with a key that nobody publishes any more and nobody could.
 func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	old := merged(elements)
+	if old.Missing.After(p.o.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
+		old.Missing = time.Time{}
+	}
 	var struck, left []pem.Owner // owners: retired ones, and those who no longer publish it
 	for _, owner := range p.previousOwners(f) {
 		if p.o.retired(owner) {
