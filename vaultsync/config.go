@@ -17,7 +17,10 @@ const MaxConfig = 1 << 20
 // keysField is the only field of a mount's configuration that harvest changes.
 const keysField = "jwt_validation_pubkeys"
 
-const algsField = "jwt_supported_algs"
+const (
+	algsField = "jwt_supported_algs"
+	roleField = "default_role"
+)
 
 // Config is what auth/<mount>/config holds: every field as it was read, known here or
 // not. The zero Config is that of a mount that was never configured.
@@ -39,8 +42,13 @@ func (c Config) Keys() []string { return c.strings(keysField) }
 func (c Config) Algorithms() []string { return c.strings(algsField) }
 
 // BoundIssuer returns bound_issuer; "" means that Vault takes any.
-func (c Config) BoundIssuer() string {
-	s, _ := c.fields["bound_issuer"].(string)
+func (c Config) BoundIssuer() string { return c.text("bound_issuer") }
+
+// DefaultRole returns default_role, which those get who name no role; "" means that all must.
+func (c Config) DefaultRole() string { return c.text(roleField) }
+
+func (c Config) text(field string) string {
+	s, _ := c.fields[field].(string)
 	return s
 }
 

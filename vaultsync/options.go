@@ -52,6 +52,10 @@ type Options struct {
 	// with static keys.
 	Convert bool
 
+	// DefaultRole is written as the mount's default_role where it has none; "" leaves
+	// it. One that it has stays.
+	DefaultRole string
+
 	// Settle is how long after a write the mount is looked at once more, for another
 	// writer's doing; zero is a second. It must exceed twice the longest time that
 	// a write takes from the read it stands on.

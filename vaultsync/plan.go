@@ -74,6 +74,9 @@ type Plan struct {
 	Failed   []Failure // what could not be read
 	Warnings []string  // where a login could still fail, and other remarks
 
+	// DefaultRole is what default_role is set to; "": it stays.
+	DefaultRole string
+
 	current     Config
 	next        []string
 	without     []string // fields that a conversion drops
@@ -159,7 +162,11 @@ func (p *Plan) Body() (map[string]any, error) {
 		}
 		next = []string{element}
 	}
-	return p.current.body(next, p.without, algs), nil
+	body := p.current.body(next, p.without, algs)
+	if p.DefaultRole != "" {
+		body[roleField] = p.DefaultRole
+	}
+	return body, nil
 }
 
 // Current returns the configuration that the plan stands on.

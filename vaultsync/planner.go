@@ -369,6 +369,7 @@ func (p *planner) finish() (*Plan, error) {
 			return nil, err
 		}
 	}
+	p.setDefaultRole()
 	if plan.Changed {
 		if err := checkSize(plan.current.body(plan.next, plan.without, plan.fitting()), len(plan.next)); err != nil {
 			return nil, err
@@ -376,6 +377,19 @@ func (p *planner) finish() (*Plan, error) {
 	}
 	p.lint()
 	return plan, nil
+}
+
+// setDefaultRole gives the mount a role for those who name none. Without a key there is
+// nothing that Vault would take it with.
+func (p *planner) setDefaultRole() {
+	wanted, has := p.o.DefaultRole, p.plan.current.DefaultRole()
+	switch {
+	case wanted == "" || len(p.plan.next) == 0 && !p.plan.placeholder || has == wanted:
+	case has == "":
+		p.plan.DefaultRole, p.plan.Changed = wanted, true
+	default:
+		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, wanted)
+	}
 }
 
 // convert drops what static keys exclude. What the mount trusted by way of a URL isn't

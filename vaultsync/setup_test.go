@@ -1,0 +1,253 @@
+package vaultsync
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+)
+
+// actions returns the steps of a plan, as "kind name: action".
+func actions(p *SetupPlan) []string {
+	var out []string
+	for _, s := range p.Steps {
+		out = append(out, string(s.Kind)+" "+s.Name+": "+string(s.Action))
+	}
+	return out
+}
+
+func setUp(t *testing.T, m *Mount, want Setup) *SetupPlan {
+	t.Helper()
+	plan, err := m.PlanSetup(t.Context(), want)
+	require.NoError(t, err)
+	done, err := m.ApplySetup(t.Context(), plan)
+	require.NoError(t, err)
+	return done
+}
+
+func TestSetup(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		m.Path = "jwt-new"
+		plan, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mount jwt-new: create", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+		assert.True(t, plan.Changed())
+		assert.Contains(t, plan.Steps[1].Body["policy"], PendingAccessor)
+		assert.Zero(t, v.Count("PUT", ""), "a plan changes nothing")
+
+		done, err := m.ApplySetup(t.Context(), plan)
+		require.NoError(t, err)
+		require.NotEmpty(t, done.Accessor)
+		assert.Contains(t, done.Steps[1].Body["policy"], "aliases."+done.Accessor+".metadata.nomad_job_id")
+		assert.NotContains(t, done.Steps[1].Body["policy"], PendingAccessor)
+		assert.Contains(t, plan.Steps[1].Body["policy"], PendingAccessor, "the plan itself isn't changed")
+
+		_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{DefaultRole: Setup{}.DefaultRole()})
+		require.NoError(t, err)
+		config, err := m.Read(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, "nomad-workloads", config.DefaultRole())
+		assert.Equal(t, []string{"EdDSA"}, config.Algorithms())
+
+		again, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads: keep", "role nomad-workloads: keep"}, actions(again))
+		assert.False(t, again.Changed())
+	})
+}
+
+func TestSetupRepairs(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		setUp(t, m, Setup{})
+		logical := m.Client.Logical()
+		_, err := logical.Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
+			"role_type": "jwt", "bound_audiences": []string{"other"}, "token_period": 60,
+		})
+		require.NoError(t, err)
+		plan, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: keep", "role nomad-workloads: change"}, actions(plan))
+		assert.Equal(t, []Change{
+			{"bound_audiences", `["other"]`, `["vault.io"]`}, {"token_period", "60", "1800"},
+		}, plan.Steps[2].Changes)
+		setUp(t, m, Setup{})
+		plan, err = m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.False(t, plan.Changed())
+
+		plan = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
+		assert.Equal(t, ActionChange, plan.Steps[1].Action, "a policy that harvest made is harvest's to change")
+	})
+}
+
+func TestSetupLeavesWhatOthersMade(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		logical := m.Client.Logical()
+		_, err := logical.Write("sys/policies/acl/nomad-workloads", map[string]any{"policy": `path "secret/*" { capabilities = ["read"] }`})
+		require.NoError(t, err)
+		_, err = logical.Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
+			"role_type": "jwt", "bound_audiences": []string{"other"}, "user_claim": "sub",
+		})
+		require.NoError(t, err)
+		plan := setUp(t, m, Setup{})
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: refuse", "role nomad-workloads: refuse"}, actions(plan))
+		require.ErrorIs(t, plan.Err(), ErrNotOurs)
+		require.ErrorContains(t, plan.Err(), `role "nomad-workloads" differs in bound_audiences, `)
+		role, err := logical.Read("auth/jwt-nomad/role/nomad-workloads")
+		require.NoError(t, err)
+		assert.Equal(t, "sub", role.Data["user_claim"])
+
+		plan = setUp(t, m, Setup{Overwrite: true})
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: change", "role nomad-workloads: change"}, actions(plan))
+		assert.True(t, plan.Steps[1].Foreign)
+		require.NoError(t, plan.Err())
+	})
+}
+
+// What `nomad setup vault` makes is what a setup would make, without its mark.
+func TestSetupKeepsNomads(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		plan, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		text := strings.ReplaceAll(nomadsPolicy, "auth_jwt_X", plan.Accessor)
+		_, err = m.Client.Logical().Write("sys/policies/acl/nomad-workloads", map[string]any{"policy": text})
+		require.NoError(t, err)
+		_, err = m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
+			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true,
+			"claim_mappings": map[string]string{"nomad_namespace": "nomad_namespace", "nomad_job_id": "nomad_job_id", "nomad_task": "nomad_task"},
+			"token_type":     "service", "token_period": "30m", "token_policies": []string{"nomad-workloads"},
+		})
+		require.NoError(t, err)
+		plan, err = m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.False(t, plan.Changed(), actions(plan))
+		require.NoError(t, plan.Err())
+	})
+}
+
+// nomadsPolicy says what that of Nomad 1.11 does, in another order.
+const nomadsPolicy = `path "secret/data/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_namespace}}/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_job_id}}/*" { capabilities = ["read"] }
+
+# its own
+path "secret/data/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_namespace}}/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_job_id}}" {
+    capabilities = [ "read" ] // nothing else
+}
+path "secret/metadata/*" {
+  capabilities = ["list"]
+}
+path "secret/metadata/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_namespace}}/*" {
+  capabilities = ["list"]
+}`
+
+func TestSetupByCluster(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		want := Setup{Access: []Access{
+			{Role: "nomad-us-east", Prefix: "us-east", Bound: map[string]string{"sub": "us-east-1:*"}},
+			{Role: "nomad-eu-west", Prefix: "eu-west", Bound: map[string]string{"iss": "https://nomad.eu-west.example.com"}, MaxTTL: time.Hour},
+		}}
+		setUp(t, m, want)
+		role, err := m.Client.Logical().Read("auth/jwt-nomad/role/nomad-us-east")
+		require.NoError(t, err)
+		assert.Equal(t, "glob", role.Data["bound_claims_type"])
+		policy, err := m.Client.Logical().Read("sys/policies/acl/nomad-eu-west")
+		require.NoError(t, err)
+		assert.Contains(t, policy.Data["policy"], `path "secret/data/eu-west/{{identity`)
+		plan, err := m.PlanSetup(t.Context(), want)
+		require.NoError(t, err)
+		assert.False(t, plan.Changed())
+		assert.Equal(t, "nomad-us-east", want.DefaultRole())
+	})
+}
+
+func TestSetupErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		want    Setup
+		prepare func(*fakevault.Server, *Mount)
+		says    string
+	}{
+		"role":                {want: Setup{Access: []Access{{Role: "Upper"}}}, says: "role \"Upper\""},
+		"policy root":         {want: Setup{Access: []Access{{Policy: "root"}}}, says: "neither root nor default"},
+		"KV template":         {want: Setup{Access: []Access{{KV: "{{identity}}"}}}, says: "KV path"},
+		"KV wildcard":         {want: Setup{Access: []Access{{KV: "*"}}}, says: "KV path"},
+		"prefix":              {want: Setup{Access: []Access{{Prefix: `a" {`}}}, says: "prefix"},
+		"part of a second":    {want: Setup{Access: []Access{{Period: time.Millisecond}}}, says: "whole seconds"},
+		"reserved claim":      {want: Setup{Access: []Access{{Claims: map[string]string{"x": "role"}}}}, says: "another name than role"},
+		"one name, two":       {want: Setup{Access: []Access{{Claims: map[string]string{"x": "nomad_task"}}}}, says: "two claims"},
+		"bound to nothing":    {want: Setup{Access: []Access{{Bound: map[string]string{"iss": ""}}}}, says: "bound claim"},
+		"empty audience":      {want: Setup{Access: []Access{{Audiences: []string{""}}}}, says: "audience"},
+		"two of one role":     {want: Setup{Access: []Access{{}, {}}}, says: "another role"},
+		"two of one policy":   {want: Setup{Access: []Access{{}, {Role: "other", Policy: "nomad-workloads"}}}, says: "another role"},
+		"another method":      {prepare: func(v *fakevault.Server, m *Mount) { v.Enable("", "x", "approle"); m.Path = "x" }, says: "type approle"},
+		"forbidden":           {prepare: func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, says: "sys/auth/jwt-nomad"},
+		"Vault sealed":        {prepare: func(v *fakevault.Server, _ *Mount) { v.Seal() }, says: "sealed"},
+		"namespace, and none": {prepare: func(v *fakevault.Server, m *Mount) { v.SetCommunity(true); m.Namespace = "a" }, says: "no namespaces"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				if test.prepare != nil {
+					test.prepare(v, m)
+				}
+				_, err := m.PlanSetup(t.Context(), test.want)
+				require.ErrorContains(t, err, test.says)
+				require.ErrorContains(t, err, "mount "+m.Path)
+				assert.Zero(t, v.Count("PUT", ""))
+			})
+		})
+	}
+}
+
+// What fails halfway is gone on with from there.
+func TestSetupGoesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		m.Path = "jwt-new"
+		plan, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		root := m.Client.Token()
+		m.Client.SetToken(v.Token("", fakevault.Grants{"sys/auth/jwt-new": {"create", "read", "update"}}))
+		_, err = m.ApplySetup(t.Context(), plan)
+		require.ErrorIs(t, err, ErrForbidden)
+		require.ErrorContains(t, err, `policy "nomad-workloads"`)
+
+		m.Client.SetToken(root)
+		plan = setUp(t, m, Setup{})
+		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+	})
+}
+
+func TestPlanDefaultRole(t *testing.T) {
+	want, o := desired(publish("a", "k1")), Options{Now: now, DefaultRole: "r"}
+	for name, test := range map[string]struct {
+		fields map[string]any
+		sets   string
+		warns  string
+	}{
+		"no config":    {nil, "r", ""},
+		"no role":      {map[string]any{keysField: []any{trust("a", "k1")}, roleField: ""}, "r", ""},
+		"the role":     {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "r"}, "", ""},
+		"another role": {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "theirs"}, "", `default_role is "theirs" and stays`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPlan(NewConfig(test.fields), want, o)
+			require.NoError(t, err)
+			assert.Equal(t, test.sets, p.DefaultRole)
+			assert.Equal(t, test.sets != "", p.Changed)
+			body, err := p.Body()
+			require.NoError(t, err)
+			if test.warns == "" {
+				assert.Equal(t, "r", body[roleField])
+				assert.Empty(t, p.Warnings)
+			} else {
+				assert.Equal(t, "theirs", body[roleField])
+				require.Len(t, p.Warnings, 1)
+				assert.Contains(t, p.Warnings[0], test.warns)
+			}
+		})
+	}
+	p, err := NewPlan(NewConfig(nil), Desired{Clusters: []string{"a"}, Results: nil}, o)
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "without a key there is nothing to write")
+}
