@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/vault/api"
 )
 
-// ErrNotOurs: a role or policy is there that harvest didn't make, and it differs from what
-// is wanted. It is left as it is.
-var ErrNotOurs = errors.New("made by somebody else")
+// ErrNotOurs: a role or policy is there that harvest didn't make for this mount, and it
+// differs from what is wanted. It is left as it is.
+var ErrNotOurs = errors.New("not ours to change")
 
 // Setup is what a mount needs besides its keys.
 type Setup struct {
@@ -25,7 +25,7 @@ type Setup struct {
 	// Access are the roles and their policies; none is the zero Access. Their roles
 	// and policies must have different names.
 	Access []Access
-	// Overwrite changes roles and policies that harvest didn't make, too.
+	// Overwrite changes roles and policies that harvest didn't make for this mount, too.
 	Overwrite bool
 }
 
@@ -39,7 +39,8 @@ func (s Setup) access() []Access {
 // DefaultRole is the role of the first Access: what a mount's default_role should be.
 func (s Setup) DefaultRole() string { return s.access()[0].role() }
 
-func (s Setup) check() error {
+// Check refuses names, paths and times that Vault would refuse or read as something else.
+func (s Setup) Check() error {
 	roles, policies := map[string]bool{}, map[string]bool{}
 	for _, a := range s.access() {
 		if err := a.check(); err != nil {
@@ -80,8 +81,9 @@ type Step struct {
 	Name   string     `json:"name"` // of the role or policy, or the mount's path
 	Path   string     `json:"path"` // of the request
 	Action StepAction `json:"action"`
-	// Foreign: it is there and harvest didn't make it.
-	Foreign bool `json:"foreign"`
+	// Foreign says whose it is where it isn't this mount's setup's: "made by somebody else",
+	// or "made for another mount".
+	Foreign string `json:"foreign,omitempty"`
 	// Changes are the fields that differ, sorted by name.
 	Changes []Change `json:"changes"`
 	// Body is what is written. The policy of a mount that isn't there yet holds
@@ -120,8 +122,8 @@ func (p *SetupPlan) Err() error {
 	var all []error
 	for _, s := range p.Steps {
 		if s.Action == ActionRefuse {
-			all = append(all, &MountError{p.Vault, p.Namespace, p.Path, fmt.Errorf("%w: %s %q differs in %s; it was left as it is",
-				ErrNotOurs, s.Kind, s.Name, fieldNames(s.Changes))})
+			all = append(all, &MountError{p.Vault, p.Namespace, p.Path, fmt.Errorf("%w: %s %q was %s and differs in %s; it was left as it is",
+				ErrNotOurs, s.Kind, s.Name, s.Foreign, fieldNames(s.Changes))})
 		}
 	}
 	return errors.Join(all...)
@@ -144,7 +146,7 @@ func (m *Mount) PlanSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 }
 
 func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
-	if err := want.check(); err != nil {
+	if err := want.Check(); err != nil {
 		return nil, err
 	}
 	s, err := m.open()
@@ -306,7 +308,7 @@ func policyStep(now setupState, want Setup, a Access) Step {
 		step.Action = ActionKeep
 		return step
 	}
-	step.Foreign = there && !ourPolicy(old)
+	step.Foreign = whose(there, old, now.accessor)
 	step.Changes = []Change{{"policy", old, text}}
 	step.Action = action(there, step.Foreign, want)
 	return step
@@ -328,22 +330,34 @@ func roleStep(path string, now setupState, want Setup, a Access) Step {
 		return step
 	}
 	// A role has no room for a mark. It counts as ours if its policy bears one.
-	step.Foreign = there && !ourPolicy(now.policies[a.policy()])
+	step.Foreign = whose(there, now.policies[a.policy()], now.accessor)
 	step.Action = action(there, step.Foreign, want)
 	return step
 }
 
-func action(there, foreign bool, want Setup) StepAction {
+func action(there bool, foreign string, want Setup) StepAction {
 	switch {
 	case !there:
 		return ActionCreate
-	case foreign && !want.Overwrite:
+	case foreign != "" && !want.Overwrite:
 		return ActionRefuse
 	}
 	return ActionChange
 }
 
-func ourPolicy(text string) bool { return strings.HasPrefix(text, "# harvest/") }
+// whose says who made what goes with a policy; "" is a setup of the mount with that accessor. A
+// policy is templated on one mount's accessor: two mounts can't share it.
+func whose(there bool, policy, accessor string) string {
+	switch {
+	case !there:
+		return ""
+	case !strings.HasPrefix(policy, "# harvest/"):
+		return "made by somebody else"
+	case accessor == "" || !strings.Contains(policy, "aliases."+accessor+"."):
+		return "made for another mount"
+	}
+	return ""
+}
 
 // samePolicy compares what two policies say, whatever their comments, blanks and order.
 func samePolicy(a, b string) bool { return slices.Equal(policyRules(a), policyRules(b)) }

@@ -96,15 +96,37 @@ func TestSetupLeavesWhatOthersMade(t *testing.T) {
 		plan := setUp(t, m, Setup{})
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: refuse", "role nomad-workloads: refuse"}, actions(plan))
 		require.ErrorIs(t, plan.Err(), ErrNotOurs)
-		require.ErrorContains(t, plan.Err(), `role "nomad-workloads" differs in bound_audiences, `)
+		require.ErrorContains(t, plan.Err(), `role "nomad-workloads" was made by somebody else and differs in bound_audiences, `)
 		role, err := logical.Read("auth/jwt-nomad/role/nomad-workloads")
 		require.NoError(t, err)
 		assert.Equal(t, "sub", role.Data["user_claim"])
 
 		plan = setUp(t, m, Setup{Overwrite: true})
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: change", "role nomad-workloads: change"}, actions(plan))
-		assert.True(t, plan.Steps[1].Foreign)
+		assert.Equal(t, "made by somebody else", plan.Steps[1].Foreign)
 		require.NoError(t, plan.Err())
+	})
+}
+
+// A policy is templated on one mount's accessor: another mount's setup must not take it away.
+func TestSetupLeavesOtherMounts(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		setUp(t, m, Setup{})
+		other := NewMount(m.Client, "jwt-other")
+		for _, exists := range []bool{false, true} {
+			if exists {
+				v.Enable("", "jwt-other", "jwt")
+			}
+			plan, err := other.PlanSetup(t.Context(), Setup{})
+			require.NoError(t, err)
+			assert.Equal(t, ActionRefuse, plan.Steps[1].Action)
+			require.ErrorContains(t, plan.Err(), `policy "nomad-workloads" was made for another mount`)
+		}
+		plan := setUp(t, other, Setup{Access: []Access{{Policy: "nomad-workloads-other"}}})
+		require.NoError(t, plan.Err())
+		again, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.False(t, again.Changed())
 	})
 }
 

@@ -76,7 +76,8 @@ type mountConfig struct {
 	path      string
 	clusters  []string
 	options   vaultsync.Options
-	at        hcl.Range // of the block in the file
+	setup     vaultsync.Setup // for the command of that name
+	at        hcl.Range       // of the block in the file
 }
 
 // target is what makes two mounts one: an address (or the label of a block without),

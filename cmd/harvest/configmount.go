@@ -79,7 +79,7 @@ var mountAttributes = []string{
 }
 
 func (r *fileReader) mount(hb *hclsyntax.Block) {
-	b, _ := open(hb.Body, hb.DefRange(), &r.diags, mountAttributes)
+	b, blocks := open(hb.Body, hb.DefRange(), &r.diags, mountAttributes, "role")
 	name, ok := r.label(hb)
 	if !ok {
 		return
@@ -102,6 +102,9 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	r.mountVault(b, &m)
 	r.mountClusters(b, &m)
 	r.mountRules(b, &m)
+	for _, role := range blocks {
+		r.role(role, &m)
+	}
 	for _, other := range r.config.mounts {
 		if r.config.target(other) == r.config.target(m) {
 			r.problem(m.at, "the same mount as in line %d, which would undo each other's work; put their clusters into one block", other.at.Start.Line)
@@ -167,6 +170,20 @@ func (r *fileReader) mountRules(b block, m *mountConfig) {
 		if d {
 			b.problem(name, "%s is longer than ten years", name)
 		}
+	}
+}
+
+var roleAttributes = []string{"policy", "audiences", "claims", "bound", "period", "max_ttl", "kv", "prefix"}
+
+// role reads a role block of a mount, which harvest setup makes.
+func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
+	b, _ := open(hb.Body, hb.DefRange, &r.diags, roleAttributes)
+	m.setup.Access = append(m.setup.Access, vaultsync.Access{
+		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
+		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"),
+	})
+	if err := m.setup.Check(); err != nil {
+		r.problem(hb.DefRange, "%v", err)
 	}
 }
 

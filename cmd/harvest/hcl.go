@@ -217,6 +217,13 @@ func (b block) element(name string, i int) hcl.Range {
 	return b.where(name)
 }
 
+// textMap returns an object of strings.
+func (b block) textMap(name string) map[string]string {
+	var m map[string]string
+	b.value(name, &m)
+	return m
+}
+
 func (b block) flag(name string) bool {
 	var v bool
 	b.value(name, &v)

@@ -110,7 +110,7 @@ func (a *app) root() *cli.Command {
 			return exit(exitNothing) // a cron line that lost its command must not look like a success
 		},
 		Commands: []*cli.Command{
-			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.policyCommand(), a.versionCommand(),
+			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.setupCommand(), a.policyCommand(), a.versionCommand(),
 		},
 	}
 	for _, cmd := range root.Commands {

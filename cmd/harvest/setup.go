@@ -1,0 +1,338 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+const inRole = "Role (one; several go into a file, as role blocks of a mount)"
+
+func (a *app) setupCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "setup",
+		Usage: "make what Nomad workloads log in with: mount, first keys, role and policy",
+		Description: "It does for static keys what `nomad setup vault` does for jwks_url, with the same defaults: a JWT auth mount,\n" +
+			"the keys that its clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>.\n" +
+			"It shows what it would do and asks; what is as it should be is left alone, and so is, without -overwrite,\n" +
+			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's.\n\n" +
+			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
+			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
+			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
+			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)"},
+		}),
+		Action: a.setup,
+	}
+}
+
+// roleFlags describe a single role. -config excludes them.
+func roleFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: vaultsync.DefaultRole},
+		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "the role's"},
+		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: vaultsync.DefaultAudience},
+		&cli.StringSliceFlag{Name: "claim", Category: inRole, Usage: "one more claim for policies, as `SOURCE=NAME`; may be repeated"},
+		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`, * standing for anything; may be repeated"},
+		&cli.DurationFlag{Name: "period", Category: inRole, Usage: "renew tokens within `DURATION`", DefaultText: "30m"},
+		&cli.DurationFlag{Name: "max-ttl", Category: inRole, Usage: "end tokens after `DURATION`, renewed or not", DefaultText: "never"},
+		&cli.StringFlag{Name: "kv", Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: vaultsync.DefaultKV},
+		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
+	}
+}
+
+// mountSetup is what is to be done to one mount.
+type mountSetup struct {
+	*vaultsync.SetupPlan
+	Report *vaultsync.MountReport `json:"keys"` // nil where the mount could not be read
+
+	mount  *vaultsync.Mount
+	config mountConfig
+	err    error
+}
+
+func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
+	format, err := oneOf(cmd, "format", "text", "json")
+	if err != nil {
+		return err
+	}
+	form, err := oneOf(cmd, "print", "", "vault", "terraform", "removal")
+	if err != nil {
+		return err
+	}
+	log, err := a.logger(cmd, "none")
+	if err != nil {
+		return err
+	}
+	cfg, err := a.load(cmd, true)
+	if err != nil {
+		return err
+	}
+	if err := setRoles(cmd, cfg); err != nil {
+		return err
+	}
+	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
+	if err := a.confirmable(cmd, form); err != nil {
+		return err
+	}
+	planning, cancel, err := withTimeout(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	j := a.prepare(planning, cfg, false, log)
+	defer j.close()
+	setups := a.planSetups(planning, j)
+	switch {
+	case form != "":
+		return a.printForms(setups, form)
+	case format == "json":
+		a.out.json(map[string]any{"mounts": setups})
+		if !cmd.Bool("y") {
+			return nil
+		}
+	default:
+		a.printSetups(setups)
+	}
+	failed := a.complainOf(setups)
+	if failed == len(setups) {
+		return exit(exitNothing)
+	}
+	if !slices.ContainsFunc(setups, (*mountSetup).changes) {
+		return a.ended(setups, failed)
+	}
+	if !cmd.Bool("y") {
+		if yes, err := a.ask(ctx); err != nil || !yes {
+			a.says.fail(errors.Join(err, errors.New("nothing was changed")), "")
+			return exit(exitNothing)
+		}
+	}
+	applying, cancel, err := withTimeout(ctx, cmd) // the answer may have taken long
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return a.applySetups(applying, j, setups, cfg, cmd)
+}
+
+// setRoles gives the mounts their role: that of the flags where there is no file.
+func setRoles(cmd *cli.Command, cfg *config) error {
+	access := vaultsync.Access{
+		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
+		Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
+	}
+	for flag, into := range map[string]*map[string]string{"claim": &access.Claims, "bound": &access.Bound} {
+		for _, pair := range cmd.StringSlice(flag) {
+			name, value, ok := strings.Cut(pair, "=")
+			if !ok {
+				return usage(cmd, "-%s %q: want two names with an equals sign between them", flag, pair)
+			}
+			if *into == nil {
+				*into = map[string]string{}
+			}
+			(*into)[name] = value
+		}
+	}
+	if cfg.single() {
+		cfg.mounts[0].setup.Access = []vaultsync.Access{access}
+	} else {
+		for _, f := range roleFlags() {
+			if name := f.Names()[0]; cmd.IsSet(name) {
+				return usage(cmd, "-%s beside -config: set it there, in a role block of the mount", name)
+			}
+		}
+	}
+	namePolicies(cfg)
+	for i := range cfg.mounts {
+		m := &cfg.mounts[i]
+		m.setup.Overwrite = cmd.Bool("overwrite")
+		if err := m.setup.Check(); err != nil {
+			return usage(cmd, "%w", err)
+		}
+		m.options.DefaultRole = m.setup.DefaultRole()
+	}
+	return nil
+}
+
+// namePolicies gives the policies of mounts that have no role block names of their own where a Vault and
+// namespace has several mounts: a policy is templated on one mount's accessor.
+func namePolicies(cfg *config) {
+	for i := range cfg.mounts {
+		m := &cfg.mounts[i]
+		alone := !slices.ContainsFunc(cfg.mounts, func(other mountConfig) bool {
+			mine, others := cfg.target(*m), cfg.target(other)
+			return mine != others && mine[0] == others[0] && mine[1] == others[1]
+		})
+		if len(m.setup.Access) == 0 && !alone {
+			m.setup.Access = []vaultsync.Access{{Policy: vaultsync.DefaultRole + "-" + strings.ToLower(strings.ReplaceAll(m.path, "/", "-"))}}
+		}
+	}
+}
+
+// confirmable refuses to ask where nobody can answer.
+func (a *app) confirmable(cmd *cli.Command, form string) error {
+	if form != "" || cmd.Bool("y") || cmd.String("format") == "json" {
+		return nil
+	}
+	if f, ok := a.stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return usage(cmd, "nobody is there to say yes: give -y to go on without asking, -format json to see what would be done, or -print")
+	}
+	return nil
+}
+
+// ask wants a yes, and takes anything else for a no.
+func (a *app) ask(ctx context.Context) (bool, error) {
+	f, ok := a.stdin.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return false, errors.New("give -y to go on")
+	}
+	_, _ = fmt.Fprint(a.stderr, "\nDo this? Only \"yes\" will do: ")
+	answer := make(chan string, 1)
+	go func() { // a read from a terminal can't be ended; the process can
+		line, _ := bufio.NewReader(io.LimitReader(a.stdin, 1<<10)).ReadString('\n')
+		answer <- line
+	}()
+	select {
+	case line := <-answer:
+		return strings.TrimSpace(line) == "yes", nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// planSetups reads every mount and every cluster.
+func (a *app) planSetups(ctx context.Context, j *job) []*mountSetup {
+	results := jwks.FetchAll(ctx, j.harvester.Clusters)
+	setups := make([]*mountSetup, len(j.cfg.mounts))
+	var pending sync.WaitGroup
+	for i, m := range j.cfg.mounts {
+		s := &mountSetup{mount: j.mounts[i], config: m}
+		setups[i] = s
+		if s.mount == nil {
+			s.err = j.refused[i].Err
+			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.path}
+			continue
+		}
+		pending.Go(func() { s.plan(ctx, results, a) })
+	}
+	pending.Wait()
+	return setups
+}
+
+func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
+	var err error
+	s.SetupPlan, err = s.mount.PlanSetup(ctx, s.config.setup)
+	if err != nil {
+		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.mount.Vault(), Namespace: mountNamespace(s.mount), Path: s.mount.Path}
+		s.err = err
+		return
+	}
+	var current vaultsync.Config
+	if s.Accessor != "" {
+		if current, err = s.mount.Read(ctx); err != nil {
+			s.err = err
+			return
+		}
+	}
+	options := s.config.options
+	options.Now = a.now()
+	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.config.clusters, Results: results}, options)
+	s.Report = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Plan: plan}
+	if err != nil {
+		s.err = &vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err}
+		s.Report.Err = s.err
+	}
+}
+
+// keys returns the plan for the mount's keys; nil where there is none.
+func (s *mountSetup) keys() *vaultsync.Plan {
+	if s.Report == nil {
+		return nil
+	}
+	return s.Report.Plan
+}
+
+// changes says whether there is anything to do.
+func (s *mountSetup) changes() bool {
+	return s.err == nil && (s.Changed() || s.keys() != nil && s.keys().Changed)
+}
+
+// complainOf tells stderr of what can't be planned, or is refused, and counts the mounts
+// that nothing can be done to.
+func (a *app) complainOf(setups []*mountSetup) (failed int) {
+	for _, s := range setups {
+		if s.err != nil {
+			failed++
+			a.says.fail(s.err, hints{&config{file: "-"}, a.args, 0, a.getenv}.of(s.err, s.config))
+			continue
+		}
+		if err := s.Err(); err != nil {
+			a.says.fail(err, "If they may be changed:\n  "+hints{&config{}, a.args, 0, a.getenv}.again("-overwrite"))
+		}
+	}
+	return failed
+}
+
+// applySetups makes mounts, policies and roles, and then syncs the keys of those mounts.
+func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg *config, cmd *cli.Command) error {
+	failed := 0
+	ready := &job{cfg: cfg, mounts: j.mounts, refused: make([]*vaultsync.MountReport, len(setups))}
+	ready.harvester.Clusters = j.harvester.Clusters
+	targets := j.harvester.Targets
+	for i, s := range setups {
+		var target vaultsync.Target
+		if s.mount != nil {
+			target, targets = targets[0], targets[1:]
+		}
+		if s.err == nil {
+			s.SetupPlan, s.err = s.mount.ApplySetup(ctx, s.SetupPlan)
+			if s.err != nil {
+				a.says.fail(s.err, "")
+			}
+		}
+		if s.err != nil {
+			failed++
+			ready.refused[i] = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: s.err}
+			continue
+		}
+		ready.harvester.Targets = append(ready.harvester.Targets, target)
+	}
+	report, err := ready.do(ctx, (*vaultsync.Harvester).Sync)
+	if report == nil {
+		return err
+	}
+	a.complain(report, cfg, cmd.Duration("timeout"))
+	if code := outcome(report); code != exitOK {
+		if slices.ContainsFunc(setups, func(s *mountSetup) bool { return s.err == nil && s.Changed() }) {
+			code = exitPartial // what stands around the keys was made
+		}
+		return exit(code)
+	}
+	if cmd.String("format") == "text" {
+		a.out.printf("\n  Done. In Nomad's configuration, name the mount: vault { jwt_auth_backend_path = %q }\n", setups[0].Path)
+	}
+	return a.ended(setups, failed)
+}
+
+// ended tells what there is now.
+func (a *app) ended(setups []*mountSetup, failed int) error {
+	refused := slices.ContainsFunc(setups, func(s *mountSetup) bool {
+		return s.Err() != nil || s.keys() != nil && len(s.keys().Failed) > 0
+	})
+	if failed > 0 || refused {
+		return exit(exitPartial)
+	}
+	return nil
+}

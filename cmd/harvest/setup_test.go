@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// What -print terraform writes is Terraform's syntax, its texts escaped.
+func TestSetupTerraform(t *testing.T) {
+	access := vaultsync.Access{
+		Policy: "p", Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`}, Prefix: "us-east",
+	}
+	s := &mountSetup{
+		SetupPlan: &vaultsync.SetupPlan{Path: "team/jwt", Namespace: "a/b", Steps: []vaultsync.Step{
+			{Kind: vaultsync.StepMount, Name: "team/jwt"},
+			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
+			{Kind: vaultsync.StepRole, Name: "r", Body: access.RoleBody()},
+		}},
+		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+	}
+	var text bytes.Buffer
+	a := &app{process: process{now: time.Now}, out: &output{w: &text}, says: &messages{w: t.Output()}}
+	a.printTerraform(s)
+	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
+	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
+	resources := map[string]hclsyntax.Attributes{}
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		require.Len(t, b.Labels, 2)
+		resources[b.Labels[0]] = b.Body.Attributes
+	}
+	assert.Len(t, resources, 3)
+	role := resources["vault_jwt_auth_backend_role"]
+	bound, diags := role["bound_claims"].Expr.Value(nil)
+	require.False(t, diags.HasErrors(), diags)
+	assert.Equal(t, `%{ if true }"*`, bound.AsValueMap()["sub"].AsString())
+	policy := resources["vault_policy"]["policy"].Expr
+	require.Len(t, policy.Variables(), 5, "the accessor, wherever it stands, and nothing else")
+	for _, v := range policy.Variables() {
+		assert.Equal(t, "vault_jwt_auth_backend", v.RootName())
+	}
+	assert.Contains(t, text.String(), "ignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]")
+}

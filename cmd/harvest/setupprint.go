@@ -1,0 +1,289 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// setupSigns are the signs before a step, those of a plan.
+var setupSigns = map[vaultsync.StepAction]string{
+	vaultsync.ActionCreate: signAdd, vaultsync.ActionChange: signAdopt, vaultsync.ActionKeep: signKeep, vaultsync.ActionRefuse: signFailed,
+}
+
+// printSetups writes what is to be done to each mount, and what shape that is.
+func (a *app) printSetups(setups []*mountSetup) {
+	for i, s := range setups {
+		if i > 0 {
+			a.out.printf("\n")
+		}
+		a.printSetup(s)
+	}
+	shared := slices.ContainsFunc(setups, func(s *mountSetup) bool { return len(s.config.clusters) > 1 })
+	if !shared && len(setups) > 1 {
+		a.out.printf("\nA mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own\n" +
+			"mount in its vault block (jwt_auth_backend_path).\n")
+	}
+}
+
+func (a *app) printSetup(s *mountSetup) {
+	a.out.printf("mount %s\n\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	var rows []row
+	for _, step := range s.Steps {
+		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: printable(step.Name), text: printable(stepText(step))})
+		for _, c := range step.Changes {
+			if step.Action != vaultsync.ActionCreate && c.Field != "policy" {
+				rows = append(rows, row{sign: " ", text: printable(fmt.Sprintf("%s: %s -> %s", c.Field, orNothing(c.Before), orNothing(c.After))), wide: true})
+			}
+		}
+	}
+	a.out.printRows(rows)
+	if keys := s.keys(); keys != nil {
+		a.out.printf("\n")
+		a.out.printRows(planRows(keys, a.now()))
+		if role := keys.DefaultRole; role != "" {
+			a.out.printf("\n  default_role becomes %s\n", printable(role))
+		}
+		for _, w := range keys.Warnings {
+			a.out.printf("\n  warning: %s\n", printable(w))
+		}
+	}
+	if s.err == nil && !s.changes() {
+		a.out.printf("\n  Nothing to change.\n")
+	}
+	a.explainShape(s)
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// stepText says what a step does.
+func stepText(s vaultsync.Step) string {
+	what := map[vaultsync.StepKind]string{
+		vaultsync.StepMount:  "JWT auth method",
+		vaultsync.StepPolicy: "a job reads its own secrets",
+		vaultsync.StepRole:   "for workload identities",
+	}[s.Kind]
+	switch s.Action {
+	case vaultsync.ActionCreate:
+		return what + ", to be made"
+	case vaultsync.ActionChange:
+		if s.Foreign != "" {
+			return what + ", " + s.Foreign + ", to be overwritten"
+		}
+		return what + ", to be repaired"
+	case vaultsync.ActionRefuse:
+		return what + ", " + s.Foreign + " and different: stays (-overwrite changes it)"
+	}
+	return what + ", as it should be"
+}
+
+// explainShape says what it means that several clusters share a mount, and the way out.
+func (a *app) explainShape(s *mountSetup) {
+	clusters := s.config.clusters
+	if len(clusters) < 2 {
+		return
+	}
+	a.out.printf("\n  %d clusters share this mount. One job name is one Vault entity on it: job \"mongo\" of %s and job \"mongo\"\n"+
+		"  of %s are the same to Vault, and read the same secrets, without any malice.\n", len(clusters), clusters[0], clusters[1])
+	bound := slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
+	if !bound {
+		a.out.printf("\n  What keeps them apart is a mount for each:\n\n")
+		for _, name := range clusters {
+			a.out.printf("    mount %q { clusters = [%q] }\n", s.Path+"-"+name, name)
+		}
+		a.out.printf("\n  or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:\n\n")
+		for _, name := range clusters {
+			a.out.printf("    role %q {\n      bound  = { sub = \"REGION-OF-%s:*\" } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
+				"nomad-"+strings.ToLower(name), strings.ToUpper(name), name)
+		}
+	}
+	a.out.printf("\n  Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can\n" +
+		"  write any claim into its tokens, iss and sub too. Only a mount for each cluster does.\n")
+}
+
+// printForms writes the same as commands or as Terraform.
+func (a *app) printForms(setups []*mountSetup, form string) error {
+	failed := a.complainOf(setups)
+	for i, s := range setups {
+		if s.err != nil {
+			continue
+		}
+		if i > 0 {
+			a.out.printf("\n")
+		}
+		a.out.printf("# mount %s\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+		switch form {
+		case "vault":
+			if err := a.printVault(s); err != nil {
+				return err
+			}
+		case "removal":
+			a.printRemoval(s)
+		default:
+			a.printTerraform(s)
+		}
+	}
+	switch {
+	case failed == len(setups):
+		return exit(exitNothing)
+	case failed > 0:
+		return exit(exitPartial)
+	}
+	return nil
+}
+
+// environment writes where the commands go.
+func (a *app) environment(s *mountSetup) {
+	a.out.printf("export VAULT_ADDR=%s\n", quote(s.Vault))
+	if s.Namespace != "" {
+		a.out.printf("export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
+	}
+}
+
+// printVault writes the commands that make it all, what is there already too.
+func (a *app) printVault(s *mountSetup) error {
+	a.environment(s)
+	if s.Accessor == "" {
+		a.out.printf("vault auth enable -path=%s -description=%s jwt\n", quote(s.Path), quote(fmt.Sprint(s.Steps[0].Body["description"])))
+	}
+	a.out.printf("ACCESSOR=$(vault read -field=accessor %s)\n", quote("sys/auth/"+s.Path))
+	for _, step := range s.Steps {
+		switch step.Kind {
+		case vaultsync.StepPolicy:
+			text := fmt.Sprint(step.Body["policy"])
+			if s.Accessor != "" {
+				text = strings.ReplaceAll(text, "aliases."+s.Accessor+".", "aliases."+vaultsync.PendingAccessor+".")
+			}
+			a.out.printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", vaultsync.PendingAccessor, quote(step.Name), text)
+		case vaultsync.StepRole:
+			a.out.printf("vault write %s - <<'EOF'\n", quote(step.Path))
+			a.out.json(step.Body)
+			a.out.printf("EOF\n")
+		}
+	}
+	body, err := s.keys().Body()
+	if err != nil {
+		return err
+	}
+	if keys, _ := body["jwt_validation_pubkeys"].([]string); len(keys) == 0 {
+		a.out.printf("# no cluster could be read: there are no keys to write yet\n")
+		return nil
+	}
+	a.out.printf("vault write %s - <<'EOF'\n", quote("auth/"+s.Path+"/config"))
+	a.out.json(body)
+	a.out.printf("EOF\n")
+	return nil
+}
+
+// printRemoval writes the commands that undo it. What others made is named, and left.
+func (a *app) printRemoval(s *mountSetup) {
+	a.environment(s)
+	for _, step := range s.Steps {
+		if step.Kind != vaultsync.StepPolicy {
+			continue
+		}
+		if step.Foreign != "" {
+			a.out.printf("# policy %s was %s\n", printable(step.Name), step.Foreign)
+			continue
+		}
+		a.out.printf("vault policy delete %s\n", quote(step.Name))
+	}
+	a.out.printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", quote(s.Path))
+}
+
+// printTerraform writes resources of Vault's provider. The keys stay harvest's: Terraform
+// would undo each rotation.
+func (a *app) printTerraform(s *mountSetup) {
+	name := terraformName(s.Path)
+	namespace := ""
+	if s.Namespace != "" {
+		namespace = fmt.Sprintf("  namespace = %s\n", terraformText(s.Namespace))
+	}
+	a.out.printf("resource \"vault_jwt_auth_backend\" %q {\n%s  path         = %s\n  type         = \"jwt\"\n  default_role = %s\n\n"+
+		"  # harvest keeps these. Terraform needs some to begin with: harvest sync replaces them.\n"+
+		"  jwt_validation_pubkeys = [file(\"first-key.pem\")]\n\n"+
+		"  lifecycle {\n    ignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]\n  }\n}\n",
+		name, namespace, terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
+	for _, step := range s.Steps {
+		resource := terraformName(step.Name)
+		switch step.Kind {
+		case vaultsync.StepPolicy:
+			text := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
+			accessor := vaultsync.PendingAccessor
+			if s.Accessor != "" {
+				accessor = s.Accessor
+			}
+			text = strings.ReplaceAll(text, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
+			a.out.printf("\nresource \"vault_policy\" %q {\n%s  name   = %s\n  policy = <<-EOT\n%s  EOT\n}\n",
+				resource, namespace, terraformText(step.Name), indent(text, "    "))
+		case vaultsync.StepRole:
+			a.out.printf("\nresource \"vault_jwt_auth_backend_role\" %q {\n%s  backend   = vault_jwt_auth_backend.%s.path\n  role_name = %s\n", resource, namespace, name, terraformText(step.Name))
+			for _, field := range slices.Sorted(maps.Keys(step.Body)) {
+				a.out.printf("  %s = %s\n", field, terraformValue(step.Body[field]))
+			}
+			a.out.printf("}\n")
+		}
+	}
+}
+
+func indent(text, by string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) != "" {
+			b.WriteString(by)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// terraformName makes a resource's name of a path.
+func terraformName(path string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
+			return r
+		}
+		return '_'
+	}, path)
+}
+
+func terraformText(s string) string {
+	return strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprintf("%q", s))
+}
+
+func terraformValue(v any) string {
+	switch v := v.(type) {
+	case string:
+		return terraformText(v)
+	case []string:
+		var all []string
+		for _, s := range v {
+			all = append(all, terraformText(s))
+		}
+		return "[" + strings.Join(all, ", ") + "]"
+	case map[string]string:
+		object := map[string]any{}
+		for k, s := range v {
+			object[k] = s
+		}
+		return terraformValue(object)
+	case map[string]any:
+		if len(v) == 0 {
+			return "{}"
+		}
+		var b strings.Builder
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			fmt.Fprintf(&b, "    %s = %s\n", terraformText(k), terraformValue(v[k]))
+		}
+		return "{\n" + b.String() + "  }"
+	}
+	return fmt.Sprint(v)
+}
