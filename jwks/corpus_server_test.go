@@ -89,7 +89,7 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 	case "gzip and more":
 		send(append(zip(document), "more than there should be"...))
 	case "gzip bomb":
-		send(zip(append(document, bytes.Repeat([]byte(" "), 64<<20)...)))
+		send(zip(append(document, bytes.Repeat([]byte(" "), 8<<20)...)))
 	case "gzip endless":
 		header.Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)

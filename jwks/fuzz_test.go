@@ -18,6 +18,11 @@ func FuzzParse(f *testing.F) {
 	if err != nil || len(names) == 0 {
 		f.Fatal("no documents", err)
 	}
+	hostile, err := filepath.Glob(filepath.Join(corpusDirectory, "*.json"))
+	if err != nil || len(hostile) == 0 {
+		f.Fatal("no hostile documents", err)
+	}
+	names = append(names, hostile...)
 	for _, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil {
