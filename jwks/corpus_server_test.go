@@ -4,18 +4,29 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // transports are the ways in which the corpus is served. Where the server is to wait, it
 // waits until it is hung up on or the test ends.
 type transports struct {
 	plain, secure, other string // addresses: of HTTP, of TLS, and of another origin
+	forged               string // of TLS under a hostile name
 	ended                chan struct{}
 }
 
@@ -33,7 +44,10 @@ func (transports) limits(transport string) limits {
 
 // address is the server that a document is fetched from.
 func (s transports) address(transport string) string {
-	if strings.HasPrefix(transport, "tls ") {
+	switch {
+	case transport == "tls forged name":
+		return s.forged
+	case strings.HasPrefix(transport, "tls "):
 		return s.secure
 	}
 	return s.plain
@@ -161,7 +175,7 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 		redirect(strings.Replace(s.plain, "http://", "http://me:hunter2@", 1) + path)
 	case "redirect nowhere":
 		w.WriteHeader(http.StatusFound)
-	case "tls plain":
+	case "tls plain", "tls forged name":
 		send(document)
 	case "tls redirect to http":
 		redirect(s.other + path)
@@ -184,6 +198,48 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 		return false
 	}
 	return true
+}
+
+// forgedCertificate is for names that would take a terminal over, and its own authority.
+func forgedCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		DNSNames: []string{"\x1b[2J\x1b[32mok\r\n-----BEGIN PUBLIC KEY-----", strings.Repeat("long.", 1000)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	leaf, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// metered counts what is read of the bodies, after decompression.
+type metered struct {
+	http.RoundTripper
+	read atomic.Int64
+}
+
+func (m *metered) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := m.RoundTripper.RoundTrip(r)
+	if err == nil {
+		response.Body = &meter{response.Body, &m.read}
+	}
+	return response, err
+}
+
+type meter struct {
+	io.ReadCloser
+	read *atomic.Int64
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	n, err := m.ReadCloser.Read(b)
+	m.read.Add(int64(n))
+	return n, err
 }
 
 func compress(b []byte) []byte {
