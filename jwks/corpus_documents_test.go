@@ -234,6 +234,7 @@ func typeDocuments() map[string][]byte {
 		"ops-of-numbers.json":  rsa(fields{"key_ops": []any{1, "verify"}}),
 		"rsa-with-a-crv.json":  rsa(fields{"crv": "P-256"}),
 		"x5c-garbage.json":     rsa(fields{"x5c": []any{"AA==", "not base64", "MIIC"}, "x5t": "!", "x5t#S256": 7}),
+		"x5c-sound.json":       rsa(fields{"x5c": []any{certificate("other")}}),
 		"x5c-other-key.json":   beside(rsaOf("other", fields{"x5c": []any{certificate("of another key")}})),
 		"x5c-string.json":      rsa(fields{"x5c": "MIIC"}),
 		"x5c-empty.json":       rsa(fields{"x5c": []any{}}),

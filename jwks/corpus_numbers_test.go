@@ -1,13 +1,19 @@
 package jwks
 
 import (
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"math/big"
 	"slices"
+	"time"
 
 	"filippo.io/edwards25519"
 )
@@ -137,7 +143,18 @@ func nonCanonicalSmallOrder() [][]byte {
 	return encodings
 }
 
-// certificate returns base64 that passes for a certificate as far as nobody reads it.
+// certificate returns an X.509 certificate, as x5c has it, for the modulus of that label. Its
+// signature is one that anybody could make.
 func certificate(label string) string {
-	return base64.StdEncoding.EncodeToString(append([]byte{0x30, 0x82, 0x02, 0xfd}, stream(label, 120)...))
+	issuer := ed25519.NewKeyFromSeed(stream("issuer of "+label, ed25519.SeedSize))
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: label},
+		NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), NotAfter: time.Date(2036, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	public := &rsa.PublicKey{N: modulus(label, 2048), E: 65537}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, issuer)
+	if err != nil {
+		panic(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
 }
