@@ -144,7 +144,7 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 		conn, buffered := hijack(w)
 		defer conn.Close()
 		fmt.Fprint(buffered, "HTTP/1.1 200 OK\r\nContent-Ty")
-		buffered.Flush()
+		_ = buffered.Flush()
 		_, _ = conn.Read(make([]byte, 1)) // until it is hung up on
 	case "slow body":
 		half(document)
@@ -265,7 +265,7 @@ func raw(w http.ResponseWriter, reply string) {
 	conn, buffered := hijack(w)
 	defer conn.Close()
 	_, _ = buffered.WriteString(reply)
-	buffered.Flush()
+	_ = buffered.Flush()
 }
 
 func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter) {

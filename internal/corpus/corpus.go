@@ -2,7 +2,6 @@
 package corpus
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -58,34 +57,32 @@ var (
 
 // Read returns the lines of the table in directory, with their documents.
 func Read(directory string) ([]Case, error) {
-	file, err := os.Open(filepath.Join(directory, Table))
+	name := filepath.Join(directory, Table)
+	table, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
 	var cases []Case
 	seen := map[string]int{}
-	scanner := bufio.NewScanner(file)
-	for line := 1; scanner.Scan(); line++ {
-		text := scanner.Text()
+	for i, text := range strings.Split(string(table), "\n") {
 		if text == "" || strings.HasPrefix(text, "#") {
 			continue
 		}
 		c, err := parse(text)
 		if err == nil {
-			c.Line = line
+			c.Line = i + 1
 			c.data, err = document(directory, c.Document)
 		}
 		if other, ok := seen[c.Name()]; err == nil && ok {
 			err = fmt.Errorf("%s is on line %d already", c.Name(), other)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", file.Name(), line, err)
+			return nil, fmt.Errorf("%s:%d: %w", name, i+1, err)
 		}
-		seen[c.Name()] = line
+		seen[c.Name()] = c.Line
 		cases = append(cases, c)
 	}
-	return cases, scanner.Err()
+	return cases, nil
 }
 
 func parse(text string) (Case, error) {
