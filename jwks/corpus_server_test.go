@@ -120,23 +120,23 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 		half(document)
 		panic(http.ErrAbortHandler)
 	case "length more":
-		raw(w, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", ok, size+1, document))
+		rawReply(w, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", ok, size+1, document))
 	case "length less":
-		raw(w, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", ok, size/2, document))
+		rawReply(w, fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", ok, size/2, document))
 	case "length twice":
-		raw(w, fmt.Sprintf("%sContent-Length: %d\r\nContent-Length: %d\r\n\r\n%s", ok, size, size/2, document))
+		rawReply(w, fmt.Sprintf("%sContent-Length: %d\r\nContent-Length: %d\r\n\r\n%s", ok, size, size/2, document))
 	case "length negative":
-		raw(w, fmt.Sprintf("%sContent-Length: -1\r\n\r\n%s", ok, document))
+		rawReply(w, fmt.Sprintf("%sContent-Length: -1\r\n\r\n%s", ok, document))
 	case "length huge":
 		header.Set("Content-Length", "1099511627776")
 		send(document)
 		forever(w, " ")
 	case "bad chunk":
-		raw(w, fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nzz\r\n\r\n", ok, size, document))
+		rawReply(w, fmt.Sprintf("%sTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nzz\r\n\r\n", ok, size, document))
 	case "http 1.0":
-		raw(w, fmt.Sprintf("HTTP/1.0 200 OK\r\n\r\n%s", document))
+		rawReply(w, fmt.Sprintf("HTTP/1.0 200 OK\r\n\r\n%s", document))
 	case "http 1.0 half":
-		raw(w, fmt.Sprintf("HTTP/1.0 200 OK\r\n\r\n%s", document[:size/2]))
+		rawReply(w, fmt.Sprintf("HTTP/1.0 200 OK\r\n\r\n%s", document[:size/2]))
 
 	case "silent":
 		wait()
@@ -155,11 +155,11 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 	case "hang up":
 		panic(http.ErrAbortHandler)
 	case "no http":
-		raw(w, "SSH-2.0-OpenSSH_9.9\r\n")
+		rawReply(w, "SSH-2.0-OpenSSH_9.9\r\n")
 	case "long header":
-		raw(w, fmt.Sprintf("%sX-Filler: %s\r\n\r\n%s", ok, strings.Repeat("x", 1<<20), document))
+		rawReply(w, fmt.Sprintf("%sX-Filler: %s\r\n\r\n%s", ok, strings.Repeat("x", 1<<20), document))
 	case "forged header":
-		raw(w, fmt.Sprintf("%s: \x1b[31m\x00evil\r\n\r\n%s", ok, document))
+		rawReply(w, fmt.Sprintf("%s: \x1b[31m\x00evil\r\n\r\n%s", ok, document))
 
 	case "redirect":
 		redirect(s.plain + strings.Replace(path, "/redirect/", "/plain/", 1))
@@ -261,7 +261,7 @@ func forever(w io.Writer, text string) {
 }
 
 // raw answers with these bytes and hangs up.
-func raw(w http.ResponseWriter, reply string) {
+func rawReply(w http.ResponseWriter, reply string) {
 	conn, buffered := hijack(w)
 	defer conn.Close()
 	_, _ = buffered.WriteString(reply)
