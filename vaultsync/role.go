@@ -1,0 +1,159 @@
+package vaultsync
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// ErrNoRole: the mount has no role of this name.
+var ErrNoRole = errors.New("no such role")
+
+// Role is what auth/<mount>/role/<name> holds, every field as it was read.
+type Role struct {
+	Name   string
+	fields map[string]any
+}
+
+// NewRole returns a Role of fields as vault/api decodes them, numbers as json.Number. It
+// keeps fields, which must not be changed.
+func NewRole(name string, fields map[string]any) *Role { return &Role{name, fields} }
+
+// ReadRole returns a role of the mount. It needs the capability "read" on
+// auth/<path>/role/<name>. The error is a *MountError and wraps [ErrNoRole], [ErrForbidden],
+// [ErrSealed] or [ErrNoMount] where it is one of these.
+func (m *Mount) ReadRole(ctx context.Context, name string) (*Role, error) {
+	s, err := m.open()
+	if err != nil {
+		return nil, m.wrap(err)
+	}
+	role, err := s.readRole(ctx, strings.ToLower(name)) // Vault keeps names in lower case
+	return role, m.wrap(err)
+}
+
+func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
+	if err := CheckRoleName(name); err != nil {
+		return nil, err
+	}
+	path := s.mount.rolePath(name)
+	resp, err := s.api.Logical().ReadRawWithContext(ctx, path)
+	if resp != nil && resp.Body != nil {
+		defer resp.Body.Close()
+	}
+	if neverConfigured(err) {
+		return nil, fmt.Errorf("%w: %q", ErrNoRole, name)
+	}
+	if err != nil {
+		return nil, explain(err, s.mount.Path, path, "read", s.api.Token())
+	}
+	var secret struct {
+		Data map[string]any `json:"data"`
+	}
+	decoder := json.NewDecoder(io.LimitReader(resp.Body, maxResponse))
+	decoder.UseNumber()
+	if err := decoder.Decode(&secret); err != nil {
+		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
+	}
+	if len(secret.Data) == 0 {
+		return nil, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
+	}
+	return NewRole(name, secret.Data), nil
+}
+
+// CheckRoleName refuses a name that no role has: it would end up in a path of Vault's.
+func CheckRoleName(name string) error {
+	for _, r := range name {
+		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("_-.", r) {
+			return fmt.Errorf("role %q: use letters, digits, '.', '_' and '-'", name)
+		}
+	}
+	if name == "" || strings.Trim(name, ".") == "" {
+		return fmt.Errorf("role %q: not the name of a role", name)
+	}
+	return nil
+}
+
+// Clock returns how far Vault's clock is ahead of this machine's, to about a second: Vault's
+// is what tokens expire by. It needs no capability.
+func (m *Mount) Clock(ctx context.Context) (time.Duration, error) {
+	s, err := m.open()
+	if err != nil {
+		return 0, m.wrap(err)
+	}
+	asked := time.Now()
+	resp, err := s.api.WithNamespace("").Logical().ReadRawWithDataWithContext(ctx, "sys/health", map[string][]string{
+		"standbyok": {"true"}, "perfstandbyok": {"true"},
+	})
+	if resp != nil && resp.Body != nil {
+		defer resp.Body.Close()
+	}
+	if err != nil {
+		return 0, m.wrap(explain(err, m.Path, "sys/health", "read", s.api.Token()))
+	}
+	took := time.Since(asked)
+	var health struct {
+		Time int64 `json:"server_time_utc"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health); err != nil || health.Time == 0 {
+		return 0, m.wrap(errors.New("sys/health doesn't say what time it is"))
+	}
+	const half = 500 * time.Millisecond // it is cut to the second
+	return time.Unix(health.Time, 0).Add(half).Sub(asked.Add(took / 2)), nil
+}
+
+func (r *Role) text(field string) string {
+	s, _ := r.fields[field].(string)
+	return s
+}
+
+func (r *Role) flag(field string) bool {
+	b, _ := r.fields[field].(bool)
+	return b
+}
+
+func (r *Role) list(field string) []string { return Config{r.fields}.strings(field) }
+
+// seconds returns a field that holds whole seconds.
+func (r *Role) seconds(field string) time.Duration {
+	n, err := strconv.ParseInt(fmt.Sprint(r.fields[field]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
+// findClaim returns a claim by its name or, where the name starts with a slash, by its JSON
+// pointer (RFC 6901); nil where there is none. Numbers become a json.Number, cut to a whole
+// number, as Vault's getClaim has them.
+func findClaim(t *jwks.Token, name string) any {
+	value := t.Claims[name]
+	if strings.HasPrefix(name, "/") {
+		value = t.Claims
+		for part := range strings.SplitSeq(name[1:], "/") {
+			part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+			switch at := value.(type) {
+			case map[string]any:
+				value = at[part]
+			case []any:
+				i, err := strconv.Atoi(part)
+				if err != nil || i < 0 || i >= len(at) {
+					return nil
+				}
+				value = at[i]
+			default:
+				return nil
+			}
+		}
+	}
+	if f, ok := value.(float64); ok {
+		return json.Number(strconv.Itoa(int(f)))
+	}
+	return value
+}

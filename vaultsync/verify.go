@@ -1,0 +1,252 @@
+package vaultsync
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// Outcome is what came of comparing one thing.
+type Outcome string
+
+// Outcomes. The values are part of the JSON and don't change.
+const (
+	OutcomeOK   Outcome = "ok"   // Vault would let it pass
+	OutcomeFail Outcome = "fail" // Vault would refuse the login
+	OutcomeNote Outcome = "note" // a remark, or what wasn't compared
+)
+
+// Finding is one thing that Vault compares in a login.
+type Finding struct {
+	// Check is "mount", "role", "clock", "key", "alg", "iss", "sub", "aud", "time", "user_claim",
+	// "claim_mappings", "groups_claim", "bound_claims" or "bound_cidrs".
+	Check   string  `json:"check"`
+	Outcome Outcome `json:"outcome"`
+	Detail  string  `json:"detail"`        // what was compared; printable
+	Fix     string  `json:"fix,omitempty"` // the way out of a fail
+}
+
+// Miss says why no trusted key verifies a token's signature.
+type Miss string
+
+// Misses. The values are part of the JSON and don't change.
+const (
+	MissNotTrusted Miss = "not_trusted" // a published key did that a sync would add
+	MissTurnover   Miss = "turnover"    // a published key did, and a sync waits for the turnover to be allowed
+	MissRefused    Miss = "refused"     // a published key did, or seems to have, that is denied, not pinned, retired or too weak
+	MissElsewhere  Miss = "elsewhere"   // a published key did, of a cluster that the mount doesn't trust
+	MissForged     Miss = "forged"      // the key that it names didn't: changed, cut off, forged, or two keys under one kid
+	MissUnknown    Miss = "unknown"     // nobody is known to have a key of that kid
+)
+
+// Verdict is whether Vault would take a token, and why.
+type Verdict struct {
+	// Accepted: nothing failed of what could be compared.
+	Accepted bool `json:"accepted"`
+	// Role is the name of the role; "" where there is none.
+	Role string `json:"role"`
+	// RoleChecked: the role's fields were compared too.
+	RoleChecked bool `json:"role_checked"`
+	// Key is the key that verifies the signature, the first in Vault's order; nil where none
+	// does. Of a miss it is the published key that does, where there is one.
+	Key *Key `json:"key"`
+	// Miss says why no trusted key does; "" where one does.
+	Miss Miss `json:"miss,omitempty"`
+	// Findings are in the order in which Vault compares.
+	Findings []Finding `json:"findings"`
+}
+
+// Verification is a token and what it is to be compared with.
+type Verification struct {
+	Token *jwks.Token
+	// Now is the time to judge by, Vault's where it is known. It must be set.
+	Now time.Time
+
+	// Offline: there is no mount. The keys of Want.Results stand for the trusted ones, and
+	// Config, Path and Role aren't used.
+	Offline bool
+
+	Config Config
+	// Path is that of the mount, for the commands in a Fix.
+	Path string
+	// RoleName is the role that the login names; "" is the mount's default_role.
+	RoleName string
+	// Role is that role as it was read; nil where it could not be, and RoleErr says why.
+	Role    *Role
+	RoleErr error
+
+	// Want is what the mount should trust, and may hold results of other clusters as well.
+	// Without results the nearest miss is not looked for among published keys.
+	Want Desired
+	// Options are the mount's rules: what a sync would make of a published key.
+	Options Options
+}
+
+// EffectiveRole returns the role of a login that names name, or none where it is "".
+func (c Config) EffectiveRole(name string) string {
+	if name == "" {
+		name, _ = c.fields["default_role"].(string)
+	}
+	return strings.ToLower(name)
+}
+
+// Verify says what Vault would answer to a login with a token, as its JWT method decides
+// since 1.18 (vault-plugin-auth-jwt: path_login.go; cap: jwt.Validator). It goes on after a
+// failure, so that all of them are on the list. It reads no clock and no network.
+//
+// Nothing in a Verdict quotes the token but its kid, alg and the values of claims that
+// were compared, cleaned and cut. The error wraps [ErrNotStaticKeys], or says what is missing.
+func Verify(v Verification) (*Verdict, error) {
+	switch mode := v.Config.mode(); {
+	case v.Token == nil || v.Now.IsZero():
+		return nil, errors.New("a verification needs a token and the time")
+	case mode != "" && !v.Offline:
+		return nil, fmt.Errorf("%w: %s is set, so that Vault looks for the key elsewhere", ErrNotStaticKeys, mode)
+	}
+	if v.Options.Now.IsZero() {
+		v.Options.Now = v.Now
+	}
+	c := &verifier{Verification: v, out: &Verdict{Findings: []Finding{}}}
+	if v.Offline {
+		c.Config, c.Role = Config{}, nil
+	} else {
+		c.checkMount()
+		c.checkRole()
+	}
+	c.checkKey()
+	c.checkAlgorithm()
+	c.checkIssuer()
+	c.checkSubject()
+	c.checkAudience()
+	c.checkTimes()
+	c.checkUserClaim()
+	c.checkMappings()
+	c.checkGroups()
+	c.checkBoundClaims()
+	c.checkAddresses()
+	c.out.Accepted = !slices.ContainsFunc(c.out.Findings, func(f Finding) bool { return f.Outcome == OutcomeFail })
+	return c.out, nil
+}
+
+// verifier makes one Verdict.
+type verifier struct {
+	Verification
+	out *Verdict
+}
+
+func (c *verifier) add(check string, outcome Outcome, fix, format string, args ...any) {
+	c.out.Findings = append(c.out.Findings, Finding{check, outcome, fmt.Sprintf(format, args...), fix})
+}
+
+func (c *verifier) ok(check, format string, args ...any) {
+	c.add(check, OutcomeOK, "", format, args...)
+}
+
+func (c *verifier) note(check, format string, args ...any) {
+	c.add(check, OutcomeNote, "", format, args...)
+}
+
+func (c *verifier) fail(check, fix, format string, args ...any) {
+	c.add(check, OutcomeFail, fix, format, args...)
+}
+
+func (c *verifier) checkMount() {
+	if c.Config.IsZero() {
+		c.fail("mount", "run harvest sync", "the mount was never configured: it trusts nobody")
+	}
+}
+
+func (c *verifier) checkRole() {
+	name := c.Config.EffectiveRole(c.RoleName)
+	c.out.Role = name
+	switch {
+	case name == "":
+		c.fail("role", "name the login's role (-role NAME); Nomad's is that of the job's vault block, or create_from_role of the agents",
+			"no role: the mount has no default_role, and Vault refuses a login that names none")
+	case errors.Is(c.RoleErr, ErrNoRole):
+		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %q", name)
+	case errors.Is(c.RoleErr, ErrForbidden):
+		c.note("role", "role %q was not checked: Vault forbids it; that needs \"read\" on auth/%s/role/%s", name, c.Path, name)
+	case c.RoleErr != nil:
+		c.note("role", "role %q was not checked: %s", name, clean(c.RoleErr.Error()))
+	case c.Role == nil:
+		c.note("role", "role %q was not checked", name)
+	case c.Role.text("role_type") == "oidc":
+		c.out.RoleChecked = true
+		c.fail("role", fmt.Sprintf("set role_type=jwt on auth/%s/role/%s", c.Path, name), "role %q is of role_type oidc, which takes no JWT", name)
+	default:
+		c.out.RoleChecked = true
+		c.ok("role", "%s", name)
+	}
+}
+
+// vaultAlgorithms are what an empty jwt_supported_algs stands for.
+var vaultAlgorithms = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
+
+func (c *verifier) checkAlgorithm() {
+	supported, alg := c.Config.Algorithms(), c.Token.Algorithm
+	switch {
+	case len(supported) == 0 && slices.Contains(vaultAlgorithms, alg):
+		c.ok("alg", "%s", alg)
+	case slices.Contains(supported, alg):
+		c.ok("alg", "%s, one of jwt_supported_algs", alg)
+	default:
+		c.fail("alg", "add "+alg+c.wholeConfig("jwt_supported_algs"),
+			"signed with %s, and jwt_supported_algs is [%s]", alg, clean(strings.Join(supported, ", ")))
+	}
+}
+
+// wholeConfig says how to change one field of the mount without losing the others.
+func (c *verifier) wholeConfig(field string) string {
+	return fmt.Sprintf(" (%s of auth/%s/config; a write that names this field alone wipes the keys and all others: read all, change it, write all)", field, c.Path)
+}
+
+func (c *verifier) checkIssuer() {
+	switch want, have := c.Config.BoundIssuer(), c.Token.Issuer; {
+	case want == "" && have == "":
+		c.ok("iss", "none, and none is asked for")
+	case want == "" && c.Offline:
+		c.note("iss", "%s", shown(have))
+	case want == "":
+		c.ok("iss", "%s; bound_issuer isn't set", shown(have))
+	case want == have:
+		c.ok("iss", "%s, which is bound_issuer", shown(have))
+	case have == "":
+		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or clear"+c.wholeConfig("bound_issuer"),
+			"the token has no iss, and bound_issuer is %s", shown(want))
+	default:
+		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or clear"+c.wholeConfig("bound_issuer"),
+			"iss is %s, and bound_issuer is %s", shown(have), shown(want))
+	}
+}
+
+// maxShown is how many bytes of a claim are shown.
+const maxShown = 128
+
+// shown returns a claim's value in quotes, fit for a terminal and cut.
+func shown(s string) string {
+	if s == "" {
+		return `""`
+	}
+	s = clean(s)
+	if len(s) > maxShown {
+		s = strings.TrimSuffix(strings.ToValidUTF8(s[:maxShown], ""), "…") + "…"
+	}
+	return `"` + s + `"`
+}
+
+func shownList(list []string) string {
+	const most = 8
+	var out []string
+	for _, s := range list[:min(len(list), most)] {
+		out = append(out, shown(s))
+	}
+	if more := len(list) - most; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}

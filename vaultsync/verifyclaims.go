@@ -1,0 +1,327 @@
+package vaultsync
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (c *verifier) checkSubject() {
+	have, want := c.Token.Subject, ""
+	if c.Role != nil {
+		want = c.Role.text("bound_subject")
+	}
+	switch {
+	case want == "" && have != "":
+		c.note("sub", "%s%s", shown(have), c.regionHint())
+	case want == "":
+	case want == have:
+		c.ok("sub", "%s, which is bound_subject", shown(have))
+	default:
+		c.fail("sub", "bound_subject takes one subject: log in with that role from that workload alone, or change the role",
+			"sub is %s, and bound_subject is %s", shown(have), shown(want))
+	}
+}
+
+func (c *verifier) checkAudience() {
+	have := c.Token.Audience
+	if c.Role == nil {
+		c.note("aud", "%s; not compared without the role", shownList(have))
+		return
+	}
+	bound := c.Role.list("bound_audiences")
+	fix := c.roleCommand("bound_audiences=" + audiences(append(slices.Clone(bound), have...)))
+	switch {
+	case slices.ContainsFunc(bound, func(b string) bool { return slices.Contains(have, b) }):
+		c.ok("aud", "%s, of bound_audiences %s", shownList(have), shownList(bound))
+	case len(bound) > 0:
+		c.fail("aud", fmt.Sprintf("sign it for %s (aud in the job's identity block, or default_identity of the agents), or take it: %s", shown(bound[0]), fix),
+			"aud is %s, and bound_audiences is %s", shownList(have), shownList(bound))
+	case c.hasAudience():
+		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound", shownList(have))
+	default:
+		c.ok("aud", "none, and none is bound")
+	}
+}
+
+// hasAudience is Vault's test for a role without bound_audiences, which reads "aud" by its
+// very name.
+func (c *verifier) hasAudience() bool {
+	switch aud := c.Token.Claims["aud"].(type) {
+	case []any:
+		return len(aud) > 0
+	case string:
+		return aud != ""
+	}
+	return false
+}
+
+// plainWord is what may stand in a command for somebody to copy: a claim is whoever's wrote
+// the token.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
+
+// audiences returns a comma-separated list without repetitions.
+func audiences(list []string) string {
+	var words []string
+	for _, word := range list {
+		if !plainWord.MatchString(word) {
+			word = "AUDIENCE"
+		}
+		if !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+// roleCommand returns the command that changes a field of the role. A write resets role_type
+// and bound_claims_type where it doesn't name them, and leaves the rest.
+func (c *verifier) roleCommand(setting string) string {
+	more := ""
+	if c.Role.text("bound_claims_type") == globs {
+		more = " bound_claims_type=glob"
+	}
+	return fmt.Sprintf("vault write auth/%s/role/%s role_type=jwt%s %s", c.Path, c.Role.Name, more, setting)
+}
+
+// What cap's Validator allows where the role says nothing (DefaultLeewaySeconds, and go-jose's
+// DefaultLeeway for the clocks).
+const (
+	defaultTimeLeeway  = 150 * time.Second
+	defaultClockLeeway = time.Minute
+)
+
+// leeway returns a role's leeway: 0 is the default, and a negative one is none.
+func (c *verifier) leeway(field string, usual time.Duration) time.Duration {
+	if c.Role == nil {
+		return usual
+	}
+	switch d := c.Role.seconds(field); {
+	case d == 0:
+		return usual
+	case d < 0:
+		return 0
+	default:
+		return d
+	}
+}
+
+// checkTimes does as cap's Validator does. The leeways for exp and nbf only fill in for a
+// claim that is missing; to those that are there, the clocks' alone is granted.
+func (c *verifier) checkTimes() {
+	exp, nbf, iat := c.Token.Expiry, c.Token.NotBefore, c.Token.IssuedAt
+	if exp.IsZero() && nbf.IsZero() && iat.IsZero() {
+		c.fail("time", "the issuer must set exp", "the token has none of exp, nbf and iat, and Vault wants one")
+		return
+	}
+	given := exp
+	if exp.IsZero() {
+		latest := iat
+		if nbf.Unix() > iat.Unix() || iat.IsZero() {
+			latest = nbf
+		}
+		exp = latest.Add(c.leeway("expiration_leeway", defaultTimeLeeway))
+	}
+	switch {
+	case !nbf.IsZero():
+	case !iat.IsZero():
+		nbf = iat
+	default:
+		nbf = exp.Add(-c.leeway("not_before_leeway", defaultTimeLeeway))
+	}
+	skew := c.leeway("clock_skew_leeway", defaultClockLeeway)
+	const clocks = "compare the clocks of the signer and of Vault (NTP), or raise the role's clock_skew_leeway"
+	before := len(c.out.Findings)
+	if c.Now.Add(skew).Before(nbf) {
+		c.fail("time", clocks, "not valid before %s, %s from now, beyond the %s that are allowed for clocks", stamp(nbf), span(nbf.Sub(c.Now)), span(skew))
+	}
+	if c.Now.Add(-skew).After(exp) {
+		fix := "log in with a fresh one: Nomad renews the file before it expires, so look for a copy of it, or a task that no longer runs"
+		text := fmt.Sprintf("expired at %s, %s ago, beyond the %s that are allowed for clocks", stamp(exp), span(c.Now.Sub(exp)), span(skew))
+		if given.IsZero() {
+			fix, text = "the issuer must set exp, or raise the role's expiration_leeway", "it has no exp, and so "+text
+		}
+		c.fail("time", fix, "%s", text)
+	}
+	if c.Now.Add(skew).Before(iat) && !iat.Equal(nbf) {
+		c.fail("time", clocks, "issued at %s, %s from now, beyond the %s that are allowed for clocks", stamp(iat), span(iat.Sub(c.Now)), span(skew))
+	}
+	if len(c.out.Findings) > before {
+		return
+	}
+	switch {
+	case c.Now.After(exp):
+		c.ok("time", "expired %s ago, within the %s that are allowed for clocks", span(c.Now.Sub(exp)), span(skew))
+	case given.IsZero():
+		c.ok("time", "it has no exp; it counts as expired at %s, in %s", stamp(exp), span(exp.Sub(c.Now)))
+	default:
+		c.ok("time", "expires at %s, in %s", stamp(exp), span(exp.Sub(c.Now)))
+	}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
+
+// span returns a duration in whole seconds.
+func span(d time.Duration) string { return d.Round(time.Second).String() }
+
+// checkUserClaim is createIdentity's: the claim that becomes the name of the entity's alias.
+func (c *verifier) checkUserClaim() {
+	if c.Role == nil {
+		return
+	}
+	name := c.Role.text("user_claim")
+	value := c.Token.Claims[name]
+	if c.Role.flag("user_claim_json_pointer") {
+		value = findClaim(c.Token, name)
+	}
+	fix := c.roleCommand("user_claim=CLAIM")
+	if !c.Role.flag("user_claim_json_pointer") && findClaim(c.Token, name) != nil {
+		fix = c.roleCommand("user_claim_json_pointer=true")
+	}
+	switch text, ok := value.(string); {
+	case value == nil:
+		c.fail("user_claim", fix, "the token has no claim %s, which user_claim asks for", shown(name))
+	case !ok:
+		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is no text", shown(name))
+	case text == "":
+		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is empty", shown(name))
+	default:
+		c.ok("user_claim", "%s is %s", clean(name), shown(text))
+	}
+}
+
+func (c *verifier) checkMappings() {
+	if c.Role == nil {
+		return
+	}
+	mappings, _ := c.Role.fields["claim_mappings"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(mappings)) {
+		if value := findClaim(c.Token, name); value != nil {
+			if _, ok := value.(string); !ok {
+				c.fail("claim_mappings", "take it off claim_mappings", "claim %s is no text, and claim_mappings copies texts alone", shown(name))
+			}
+		}
+	}
+}
+
+func (c *verifier) checkGroups() {
+	if c.Role == nil || c.Role.text("groups_claim") == "" {
+		return
+	}
+	name := c.Role.text("groups_claim")
+	value := findClaim(c.Token, name)
+	groups, ok := listOf(value)
+	isText := func(v any) bool { _, ok := v.(string); return ok }
+	switch {
+	case value == nil:
+		c.fail("groups_claim", c.roleCommand("groups_claim="), "the token has no claim %s, which groups_claim asks for", shown(name))
+	case !ok || slices.ContainsFunc(groups, func(v any) bool { return !isText(v) }):
+		c.fail("groups_claim", c.roleCommand("groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", shown(name))
+	default:
+		c.ok("groups_claim", "%s, of %d", clean(name), len(groups))
+	}
+}
+
+// globs is the bound_claims_type under which * stands for any text.
+const globs = "glob"
+
+func (c *verifier) checkBoundClaims() {
+	if c.Role == nil {
+		return
+	}
+	bound, _ := c.Role.fields["bound_claims"].(map[string]any)
+	useGlobs := c.Role.text("bound_claims_type") == globs
+	const fix = "log in from a workload that it is bound to, or change the role's bound_claims"
+	for _, name := range slices.Sorted(maps.Keys(bound)) {
+		value := findClaim(c.Token, name)
+		have, haveOK := listOf(value)
+		want, wantOK := listOf(bound[name])
+		switch {
+		case value == nil:
+			c.fail("bound_claims", fix, "the token has no claim %s, and it is bound to %s", shown(name), shownValues(want))
+		case !haveOK || !wantOK:
+			c.fail("bound_claims", fix, "claim %s: neither text, boolean, number nor a list on both sides", shown(name))
+		case matches(want, have, useGlobs):
+			c.ok("bound_claims", "%s is %s, bound to %s", clean(name), shownValues(have), shownValues(want))
+		default:
+			c.fail("bound_claims", fix, "claim %s is %s, and it is bound to %s", shown(name), shownValues(have), shownValues(want))
+		}
+	}
+}
+
+// listOf is normalizeList: a single value is a list of one.
+func listOf(v any) ([]any, bool) {
+	switch v := v.(type) {
+	case []any:
+		return v, true
+	case string, bool, json.Number:
+		return []any{v}, true
+	}
+	return nil, false
+}
+
+// matches is matchFound. Numbers inside a list of the token are float64 there, and equal none
+// of the role's.
+func matches(want, have []any, useGlobs bool) bool {
+	for _, w := range want {
+		for _, h := range have {
+			switch w := w.(type) {
+			case string:
+				if text, ok := h.(string); ok && (w == text && !useGlobs || useGlobs && globMatches(w, text)) {
+					return true
+				}
+			case bool, json.Number, float64:
+				if !useGlobs && w == h {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// globMatches says whether a text fits a pattern, in which * stands for any text and nothing
+// else is special (github.com/ryanuber/go-glob, which Vault uses).
+func globMatches(pattern, text string) bool {
+	parts := strings.Split(pattern, "*")
+	rest, ok := strings.CutPrefix(text, parts[0])
+	if len(parts) == 1 || !ok {
+		return ok && rest == ""
+	}
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		if _, rest, ok = strings.Cut(rest, part); !ok {
+			return false
+		}
+	}
+	return strings.HasSuffix(rest, parts[last])
+}
+
+func shownValues(values []any) string {
+	var texts []string
+	for _, v := range values {
+		switch v.(type) {
+		case string, bool, json.Number, float64:
+			texts = append(texts, fmt.Sprint(v))
+		default:
+			texts = append(texts, "(an object)")
+		}
+	}
+	if len(texts) == 1 {
+		return shown(texts[0])
+	}
+	return shownList(texts)
+}
+
+func (c *verifier) checkAddresses() {
+	if c.Role == nil {
+		return
+	}
+	if list := c.Role.list("token_bound_cidrs"); len(list) > 0 {
+		c.note("bound_cidrs", "the login must come from one of %s", shownList(list))
+	}
+}

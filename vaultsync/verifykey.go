@@ -1,0 +1,273 @@
+package vaultsync
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// checkKey looks for the key as Vault does: each trusted key in turn, whatever its kid.
+func (c *verifier) checkKey() {
+	if c.Offline {
+		c.checkPublished()
+		return
+	}
+	elements := c.Config.parse()
+	for _, t := range elements {
+		if t.opaque || !c.Token.VerifiedBy(t.block.Public) {
+			continue
+		}
+		key := t.key("")
+		c.out.Key = &key
+		c.ok("key", "signed by %s, trusted", keyName(key))
+		c.remarkOn(t)
+		return
+	}
+	if n := c.unreadable(elements); n > 0 {
+		c.note("key", "%d of the trusted elements %s no key that can be read here, and could not be tried", n, plural(n, "holds", "hold"))
+	}
+	c.nearestMiss(elements)
+}
+
+func (c *verifier) unreadable(elements []trusted) (n int) {
+	for _, t := range elements {
+		if t.opaque {
+			n++
+		}
+	}
+	return n
+}
+
+// remarkOn says what may be wrong with a key all the same.
+func (c *verifier) remarkOn(t trusted) {
+	a := t.block.Annotation
+	if a.KeyID != "" && a.KeyID != c.Token.KeyID {
+		c.note("key", "the token names kid %s; Vault passes over that", c.kid())
+	}
+	switch {
+	case t.foreign():
+		c.note("key", "the key is foreign: no cluster is known to have published it")
+	case c.Options.denied(t.fingerprint):
+		c.note("key", "the key is denied: the next sync removes it")
+	case !a.Missing.IsZero():
+		c.note("key", "no longer published since %s; in its retention period", stamp(a.Missing))
+	}
+	if plan := c.plan(); plan != nil && !c.Options.denied(t.fingerprint) && hasKey(plan.Remove, t.fingerprint) {
+		c.note("key", "no longer published: the next sync removes it")
+	}
+}
+
+// plan returns what a sync would do now; nil where there can be no plan.
+func (c *verifier) plan() *Plan {
+	if len(c.Want.Clusters) == 0 {
+		return nil
+	}
+	plan, err := NewPlan(c.Config, c.Want, c.Options)
+	if err != nil {
+		return nil
+	}
+	return plan
+}
+
+func hasKey(keys []Key, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == f })
+}
+
+// keyName returns a key as people are told of it.
+func keyName(k Key) string {
+	name := "kid " + shownKeyID(k.KeyID)
+	if k.KeyID == "" {
+		name = "a key without a kid"
+	}
+	if k.Cluster != "" {
+		name += " of " + k.Owner().String()
+	}
+	return name + " (" + k.Fingerprint.Short() + ")"
+}
+
+// kid returns the one that the token names.
+func (c *verifier) kid() string {
+	if c.Token.KeyID == "" {
+		return "(none)"
+	}
+	return shownKeyID(c.Token.KeyID)
+}
+
+func shownKeyID(kid string) string {
+	const most = 64
+	if kid = clean(kid); len(kid) > most {
+		kid = strings.ToValidUTF8(kid[:most], "") + "…"
+	}
+	return kid
+}
+
+// checkPublished looks for the key in a key set alone.
+func (c *verifier) checkPublished() {
+	key, ok := c.signer()
+	if ok {
+		c.out.Key = &key
+		c.ok("key", "signed by %s, published", keyName(key))
+		return
+	}
+	c.missed(nil)
+}
+
+// signer returns the published key that signed the token.
+func (c *verifier) signer() (Key, bool) {
+	for _, r := range c.Want.Results {
+		if r.Set == nil {
+			continue
+		}
+		for _, k := range r.Set.Keys {
+			if c.Token.VerifiedBy(k.Public) {
+				return publishedAs(r, k), true
+			}
+		}
+	}
+	return Key{}, false
+}
+
+func publishedAs(r jwks.Result, k jwks.Key) Key {
+	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
+	return Key{
+		Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithm: usualAlgorithm(k.Algorithm, k.Public), Fingerprint: f, Public: k.Public,
+	}
+}
+
+// nearestMiss says which published key signed the token, and what keeps it from being
+// trusted.
+func (c *verifier) nearestMiss(elements []trusted) {
+	key, ok := c.signer()
+	if !ok {
+		c.missed(elements)
+		return
+	}
+	c.out.Key = &key
+	published := fmt.Sprintf("signed by kid %s, published by %s", shownKeyID(key.KeyID), key.Owner())
+	miss := func(m Miss, fix, why string) {
+		c.out.Miss = m
+		c.fail("key", fix, "%s, %s", published, why)
+	}
+	plan := c.plan()
+	switch {
+	case !slices.Contains(c.Want.Clusters, key.Cluster):
+		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
+	case c.Options.retired(key.Owner()):
+		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
+	case c.Options.denied(key.Fingerprint):
+		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
+	case !c.Options.pinned(key.Cluster, key.Fingerprint):
+		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
+	case plan != nil && turnedOver(plan, key):
+		miss(MissTurnover, "if these are the cluster's new keys, run harvest sync -allow-turnover="+key.Cluster,
+			"not yet trusted: all of its keys are others than those that the mount trusts for it")
+	default:
+		miss(MissNotTrusted, "run harvest sync", "not yet trusted")
+	}
+}
+
+func turnedOver(plan *Plan, key Key) bool {
+	return slices.ContainsFunc(plan.Failed, func(f Failure) bool {
+		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, ErrTurnover)
+	})
+}
+
+// missed deals with a token that no known key signed: the kid is all that is left to go by.
+func (c *verifier) missed(elements []trusted) {
+	c.out.Miss = MissUnknown
+	for _, r := range c.Want.Results {
+		owner := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		for _, k := range skippedKeys(r) {
+			if c.Token.KeyID != "" && k.KeyID == c.Token.KeyID {
+				c.out.Miss = MissRefused
+				c.fail("key", "let the cluster rotate its keys; this one must not be trusted",
+					"it names kid %s, which %s publishes, and which is refused: %s: %s", c.kid(), ownerName(owner), k.Reason, k.Detail)
+				return
+			}
+		}
+	}
+	if name, ok := c.named(elements); ok {
+		c.out.Miss = MissForged
+		c.fail("key", "log in with the token as the cluster gave it; if it is, two keys have one kid, or somebody forges tokens",
+			"it names %s, which didn't sign it: it was changed or cut off, or is forged", name)
+		return
+	}
+	fix := "it is of another cluster, or its key was dropped: log in with a fresh token"
+	text := fmt.Sprintf("no key that is %s signed it", map[bool]string{false: "trusted", true: "published"}[c.Offline])
+	switch {
+	case len(c.Want.Results) > 0 && !c.Offline:
+		text += fmt.Sprintf(", and kid %s isn't published by a cluster that was read", c.kid())
+	case c.Offline:
+		text += fmt.Sprintf("; it names kid %s", c.kid())
+	default:
+		text += fmt.Sprintf("; it names kid %s", c.kid())
+		fix = "name its cluster (-cluster and its address, or -config FILE) to learn whether it publishes the key"
+	}
+	c.fail("key", fix, "%s%s", text, c.regionHint())
+	for _, r := range c.Want.Results {
+		if r.Err != nil {
+			c.note("key", "could not be read: %s", clean(r.Err.Error()))
+		}
+	}
+}
+
+func skippedKeys(r jwks.Result) []*jwks.KeyError {
+	if r.Set != nil {
+		return r.Set.Skipped
+	}
+	if none, ok := errors.AsType[*jwks.NoKeysError](r.Err); ok {
+		return none.Skipped
+	}
+	return nil
+}
+
+// named returns the known key of the token's kid.
+func (c *verifier) named(elements []trusted) (string, bool) {
+	if c.Token.KeyID == "" {
+		return "", false
+	}
+	for _, t := range elements {
+		if t.block.Annotation.KeyID == c.Token.KeyID {
+			return keyName(t.key("")) + ", trusted", true
+		}
+	}
+	for _, r := range c.Want.Results {
+		if r.Set == nil {
+			continue
+		}
+		for _, k := range r.Set.Keys {
+			if k.KeyID == c.Token.KeyID {
+				return keyName(publishedAs(r, k)) + ", published", true
+			}
+		}
+	}
+	return "", false
+}
+
+func ownerName(o pem.Owner) string {
+	if o.Cluster == "" {
+		return "the key set"
+	}
+	return o.String()
+}
+
+// regionHint says which Nomad region a token is of, by what it says of itself: the subject of
+// a workload identity is region:namespace:job:group:task:identity.
+func (c *verifier) regionHint() string {
+	parts := strings.Split(c.Token.Subject, ":")
+	if len(parts) < 6 || parts[0] == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (by its sub, of Nomad region %s)", shown(parts[0]))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
