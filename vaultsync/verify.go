@@ -63,8 +63,11 @@ type Verdict struct {
 // Verification is a token and what it is to be compared with.
 type Verification struct {
 	Token *jwks.Token
-	// Now is the time to judge by, Vault's where it is known. It must be set.
+	// Now is this machine's time. It must be set.
 	Now time.Time
+	// Skew is how far Vault's clock is ahead of this machine's: see [Mount.Clock]. Vault's is
+	// judged by; less than two seconds aren't told from none.
+	Skew time.Duration
 
 	// Offline: there is no mount. The keys of Want.Results stand for the trusted ones, and
 	// Config, Path and Role aren't used.
@@ -115,6 +118,7 @@ func Verify(v Verification) (*Verdict, error) {
 		c.Config, c.Role = Config{}, nil
 	} else {
 		c.checkMount()
+		c.checkClock()
 		c.checkRole()
 	}
 	c.checkKey()
@@ -158,6 +162,21 @@ func (c *verifier) checkMount() {
 	if c.Config.IsZero() {
 		c.fail("mount", "run harvest sync", "the mount was never configured: it trusts nobody")
 	}
+}
+
+// measurable is what Mount.Clock can tell from no difference.
+const measurable = 2 * time.Second
+
+func (c *verifier) checkClock() {
+	if c.Skew.Abs() < measurable {
+		return
+	}
+	way := "ahead of"
+	if c.Skew < 0 {
+		way = "behind"
+	}
+	c.Now = c.Now.Add(c.Skew)
+	c.note("clock", "Vault's clock is %s %s this machine's; tokens are judged by Vault's", span(c.Skew.Abs()), way)
 }
 
 func (c *verifier) checkRole() {

@@ -322,6 +322,31 @@ func TestVerifyMount(t *testing.T) {
 	assert.Contains(t, findingsOf(v), "fail mount: the mount was never configured")
 }
 
+func TestVerifyClock(t *testing.T) {
+	for name, c := range map[string]struct {
+		skew     time.Duration
+		exp      time.Duration
+		accepted bool
+		words    string
+	}{
+		"none worth a word": {skew: 1999 * time.Millisecond, exp: -time.Minute, accepted: true},
+		"ahead":             {skew: 10 * time.Minute, exp: time.Minute, words: "note clock: Vault's clock is 10m0s ahead of this machine's"},
+		"behind":            {skew: -10 * time.Minute, exp: -10 * time.Minute, accepted: true, words: "note clock: Vault's clock is 10m0s behind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			past := now.Add(-time.Hour).Unix()
+			v, err := Verify(Verification{
+				Token: signedBy(t, "a", "a", workload(object{"exp": now.Add(c.exp).Unix(), "iat": past, "nbf": past})), Now: now, Skew: c.skew,
+				Config: config(trust("us-east", "a")), RoleName: "workloads", Role: nomadRole(nil),
+			})
+			require.NoError(t, err)
+			assert.Equal(t, c.accepted, v.Accepted, findingsOf(v))
+			assert.Contains(t, findingsOf(v), c.words)
+			assert.Equal(t, c.words != "", strings.Contains(findingsOf(v), "clock:"))
+		})
+	}
+}
+
 func TestVerifyOffline(t *testing.T) {
 	result := publish("", "b", "a")
 	verify := func(token *jwks.Token) *Verdict {

@@ -102,16 +102,33 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 
 // pemSource returns what SOURCE or $NOMAD_ADDR stand for.
 func (a *app) pemSource(cmd *cli.Command) (clusterConfig, error) {
-	var c clusterConfig
 	source := cmd.Args().First()
+	switch {
+	case source == "" && cmd.Args().Present():
+		return clusterConfig{}, usage(cmd, "the source is empty")
+	case source == "":
+		if source = a.getenv("NOMAD_ADDR"); source == "" {
+			return clusterConfig{}, usage(cmd, "no source: name a file, a URL or - for stdin, or set NOMAD_ADDR")
+		}
+		return a.agent(cmd, source)
+	}
+	return a.source(cmd, source)
+}
+
+// agent returns what the address of a Nomad agent stands for.
+func (a *app) agent(cmd *cli.Command, address string) (clusterConfig, error) {
+	c := clusterConfig{address: address}
+	if err := checkURL(address, "https", "http"); err != nil {
+		return c, usage(cmd, "the source: %w", err)
+	}
+	return c, a.connection(cmd, &c)
+}
+
+// source returns what a SOURCE stands for: a file, a URL, or "-" for standard input.
+func (a *app) source(cmd *cli.Command, source string) (clusterConfig, error) {
+	var c clusterConfig
 	u, err := url.Parse(source)
 	switch isURL := err == nil && (u.Scheme == "http" || u.Scheme == "https"); {
-	case source == "" && cmd.Args().Present():
-		return c, usage(cmd, "the source is empty")
-	case source == "":
-		if c.address = a.getenv("NOMAD_ADDR"); c.address == "" {
-			return c, usage(cmd, "no source: name a file, a URL or - for stdin, or set NOMAD_ADDR")
-		}
 	case source == "-":
 		c.document = stdin{a.stdin}
 	case isURL && strings.Trim(u.Path, "/") == "" && u.RawQuery == "":

@@ -18,6 +18,7 @@ const (
 	exitNothing = 1 // nothing could be done: usage, configuration, Vault, every cluster
 	exitPending = 2 // plan -detailed-exitcode: there is something to change
 	exitPartial = 3 // some cluster or mount is not in sync
+	exitRefused = 3 // verify: the token would not log in
 )
 
 // process is what a run has of its operating system. Vault's own variables are the
@@ -42,7 +43,10 @@ type app struct {
 // run runs the command and returns its exit code. args begins with the program's name.
 func run(ctx context.Context, args []string, p process) int {
 	a := &app{process: p, args: args, out: &output{w: p.stdout}, says: &messages{w: p.stderr}}
-	err := a.root().Run(ctx, args)
+	err := refuseTokens(args)
+	if err == nil {
+		err = a.root().Run(ctx, args)
+	}
 	if err == nil && a.out.err != nil {
 		err = fmt.Errorf("writing the results: %w", a.out.err)
 	}
@@ -90,7 +94,8 @@ func (a *app) root() *cli.Command {
 		Usage: "keep the signing keys that Vault trusts equal to those that Nomad clusters publish",
 		Description: "Flags take one dash or two, and follow the command they belong to.\n\n" +
 			"Results go to stdout, everything else to stderr. Exit codes: 0 everything is in sync; 1 nothing could be\n" +
-			"done; 2 changes are pending (plan -detailed-exitcode); 3 some cluster or mount is not in sync.",
+			"done; 2 changes are pending (plan -detailed-exitcode); 3 some cluster or mount is not in sync, or verify's\n" +
+			"token would not log in.",
 		Version:               buildInfo().Version,
 		Writer:                a.out,
 		ErrWriter:             a.stderr,
@@ -110,7 +115,7 @@ func (a *app) root() *cli.Command {
 			return exit(exitNothing) // a cron line that lost its command must not look like a success
 		},
 		Commands: []*cli.Command{
-			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.setupCommand(), a.policyCommand(), a.versionCommand(),
+			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.versionCommand(),
 		},
 	}
 	for _, cmd := range root.Commands {

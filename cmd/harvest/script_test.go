@@ -40,6 +40,7 @@ type world struct {
 func TestScript(t *testing.T) {
 	commands := maps.Clone(scriptCommands)
 	maps.Copy(commands, watchCommands)
+	maps.Copy(commands, verifyCommands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,

@@ -21,7 +21,7 @@ func (a *app) load(cmd *cli.Command, needsCluster bool) (*config, error) {
 	var err error
 	if file := cmd.String("config"); file != "" {
 		for _, name := range singleOnly() {
-			if cmd.IsSet(name) {
+			if cmd.IsSet(name) && !selects(cmd, name) {
 				return nil, usage(cmd, "-%s says what the file of -config says: set it there, or drop -config", name)
 			}
 		}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// webToken is a JWT: three parts in base64url, the first of them a JSON object.
+var webToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
+
+// errExposed: a token among the arguments.
+var errExposed = errors.New("an argument holds a token, which now stands in the process list and in the shell's history: " +
+	"treat it as exposed, and stop what it is for or let it expire; name the file that holds it instead, or pipe it in")
+
+// refuseTokens refuses to run with a token among the arguments, before anything could
+// repeat them.
+func refuseTokens(args []string) error {
+	if slices.ContainsFunc(args[min(1, len(args)):], webToken.MatchString) {
+		return errExposed
+	}
+	return nil
+}
+
+func readsStdin(cmd *cli.Command) bool { return !cmd.Args().Present() || cmd.Args().First() == "-" }
+
+// readToken reads the token from the file that is named or from stdin, 64 KiB at most. Its
+// errors hold nothing of it.
+func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*jwks.Token, error) {
+	name, open := "standard input", func() (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil }
+	switch file := cmd.Args().First(); {
+	case !cmd.Args().Present():
+		if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			return nil, usage(cmd, "no token: name the file that holds it, such as ${NOMAD_SECRETS_DIR}/nomad_vault_default.jwt, or pipe it in")
+		}
+	case file == "":
+		return nil, usage(cmd, "the name of the token's file is empty")
+	case file != "-":
+		name, open = file, func() (io.ReadCloser, error) { return os.Open(file) } //nolint:gosec // the operator names the file
+	}
+	data, err := readWithin(ctx, open, jwks.MaxToken+1)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token: %w", err)
+	}
+	token, err := jwks.ParseToken(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return token, nil
+}
+
+// readWithin reads up to limit bytes. When ctx ends so does the call, though not the read.
+func readWithin(ctx context.Context, open func() (io.ReadCloser, error), limit int64) ([]byte, error) {
+	var data []byte
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		var r io.ReadCloser
+		if r, err = open(); err != nil {
+			return
+		}
+		defer r.Close()
+		data, err = io.ReadAll(io.LimitReader(r, limit))
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-read:
+		return data, err
+	}
+}

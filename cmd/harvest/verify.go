@@ -1,0 +1,343 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+func (a *app) verifyCommand() *cli.Command {
+	mount := slices.DeleteFunc(mountFlags(), func(f cli.Flag) bool {
+		return !slices.Contains([]string{"mount", "namespace", "retired"}, f.Names()[0])
+	})
+	deny := slices.DeleteFunc(ruleFlags(), func(f cli.Flag) bool { return f.Names()[0] != "deny" })
+	return &cli.Command{
+		Name:      "verify",
+		Usage:     "say whether Vault would take a token, and what is in the way",
+		ArgsUsage: "[FILE]",
+		Description: "FILE holds a JWT, such as a task's ${NOMAD_SECRETS_DIR}/nomad_vault_default.jwt; without one, or for -, it is read\n" +
+			"from stdin. It is never an argument, never printed, and sent nowhere.\n\n" +
+			"With -mount, or a file, it is compared with what each mount trusts and asks for, and with the role: that needs\n" +
+			"read on auth/<mount>/config and on auth/<mount>/role/<role>; a role that can't be read is passed over with a\n" +
+			"note. With a cluster as well, a key that isn't trusted is looked for among those published. With -jwks it is\n" +
+			"compared with a key set alone, and Vault isn't asked.\n\n" +
+			"Signs: = passes, x Vault would refuse it, ? a remark, or what was not compared. Exit codes: 0 it would log in\n" +
+			"(on one of the mounts, as far as could be compared); 1 nothing could be compared; 3 it would not log in.",
+		Flags: slices.Concat([]cli.Flag{
+			&cli.StringFlag{Name: "role", Category: inGeneral, Usage: "`NAME` of the role to log in with", DefaultText: "the mount's default_role"},
+			&cli.StringFlag{Name: "jwks", Category: inGeneral, TakesFile: true, Usage: "`SOURCE` of a key set to compare with instead of a mount: a file, a URL, or - (see pem)"},
+		}, clusterFlags(), mount, deny, []cli.Flag{configFlag()}, generalFlags("text", "json")),
+		ArgValidator: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Args().Len() > 1 { // which may be anything, a part of a token too
+				return usage(cmd, "one token at a time: %d arguments", cmd.Args().Len())
+			}
+			return nil
+		},
+		Action: a.verify,
+	}
+}
+
+// selects says whether a flag beside -config picks from the file instead of repeating it.
+func selects(cmd *cli.Command, flag string) bool {
+	return cmd.Name == "verify" && (flag == "mount" || flag == "namespace")
+}
+
+func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
+	format, err := oneOf(cmd, "format", "text", "json")
+	if err != nil {
+		return err
+	}
+	log, err := a.logger(cmd, "none")
+	if err != nil {
+		return err
+	}
+	check, err := a.verification(cmd, log)
+	if err != nil {
+		return err
+	}
+	ctx, cancel, err := withTimeout(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	token, err := a.readToken(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	verdicts, err := check(ctx, token)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		a.out.json(map[string]any{"accepted": verdictCode(verdicts) == exitOK, "verdicts": verdicts})
+	} else {
+		a.printVerdicts(verdicts)
+	}
+	for _, v := range verdicts {
+		if v.err != nil {
+			a.says.fail(v.err, "")
+		}
+	}
+	return exit(verdictCode(verdicts))
+}
+
+// verdict is what came of a token at one mount, or with a key set alone.
+type verdict struct {
+	Vault     string `json:"vault"`
+	Namespace string `json:"namespace"`
+	Path      string `json:"path"`
+	Source    string `json:"source,omitempty"` // of the key set, where there is no mount
+	Error     string `json:"error,omitempty"`
+	*vaultsync.Verdict
+
+	err error // the mount could not be read
+}
+
+// verdictCode: 0 one of the mounts would take it; 1 none could be compared; 3 none would.
+func verdictCode(verdicts []*verdict) int {
+	code := exitNothing
+	for _, v := range verdicts {
+		switch {
+		case v.Verdict == nil:
+		case v.Accepted:
+			return exitOK
+		default:
+			code = exitRefused
+		}
+	}
+	return code
+}
+
+// verification returns what compares a token with what the flags name. All of them are
+// understood before a token is asked for.
+func (a *app) verification(cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*verdict, error), error) {
+	if cmd.IsSet("role") {
+		if err := vaultsync.CheckRoleName(cmd.String("role")); err != nil {
+			return nil, usage(cmd, "-role: %w", err)
+		}
+	}
+	if !cmd.IsSet("jwks") {
+		if cmd.String("config") == "" && cmd.String("mount") == "" {
+			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")
+		}
+		cfg, err := a.load(cmd, false)
+		if err != nil {
+			return nil, err
+		}
+		if err := selectMounts(cmd, cfg); err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, t *jwks.Token) ([]*verdict, error) {
+			return a.verifyAtMounts(ctx, cmd, cfg, t, log), nil
+		}, nil
+	}
+	for _, f := range cmd.Flags {
+		switch name := f.Names()[0]; {
+		case !cmd.IsSet(name), slices.Contains([]string{"jwks", "cluster", "format", "timeout", "log-format", "log-level"}, name):
+		case slices.ContainsFunc(connectionFlags(), func(f cli.Flag) bool { return f.Names()[0] == name }):
+		default:
+			return nil, usage(cmd, "-%s doesn't go with -jwks, which compares with a key set alone", name)
+		}
+	}
+	source, name := cmd.String("jwks"), cmd.String("cluster")
+	if source == "-" && readsStdin(cmd) {
+		return nil, usage(cmd, "stdin can't be both the token and the key set: put one of them into a file")
+	}
+	if source == "" {
+		return nil, usage(cmd, "-jwks: name a file, a URL or -")
+	}
+	if name != "" {
+		if err := vaultsync.CheckClusterName(name); err != nil {
+			return nil, usage(cmd, "%w", err)
+		}
+	}
+	c, err := a.source(cmd, source)
+	if err != nil {
+		return nil, err
+	}
+	c.name = "source"
+	return func(ctx context.Context, t *jwks.Token) ([]*verdict, error) { return a.verifyOffline(ctx, cmd, c, t) }, nil
+}
+
+// selectMounts leaves the mounts of a file that -mount and -namespace name.
+func selectMounts(cmd *cli.Command, cfg *config) error {
+	if cfg.single() || !cmd.IsSet("mount") && !cmd.IsSet("namespace") {
+		return nil
+	}
+	var there []string
+	path, namespace := mountPath(cmd.String("mount")), strings.Trim(cmd.String("namespace"), "/")
+	cfg.mounts = slices.DeleteFunc(cfg.mounts, func(m mountConfig) bool {
+		there = append(there, vaultsync.MountName("", cfg.target(m)[1], m.path))
+		return cmd.IsSet("mount") && m.path != path || cmd.IsSet("namespace") && cfg.target(m)[1] != namespace
+	})
+	if len(cfg.mounts) == 0 {
+		return usage(cmd, "no such mount in %s; there is %s", cfg.file, quoteAll(there))
+	}
+	return nil
+}
+
+// verifyOffline compares a token with a key set.
+func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c clusterConfig, t *jwks.Token) ([]*verdict, error) {
+	a.warnUnauthenticated(c)
+	clusters := []jwks.Cluster{c.cluster(true)}
+	stop := a.showProgress(cmd, clusters)
+	results := jwks.FetchAll(ctx, clusters)
+	stop()
+	failed := a.complainOfSources(results)
+	if failed && !slices.ContainsFunc(results, func(r jwks.Result) bool { return r.Set != nil }) {
+		return nil, exit(exitNothing)
+	}
+	for i := range results {
+		results[i].Cluster = cmd.String("cluster")
+	}
+	v, err := vaultsync.Verify(vaultsync.Verification{Token: t, Now: a.now(), Offline: true, Want: vaultsync.Desired{Results: results}})
+	if err != nil {
+		return nil, err
+	}
+	return []*verdict{{Source: cmd.String("jwks"), Verdict: v}}, nil
+}
+
+// verifyAtMounts compares a token with each mount, all at the same time.
+func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config, t *jwks.Token, log *slog.Logger) []*verdict {
+	j := a.prepare(ctx, cfg, true, log)
+	defer j.close()
+	var results []jwks.Result
+	if len(cfg.clusters) > 0 {
+		stop := a.showProgress(cmd, j.harvester.Clusters)
+		results = jwks.FetchAll(ctx, j.harvester.Clusters)
+		stop()
+	}
+	verdicts := make([]*verdict, len(cfg.mounts))
+	var pending sync.WaitGroup
+	for i, m := range cfg.mounts {
+		pending.Go(func() {
+			if r := j.refused[i]; r != nil {
+				verdicts[i] = &verdict{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Error: r.Err.Error(), err: r.Err}
+				return
+			}
+			verdicts[i] = verifyAt(ctx, j.mounts[i], vaultsync.Verification{
+				Token: t, Now: a.now(), Path: m.path, RoleName: cmd.String("role"), Options: m.options,
+				Want: vaultsync.Desired{Clusters: m.clusters, Results: results},
+			}, log)
+			if v := verdicts[i].Verdict; v != nil {
+				exactFix(cmd, v)
+			}
+		})
+	}
+	pending.Wait()
+	return verdicts
+}
+
+// verifyAt reads a mount and the role, and compares.
+func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *verdict {
+	out := &verdict{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
+	v.Config, out.err = mount.Read(ctx)
+	if out.err == nil {
+		if role := v.Config.EffectiveRole(v.RoleName); role != "" && !v.Config.IsZero() {
+			v.Role, v.RoleErr = mount.ReadRole(ctx, role)
+		}
+		var err error
+		if v.Skew, err = mount.Clock(ctx); err != nil {
+			log.DebugContext(ctx, "Vault's clock could not be read", "error", printable(err.Error()))
+		}
+		out.Verdict, out.err = vaultsync.Verify(v)
+	}
+	if out.err != nil {
+		out.Error = out.err.Error()
+	}
+	return out
+}
+
+// exactFix puts the whole command in the place of "harvest sync".
+func exactFix(cmd *cli.Command, v *vaultsync.Verdict) {
+	const short = "harvest sync"
+	for i, f := range v.Findings {
+		if before, after, ok := strings.Cut(f.Fix, short); ok {
+			v.Findings[i].Fix = before + syncCommand(cmd) + after
+		}
+	}
+}
+
+// syncCommand is the sync of the same cluster and mount.
+func syncCommand(cmd *cli.Command) string {
+	words := []string{"harvest", "sync"}
+	for _, f := range slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}) {
+		name := f.Names()[0]
+		if !cmd.IsSet(name) || cmd.String("config") != "" && selects(cmd, name) {
+			continue
+		}
+		switch value := cmd.Value(name).(type) {
+		case bool:
+			words = append(words, fmt.Sprintf("-%s=%t", name, value))
+		case []string:
+			for _, v := range value {
+				words = append(words, "-"+name, quote(v))
+			}
+		case string:
+			words = append(words, "-"+name, quote(value))
+		}
+	}
+	if len(words) == 2 || cmd.String("config") == "" && cmd.String("cluster") == "" {
+		return strings.Join(append(words[:2:2], "-cluster NAME"), " ") + " " + strings.Join(words[2:], " ")
+	}
+	return strings.Join(words, " ")
+}
+
+// verdictSigns stand before the lines of a verdict.
+var verdictSigns = map[vaultsync.Outcome]string{
+	vaultsync.OutcomeOK: signKeep, vaultsync.OutcomeFail: signSkip, vaultsync.OutcomeNote: signForeign,
+}
+
+func (a *app) printVerdicts(verdicts []*verdict) {
+	for i, v := range verdicts {
+		if i > 0 {
+			a.out.printf("\n")
+		}
+		if v.Source != "" {
+			a.out.printf("key set %s\n\n", printable(v.Source))
+		} else {
+			a.out.printf("mount %s\n\n", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
+		}
+		if v.Verdict == nil {
+			a.out.printf("  %s %s\n", signFailed, printable(mountCause(v.err).Error()))
+			continue
+		}
+		width := 0
+		for _, f := range v.Findings {
+			width = max(width, len(f.Check))
+		}
+		for _, f := range v.Findings {
+			a.out.printf("  %s %-*s  %s\n", verdictSigns[f.Outcome], width, f.Check, printable(f.Detail))
+			if f.Fix != "" {
+				a.out.printf("    %-*s  %s\n", width, "", printable(f.Fix))
+			}
+		}
+		a.out.printf("\n  %s\n", v.summary())
+	}
+}
+
+func (v *verdict) summary() string {
+	failed := 0
+	for _, f := range v.Findings {
+		if f.Outcome == vaultsync.OutcomeFail {
+			failed++
+		}
+	}
+	switch {
+	case failed > 0:
+		return fmt.Sprintf("It would not log in, for %d %s.", failed, plural(failed, "reason"))
+	case v.Source != "":
+		return "Signature and times hold. What a mount and its role ask for was not compared."
+	case !v.RoleChecked:
+		return "It would log in, as far as was compared: the role was not."
+	}
+	return fmt.Sprintf("It would log in, with role %s.", printable(v.Role))
+}
