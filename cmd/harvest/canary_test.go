@@ -214,6 +214,7 @@ func (m *coalmine) all(t *testing.T) {
 		{"plan", "-log-level", "debug"}, {"plan", "-format", "json", "-log-level", "debug"},
 		{"sync", "-log-level", "debug", "-metrics-textfile", metrics}, {"sync", "-format", "json", "-log-format", "json", "-log-level", "debug"},
 		{"status", "-log-level", "debug"}, {"status", "-format", "json", "-log-format", "json", "-log-level", "debug"}, {"policy"},
+		{"verify", m.file("jwt"), "-role", "harvest", "-log-level", "debug"}, {"verify", m.file("jwt"), "-format", "json", "-log-format", "json", "-log-level", "debug"},
 	} {
 		m.harvest(t, append(c, config...)...)
 	}
