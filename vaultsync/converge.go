@@ -30,24 +30,40 @@ func (m *Mount) report() *MountReport {
 	return &MountReport{Vault: m.Vault(), Namespace: m.namespace(), Path: m.Path}
 }
 
-// Plan reads the mount and returns what a sync would do, writing nothing. The report's Err
-// is also the error.
+// Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
+// that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
+// none. The report's Err is also the error.
 func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.report()
-	config, err := m.Read(ctx)
+	s, err := m.open()
 	if err == nil {
-		report.Plan, err = NewPlan(config, want, o.at(time.Now()))
-		err = m.wrap(err)
+		report.Plan, err = s.plan(ctx, want, o)
 	}
-	report.Err = err
-	return report, err
+	report.Err = m.wrap(err)
+	return report, report.Err
+}
+
+func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
+	config, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := NewPlan(config, want, o.at(time.Now()))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayUpdate(ctx); err != nil {
+		plan.Warnings = append(plan.Warnings, err.Error())
+	}
+	return plan, nil
 }
 
 // Sync makes the mount trust what want holds: it reads, plans, writes once, reads back, and
 // after o.Settle looks once more, since Vault has no check-and-set and another harvester
 // may write at the same time. What another writer undid is planned and written anew, o.Writes
 // times at the most; then the error wraps [ErrConflict], or what else kept it from writing.
-// A mount that is in sync costs one read and no write.
+// A mount that is in sync costs one read and no write. Before the first write Vault is asked
+// whether the token may write ([Mount.Capabilities]); without an answer it is tried.
 //
 // The promise is conditional: while every writer's write reaches Vault within half of
 // o.Settle from the read that it stands on, no writer's change is lost. Past that, a lost
@@ -122,6 +138,11 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if try == 0 {
 			if err := s.hasNamespaces(ctx); err != nil {
 				return err
+			}
+			if o.seen == nil { // a watch has asked when it began
+				if err := s.mayUpdate(ctx); err != nil {
+					return err
+				}
 			}
 		}
 		try++

@@ -19,6 +19,8 @@ const (
 	EventFailed   EventKind = "failed"   // a cluster could not be read; its keys stay
 	EventConflict EventKind = "conflict" // another writer undid a write; it is done again
 	EventError    EventKind = "error"    // a mount could not be synced
+	// EventUnwritable: Vault says, when a Watch begins, that the token may not write a mount.
+	EventUnwritable EventKind = "unwritable"
 )
 
 // Event is something that happened to a mount.
@@ -26,7 +28,7 @@ type Event struct {
 	Kind  EventKind
 	Mount *Mount
 	Key   Key   // of EventAdded, EventAdopted and EventRemoved
-	Err   error // of EventFailed (a *jwks.ClusterError), EventConflict and EventError
+	Err   error // of EventFailed (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
 }
 
 func (o Options) emit(e Event) {

@@ -59,6 +59,10 @@ func (o WatchOptions) resync() time.Duration {
 // waits until each of its clusters was heard of, 10 seconds at the most, but not where it
 // trusts a denied key; whoever is silent then counts as failed.
 //
+// When it begins, Vault is asked once for each mount whether the token may write it
+// ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),
+// and the mount is watched all the same.
+//
 // A mount that can't be synced is tried again after a second, and then ever less often, up
 // to once a minute, or when a cluster changes. Logger and OnEvent of a target's Options hear
 // what they do of a Sync.

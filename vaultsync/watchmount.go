@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,9 @@ type watchedMount struct {
 
 // run syncs the mount until ctx ends.
 func (m *watchedMount) run(ctx context.Context) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { m.warnUnableToUpdate(ctx) })
 	if !m.trustsDenied(ctx) && !m.hearAll(ctx) {
 		return
 	}

@@ -251,6 +251,10 @@ func (b *board) event(id mountID, e vaultsync.Event, at time.Time) {
 		m.conflicts++
 		log.Warn("another writer undid a write; it is done again", "error", printable(e.Err.Error()))
 		return
+	case vaultsync.EventUnwritable:
+		b.errors[errorID{kind: kindOf(e.Err), mount: id}]++
+		log.Error("keys can't be written; watching all the same", "kind", kindOf(e.Err), "error", printable(mountCause(e.Err).Error()))
+		return
 	case vaultsync.EventFailed, vaultsync.EventError:
 		return // the report has them too
 	}

@@ -131,7 +131,11 @@ func (s *Server) tokenStore(req *request, under string) answer {
 		if ttl == 0 && !slices.Contains(policies, "root") {
 			ttl = 768 * time.Hour
 		}
-		a = granted(s.issue(req.ns, policies, ttl).auth())
+		t := s.issue(req.ns, policies, ttl)
+		if without, _ := req.body["no_default_policy"].(bool); without {
+			t.policies = slices.DeleteFunc(t.policies, func(name string) bool { return name == "default" })
+		}
+		a = granted(t.auth())
 	default:
 		a = multi(http.StatusNotFound, "unsupported path")
 	}

@@ -126,6 +126,36 @@ path "auth/ghost/config" { capabilities = ["read", "update"] }
 		require.Equal(t, http.StatusOK, r.status)
 		require.ElementsMatch(t, []any{"read", "update"}, r.data()[path])
 	})
+	t.Run("capabilities", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			token string
+			want  []any
+		}{
+			"root":      {v.root, []any{"root"}},
+			"read only": {v.token(t, "reads", `path "`+path+`" { capabilities = ["read"] }`), []any{"read"}},
+			"denied":    {v.token(t, "denies", `path "`+path+`" { capabilities = ["deny"] }`), []any{"deny"}},
+			"elsewhere": {v.token(t, "elsewhere", `path "auth/ghost/config" { capabilities = ["read", "update"] }`), []any{"deny"}},
+			"a pattern": {v.token(t, "pattern", `path "auth/+/config" { capabilities = ["read", "update"] }`), []any{"read", "update"}},
+		} {
+			for _, asked := range []string{path, "auth/nowhere-yet/config"} { // the mount needn't exist
+				r := v.as(t, c.token, "PUT", "sys/capabilities-self", object{"paths": []string{asked}})
+				require.Equal(t, http.StatusOK, r.status, name)
+				if asked == path || name == "root" || name == "a pattern" {
+					require.ElementsMatch(t, c.want, r.data()[asked], name)
+				} else {
+					require.Equal(t, []any{"deny"}, r.data()[asked], name)
+				}
+				require.Equal(t, r.data()[asked], r.data()["capabilities"], name)
+			}
+		}
+		r := v.do(t, "POST", "auth/token/create", object{"policies": []string{"reads"}, "no_default_policy": true})
+		require.Equal(t, http.StatusOK, r.status, r.raw)
+		bare, _ := r.auth()["client_token"].(string)
+		r = v.as(t, bare, "PUT", "sys/capabilities-self", object{"paths": []string{path}})
+		require.Equal(t, http.StatusForbidden, r.status, "only the default policy lets a token ask")
+		r = v.as(t, "hvs.unknown", "PUT", "sys/capabilities-self", object{"paths": []string{path}})
+		require.Equal(t, http.StatusForbidden, r.status)
+	})
 	t.Run("revoked", func(t *testing.T) {
 		require.Equal(t, http.StatusNoContent, v.as(t, harvester, "POST", "auth/token/revoke-self", nil).status)
 		require.Equal(t, http.StatusForbidden, v.as(t, harvester, "GET", path, nil).status)

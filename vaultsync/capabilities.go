@@ -1,0 +1,87 @@
+package vaultsync
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// askTimeout bounds the question what the token may do: it holds nothing up for long.
+const askTimeout = 5 * time.Second
+
+// Capabilities returns what the client's token may do with the mount's configuration, in
+// the words of Vault's policies: "read" and "update", "root" for a root token, "deny" for
+// nothing. It asks sys/capabilities-self once, for 5 seconds at the most; every token that
+// has Vault's default policy may ask. The mount needn't exist.
+//
+// The error is a *MountError, and wraps [ErrForbidden] where the token may not ask.
+//
+// Source: Vault, /sys/capabilities-self.
+func (m *Mount) Capabilities(ctx context.Context) ([]string, error) {
+	s, err := m.open()
+	if err != nil {
+		return nil, m.wrap(err)
+	}
+	capabilities, err := s.capabilities(ctx)
+	return capabilities, m.wrap(err)
+}
+
+func (s *session) capabilities(ctx context.Context) ([]string, error) {
+	const ask = "sys/capabilities-self"
+	path := s.mount.configPath()
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, once{}, true), askTimeout)
+	defer cancel()
+	secret, err := s.api.Logical().WriteWithContext(ctx, ask, map[string]any{"paths": []string{path}})
+	if err != nil {
+		return nil, explain(err, s.mount.Path, ask, "update", s.api.Token())
+	}
+	var capabilities []string
+	if secret != nil {
+		capabilities = NewConfig(secret.Data).strings(path)
+	}
+	if len(capabilities) == 0 {
+		return nil, fmt.Errorf("%s: Vault's answer has no capabilities for %s", ask, path)
+	}
+	return capabilities, nil
+}
+
+// mayUpdate returns an error, which wraps ErrForbidden, where Vault says that the token
+// may not write the mount's configuration. Without an answer there is none: whether the
+// token may is seen when it writes.
+func (s *session) mayUpdate(ctx context.Context) error {
+	capabilities, err := s.capabilities(ctx)
+	if err != nil || slices.Contains(capabilities, "update") || slices.Contains(capabilities, "root") {
+		return nil //nolint:nilerr // see above
+	}
+	return &lacksUpdate{s.mount.configPath()}
+}
+
+// lacksUpdate is ErrForbidden, known before anything was written.
+type lacksUpdate struct{ path string }
+
+// Error implements error.
+func (e *lacksUpdate) Error() string {
+	return fmt.Sprintf("the token lacks \"update\" on %s: no change of the keys can be written; `harvest policy` prints the policy", e.path)
+}
+
+// Is reports true for ErrForbidden.
+func (e *lacksUpdate) Is(target error) bool { return target == ErrForbidden }
+
+// warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
+// write may be weeks away, on the day of a rotation.
+func (m *watchedMount) warnUnableToUpdate(ctx context.Context) {
+	if !m.acquire(ctx) {
+		return
+	}
+	defer m.release()
+	mount, o := m.target.Mount, m.target.Options
+	s, err := mount.open()
+	if err != nil {
+		return
+	}
+	if err := s.mayUpdate(ctx); err != nil && ctx.Err() == nil {
+		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", err)
+		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.wrap(err)})
+	}
+}

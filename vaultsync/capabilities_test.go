@@ -1,0 +1,159 @@
+package vaultsync
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	fault "github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+const (
+	capabilitiesPath = "sys/capabilities-self"
+	readOnly         = `path "auth/jwt-nomad/config" { capabilities = ["read"] }`
+)
+
+// withPolicy returns the mount for a token with that policy and Vault's default one.
+func withPolicy(t *testing.T, v *fakevault.Server, policy string) *Mount {
+	t.Helper()
+	require.NoError(t, v.Client().Sys().PutPolicy("own", policy))
+	secret, err := v.Client().Logical().Write("auth/token/create", map[string]any{"policies": []string{"own"}})
+	require.NoError(t, err)
+	v.ClearRequests()
+	return NewMount(v.ClientWith(secret.Auth.ClientToken), "jwt-nomad")
+}
+
+func TestCapabilities(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, root *Mount) {
+		got, err := root.Capabilities(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"root"}, got)
+
+		m := withPolicy(t, v, Policy("jwt-nomad"))
+		got, err = m.Capabilities(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"read", "update"}, got)
+		assert.Equal(t, "PUT /v1/"+capabilitiesPath, v.Requests()[0].String())
+		assert.Len(t, v.Requests(), 1)
+
+		v.Inject(fault.On("PUT", capabilitiesPath, fault.Status(403, "permission denied")))
+		_, err = m.Capabilities(t.Context())
+		require.ErrorIs(t, err, ErrForbidden)
+		var mount *MountError
+		require.ErrorAs(t, err, &mount)
+
+		for _, body := range []string{`{"data":{}}`, `{"data":{"auth/jwt-nomad/config":"update"}}`, `{}`, `[]`, ``} {
+			v.ClearFaults()
+			v.Inject(fault.On("PUT", capabilitiesPath, fault.Answer(200, "application/json", body)))
+			_, err = m.Capabilities(t.Context())
+			require.Error(t, err, body)
+		}
+		v.ClearFaults()
+		v.Inject(fault.On("PUT", capabilitiesPath, fault.Delay(time.Hour)))
+		began := time.Now()
+		_, err = m.Capabilities(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.Equal(t, askTimeout, time.Since(began))
+
+		_, err = NewMount(v.Client(), "").Capabilities(t.Context())
+		require.Error(t, err)
+	})
+}
+
+const lacks = `the token lacks "update" on auth/jwt-nomad/config: no change of the keys can be written; ` + "`harvest policy` prints the policy"
+
+// A plan says it, with changes or without; a sync only where it would write, and then
+// before it does.
+func TestTokenWithoutUpdate(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, root *Mount) {
+		want := desired(publish("a", "k1"))
+		_, err := root.Sync(t.Context(), want, Options{})
+		require.NoError(t, err)
+		m := withPolicy(t, v, readOnly)
+
+		report, err := m.Plan(t.Context(), want, Options{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{lacks}, report.Plan.Warnings)
+		assert.True(t, report.InSync())
+
+		v.ClearRequests()
+		_, err = m.Sync(t.Context(), want, Options{})
+		require.NoError(t, err)
+		assert.Len(t, v.Requests(), 1, "in sync, it costs one read as ever")
+
+		v.ClearRequests()
+		report, err = m.Sync(t.Context(), desired(publish("a", "k1", "k2")), Options{})
+		require.ErrorIs(t, err, ErrForbidden)
+		require.ErrorContains(t, err, lacks)
+		assert.Zero(t, report.Written)
+		assert.Zero(t, v.Count("PUT", configPath))
+		assert.Equal(t, 1, v.Count("PUT", capabilitiesPath))
+		assert.Equal(t, []string{"a k1"}, trustedNames(v))
+	})
+}
+
+// Without an answer nothing is said, and the write is tried.
+func TestCapabilitiesUnknown(t *testing.T) {
+	for name, f := range map[string]fault.Fault{
+		"may not ask": fault.Status(403, "permission denied"),
+		"no such":     fault.Status(404),
+		"failed":      fault.Status(500, "internal error"),
+		"limited":     fault.Status(429, "rate limit quota exceeded"),
+		"HTML":        fault.Answer(200, "text/html", "<html>"),
+		"empty":       fault.Answer(200, "application/json", `{"data":{"capabilities":[]}}`),
+		"broken":      fault.Drop(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				m.Client.SetMaxRetries(2)
+				v.Inject(fault.On("PUT", capabilitiesPath, f))
+				report, err := m.Plan(t.Context(), desired(publish("a", "k1")), Options{})
+				require.NoError(t, err)
+				assert.Empty(t, report.Plan.Warnings)
+				assert.Equal(t, 1, v.Count("PUT", capabilitiesPath), "it is asked once")
+				report, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+				require.NoError(t, err)
+				assert.Equal(t, 1, report.Written)
+			})
+		})
+	}
+}
+
+// A watch says it when it begins, and once; it watches all the same, and asks no more.
+func TestWatchWithoutUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := fakevault.NewInProcess()
+		defer v.Close()
+		v.Enable("", "jwt-nomad", "jwt")
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("a", "k1")}}))
+		m := withPolicy(t, v, readOnly)
+		var log bytes.Buffer
+		var told []Event
+		h := &Harvester{
+			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{result: publish("a", "k1")}}}},
+			Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{
+				Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+				OnEvent: func(e Event) { told = append(told, e) },
+			}}},
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		require.NoError(t, h.Watch(ctx, WatchOptions{}))
+		require.Len(t, told, 1)
+		assert.Equal(t, EventUnwritable, told[0].Kind)
+		require.ErrorIs(t, told[0].Err, ErrForbidden)
+		require.ErrorContains(t, told[0].Err, lacks)
+		assert.Equal(t, 1, bytes.Count(log.Bytes(), []byte("level=WARN")), log.String())
+		assert.Contains(t, log.String(), `msg="mount can't be written"`)
+		assert.Equal(t, 1, v.Count("PUT", capabilitiesPath))
+		assert.Greater(t, v.Count("GET", configPath), 1)
+	})
+}
