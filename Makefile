@@ -59,13 +59,18 @@ e2e-older: lab-older ## The same, against the older pair of servers
 	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: soak
-soak: e2e-older ## The older servers, then each fuzz target for FUZZTIME (30m)
+soak: e2e-older kills ## The older servers, 200 kills, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
 trust-gap: lab ## Measure how long a rotated key isn't trusted, over ROUNDS (200) rotations
 	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),200) $(GO) test -tags e2e -count=1 -timeout 60m -v \
 		-run 'TestTrustGap|TestFirstLogins' ./e2e | grep -E '^(---|ok|FAIL|PASS)|p50|harvest watch|floor|cron'
+
+.PHONY: kills
+kills: lab ## Kill a sync (kill -9) at KILLS (200) random instants, and look at what it left
+	HARVEST_LAB=current HARVEST_KILLS=$(or $(KILLS),200) $(GO) test -tags e2e -count=1 -timeout 60m -v \
+		-run 'TestKill$$' ./e2e | grep -E '^(---|ok|FAIL|PASS)|syncs killed|Error'
 
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
