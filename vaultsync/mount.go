@@ -155,6 +155,9 @@ func (s *session) read(ctx context.Context) (Config, error) {
 	if err != nil {
 		return Config{}, explain(err, s.mount.Path, path, "read", s.api.Token())
 	}
+	if resp.StatusCode != http.StatusOK { // a redirect after the one that is followed
+		return Config{}, fmt.Errorf("GET %s: Vault answered with status %d; of redirects one is followed: address the active node", path, resp.StatusCode)
+	}
 	var secret struct {
 		Data map[string]any `json:"data"`
 	}
