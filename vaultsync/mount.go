@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -133,9 +134,22 @@ func (m *Mount) newClone() (*api.Client, error) {
 		if ctx.Value(once{}) != nil {
 			return false, nil
 		}
+		// An answer says more than that time ran out while waiting to ask again.
+		if deadline, ok := ctx.Deadline(); ok && resp != nil && time.Until(deadline) < retryWait(resp) {
+			return false, nil
+		}
 		return retry(ctx, resp, err)
 	})
 	return c, nil
+}
+
+// retryWait is the longest that vault/api may wait before it asks again: what a reply says
+// in Retry-After, or thrice its usual 1.5 seconds.
+func retryWait(resp *http.Response) time.Duration {
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		return time.Duration(min(seconds, 1<<20)) * time.Second
+	}
+	return 4500 * time.Millisecond
 }
 
 // once marks the context of a request that must not be sent twice: a write that is sent

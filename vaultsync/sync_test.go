@@ -327,6 +327,34 @@ func TestReadRetries(t *testing.T) {
 	})
 }
 
+// What Vault says isn't lost because time runs out while waiting to ask again.
+func TestReadRetriesEndInTime(t *testing.T) {
+	for name, f := range map[string]fault.Fault{
+		"busy": fault.Status(429, "rate limit quota exceeded"),
+		"retry after": func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+			w.Header().Set("Retry-After", "3600")
+			fault.Status(429, "rate limit quota exceeded")(w, r, next)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				m.Client.SetMaxRetries(2)
+				m.Client.SetBackoff(api.DefaultConfig().Backoff)
+				limit := 3 * time.Second
+				if name == "retry after" {
+					limit = 2 * time.Minute
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), limit)
+				defer cancel()
+				v.Inject(fault.On("GET", configPath, f))
+				_, err := m.Sync(ctx, desired(publish("a", "k1")), Options{})
+				require.ErrorContains(t, err, "Vault limits the rate of requests (429)")
+				assert.Equal(t, 1, v.Count("GET", configPath))
+			})
+		})
+	}
+}
+
 // Where Vault has replicas, what was written must not be looked for on one that lags.
 func TestReadYourWrites(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
