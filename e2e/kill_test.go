@@ -124,9 +124,14 @@ func TestKill(t *testing.T) {
 
 	// One run that isn't killed, to know how long one lasts.
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var sent time.Duration // when its write is
 	never := make(chan struct{})
 	go func() {
 		defer close(never)
+		assert.NoError(t, k.proxy.Await(ctx, 1))
+		sent = time.Since(began)
 		assert.Eventually(t, func() bool { return slices.Equal(kids(t, k.c, "jwt-kill", "edge", ""), want[1]) && k.answered.Load() },
 			30*time.Second, time.Millisecond)
 	}()
@@ -139,9 +144,13 @@ func TestKill(t *testing.T) {
 	for i := range n {
 		to := i % 2
 		old := list()
-		// Half of the instants lie anywhere in a run, half within or about the write.
+		// A third of the instants lie anywhere in a run, a third before the write or at its
+		// beginning, a third within it or just behind it.
 		instant := func() { pause(rand.N(length)) }
-		if i/2%2 == 1 {
+		switch i / 2 % 3 {
+		case 1:
+			instant = func() { pause(rand.N(sent)) }
+		case 2:
 			instant = func() {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
