@@ -54,19 +54,19 @@ func (s *session) mayUpdate(ctx context.Context) error {
 	if err != nil || slices.Contains(capabilities, "update") || slices.Contains(capabilities, "root") {
 		return nil //nolint:nilerr // see above
 	}
-	return &lacksUpdate{s.mount.configPath()}
+	return &lacksUpdateError{s.mount.configPath()}
 }
 
-// lacksUpdate is ErrForbidden, known before anything was written.
-type lacksUpdate struct{ path string }
+// lacksUpdateError is ErrForbidden, known before anything was written.
+type lacksUpdateError struct{ path string }
 
 // Error implements error.
-func (e *lacksUpdate) Error() string {
+func (e *lacksUpdateError) Error() string {
 	return fmt.Sprintf("the token lacks \"update\" on %s: no change of the keys can be written; `harvest policy` prints the policy", e.path)
 }
 
 // Is reports true for ErrForbidden.
-func (e *lacksUpdate) Is(target error) bool { return target == ErrForbidden }
+func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden }
 
 // warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
 // write may be weeks away, on the day of a rotation.

@@ -45,7 +45,7 @@ func newEcho(t *testing.T) *echo {
 				return
 			}
 			running.Go(func() {
-				defer c.Close() //nolint:errcheck // a test's
+				defer c.Close()
 				_, err := io.Copy(io.MultiWriter(e, c), c)
 				e.ends <- err
 			})
