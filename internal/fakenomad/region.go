@@ -26,9 +26,13 @@ type Region struct {
 }
 
 func newRegion(name string) *Region {
-	r := &Region{Name: name, index: 7, made: time.Now(), changed: make(chan struct{})}
+	r := newEmptyRegion(name)
 	r.Rotate("RS256")
 	return r
+}
+
+func newEmptyRegion(name string) *Region {
+	return &Region{Name: name, index: 7, made: time.Now(), changed: make(chan struct{})}
 }
 
 // update applies do and ends blocked queries.

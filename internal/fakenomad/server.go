@@ -26,6 +26,8 @@ const (
 	defaultWait = 5 * time.Minute
 	maxWait     = 10 * time.Minute
 	rotation    = 30 * 24 * time.Hour // Nomad's default root_key_rotation_threshold
+
+	defaultRegion = "global" // Nomad's
 )
 
 // Server is one agent: the first region is its own, the others are federated with it.
@@ -57,12 +59,21 @@ func Start(regions ...string) *Server {
 // NewInProcess returns an agent without a socket, to be reached through Transport.
 func NewInProcess(regions ...string) *Server {
 	if len(regions) == 0 {
-		regions = []string{"global"}
+		regions = []string{defaultRegion}
 	}
-	s := &Server{own: regions[0], regions: map[string]*Region{}}
+	s := NewEmpty()
+	s.own = regions[0]
+	s.regions = map[string]*Region{}
 	for _, name := range regions {
 		s.regions[name] = newRegion(name)
 	}
+	return s
+}
+
+// NewEmpty returns an agent without a socket and one region, global, that has no key yet, as
+// right after its start. Where there are many, no RSA key need be made for each.
+func NewEmpty() *Server {
+	s := &Server{own: defaultRegion, regions: map[string]*Region{defaultRegion: newEmptyRegion(defaultRegion)}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/jwks.json", s.jwks)
 	mux.HandleFunc("/.well-known/openid-configuration", s.discovery)
