@@ -155,7 +155,7 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 	if err != nil {
 		return nil, withoutURL(err)
 	}
-	reply, err := readReply(response)
+	reply, err := readAside(response)
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status)
 	}
@@ -163,6 +163,22 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 		reply.at = arrived
 	}
 	return reply, err
+}
+
+// readAside is readReply in a goroutine of its own. Decompression takes a deep stack, which
+// would stay with each goroutine of a watch while Nomad holds its next question.
+func readAside(response *http.Response) (*reply, error) {
+	type outcome struct {
+		reply *reply
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		reply, err := readReply(response)
+		done <- outcome{reply, err}
+	}()
+	read := <-done
+	return read.reply, read.err
 }
 
 // httpClient returns a copy of the client, with the rule on redirects from u.

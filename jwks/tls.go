@@ -134,6 +134,10 @@ func newTransport(config *tls.Config) *http.Transport {
 		MaxIdleConnsPerHost:    100, // an agent is asked for many regions at once
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
+		// A held query keeps its connection and the buffers of it. What passes is a short
+		// request and a short reply; longer ones take more reads.
+		ReadBufferSize:  1 << 10,
+		WriteBufferSize: 1 << 10,
 		// A connection that died in silence, behind a failover or a NAT, must not swallow
 		// one request after the other.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second},

@@ -58,8 +58,8 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 //
 // No source is asked more than ten times in a row without a pause, and then once a second;
 // after an error, a document that is refused included, the pause grows from one second to a
-// minute. Of what a source publishes
-// the last document is kept; one that is the same byte for byte isn't even parsed.
+// minute. Of what a source publishes the digest of the last document is kept; one that is the
+// same byte for byte isn't even parsed.
 func Watch(ctx context.Context, s Source, o WatchOptions) iter.Seq2[*Set, error] {
 	return func(yield func(*Set, error) bool) {
 		newWatch(s, o, func(n news) bool {

@@ -591,3 +591,34 @@ func TestWatchClusterNamedRegion(t *testing.T) {
 		})
 	}, "eu", "us")
 }
+
+// A cluster of one source isn't merged with anything, and tells the same.
+func TestWatchClusterOfOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
+		region := s.Region("")
+		watchingCluster(t, Cluster{Name: "a", Sources: []Source{n}}, WatchOptions{}, func(l *told) {
+			assert.Equal(t, []string{published(region)}, l.take())
+			key := region.Rotate("EdDSA")
+			assert.Equal(t, []string{published(region)}, l.take())
+			time.Sleep(2 * time.Minute)
+			assert.Empty(t, l.take())
+			require.Positive(t, l.confirmed())
+			assert.Equal(t, "a", l.unchanged[0].Cluster)
+			assert.NotNil(t, l.unchanged[0].Set)
+
+			region.Clear()
+			assert.Len(t, l.take(), 1)
+			last := l.results[len(l.results)-1]
+			var failed *ClusterError
+			require.ErrorAs(t, last.Err, &failed)
+			assert.Equal(t, "a", failed.Cluster)
+			require.ErrorIs(t, last.Err, ErrNoKeys)
+			region.Add(key)
+			time.Sleep(2 * time.Minute)
+			assert.Equal(t, []string{published(region)}, l.take())
+			for _, r := range l.results {
+				assert.Equal(t, "a", r.Cluster)
+			}
+		})
+	})
+}

@@ -32,6 +32,9 @@ var ErrRegionGone = errors.New("region is gone from the federation's list")
 // Errors are *ClusterErrors. The sequence ends when ctx does or the consumer stops, and
 // everything that it started has ended then.
 func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
+	if len(c.Sources) == 1 && c.Federation == nil {
+		return watchOnly(ctx, c, o)
+	}
 	return func(yield func(Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		w := &clusterWatch{cluster: c, options: o, merged: make(chan clusterNews)}
@@ -60,6 +63,23 @@ func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Resul
 				return
 			}
 		}
+	}
+}
+
+// watchOnly is WatchCluster where there is nothing to merge: the source is asked where the
+// sequence is consumed, which saves each of many clusters a goroutine.
+func watchOnly(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		w, region := clusterWatch{cluster: c}, c.Sources[0].RegionName()
+		newWatch(c.Sources[0], o, func(n news) bool {
+			if !n.unchanged {
+				return yield(w.result(region, n))
+			}
+			if o.OnUnchanged != nil {
+				o.OnUnchanged(w.result(region, n))
+			}
+			return true
+		}).run(ctx)
 	}
 }
 
