@@ -111,14 +111,14 @@ type watchedCluster struct {
 	all     chan struct{}   // closed once every source was heard of
 
 	mu     sync.Mutex
-	latest map[string]jwks.Result // by region
-	silent map[string]bool        // regions not heard of yet
+	latest map[string]*jwks.Result // by region; what is there isn't changed
+	silent map[string]bool         // regions not heard of yet
 }
 
 func newWatchedCluster(c jwks.Cluster, mounts []*watchedMount) *watchedCluster {
 	w := &watchedCluster{
 		cluster: c, all: make(chan struct{}),
-		latest: map[string]jwks.Result{}, silent: map[string]bool{},
+		latest: map[string]*jwks.Result{}, silent: map[string]bool{},
 	}
 	for _, s := range c.Sources {
 		w.silent[s.RegionName()] = true
@@ -145,10 +145,21 @@ func (w *watcher) follow(ctx context.Context, c *watchedCluster) {
 	}
 	for r := range jwks.WatchCluster(ctx, c.cluster, o) {
 		if w.options.OnResult != nil {
-			w.options.OnResult(r)
+			aside(func() { w.options.OnResult(r) })
 		}
 		c.learn(r)
 	}
+}
+
+// aside calls do in a goroutine of its own and waits. A deep stack that it takes ends with it:
+// the caller's would keep it while the next query is held, and there is one for each cluster.
+func aside(do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	<-done
 }
 
 // learn takes in a result and tells the mounts.
@@ -159,7 +170,7 @@ func (c *watchedCluster) learn(r jwks.Result) {
 		errors.Is(r.Err, jwks.ErrRegionGone): // as if it had never been: its keys stay (ErrNotRead)
 		delete(c.latest, r.Region)
 	default:
-		c.latest[r.Region] = r
+		c.latest[r.Region] = &r
 	}
 	if c.silent[r.Region] {
 		delete(c.silent, r.Region)
@@ -182,7 +193,7 @@ func (c *watchedCluster) learn(r jwks.Result) {
 func (c *watchedCluster) confirm(r jwks.Result) {
 	c.mu.Lock()
 	if last, ok := c.latest[r.Region]; ok && last.Err == nil {
-		c.latest[r.Region] = r
+		c.latest[r.Region] = &r
 	}
 	c.mu.Unlock()
 	for _, m := range c.mounts {
@@ -206,7 +217,7 @@ func (c *watchedCluster) results() []jwks.Result {
 	defer c.mu.Unlock()
 	var all []jwks.Result
 	for _, r := range c.latest {
-		all = append(all, r)
+		all = append(all, *r)
 	}
 	for region := range c.silent {
 		all = append(all, jwks.Result{

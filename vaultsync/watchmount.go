@@ -44,9 +44,10 @@ func (m *watchedMount) run(ctx context.Context) {
 		if !ok {
 			return
 		}
+		failed := report.Err != nil // and no more of it, which is large, until the next sync
 		pause := spread(m.options.resync())
 		remark := m.remark
-		if report.Err == nil {
+		if !failed {
 			failures = 0
 		} else {
 			failures++
@@ -54,7 +55,7 @@ func (m *watchedMount) run(ctx context.Context) {
 			remark = nil // no reason to ask a Vault that doesn't answer
 		}
 		next := began.Add(pause)
-		if report.Err != nil {
+		if failed {
 			next = time.Now().Add(pause)
 		} else if !m.lookAt.IsZero() && m.lookAt.Before(next) {
 			next = m.lookAt
@@ -62,7 +63,7 @@ func (m *watchedMount) run(ctx context.Context) {
 		if !m.await(ctx, next, remark) {
 			return
 		}
-		if report.Err != nil && !waitUntil(ctx, began.Add(leastRetry)) {
+		if failed && !waitUntil(ctx, began.Add(leastRetry)) {
 			return
 		}
 	}
