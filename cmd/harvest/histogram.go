@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -19,19 +20,26 @@ var (
 	trustBuckets = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60, 300}
 )
 
-// histogram counts durations. Prometheus's own can't go on from what a file holds.
+// histogram counts durations. Prometheus's own can't go on from what a file holds, and each
+// source has one: it is small.
 type histogram struct {
 	count  uint64
-	sum    float64            // seconds
-	within map[float64]uint64 // by bucket: how many took that many seconds at the most
+	sum    float64   // seconds
+	bounds []float64 // the buckets; shared, not changed
+	within []uint64  // by bucket: how many took that many seconds at the most
 }
 
 func newHistogram(buckets []float64) *histogram {
-	h := &histogram{within: map[float64]uint64{}}
-	for _, bound := range buckets {
-		h.within[bound] = 0
+	return &histogram{bounds: buckets, within: make([]uint64, len(buckets))}
+}
+
+// buckets returns the counts in Prometheus's form.
+func (h *histogram) buckets() map[float64]uint64 {
+	all := map[float64]uint64{}
+	for i, bound := range h.bounds {
+		all[bound] = h.within[i]
 	}
-	return h
+	return all
 }
 
 // observe counts one more in a histogram, which is made where it is nil.
@@ -41,9 +49,9 @@ func observe(h **histogram, buckets []float64, d time.Duration) {
 	}
 	(*h).count++
 	(*h).sum += d.Seconds()
-	for bound := range (*h).within {
+	for i, bound := range (*h).bounds {
 		if d.Seconds() <= bound {
-			(*h).within[bound]++
+			(*h).within[i]++
 		}
 	}
 }
@@ -59,8 +67,8 @@ func continued(m *dto.Metric, buckets []float64) *histogram {
 			return nil
 		}
 		below = n
-		if _, ours := h.within[b.GetUpperBound()]; ours {
-			h.within[b.GetUpperBound()] = n
+		if i := slices.Index(h.bounds, b.GetUpperBound()); i >= 0 {
+			h.within[i] = n
 			found++
 		}
 	}

@@ -21,7 +21,8 @@ func TestContinued(t *testing.T) {
 	}
 	h := continued(written(3, 10, 1, 1, 2, 2), buckets)
 	observe(&h, buckets, 2*time.Second)
-	assert.Equal(t, &histogram{count: 4, sum: 12, within: map[float64]uint64{1: 1, 2: 3}}, h)
+	assert.Equal(t, &histogram{count: 4, sum: 12, bounds: buckets, within: []uint64{1, 3}}, h)
+	assert.Equal(t, map[float64]uint64{1: 1, 2: 3}, h.buckets())
 	for name, m := range map[string]*dto.Metric{
 		"no histogram":       {},
 		"a bucket less":      written(3, 10, 1, 1),

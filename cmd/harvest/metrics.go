@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,7 +87,7 @@ func (m *metrics) snapshot() []prometheus.Metric {
 		if h == nil {
 			return
 		}
-		metric, err := prometheus.NewConstHistogram(desc, h.count, h.sum, maps.Clone(h.within), labels...)
+		metric, err := prometheus.NewConstHistogram(desc, h.count, h.sum, h.buckets(), labels...)
 		if err != nil {
 			metric = prometheus.NewInvalidMetric(desc, err)
 		}
