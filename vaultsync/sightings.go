@@ -1,7 +1,7 @@
 package vaultsync
 
 import (
-	"maps"
+	"slices"
 	"time"
 
 	"github.com/jwksharvest/harvest/pem"
@@ -25,6 +25,10 @@ type sighting struct {
 // forgotten is how long a key is remembered that is no longer on the mount: a writer who
 // puts it back at once doesn't make it a new one.
 const forgotten = time.Hour
+
+// mostGone is how many such keys are remembered, the latest, for each mount. A cluster may
+// publish a thousand other keys every second.
+const mostGone = 1000
 
 // look sets the time at which the mount was read: when the answer was here.
 func (s *sightings) look(at time.Time) {
@@ -55,7 +59,23 @@ func (s *sightings) note(elements []trusted) {
 		k.last = s.at
 		s.keys[t.fingerprint] = k
 	}
-	maps.DeleteFunc(s.keys, func(_ pem.Fingerprint, k sighting) bool { return s.at.Sub(k.last) > forgotten })
+	s.forget()
+}
+
+// forget drops keys that have long been gone, or that many others went after.
+func (s *sightings) forget() {
+	var gone []pem.Fingerprint
+	for f, k := range s.keys {
+		if k.last.Before(s.at) {
+			gone = append(gone, f)
+		}
+	}
+	slices.SortFunc(gone, func(a, b pem.Fingerprint) int { return s.keys[b].last.Compare(s.keys[a].last) })
+	for i, f := range gone {
+		if i >= mostGone || s.at.Sub(s.keys[f].last) > forgotten {
+			delete(s.keys, f)
+		}
+	}
 }
 
 // planned takes in which keys are in their retention period.

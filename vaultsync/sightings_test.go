@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // Another harvester, or this one before its clock was set, knows of a key that our set is too
@@ -97,4 +98,23 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A cluster that changes its keys all the time costs a bounded memory, of the latest of them.
+func TestSightingsAreBounded(t *testing.T) {
+	began := time.Now()
+	fingerprint := func(i int) pem.Fingerprint { return pem.Fingerprint{byte(i >> 8), byte(i)} }
+	const keys = 3 * mostGone
+	s := new(sightings)
+	for i := range keys {
+		s.look(began.Add(time.Duration(i) * time.Second))
+		s.note([]trusted{{fingerprint: fingerprint(i)}})
+	}
+	assert.Len(t, s.keys, mostGone+1, "the gone ones, and the one that is there")
+	for i := keys - mostGone - 1; i < keys; i++ {
+		assert.Contains(t, s.keys, fingerprint(i))
+	}
+	s.look(began.Add(2*forgotten + keys*time.Second))
+	s.note(nil)
+	assert.Empty(t, s.keys)
 }
