@@ -59,7 +59,7 @@ e2e-older: lab-older ## The same, against the older pair of servers
 	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: soak
-soak: e2e-older kills ## The older servers, 200 kills, then each fuzz target for FUZZTIME (30m)
+soak: e2e-older kills watch-scale ## The older servers, 200 kills, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
@@ -71,6 +71,12 @@ trust-gap: lab ## Measure how long a rotated key isn't trusted, over ROUNDS (200
 kills: lab ## Kill a sync (kill -9) at KILLS (200) random instants, and look at what it left
 	HARVEST_LAB=current HARVEST_KILLS=$(or $(KILLS),200) $(GO) test -tags e2e -count=1 -timeout 60m -v \
 		-run 'TestKill$$' ./e2e | grep -E '^(---|ok|FAIL|PASS)|syncs killed|Error'
+
+.PHONY: watch-scale
+watch-scale: ## Measure harvest watch with SOURCES (1000), idle for IDLE (2m), over CHANGES (100000)
+	@mkdir -p dist
+	HARVEST_SOURCES=$(or $(SOURCES),1000) HARVEST_IDLE=$(or $(IDLE),2m) HARVEST_CHANGES=$(or $(CHANGES),100000) \
+		$(GO) test -count=1 -timeout 3h -artifacts -outputdir '$(CURDIR)/dist' -v ./e2e/scale
 
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
