@@ -1,0 +1,212 @@
+package jwks
+
+import (
+	"bytes"
+	"crypto/elliptic"
+	"encoding/hex"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The judges here decide by other means than the package's own what it must accept. They
+// are written for plainness, not for speed.
+
+// privateMember returns the name of a private member of a well-formed document. It knows
+// nothing of the structure: a string before a colon is a name, wherever it stands, and
+// whatever follows is its value. So it is blind to neither duplicates nor depth.
+func privateMember(data []byte) (string, bool) {
+	for i := 0; i < len(data); i++ {
+		if data[i] != '"' {
+			continue
+		}
+		start := i
+		for i++; i < len(data) && data[i] != '"'; i++ {
+			if data[i] == '\\' {
+				i++
+			}
+		}
+		if i >= len(data) {
+			return "", false
+		}
+		name, isName := unescape(data[start+1:i]), false
+		rest := bytes.TrimLeft(data[i+1:], " \t\r\n")
+		if rest, isName = bytes.CutPrefix(rest, []byte(":")); !isName {
+			continue
+		}
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		switch name {
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
+			if !bytes.HasPrefix(rest, []byte("null")) {
+				return name, true
+			}
+		}
+	}
+	return "", false
+}
+
+// unescape decodes the escapes of a JSON string that can stand for ASCII letters.
+func unescape(raw []byte) string {
+	var out strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' || i+1 >= len(raw) {
+			out.WriteByte(raw[i])
+			continue
+		}
+		i++
+		if raw[i] != 'u' || i+4 >= len(raw) {
+			out.WriteByte('?') // \n and the like: not a letter
+			continue
+		}
+		if code, err := strconv.ParseUint(string(raw[i+1:i+5]), 16, 16); err == nil && code < 0x80 {
+			out.WriteByte(byte(code))
+		} else {
+			out.WriteByte('?')
+		}
+		i += 4
+	}
+	return out.String()
+}
+
+// primesTo returns the primes up to n, by trial division.
+func primesTo(n int64) []*big.Int {
+	var primes []*big.Int
+	for i := int64(2); i <= n; i++ {
+		if !slices.ContainsFunc(primes, func(p *big.Int) bool { return i%p.Int64() == 0 }) {
+			primes = append(primes, big.NewInt(i))
+		}
+	}
+	return primes
+}
+
+var (
+	primesTo751 = sync.OnceValue(func() []*big.Int { return primesTo(751) })
+	primesTo701 = sync.OnceValue(func() []*big.Int { return primesTo(701)[1:] })
+)
+
+// modulusFaults returns what speaks against an RSA modulus, dear tests only where nothing
+// else does.
+func modulusFaults(n *big.Int) []Reason {
+	if bits := n.BitLen(); bits < 2048 || bits > 4096 {
+		return []Reason{ReasonSize}
+	}
+	var why []Reason
+	for _, p := range primesTo751() {
+		switch {
+		case new(big.Int).Mod(n, p).Sign() != 0:
+		case p.Int64() == 2:
+			why = append(why, ReasonModulus)
+		default:
+			return append(why, ReasonFactor)
+		}
+	}
+	if len(why) == 0 && isROCA(n) {
+		why = append(why, ReasonROCA)
+	}
+	if len(why) == 0 && fallsToFermat(n) {
+		why = append(why, ReasonClosePrimes)
+	}
+	return why
+}
+
+func exponentFaults(e *big.Int) []Reason {
+	if !e.IsInt64() || e.Int64() < 65537 || e.Int64()%2 == 0 || e.Int64() > 2147483647 {
+		return []Reason{ReasonExponent}
+	}
+	return nil
+}
+
+// isROCA says whether n is a power of 65537 by every prime up to 701. The group is cyclic, so
+// n is one if its own order divides that of 65537.
+func isROCA(n *big.Int) bool {
+	for _, p := range primesTo701() {
+		if new(big.Int).Exp(n, generatorOrder(p.Int64()), p).Cmp(big.NewInt(1)) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func generatorOrder(p int64) *big.Int {
+	order := int64(1)
+	for power := int64(65537) % p; power != 1; power = power * 65537 % p {
+		order++
+	}
+	return big.NewInt(order)
+}
+
+// fallsToFermat tries a hundred numbers from the root of n upwards.
+func fallsToFermat(n *big.Int) bool {
+	a := new(big.Int).Sqrt(n)
+	if new(big.Int).Mul(a, a).Cmp(n) < 0 {
+		a.Add(a, big.NewInt(1))
+	}
+	for range 100 {
+		difference := new(big.Int).Sub(new(big.Int).Mul(a, a), n)
+		if sixteenth := new(big.Int).And(difference, big.NewInt(15)).Int64(); slices.Contains([]int64{0, 1, 4, 9}, sixteenth) {
+			root := new(big.Int).Sqrt(difference)
+			if new(big.Int).Mul(root, root).Cmp(difference) == 0 {
+				return true
+			}
+		}
+		a.Add(a, big.NewInt(1))
+	}
+	return false
+}
+
+// onWeierstrass solves y² = x³ - 3x + b (SEC 2).
+func onWeierstrass(curve *elliptic.CurveParams, x, y *big.Int) bool {
+	if x.Cmp(curve.P) >= 0 || y.Cmp(curve.P) >= 0 {
+		return false
+	}
+	right := new(big.Int).Exp(x, big.NewInt(3), nil)
+	right.Sub(right, new(big.Int).Mul(x, big.NewInt(3))).Add(right, curve.B)
+	left := new(big.Int).Mul(y, y)
+	return left.Sub(left, right).Mod(left, curve.P).Sign() == 0
+}
+
+// smallOrderPoints are the points of order 1, 2, 4 and 8 in their canonical encoding.
+var smallOrderPoints = []string{
+	"0100000000000000000000000000000000000000000000000000000000000000",
+	"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	"0000000000000000000000000000000000000000000000000000000000000000",
+	"0000000000000000000000000000000000000000000000000000000000000080",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+	"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+	"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+}
+
+// edwardsFaults returns what speaks against an Ed25519 key (RFC 8032 section 5.1.3), or nothing.
+func edwardsFaults(encoded []byte) []Reason {
+	if len(encoded) != 32 {
+		return []Reason{ReasonPoint}
+	}
+	if slices.Contains(smallOrderPoints, hex.EncodeToString(encoded)) {
+		return []Reason{ReasonOrder}
+	}
+	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	octets := slices.Clone(encoded)
+	sign := octets[31] >> 7
+	octets[31] &= 0x7f
+	slices.Reverse(octets)
+	y := new(big.Int).SetBytes(octets)
+	if y.Cmp(p) >= 0 {
+		return []Reason{ReasonPoint}
+	}
+	// x² = (y² - 1) / (d y² + 1), d = -121665/121666
+	one := big.NewInt(1)
+	d := new(big.Int).ModInverse(big.NewInt(121666), p)
+	d.Mod(d.Mul(d, big.NewInt(-121665)), p)
+	square := new(big.Int).Mul(y, y)
+	below := new(big.Int).Mul(d, square)
+	below.Mod(below.Add(below, one), p)
+	x := new(big.Int).Sub(square, one)
+	x.Mod(x.Mul(x, below.ModInverse(below, p)), p)
+	if big.Jacobi(x, p) < 0 || x.Sign() == 0 && sign == 1 {
+		return []Reason{ReasonPoint}
+	}
+	return nil
+}
