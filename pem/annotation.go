@@ -35,8 +35,9 @@ type Field struct{ Name, Value string }
 //	name  = lower-case letter, then lower-case letters, digits or "_"
 //	value = a Go string in double quotes, of ASCII characters alone
 //
-// A name may occur once, and "cluster" must (save on a placeholder). Fields that aren't
-// known are kept in their order behind those that are.
+// A name may occur once, and "cluster" must, save on a placeholder, which has no owner, "kid"
+// or "alg". Times are RFC 3339 in the years 0 to 9999 of UTC. Fields that aren't known are
+// kept in their order behind those that are.
 type Annotation struct {
 	// Version is 1, or that of a newer harvest, whose keys are not to be touched: then
 	// the other fields are empty. 0 means that there is no annotation.
@@ -74,13 +75,14 @@ func (a Annotation) Owner() Owner { return Owner{a.Cluster, a.Region} }
 func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also...) }
 
 // MarshalText returns the line without a line feed: ASCII, times in UTC with whole
-// milliseconds. A newer annotation, or one without a cluster that is no placeholder, is an error.
+// milliseconds. A newer annotation is an error, and so is what the grammar has no room for: no
+// cluster on what is no placeholder, or a field twice.
 func (a Annotation) MarshalText() ([]byte, error) {
 	if a.Version != Version {
 		return nil, fmt.Errorf("annotation of version %d can't be written", a.Version)
 	}
-	if (a.Cluster == "") != a.Placeholder {
-		return nil, errors.New("annotation needs a cluster or must be a placeholder")
+	if !a.owned() {
+		return nil, errors.New("annotation needs a cluster, or must be a placeholder without owner, kid and alg")
 	}
 	line := []byte("harvest/" + strconv.Itoa(Version))
 	put := func(name, value string) {
@@ -102,15 +104,24 @@ func (a Annotation) MarshalText() ([]byte, error) {
 		put("kid", a.KeyID)
 		put("alg", a.Algorithm)
 	}
-	if !a.Added.IsZero() {
-		put("added", formatTime(a.Added))
+	for _, day := range []struct {
+		name string
+		time time.Time
+	}{{"added", a.Added}, {"missing", a.Missing}} {
+		switch t := wholeMilliseconds(day.time); {
+		case t.IsZero():
+		case !inCalendar(t):
+			return nil, fmt.Errorf("annotation: %s in the year %d can't be written", day.name, t.Year())
+		default:
+			put(day.name, t.Format(time.RFC3339Nano))
+		}
 	}
-	if !a.Missing.IsZero() {
-		put("missing", formatTime(a.Missing))
-	}
-	for _, f := range a.Unknown {
+	for i, f := range a.Unknown {
 		if !isName(f.Name) || known(f.Name) {
 			return nil, fmt.Errorf("annotation: %q is no name for an unknown field", f.Name)
+		}
+		if slices.ContainsFunc(a.Unknown[:i], func(other Field) bool { return other.Name == f.Name }) {
+			return nil, fmt.Errorf("annotation: field %s twice", f.Name)
 		}
 		put(f.Name, f.Value)
 	}
@@ -155,11 +166,19 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 		}
 		rest = after
 	}
-	if (parsed.Cluster == "") != parsed.Placeholder {
-		return fmt.Errorf("%w: no cluster", errAnnotation)
+	if !parsed.owned() {
+		return fmt.Errorf("%w: no cluster, or a placeholder's", errAnnotation)
 	}
 	*a = parsed
 	return nil
+}
+
+// owned says whether a key has an owner and a placeholder has none.
+func (a Annotation) owned() bool {
+	if a.Placeholder {
+		return a.Cluster+a.Region+a.KeyID+a.Algorithm == "" && len(a.Also) == 0
+	}
+	return a.Cluster != ""
 }
 
 func isAnnotation(line string) bool {
@@ -254,14 +273,15 @@ func parseOwners(s string) ([]Owner, error) {
 	return owners, nil
 }
 
-func formatTime(t time.Time) string {
-	return t.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano)
-}
+func wholeMilliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// inCalendar says whether RFC 3339 has four digits for the year of t.
+func inCalendar(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
 
 func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.IsZero() {
+	if t = wholeMilliseconds(t); err != nil || t.IsZero() || !inCalendar(t) {
 		return time.Time{}, fmt.Errorf("%w: time %q", errAnnotation, s)
 	}
-	return t.UTC().Truncate(time.Millisecond), nil
+	return t, nil
 }

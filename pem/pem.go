@@ -16,6 +16,9 @@ package pem
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -27,13 +30,24 @@ import (
 
 // Encode returns pub as a PKIX "PUBLIC KEY" block, the one form of a bare public key that
 // Vault accepts: it refuses PKCS#1. pub is a *rsa.PublicKey, an *ecdsa.PublicKey or an
-// ed25519.PublicKey; crypto/x509 refuses others.
+// ed25519.PublicKey; others, which Vault refuses, are an error.
 func Encode(pub crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	der, err := subjectPublicKeyInfo(pub)
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
+}
+
+// subjectPublicKeyInfo returns the DER of a key that can verify signatures: crypto/x509 would
+// encode one for key agreement as well.
+func subjectPublicKeyInfo(pub crypto.PublicKey) ([]byte, error) {
+	switch pub.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+		return x509.MarshalPKIXPublicKey(pub)
+	default:
+		return nil, fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
+	}
 }
 
 // Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,
@@ -44,7 +58,7 @@ const fingerprintPrefix = "sha256:"
 
 // FingerprintOf returns the fingerprint of pub, a type that [Encode] takes.
 func FingerprintOf(pub crypto.PublicKey) (Fingerprint, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
+	der, err := subjectPublicKeyInfo(pub)
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("fingerprint of public key: %w", err)
 	}
@@ -94,9 +108,9 @@ type Block struct {
 	Public crypto.PublicKey
 	// Annotation says whose key it is; the zero Annotation is a foreign key's.
 	Annotation Annotation
-	// Comment is other text before the block, line feeds between its lines: what
-	// somebody wrote there by hand. It goes along up to the first line that could be
-	// taken for a PEM boundary.
+	// Comment is other text before the block, line feeds between its lines and none
+	// around them: what somebody wrote there by hand. It goes along up to the first
+	// line that could be taken for a PEM boundary.
 	Comment string
 }
 
@@ -129,6 +143,9 @@ func (b Block) MarshalText() ([]byte, error) {
 	if b.Comment != "" {
 		if boundary(b.Comment) < len(b.Comment) {
 			return nil, errors.New("comment holds a PEM boundary")
+		}
+		if strings.Trim(b.Comment, lineEnds) != b.Comment {
+			return nil, errors.New("comment begins or ends with a line end")
 		}
 		if b.Annotation.IsZero() && isAnnotation(b.Comment) {
 			return nil, errors.New("comment reads as an annotation")
@@ -165,9 +182,11 @@ func (b *Block) UnmarshalText(element []byte) error {
 		b.Annotation = Annotation{}
 	}
 	// encoding/pem may have skipped a damaged block; its lines are nobody's comment.
-	b.Comment = strings.Trim(text[:boundary(text)], "\r\n")
+	b.Comment = strings.Trim(text[:boundary(text)], lineEnds)
 	return nil
 }
+
+const lineEnds = "\r\n"
 
 // boundary returns where the first line begins that could be taken for a PEM boundary.
 func boundary(text string) int {
@@ -181,14 +200,18 @@ func boundary(text string) int {
 }
 
 // publicKey reads what Vault's certutil.ParsePublicKeyPEM reads, whatever the block's
-// label says: a PKIX public key, else a certificate.
+// label says: a PKIX public key, else a certificate; of one of the three types of key.
 func publicKey(der []byte) (crypto.PublicKey, error) {
-	if pub, err := x509.ParsePKIXPublicKey(der); err == nil {
-		return pub, nil
-	}
-	cert, err := x509.ParseCertificate(der)
+	pub, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrNoBlock, err)
+		}
+		pub = cert.PublicKey
+	}
+	if _, err := subjectPublicKeyInfo(pub); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoBlock, err)
 	}
-	return cert.PublicKey, nil
+	return pub, nil
 }

@@ -1,7 +1,9 @@
 package pem
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -24,6 +26,19 @@ import (
 func testKey() ed25519.PublicKey {
 	seed := sha256.Sum256([]byte("harvest"))
 	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+}
+
+// agreementKey is a key that crypto/x509 encodes and that verifies nothing.
+func agreementKey(t testing.TB) *ecdh.PublicKey {
+	private, err := ecdh.X25519().NewPrivateKey(bytes.Repeat([]byte{1}, 32))
+	require.NoError(t, err)
+	return private.PublicKey()
+}
+
+func agreementDER(t testing.TB) []byte {
+	der, err := x509.MarshalPKIXPublicKey(agreementKey(t))
+	require.NoError(t, err)
+	return der
 }
 
 func testAnnotation() Annotation {
@@ -152,6 +167,9 @@ func TestBlockForeign(t *testing.T) {
 		"not on line 1":       "\n" + `harvest/1 cluster="x"`,
 		"escape in a value":   "harvest/1 cluster=\"\x1b[2J\"",
 		"not ASCII":           "harvest/1 cluster=\"ü\"",
+		"owned placeholder":   `harvest/1 placeholder="true" kid="x"`,
+		"year 10000 in UTC":   `harvest/1 cluster="x" added="9999-12-31T23:59:59-01:00"`,
+		"year -1 in UTC":      `harvest/1 cluster="x" missing="0000-01-01T00:00:00+01:00"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b Block
@@ -185,12 +203,13 @@ func TestBlockRefused(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	for name, element := range map[string]string{
-		"empty":       "",
-		"prose":       "hello",
-		"two keys":    string(plain) + string(plain),
-		"text after":  string(plain) + "more",
-		"truncated":   string(plain[:len(plain)-10]),
-		"private key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
+		"empty":             "",
+		"prose":             "hello",
+		"two keys":          string(plain) + string(plain),
+		"text after":        string(plain) + "more",
+		"truncated":         string(plain[:len(plain)-10]),
+		"key for agreement": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: agreementDER(t)})),
+		"private key":       string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})),
 		"PKCS#1": string(pem.EncodeToMemory(&pem.Block{
 			Type: "RSA PUBLIC KEY", Bytes: x509.MarshalPKCS1PublicKey(&rsaKey.PublicKey),
 		})),
@@ -223,6 +242,11 @@ func TestMarshalRefuses(t *testing.T) {
 		"slash in a cluster":        func(b *Block) { b.Annotation.Also = []Owner{{"b/c", "r"}} },
 		"bad name":                  func(b *Block) { b.Annotation.Unknown = []Field{{"k d", "x"}} },
 		"no key":                    func(b *Block) { b.Public = nil },
+		"key for agreement":         func(b *Block) { b.Public = agreementKey(t) },
+		"unknown field twice":       func(b *Block) { b.Annotation.Unknown = []Field{{"x", "1"}, {"x", "2"}} },
+		"placeholder's kid":         func(b *Block) { b.Annotation.Cluster, b.Annotation.Placeholder = "", true },
+		"year 10000":                func(b *Block) { b.Annotation.Added = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"line end after a comment":  func(b *Block) { b.Comment = "x\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := Block{Public: testKey(), Annotation: testAnnotation()}
@@ -231,50 +255,4 @@ func TestMarshalRefuses(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
-}
-
-func FuzzBlock(f *testing.F) {
-	text, err := Block{Public: testKey(), Annotation: testAnnotation(), Comment: "x"}.MarshalText()
-	require.NoError(f, err)
-	f.Add(text)
-	f.Add([]byte("harvest/2 x\n" + string(text)))
-	f.Add([]byte(`harvest/1 cluster="a" also="b/ c/d" zz="\x00" placeholder="true"`))
-	f.Fuzz(func(t *testing.T, element []byte) {
-		var b Block
-		if b.UnmarshalText(element) != nil {
-			return
-		}
-		text, err := b.MarshalText()
-		if err != nil {
-			// A foreign or newer block may hold what isn't written.
-			if !b.Annotation.IsZero() && !b.Annotation.Newer() && b.Comment == "" {
-				if _, err := Encode(b.Public); err == nil {
-					t.Fatalf("read but can't be written: %v", err)
-				}
-			}
-			return
-		}
-		var again Block
-		require.NoError(t, again.UnmarshalText(text))
-		assert.Equal(t, b.Annotation, again.Annotation)
-		assert.Equal(t, b.Fingerprint(), again.Fingerprint())
-	})
-}
-
-func FuzzAnnotation(f *testing.F) {
-	line, err := testAnnotation().MarshalText()
-	require.NoError(f, err)
-	f.Add(line)
-	f.Add([]byte(`harvest/1 placeholder="true"`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		var a, b Annotation
-		if a.UnmarshalText(line) != nil || a.Newer() {
-			return
-		}
-		text, err := a.MarshalText()
-		require.NoError(t, err)
-		assert.NotContains(t, string(text), "\n")
-		require.NoError(t, b.UnmarshalText(text))
-		assert.Equal(t, a, b)
-	})
 }
