@@ -294,6 +294,16 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{publish("a", "x")},
 			plan: []string{"claimed x"}, same: true,
 		},
+		"an annotation with a region that harvest doesn't write is another's": {
+			current: []string{trust("a/r1", "k1", added(hour(-48))), trust("a/r r", "k1"), trust("a/*", "k2"), trust("a", "x", also("a/r/1"))}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1")},
+			plan: []string{"= a/r1 k1", "claimed a/r r k1", "claimed a/* k2", "claimed a x"}, same: true,
+		},
+		"a retired region that harvest doesn't write goes": {
+			current: []string{trust("a", "k1"), trust("a/r r", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")}, o: Options{Retired: []string{"a/r r"}},
+			plan: []string{"= a k1", "- a/r r k2"},
+		},
 
 		// Two clusters with one key.
 		"the first of two clusters owns a key of both": {

@@ -155,7 +155,7 @@ func (p *planner) readTrusted() {
 			p.claimed = append(p.claimed, t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
-		case p.ours(a.Cluster) || p.o.retired(a.Owner()):
+		case p.o.retired(a.Owner()), p.ours(a.Cluster) && !oddRegion(a):
 			if p.owned[t.fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.fingerprint)
 			}
@@ -173,6 +173,12 @@ func (p *planner) readTrusted() {
 			return cmp.Or(a.block.Annotation.Added.Compare(b.block.Annotation.Added), cmp.Compare(a.raw, b.raw))
 		})
 	}
+}
+
+// oddRegion says whether an annotation has a region of a name that harvest never writes: one
+// that couldn't be written among a key's further owners, or that stands for all of them.
+func oddRegion(a pem.Annotation) bool {
+	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !regionName.MatchString(o.Region) })
 }
 
 func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
@@ -300,8 +306,11 @@ func (p *planner) passThrough() {
 	newcomer, unread := p.newcomer()
 	for _, t := range p.claimed {
 		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.block.Annotation.Cluster)
-		if t.block.Annotation.Newer() {
-			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", t.block.Annotation.Version)
+		switch a := t.block.Annotation; {
+		case p.ours(a.Cluster):
+			reason = fmt.Sprintf("annotated with a region of %q that harvest doesn't write, kept", a.Cluster)
+		case a.Newer():
+			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", a.Version)
 		}
 		if o := p.offers[t.fingerprint]; o != nil {
 			reason += "; published by " + o.owners[0].String() + " too"
