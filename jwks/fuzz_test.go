@@ -19,7 +19,6 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-
 // FuzzParse checks what must hold for any document: see requireSound.
 func FuzzParse(f *testing.F) {
 	names, err := filepath.Glob(filepath.Join("testdata", "*.json"))

@@ -99,6 +99,9 @@ func (c Config) mode() string {
 
 // check refuses what a write would damage.
 func (c Config) check(convert bool) error {
+	if !isStrings(c.fields[keysField]) {
+		return fmt.Errorf("%w: %s is no list of strings, and a write would drop what is there", ErrUnreadableFields, keysField)
+	}
 	if !isEmpty(c.fields["provider_config"]) {
 		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+
 			"use a JWT mount without provider_config", ErrUnreadableFields)
@@ -154,6 +157,16 @@ func checkSize(body map[string]any, keys int) error {
 			ErrTooLarge, keys, len(b), MaxConfig)
 	}
 	return nil
+}
+
+// isStrings says whether v is a list of strings, or nothing.
+func isStrings(v any) bool {
+	list, ok := v.([]any)
+	if !ok {
+		_, ok = v.([]string)
+		return ok || v == nil
+	}
+	return !slices.ContainsFunc(list, func(e any) bool { _, ok := e.(string); return !ok })
 }
 
 func isEmpty(v any) bool {
