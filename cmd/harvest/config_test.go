@@ -12,63 +12,69 @@ import (
 
 const aFingerprint = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+// clusterA is a cluster for those that are about something else.
+const clusterA = "cluster \"a\" { jwks_file = \"a.json\" }\n"
+
+// configMistakes are files with a mistake, and parts of what is said of it.
+var configMistakes = map[string]struct {
+	src  string
+	want []string
+}{
+	"empty":                 {"", []string{"x.hcl:1:1: no mount block"}},
+	"syntax":                {"cluster \"a\" {", []string{"x.hcl:1:"}},
+	"unknown attribute":     {"cluster \"a\" {\n  adress = \"https://x\"\n}\n", []string{"x.hcl:2:3: Unsupported argument", `Did you mean "address"?`}},
+	"unknown top":           {"denny = []\n" + clusterA + "mount \"m\" { clusters = [\"a\"] }", []string{`x.hcl:1:1: unknown attribute "denny"`}},
+	"unknown block":         {"clusters \"a\" {}\n", []string{`x.hcl:1:1: unknown block "clusters"`}},
+	"no label":              {"cluster {}\n", []string{"x.hcl:1:1: cluster wants one name"}},
+	"two labels":            {"mount \"a\" \"b\" {}\n", []string{"x.hcl:1:1: mount wants one name"}},
+	"bad cluster name":      {"cluster \"a b\" { jwks_file = \"x\" }\n", []string{`x.hcl:1:9: cluster name "a b"`}},
+	"duplicate cluster":     {clusterA + clusterA, []string{`x.hcl:2:9: cluster "a" is defined twice`}},
+	"two sources":           {"cluster \"a\" {\n  jwks_file = \"x\"\n  address = \"https://x\"\n}\n", []string{"has more than one source"}},
+	"no source":             {"cluster \"a\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source"}},
+	"bad address":           {"cluster \"a\" {\n  address = \"nomad:4646\"\n}\n", []string{"x.hcl:2:3: address: not a URL"}},
+	"password":              {"cluster \"a\" {\n  address = \"https://u:canary@x\"\n}\n", []string{"x.hcl:2:3: address: holds a user name or password"}},
+	"certificate":           {"cluster \"a\" {\n  address = \"https://x\"\n  client_cert = \"x\"\n}\n", []string{"x.hcl:3:3: client_cert without its key"}},
+	"key":                   {"vault {\n  client_key = \"x\"\n}\n", []string{"x.hcl:2:3: client_key without its certificate"}},
+	"skip verify":           {"cluster \"a\" {\n  address = \"https://x\"\n  tls_skip_verify = true\n}\n", []string{"x.hcl:3:3: tls_skip_verify lets anyone", "allow_plaintext = true"}},
+	"regions of a file":     {"cluster \"a\" {\n  jwks_file = \"x\"\n  regions = [\"*\"]\n}\n", []string{"x.hcl:3:3: regions are a Nomad agent's"}},
+	"bad region":            {"cluster \"a\" {\n  address = \"https://x\"\n  regions = [\"a\", \"b c\"]\n}\n", []string{`x.hcl:3:19: region "b c"`}},
+	"TLS of a file":         {"cluster \"a\" {\n  jwks_file = \"x\"\n  ca_cert = \"x\"\n}\n", []string{"x.hcl:3:3: ca_cert has no meaning"}},
+	"bad pin":               {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = [\"" + aFingerprint + "\", \"sha256:00\"]\n}\n", []string{`x.hcl:3:85: pin: fingerprint "sha256:00"`}},
+	"no pin":                {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = []\n}\n", []string{"x.hcl:3:3: pin is empty"}},
+	"bad deny":              {"deny = [\"x\"]\n", []string{`x.hcl:1:9: deny: fingerprint "x"`}},
+	"two unlabelled":        {"vault {}\nvault {}\n", []string{"x.hcl:2:1: vault \"\" is defined twice"}},
+	"unknown auth":          {"vault {\n  auth \"ldap\" {}\n}\n", []string{`x.hcl:2:8: unknown auth method "ldap"`}},
+	"auth lacks":            {"vault {\n  auth \"approle\" {}\n}\n", []string{`x.hcl:2:3: auth "approle" needs role_id`, "needs secret_id_file"}},
+	"auth takes":            {"vault {\n  auth \"token_file\" {\n    path = \"x\"\n    role = \"x\"\n  }\n}\n", []string{"x.hcl:4:5: Unsupported argument"}},
+	"two auths":             {"vault {\n  auth \"token_file\" { path = \"x\" }\n  auth \"token_file\" { path = \"x\" }\n}\n", []string{"x.hcl:3:3: a vault block has one auth"}},
+	"unknown cluster":       {clusterA + "mount \"m\" {\n  clusters = [\"a\", \"b\"]\n}\n", []string{`x.hcl:3:20: no cluster "b"; there is "a"`}},
+	"unprintable":           {"cluster \"\x1b[2J\" { jwks_file = \"x\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`there is "\x1b[2J"`}},
+	"no clusters":           {clusterA + "mount \"m\" {}\n", []string{"x.hcl:2:1: no clusters"}},
+	"cluster twice":         {clusterA + "mount \"m\" {\n  clusters = [\"a\", \"a\"]\n}\n", []string{`x.hcl:3:20: clusters names "a" twice`}},
+	"trusted and retired":   {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  retired = [\"a\"]\n}\n", []string{`x.hcl:4:14: cluster "a" is both trusted and retired`}},
+	"unknown turnover":      {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  allow_turnover = [\"b\"]\n}\n", []string{`x.hcl:4:21: this mount has no cluster "b"`}},
+	"unknown vault":         {clusterA + "vault \"eu\" {}\nmount \"m\" {\n  vault = \"us\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:4:3: no vault "us"; there is "eu"`}},
+	"which vault":           {clusterA + "vault \"eu\" {}\nvault \"us\" {}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`x.hcl:4:1: which vault? add vault = … with one of "eu", "us"`}},
+	"bad duration":          {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  retain = \"1 day\"\n}\n", []string{`x.hcl:4:3: retain = "1 day": want a duration`}},
+	"negative duration":     {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  settle = \"-1s\"\n}\n", []string{"x.hcl:4:3: settle"}},
+	"bad foreign":           {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  foreign = \"drop\"\n}\n", []string{`x.hcl:4:3: foreign "drop": want keep, warn or remove`}},
+	"bad path":              {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  path = \"a*\"\n}\n", []string{`x.hcl:4:3: mount path "a*"`}},
+	"same mount":            {clusterA + "mount \"m\" { clusters = [\"a\"] }\nmount \"n\" {\n  path = \"auth/m/\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:3:1: the same mount as in line 2"}},
+	"same mount, vaults":    {clusterA + "vault \"a\" { address = \"https://v\" }\nvault \"b\" {\n  address = \"https://v/\"\n  namespace = \"n\"\n}\nmount \"m\" {\n  vault = \"a\"\n  namespace = \"n\"\n  clusters = [\"a\"]\n}\nmount \"n\" {\n  vault = \"b\"\n  path = \"m\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:12:1: the same mount as in line 7"}},
+	"empty value":           {"cluster \"a\" {\n  address = \"\"\n}\n", []string{"x.hcl:2:3: address is empty"}},
+	"null":                  {"cluster \"a\" {\n  address = null\n}\n", []string{"x.hcl:2:13: address: null is no value"}},
+	"null in a list":        {"deny = [null]\n", []string{"x.hcl:1:8: deny: null"}},
+	"wrong type":            {clusterA + "mount \"m\" {\n  clusters = \"a\"\n}\n", []string{"x.hcl:3:14: clusters: list of string required"}},
+	"an expression":         {"cluster \"a\" {\n  address = \"https://${x}\"\n}\n", []string{"x.hcl:2:22: ", "expressions are not supported"}},
+	"a function":            {"cluster \"a\" {\n  address = file(\"x\")\n}\n", []string{"expressions are not supported"}},
+	"a variable":            {"cluster \"a\" {\n  address = x\n}\n", []string{"x.hcl:2:13: Variables not allowed"}},
+	"nested without bound":  {strings.Repeat("a {\n", 100000), []string{"x.hcl:17:3: nested more than 16 deep"}},
+	"all at once, in order": {"cluster \"a\" {}\ncluster \"b\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source of keys; give one of address, jwks_url, jwks_file, oidc_issuer\nx.hcl:2:1: "}},
+}
+
 // TestConfigErrors: each mistake is named with its line and column and a way out.
 func TestConfigErrors(t *testing.T) {
-	const a = "cluster \"a\" { jwks_file = \"a.json\" }\n"
-	for name, test := range map[string]struct {
-		src  string
-		want []string
-	}{
-		"empty":                 {"", []string{"x.hcl:1:1: no mount block"}},
-		"syntax":                {"cluster \"a\" {", []string{"x.hcl:1:"}},
-		"unknown attribute":     {"cluster \"a\" {\n  adress = \"https://x\"\n}\n", []string{"x.hcl:2:3: Unsupported argument", `Did you mean "address"?`}},
-		"unknown top":           {"denny = []\n" + a + "mount \"m\" { clusters = [\"a\"] }", []string{`x.hcl:1:1: unknown attribute "denny"`}},
-		"unknown block":         {"clusters \"a\" {}\n", []string{`x.hcl:1:1: unknown block "clusters"`}},
-		"no label":              {"cluster {}\n", []string{"x.hcl:1:1: cluster wants one name"}},
-		"two labels":            {"mount \"a\" \"b\" {}\n", []string{"x.hcl:1:1: mount wants one name"}},
-		"bad cluster name":      {"cluster \"a b\" { jwks_file = \"x\" }\n", []string{`x.hcl:1:9: cluster name "a b"`}},
-		"duplicate cluster":     {a + a, []string{`x.hcl:2:9: cluster "a" is defined twice`}},
-		"two sources":           {"cluster \"a\" {\n  jwks_file = \"x\"\n  address = \"https://x\"\n}\n", []string{"has more than one source"}},
-		"no source":             {"cluster \"a\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source"}},
-		"bad address":           {"cluster \"a\" {\n  address = \"nomad:4646\"\n}\n", []string{"x.hcl:2:3: address: not a URL"}},
-		"password":              {"cluster \"a\" {\n  address = \"https://u:canary@x\"\n}\n", []string{"x.hcl:2:3: address: holds a user name or password"}},
-		"certificate":           {"cluster \"a\" {\n  address = \"https://x\"\n  client_cert = \"x\"\n}\n", []string{"x.hcl:3:3: client_cert without its key"}},
-		"key":                   {"vault {\n  client_key = \"x\"\n}\n", []string{"x.hcl:2:3: client_key without its certificate"}},
-		"skip verify":           {"cluster \"a\" {\n  address = \"https://x\"\n  tls_skip_verify = true\n}\n", []string{"x.hcl:3:3: tls_skip_verify lets anyone", "allow_plaintext = true"}},
-		"regions of a file":     {"cluster \"a\" {\n  jwks_file = \"x\"\n  regions = [\"*\"]\n}\n", []string{"x.hcl:3:3: regions are a Nomad agent's"}},
-		"bad region":            {"cluster \"a\" {\n  address = \"https://x\"\n  regions = [\"a\", \"b c\"]\n}\n", []string{`x.hcl:3:19: region "b c"`}},
-		"TLS of a file":         {"cluster \"a\" {\n  jwks_file = \"x\"\n  ca_cert = \"x\"\n}\n", []string{"x.hcl:3:3: ca_cert has no meaning"}},
-		"bad pin":               {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = [\"" + aFingerprint + "\", \"sha256:00\"]\n}\n", []string{`x.hcl:3:85: pin: fingerprint "sha256:00"`}},
-		"no pin":                {"cluster \"a\" {\n  jwks_file = \"x\"\n  pin = []\n}\n", []string{"x.hcl:3:3: pin is empty"}},
-		"bad deny":              {"deny = [\"x\"]\n", []string{`x.hcl:1:9: deny: fingerprint "x"`}},
-		"two unlabelled":        {"vault {}\nvault {}\n", []string{"x.hcl:2:1: vault \"\" is defined twice"}},
-		"unknown auth":          {"vault {\n  auth \"ldap\" {}\n}\n", []string{`x.hcl:2:8: unknown auth method "ldap"`}},
-		"auth lacks":            {"vault {\n  auth \"approle\" {}\n}\n", []string{`x.hcl:2:3: auth "approle" needs role_id`, "needs secret_id_file"}},
-		"auth takes":            {"vault {\n  auth \"token_file\" {\n    path = \"x\"\n    role = \"x\"\n  }\n}\n", []string{"x.hcl:4:5: Unsupported argument"}},
-		"two auths":             {"vault {\n  auth \"token_file\" { path = \"x\" }\n  auth \"token_file\" { path = \"x\" }\n}\n", []string{"x.hcl:3:3: a vault block has one auth"}},
-		"unknown cluster":       {a + "mount \"m\" {\n  clusters = [\"a\", \"b\"]\n}\n", []string{`x.hcl:3:20: no cluster "b"; there is "a"`}},
-		"no clusters":           {a + "mount \"m\" {}\n", []string{"x.hcl:2:1: no clusters"}},
-		"cluster twice":         {a + "mount \"m\" {\n  clusters = [\"a\", \"a\"]\n}\n", []string{`x.hcl:3:20: clusters names "a" twice`}},
-		"trusted and retired":   {a + "mount \"m\" {\n  clusters = [\"a\"]\n  retired = [\"a\"]\n}\n", []string{`x.hcl:4:14: cluster "a" is both trusted and retired`}},
-		"unknown turnover":      {a + "mount \"m\" {\n  clusters = [\"a\"]\n  allow_turnover = [\"b\"]\n}\n", []string{`x.hcl:4:21: this mount has no cluster "b"`}},
-		"unknown vault":         {a + "vault \"eu\" {}\nmount \"m\" {\n  vault = \"us\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:4:3: no vault "us"; there is "eu"`}},
-		"which vault":           {a + "vault \"eu\" {}\nvault \"us\" {}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`x.hcl:4:1: which vault? add vault = … with one of "eu", "us"`}},
-		"bad duration":          {a + "mount \"m\" {\n  clusters = [\"a\"]\n  retain = \"1 day\"\n}\n", []string{`x.hcl:4:3: retain = "1 day": want a duration`}},
-		"negative duration":     {a + "mount \"m\" {\n  clusters = [\"a\"]\n  settle = \"-1s\"\n}\n", []string{"x.hcl:4:3: settle"}},
-		"bad foreign":           {a + "mount \"m\" {\n  clusters = [\"a\"]\n  foreign = \"drop\"\n}\n", []string{`x.hcl:4:3: foreign "drop": want keep, warn or remove`}},
-		"bad path":              {a + "mount \"m\" {\n  clusters = [\"a\"]\n  path = \"a*\"\n}\n", []string{`x.hcl:4:3: mount path "a*"`}},
-		"same mount":            {a + "mount \"m\" { clusters = [\"a\"] }\nmount \"n\" {\n  path = \"auth/m/\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:3:1: the same mount as in line 2"}},
-		"same mount, vaults":    {a + "vault \"a\" { address = \"https://v\" }\nvault \"b\" {\n  address = \"https://v/\"\n  namespace = \"n\"\n}\nmount \"m\" {\n  vault = \"a\"\n  namespace = \"n\"\n  clusters = [\"a\"]\n}\nmount \"n\" {\n  vault = \"b\"\n  path = \"m\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:12:1: the same mount as in line 7"}},
-		"empty value":           {"cluster \"a\" {\n  address = \"\"\n}\n", []string{"x.hcl:2:3: address is empty"}},
-		"null":                  {"cluster \"a\" {\n  address = null\n}\n", []string{"x.hcl:2:13: address: null is no value"}},
-		"null in a list":        {"deny = [null]\n", []string{"x.hcl:1:8: deny: null"}},
-		"wrong type":            {a + "mount \"m\" {\n  clusters = \"a\"\n}\n", []string{"x.hcl:3:14: clusters: list of string required"}},
-		"an expression":         {"cluster \"a\" {\n  address = \"https://${x}\"\n}\n", []string{"x.hcl:2:22: ", "expressions are not supported"}},
-		"a function":            {"cluster \"a\" {\n  address = file(\"x\")\n}\n", []string{"expressions are not supported"}},
-		"a variable":            {"cluster \"a\" {\n  address = x\n}\n", []string{"x.hcl:2:13: Variables not allowed"}},
-		"nested without bound":  {strings.Repeat("a {\n", 100000), []string{"x.hcl:17:3: nested more than 16 deep"}},
-		"all at once, in order": {"cluster \"a\" {}\ncluster \"b\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source of keys; give one of address, jwks_url, jwks_file, oidc_issuer\nx.hcl:2:1: "}},
-	} {
+	for name, test := range configMistakes {
 		t.Run(name, func(t *testing.T) {
 			_, err := parseConfig("x.hcl", []byte(test.src))
 			require.Error(t, err)
@@ -76,6 +82,7 @@ func TestConfigErrors(t *testing.T) {
 				assert.Contains(t, err.Error(), want)
 			}
 			assert.NotContains(t, err.Error(), "canary")
+			assert.NotContains(t, err.Error(), "\x1b")
 		})
 	}
 }
@@ -142,44 +149,4 @@ func TestBrokenTLSFile(t *testing.T) {
 		_, err := cluster.Sources[i].Fetch(t.Context())
 		require.ErrorContains(t, err, "missing.pem")
 	}
-}
-
-// FuzzConfig: whatever the file, there is an error or a configuration that keeps the rules.
-func FuzzConfig(f *testing.F) {
-	for _, seed := range []string{
-		"cluster \"a\" { jwks_file = \"a.json\" }\nmount \"m\" { clusters = [\"a\"] }\n",
-		"vault \"x\" {\n  address = \"https://v\"\n  auth \"approle\" {\n    role_id = \"a\"\n    secret_id_file = \"b\"\n  }\n}\n",
-		"deny = [\"" + aFingerprint + "\", null]\ncluster a { pin = [] }", "a = <<X\n${b}\nX\n", "mount \"a\" { clusters = { a = 1 } }",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, src string) {
-		cfg, err := parseConfig("x.hcl", []byte(src))
-		if err != nil {
-			if cfg != nil || !strings.HasPrefix(err.Error(), "x.hcl:") {
-				t.Fatalf("error without a place: %v", err)
-			}
-			return
-		}
-		cfg.finish(nil, nil, false)
-		for _, c := range cfg.clusters {
-			sources := 0
-			for _, s := range []string{c.address, c.jwksURL, c.jwksFile, c.oidcIssuer} {
-				if s != "" {
-					sources++
-				}
-			}
-			if sources != 1 || (c.tls.ClientCert == "") != (c.tls.ClientKey == "") || c.tls.InsecureSkipVerify && !c.allowPlaintext {
-				t.Fatalf("cluster %+v was let pass", c)
-			}
-		}
-		seen := map[[3]string]bool{}
-		for _, m := range cfg.mounts {
-			if len(m.clusters) == 0 || checkMountPath(m.path) != nil || seen[cfg.target(m)] {
-				t.Fatalf("mount %+v was let pass", m)
-			}
-			seen[cfg.target(m)] = true
-		}
-		_ = policies(cfg)
-	})
 }

@@ -95,7 +95,8 @@ func configError(diags hcl.Diagnostics) error {
 			text += ": " + d.Detail
 		}
 		if d.Subject != nil {
-			text = fmt.Sprintf("%s:%d:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column, text)
+			// What the file says is quoted by some problems as it stands.
+			text = fmt.Sprintf("%s:%d:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column, printable(text))
 		}
 		all = append(all, errors.New(text))
 	}
