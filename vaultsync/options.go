@@ -19,7 +19,7 @@ type Foreign string
 const (
 	ForeignKeep   Foreign = "keep"   // stay, without a word
 	ForeignWarn   Foreign = "warn"   // stay, with a warning; what "" means
-	ForeignRemove Foreign = "remove" // go, once every cluster of the mount has been read or is known here
+	ForeignRemove Foreign = "remove" // go, once every cluster, region and list of regions has been read or has keys here
 )
 
 // Options are the rules for one mount. The zero value is the careful default.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,17 +22,32 @@ var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // publicKey returns the same key for the same name.
 func publicKey(name string) ed25519.PublicKey {
+	if known, ok := publicKeys.Load(name); ok {
+		return known.(ed25519.PublicKey)
+	}
 	seed := sha256.Sum256([]byte(name))
-	return ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+	key := ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+	publicKeys.Store(name, key)
+	return key
 }
 
-func fingerprint(name string) pem.Fingerprint {
-	f, err := pem.FingerprintOf(publicKey(name))
+var publicKeys sync.Map // by name
+
+func fingerprint(name string) pem.Fingerprint { return fingerprintOf(publicKey(name)) }
+
+func fingerprintOf(key ed25519.PublicKey) pem.Fingerprint {
+	if known, ok := fingerprints.Load(string(key)); ok {
+		return known.(pem.Fingerprint)
+	}
+	f, err := pem.FingerprintOf(key)
 	if err != nil {
 		panic(err)
 	}
+	fingerprints.Store(string(key), f)
 	return f
 }
+
+var fingerprints sync.Map // by key
 
 // trust returns an element as harvest wrote it a day ago; changes may follow.
 func trust(owner, name string, changes ...func(*pem.Block)) string {
@@ -267,6 +283,11 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{publish("a", "k1")}, o: Options{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "- x", "-"},
 		},
+		"a retired key that stays goes along when its region gets its name": {
+			current: []string{trust("old", "k1", also("a")), trust("a", "k2")},
+			want:    []jwks.Result{publish("a/r1", "k2"), down("b")}, o: Options{Retired: []string{"old"}},
+			plan: []string{"~ a/r1 k2", "~ old k1", "! b kept 0"},
+		},
 		"foreign keys stay while a cluster without keys can't be read": {
 			current: []string{paste("x"), trust("a", "k1")},
 			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
@@ -276,6 +297,11 @@ func TestNewPlan(t *testing.T) {
 			current: []string{paste("x"), trust("a", "k1"), trust("b", "k2")},
 			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "= b k2", "- x", "! b kept 1"},
+		},
+		"foreign keys stay while a list of regions can't be read": {
+			current: []string{paste("x"), trust("a/r1", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Options{Foreign: ForeignRemove},
+			plan: []string{"= a/r1 k1", "? x", "! a/* kept 0"}, same: true,
 		},
 
 		// Claimed keys.
@@ -306,6 +332,11 @@ func TestNewPlan(t *testing.T) {
 		},
 
 		// Two clusters with one key.
+		"a new key of three owners": {
+			current: []string{}, mount: []string{"b", "a"},
+			want: []jwks.Result{publish("a", "k1"), publish("b", "k1"), publish("b/r1", "k1")},
+			plan: []string{"+ b k1"},
+		},
 		"the first of two clusters owns a key of both": {
 			current: []string{},
 			want:    []jwks.Result{publish("b", "k1"), publish("a", "k1")},
@@ -434,6 +465,11 @@ func TestNewPlan(t *testing.T) {
 			want: []jwks.Result{down("a")}, o: Options{Retain: time.Hour},
 			plan: []string{"= a k1", "= a k2", "! a kept 2"}, same: true,
 		},
+		"retention goes on under the region's name, and ends": {
+			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k3", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a/r1", "k2")}, o: Options{Retain: time.Hour},
+			plan: []string{"~ a/r1 k2", "~ a/r1 k1", "- a k3"},
+		},
 		"a retained key is published again": {
 			current: []string{trust("a", "k1", missing(hour(-1)))}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k1")}, o: Options{Retain: time.Hour},
@@ -476,6 +512,31 @@ func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
 	again, err := NewPlan(NewConfig(body), want, o)
 	require.NoError(t, err)
 	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v", describe(again, allNames...))
+}
+
+// A key that two clusters publish under different kids keeps its owner's, whichever of the
+// clusters comes first: or harvesters of both would rewrite each other's annotation for ever.
+func TestPlanKeyIDOfOwner(t *testing.T) {
+	renamed := publish("b", "k1")
+	renamed.Set.Keys[0].KeyID = "by b"
+	results := []jwks.Result{publish("a", "k1"), renamed}
+	for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
+		p, err := NewPlan(config(trust("a", "k1", also("b"))), Desired{clusters, results}, Options{Now: now})
+		require.NoError(t, err)
+		assert.False(t, p.Changed, clusters)
+	}
+}
+
+// Of two pasted elements with one key, the same one's comment is kept whatever their order.
+func TestPlanPastedTwice(t *testing.T) {
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	var next [][]string
+	for _, current := range [][]string{{"x\n" + paste("k1"), "y\n" + paste("k1")}, {"y\n" + paste("k1"), "x\n" + paste("k1")}} {
+		p, err := NewPlan(config(current...), want, Options{Now: now})
+		require.NoError(t, err)
+		next = append(next, p.next)
+	}
+	assert.Equal(t, next[0], next[1])
 }
 
 func TestPlanOrder(t *testing.T) {
@@ -529,16 +590,18 @@ func TestPlanRefusals(t *testing.T) {
 		is      error
 		says    string
 	}{
-		"jwks_url":             {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
-		"converted blindly":    {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
-		"provider_config":      {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
-		"client id":            {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
-		"last key denied":      {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
-		"too large":            {huge, good, Options{}, ErrTooLarge, "bytes"},
-		"both trusted retired": {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},
-		"foreign":              {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
-		"empty pins":           {config(), good, Options{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
-		"negative":             {config(), good, Options{Retain: -1}, nil, "negative"},
+		"jwks_url":              {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
+		"converted blindly":     {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
+		"provider_config":       {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
+		"no list of keys":       {NewConfig(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"a key of another type": {NewConfig(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
+		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
+		"too large":             {huge, good, Options{}, ErrTooLarge, "bytes"},
+		"both trusted retired":  {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},
+		"foreign":               {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
+		"empty pins":            {config(), good, Options{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
+		"negative":              {config(), good, Options{Retain: -1}, nil, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.o.Now = now

@@ -18,16 +18,17 @@ type planner struct {
 	plan *Plan
 
 	// What was read, by owner; each owner is in one of the two.
-	sets   map[pem.Owner][]publishedKey
-	failed map[pem.Owner]error
-	asked  map[pem.Owner]time.Time
-	read   []pem.Owner    // the owners of sets, in the order in which they own
-	rank   map[string]int // the mount's clusters, by name
+	sets    map[pem.Owner][]publishedKey
+	failed  map[pem.Owner]error
+	asked   map[pem.Owner]time.Time
+	read    []pem.Owner             // the owners of sets, in the order in which they own
+	rank    map[string]int          // the mount's clusters, by name
+	renamed map[pem.Owner]pem.Owner // regions that are published under another name now
 
 	// What is trusted, by fingerprint and in the order of the list.
 	trusted                        []trusted
 	owned, adoptable               map[pem.Fingerprint][]trusted
-	trustedFor                     map[pem.Owner][]pem.Fingerprint // also by cluster, as region "*"
+	trustedFor                     map[pem.Owner][]pem.Fingerprint
 	claimed, foreign, placeholders []trusted
 	ownedOrder                     []pem.Fingerprint
 
@@ -46,8 +47,9 @@ type publishedKey struct {
 
 // offer is a key that one or more clusters publish and that may be trusted.
 type offer struct {
-	publishedKey
-	owners []pem.Owner
+	publishedKey // as the first of the owners publishes it
+	owners       []pem.Owner
+	as           map[pem.Owner]jwks.Key // as each of them does
 }
 
 func newPlanner(current Config, want Desired, o Options) *planner {
@@ -63,6 +65,7 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
+		renamed:    map[pem.Owner]pem.Owner{},
 		rank:       rank,
 		trusted:    elements,
 		owned:      map[pem.Fingerprint][]trusted{},
@@ -155,30 +158,35 @@ func (p *planner) readTrusted() {
 			p.claimed = append(p.claimed, t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
-		case p.o.retired(a.Owner()), p.ours(a.Cluster) && !oddRegion(a):
+		case (p.ours(a.Cluster) || p.o.retired(a.Owner())) && !p.oddRegion(a):
 			if p.owned[t.fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.fingerprint)
 			}
 			p.owned[t.fingerprint] = append(p.owned[t.fingerprint], t)
 			for _, owner := range a.Owners() {
 				p.noteTrusted(owner, t.fingerprint)
-				p.noteTrusted(pem.Owner{Cluster: owner.Cluster, Region: allRegions}, t.fingerprint)
 			}
 		default:
 			p.claimed = append(p.claimed, t)
 		}
 	}
+	slices.SortFunc(p.placeholders, byText)
 	for _, elements := range p.owned {
 		slices.SortFunc(elements, func(a, b trusted) int { // whatever their order on the list
-			return cmp.Or(a.block.Annotation.Added.Compare(b.block.Annotation.Added), cmp.Compare(a.raw, b.raw))
+			return cmp.Or(a.block.Annotation.Added.Compare(b.block.Annotation.Added), byText(a, b))
 		})
 	}
 }
 
-// oddRegion says whether an annotation has a region of a name that harvest never writes: one
-// that couldn't be written among a key's further owners, or that stands for all of them.
-func oddRegion(a pem.Annotation) bool {
-	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !regionName.MatchString(o.Region) })
+// byText orders elements that differ in nothing that matters, whatever their order on the list.
+func byText(a, b trusted) int { return cmp.Compare(a.raw, b.raw) }
+
+// oddRegion says whether an annotation names a region as harvest never does: one that
+// couldn't be written among a key's further owners, or that stands for all of them.
+func (p *planner) oddRegion(a pem.Annotation) bool {
+	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool {
+		return !regionName.MatchString(o.Region) && !p.o.retired(o)
+	})
 }
 
 func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
@@ -216,7 +224,11 @@ func (p *planner) refuseTurnovers() {
 func (p *planner) noteMissingRegions() {
 	for owner := range p.trustedFor {
 		if owner.Region == allRegions || !p.ours(owner.Cluster) || p.o.retired(owner) ||
-			p.sets[owner] != nil || p.failed[owner] != nil || p.renamedRegion(owner) {
+			p.sets[owner] != nil || p.failed[owner] != nil {
+			continue
+		}
+		if name, ok := p.newName(owner); ok {
+			p.renamed[owner] = name
 			continue
 		}
 		p.failed[owner] = ErrNotRead
@@ -226,15 +238,18 @@ func (p *planner) noteMissingRegions() {
 	}
 }
 
-// renamedRegion says whether a region that no result speaks of is published under another
-// name: the agent's own region, "", has a name too. One key in common tells.
-func (p *planner) renamedRegion(owner pem.Owner) bool {
-	return slices.ContainsFunc(p.read, func(other pem.Owner) bool {
-		return other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
+// newName returns under which name a region that no result speaks of is published now, if it
+// is: the agent's own region, "", has a name too. One key in common tells.
+func (p *planner) newName(owner pem.Owner) (pem.Owner, bool) {
+	for _, other := range p.read {
+		if other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
 			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool {
 				return slices.Contains(p.trustedFor[owner], k.fingerprint)
-			})
-	})
+			}) {
+			return other, true
+		}
+	}
+	return pem.Owner{}, false
 }
 
 // noteSilentClusters fails the clusters that nothing at all was said of.
@@ -269,11 +284,12 @@ func (p *planner) offer() {
 				skipped.Reason = notPinned
 				p.plan.Skipped = append(p.plan.Skipped, skipped)
 			case p.offers[k.fingerprint] == nil:
-				p.offers[k.fingerprint] = &offer{k, []pem.Owner{owner}}
+				p.offers[k.fingerprint] = &offer{k, []pem.Owner{owner}, map[pem.Owner]jwks.Key{owner: k.Key}}
 				p.offerOrder = append(p.offerOrder, k.fingerprint)
 			default:
 				o := p.offers[k.fingerprint]
 				o.owners = append(o.owners, owner)
+				o.as[owner] = k.Key
 			}
 		}
 	}
@@ -284,6 +300,9 @@ func (p *planner) offer() {
 		p.adoptable[t.fingerprint] = append(p.adoptable[t.fingerprint], t)
 		return true
 	})
+	for _, elements := range p.adoptable {
+		slices.SortFunc(elements, byText)
+	}
 }
 
 // newcomer returns an owner that could not be read and that the mount has no key of: a
@@ -307,8 +326,8 @@ func (p *planner) passThrough() {
 	for _, t := range p.claimed {
 		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.block.Annotation.Cluster)
 		switch a := t.block.Annotation; {
-		case p.ours(a.Cluster):
-			reason = fmt.Sprintf("annotated with a region of %q that harvest doesn't write, kept", a.Cluster)
+		case p.oddRegion(a):
+			reason = "annotated with a region whose name harvest doesn't write, kept"
 		case a.Newer():
 			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", a.Version)
 		}
@@ -373,7 +392,7 @@ func (p *planner) finish() (*Plan, error) {
 		plan.next = append(plan.next, e.raw)
 	}
 	plan.Changed = plan.placeholder || !sameElements(plan.next, plan.current.Keys())
-	if plan.current.mode() != "" && len(plan.next) > 0 {
+	if plan.current.mode() != "" && (len(plan.next) > 0 || plan.placeholder) {
 		if err := p.convert(); err != nil {
 			return nil, err
 		}

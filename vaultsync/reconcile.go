@@ -41,7 +41,7 @@ func (p *planner) newersKey(f pem.Fingerprint) bool {
 
 // add trusts a key that isn't trusted yet.
 func (p *planner) add(o *offer) {
-	a := p.annotation(o.owners, o, pem.Annotation{})
+	a := p.annotation(p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
 	k := p.write(pem.Block{Public: o.Public, Annotation: a}, o.fingerprint)
 	k.Reason = "published, not yet trusted"
 	p.plan.Add = append(p.plan.Add, k)
@@ -125,11 +125,15 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 	return owners
 }
 
-// previousOwners returns whose a trusted key is, by its annotations.
+// previousOwners returns whose a trusted key is, by its annotations, each region under the
+// name that it has now.
 func (p *planner) previousOwners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
 	for _, t := range p.owned[f] {
 		for _, owner := range t.block.Annotation.Owners() {
+			if name, ok := p.renamed[owner]; ok {
+				owner = name
+			}
 			if !slices.Contains(owners, owner) {
 				owners = append(owners, owner)
 			}
@@ -150,8 +154,8 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 	a.Cluster, a.Region, a.Also = owners[0].Cluster, owners[0].Region, owners[1:]
 	if o != nil {
 		a.Missing = time.Time{}
-		if slices.Contains(o.owners, owners[0]) {
-			a.KeyID, a.Algorithm = o.KeyID, o.Algorithm
+		if k, ok := o.as[owners[0]]; ok {
+			a.KeyID, a.Algorithm = k.KeyID, k.Algorithm
 		}
 	}
 	if old.IsZero() {
@@ -163,8 +167,9 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 // retire deals with a key that nobody publishes any more and nobody could.
 func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	old := merged(elements)
-	if old.Missing.After(p.o.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
-		old.Missing = time.Time{}
+	began := old.Missing // the retention period
+	if began.After(p.o.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
+		began = time.Time{}
 	}
 	var struck, left []pem.Owner // owners: retired ones, and those who no longer publish it
 	for _, owner := range p.previousOwners(f) {
@@ -175,25 +180,28 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		}
 	}
 	left = p.ownerFirst(f, left)
+	keep := func(reason string) {
+		p.annotate(elements, p.annotation(p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
+	}
 	newcomer, unread := p.newcomer()
 	switch {
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
 		p.plan.young = true
-		p.keepAll(elements, "added since its cluster was asked")
+		keep("added since its cluster was asked")
 	case len(struck) > 0 && unread:
-		p.keepAll(elements, fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
+		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
 		p.removeAll(elements, "no longer published")
-	case !old.Missing.IsZero() && !p.o.Now.Before(old.Missing.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
-		p.removeAll(elements, "no longer published since "+old.Missing.Format(time.RFC3339))
+	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
+		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
 		a := p.annotation(left, nil, old)
-		p.plan.retain(f, a.Missing.IsZero())
-		if a.Missing.IsZero() {
+		p.plan.retain(f, began.IsZero())
+		if a.Missing = began; began.IsZero() {
 			a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
 		}
 		reason := retained(a.Missing.Add(p.o.Retain))
@@ -224,12 +232,6 @@ func retained(until time.Time) string {
 func (p *planner) keep(t trusted, reason string) {
 	p.plan.Keep = append(p.plan.Keep, t.key(reason))
 	p.take(t)
-}
-
-func (p *planner) keepAll(elements []trusted, reason string) {
-	for _, t := range elements {
-		p.keep(t, reason)
-	}
 }
 
 func (p *planner) removeAll(elements []trusted, reason string) {
