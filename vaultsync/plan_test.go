@@ -298,6 +298,11 @@ func TestNewPlan(t *testing.T) {
 			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "= b k2", "- x", "! b kept 1"},
 		},
+		"foreign keys stay while only a retired region of a cluster is known": {
+			current: []string{paste("x"), trust("a", "k1")}, mount: []string{"a"},
+			want: []jwks.Result{down("a")}, o: Options{Foreign: ForeignRemove, Retired: []string{"a/"}},
+			plan: []string{"= a k1", "? x", "! a kept 0"}, same: true,
+		},
 		"foreign keys stay while a list of regions can't be read": {
 			current: []string{paste("x"), trust("a/r1", "k1")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Options{Foreign: ForeignRemove},

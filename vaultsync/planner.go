@@ -310,7 +310,7 @@ func (p *planner) offer() {
 func (p *planner) newcomer() (pem.Owner, bool) {
 	var found []pem.Owner
 	for owner := range p.failed {
-		if len(p.trustedFor[owner]) == 0 {
+		if len(p.trustedFor[owner]) == 0 || p.o.retired(owner) {
 			found = append(found, owner)
 		}
 	}
