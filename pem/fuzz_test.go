@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,12 +90,15 @@ func requireElement(t *testing.T, b Block, text []byte) {
 	}
 	require.GreaterOrEqual(t, first, 1)
 	require.Regexp(t, annotationLine, lines[0])
+	require.NotRegexp(t, otherZone, lines[0])
 	lines = lines[1:first]
 	require.Equal(t, b.Comment, strings.Join(lines, "\n"))
 }
 
 var (
 	base64Line     = regexp.MustCompile(`^[A-Za-z0-9+/]{1,64}={0,2}$`)
+	otherZone      = regexp.MustCompile(`(added|missing)="[^"]*[^Z"]"`)
+	versionOf      = regexp.MustCompile(`^harvest/([1-9][0-9]*)( |$)`)
 	annotationLine = regexp.MustCompile(`^harvest/1( [a-z][a-z0-9_]*="([ !#-\[\]-~]|\\[ -~])*")+$`)
 )
 
@@ -136,6 +140,7 @@ func FuzzBlock(f *testing.F) {
 			return
 		}
 		require.True(t, sameKey(b.Public, vaultReads(element)), "not the key that Vault reads")
+		require.True(t, b.Annotation.IsZero() || bytes.HasPrefix(element, []byte("harvest/")), "an annotation that isn't on the first line")
 		text, err := b.MarshalText()
 		if err != nil {
 			annotated := b.Annotation.IsZero() && isAnnotation(b.Comment)
@@ -169,6 +174,11 @@ func FuzzMarshal(f *testing.F) {
 	f.Add(uint8(32), "", "", "", "", "", "x=y", "-----BEGIN PUBLIC KEY-----", int64(-62135596800), int64(253402300800))
 	f.Add(uint8(64), "", "", "", "", "", "", "harvest/1 cluster=\"x\"", int64(0), int64(0))
 	f.Add(uint8(3), "a", "r", "k", "", "a b,r,c/d,,e,r r", "kid=x,x=1,x=2", "\nx\r", int64(1), int64(-62198755200))
+	f.Add(uint8(0), "a", "", "", "", "", "kid=x", "", int64(0), int64(0))
+	f.Add(uint8(0), "a", "", "", "", "b,r r", "", "", int64(0), int64(0))
+	f.Add(uint8(0), "a", "", "", "", "b/c,r", "", "", int64(0), int64(0))
+	f.Add(uint8(1), "a", "", "", "", "", "", "", int64(-62135596800), int64(0))
+	f.Add(uint8(255-64), "a", "", "", "", "", "", "", int64(1e9), int64(1e9))
 	keys := fixedKeys(f)
 	f.Fuzz(func(t *testing.T, kind uint8, cluster, region, kid, alg, also, unknown, comment string, added, missing int64) {
 		b := Block{Public: keys[int(kind&7)%len(keys)], Comment: comment}
@@ -185,7 +195,7 @@ func FuzzMarshal(f *testing.F) {
 				}
 			}
 			if added != 0 {
-				a.Added = time.Unix(added, int64(kind)*1e6).UTC()
+				a.Added = time.Unix(added, int64(kind)*12345).UTC()
 			}
 			if missing != 0 {
 				a.Missing = time.Unix(missing, 0).UTC()
@@ -199,6 +209,7 @@ func FuzzMarshal(f *testing.F) {
 		}
 		require.NoError(t, err)
 		requireElement(t, b, text)
+		b.Annotation.Added = b.Annotation.Added.Truncate(time.Millisecond)
 		requireReadsAs(t, b, text)
 	})
 }
@@ -248,9 +259,9 @@ func FuzzAnnotation(f *testing.F) {
 	require.NoError(f, err)
 	for _, seed := range []string{
 		string(line), `harvest/1 placeholder="true"`, `harvest/1 placeholder="true" region="" added="2026-11-22T10:43:34Z" x="y"`,
-		`harvest/1 cluster="\u00fc\n\"\\\x00\U0001F511" also="a/ b/c/d" missing="2026-11-22T10:43:34.5+14:00"`, "harvest/2", "harvest/1 x=\"1\" cluster=\"a\" y=\"2\"",
+		`harvest/1 cluster="\u00fc\n\"\\\x00\U0001F511" also="a/ b/c/d" missing="2026-11-22T10:43:34.5+14:00"`, "harvest/2", `harvest/2 cluster="a"`, `harvest/01 cluster="a"`, "harvest/1 cluster=\"\x1b\"", "harvest/1 x=\"1\" cluster=\"a\" y=\"2\"",
 		`harvest/1 cluster="a" added="0000-01-01T00:00:00+01:00"`, `harvest/1 cluster="a" added="0001-01-01T00:00:00.0001Z"`,
-		`harvest/1 placeholder="true" kid="x"`,
+		`harvest/1 placeholder="true" kid="x"`, `harvest/1 cluster="a" x="1" x="2"`, `harvest/1 cluster="a" cluster="b"`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -260,16 +271,20 @@ func FuzzAnnotation(f *testing.F) {
 			require.Equal(t, Annotation{}, a, "changed by what is no annotation")
 			return
 		}
-		require.Positive(t, a.Version)
+		version := versionOf.FindSubmatch(line)
+		require.NotNil(t, version, "no version, but read as %d", a.Version)
+		require.Equal(t, string(version[1]), strconv.Itoa(a.Version))
 		if a.Newer() {
 			require.Equal(t, Annotation{Version: a.Version}, a)
 			_, err := a.MarshalText()
 			require.Error(t, err, "what isn't understood isn't written")
 			return
 		}
+		require.Regexp(t, annotationLine, string(line))
 		text, err := a.MarshalText()
 		require.NoError(t, err)
 		require.Regexp(t, annotationLine, string(text))
+		require.NotRegexp(t, otherZone, string(text))
 		require.NoError(t, b.UnmarshalText(text))
 		require.Equal(t, a, b)
 		more, err := b.MarshalText()
