@@ -1,142 +1,279 @@
 package vaultsync
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// choices turns fuzzed bytes into decisions; when they run out, every choice is the first.
-type choices []byte
-
-func (c *choices) pick(n int) int {
-	if len(*c) == 0 {
-		return 0
-	}
-	b := (*c)[0]
-	*c = (*c)[1:]
-	return int(b) % n
-}
-
-func (c *choices) name() string { return allNames[c.pick(len(allNames))] }
-
-func (c *choices) owner() string { return []string{"a", "a/r1", "a/r2", "b", "old", "z"}[c.pick(6)] }
-
-func (c *choices) element() string {
-	switch c.pick(8) {
-	case 0:
-		return paste(c.name())
-	case 1:
-		return "harvest/2 x\n" + paste(c.name())
-	case 2:
-		return trust(c.owner(), c.name(), missing(now.Add(-time.Duration(c.pick(3))*time.Hour)))
-	case 3:
-		return trust(c.owner(), c.name(), also(c.owner()))
-	case 4:
-		return "junk"
-	default:
-		return trust(c.owner(), c.name())
-	}
-}
-
-// FuzzNewPlan plans over arbitrary lists and sets and checks what must hold of any plan.
+// FuzzNewPlan plans over arbitrary configurations and sets and checks what must hold of any
+// plan, by what law says of the scene.
 func FuzzNewPlan(f *testing.F) {
-	f.Add([]byte{3, 5, 0, 1, 5, 1, 2, 3, 3, 1, 4, 1, 2, 1, 2, 3, 4, 5})
-	f.Add([]byte("a longer seed, so that there are choices enough for every part of the scene"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	raw := []string{
+		"", "note", "x\n-----BEGIN PUBLIC KEY-----\n", `cluster="a" zz="\x00"`, "\"\x1b[2J\u2028", `cluster="a" added="9999-12-31T23:59:59-01:00"`,
+		"\n" + paste("k1"), certificates()["k2"], strings.Repeat("long ", 1000),
+	}
+	more := []string{
+		"", `{"new": {"a": [1, 2.50, null, {"b": "c"}]}, "bound_issuer": "https://x"}`, `{"jwt_supported_algs": "EdDSA", "bound_issuer": 7, "x": 1e400}`,
+		`{"provider_config": {"provider": "azure"}}`, `{"jwks_pairs": [{"jwks_url": "https://x"}], "jwks_ca_pem": "x"}`, `{"jwt_validation_pubkeys": "a,b"}`, `{"jwt_validation_pubkeys": ["x", 7]}`,
+	}
+	random := rand.NewChaCha8([32]byte{}) // so that go test, by itself, sees some of everything
+	for i := range 256 {
+		seed := make([]byte, 200)
+		_, _ = random.Read(seed)
+		f.Add(seed, raw[i%len(raw)], []byte(more[max(0, i%16-9)]))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, raw string, more []byte) {
 		c := choices(data)
-		var elements []string
-		for range c.pick(7) {
-			elements = append(elements, c.element())
-		}
-		want := Desired{Clusters: []string{"a", "b"}}
-		for _, owner := range []string{"a", "a/r1", "a/r2", "b", "z"} {
-			switch c.pick(4) {
-			case 0:
-			case 1:
-				want.Results = append(want.Results, down(owner))
-			default:
-				var names []string
-				for range c.pick(4) {
-					if n := c.name(); !slices.Contains(names, n) {
-						names = append(names, n)
-					}
-				}
-				want.Results = append(want.Results, publish(owner, names...))
+		s := draw(&c, raw, more)
+		defer func() {
+			if t.Failed() {
+				t.Log(s)
 			}
-		}
-		o := Options{Now: now}
-		o.Foreign = []Foreign{"", ForeignKeep, ForeignRemove}[c.pick(3)]
-		if c.pick(2) == 1 {
-			o.Retired = []string{[]string{"old", "a/r2", "z"}[c.pick(3)]}
-		}
-		if c.pick(3) == 1 {
-			o.Deny = []pem.Fingerprint{fingerprint(c.name())}
-		}
-		if c.pick(3) == 1 {
-			o.Pin = map[string][]pem.Fingerprint{"a": {fingerprint(c.name())}}
-		}
-		if c.pick(3) == 1 {
-			o.AllowTurnover = []string{"*"}
-		}
-		o.Retain = []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]
-		o.AllowEmpty = c.pick(4) == 1
+		}()
+		current := s.config()
+		before, err := json.Marshal(current.fields)
+		require.NoError(t, err)
+		l := newLaw(s)
 
-		current := config(elements...)
-		p, err := NewPlan(current, want, o)
-		if err != nil {
-			require.ErrorIs(t, err, ErrLastKey)
+		p, err := NewPlan(current, s.want, s.o)
+		switch {
+		case errors.Is(err, ErrTooLarge):
+			require.Greater(t, len(before), MaxConfig-32<<10)
+			return
+		case errors.Is(err, ErrNotStaticKeys):
+			require.NotEmpty(t, current.mode())
+			return
+		case errors.Is(err, ErrUnreadableFields):
+			return // see TestPlanRefusesMode
+		case err != nil:
+			l.requireRefused(t, err)
 			return
 		}
-		requireLawful(t, current, p, want, o)
-		requireApplied(t, p, want, o)
-		same, err := NewPlan(current, want, o)
+		l.require(t, p)
+		requireApplied(t, p, s.want, s.o)
+		requireSettled(t, p, s)
+		requireParts(t, l, p)
+		requirePlain(t, p)
+
+		after, err := json.Marshal(current.fields)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(before, after), "NewPlan changed its argument")
+		same, err := NewPlan(current, s.want, s.o)
 		require.NoError(t, err)
 		require.Equal(t, p.next, same.next, "the same input gives the same bytes")
-		slices.Reverse(elements)
-		other, err := NewPlan(config(elements...), want, o)
+		slices.Reverse(s.elements)
+		other, err := NewPlan(s.config(), s.want, s.o)
 		require.NoError(t, err)
 		require.ElementsMatch(t, p.next, other.next, "the order of the list decides nothing")
 	})
 }
 
-// requireLawful checks the promises about keys that aren't to be touched.
-func requireLawful(t *testing.T, current Config, p *Plan, want Desired, o Options) {
+// require checks that all that the law binds is there afterwards, and nothing that it forbids.
+func (l law) require(t *testing.T, p *Plan) {
 	t.Helper()
-	failed := func(owner pem.Owner) bool {
-		return slices.ContainsFunc(p.Failed, func(f Failure) bool {
-			return f.Cluster == owner.Cluster && f.Region == owner.Region
-		})
-	}
-	for _, e := range current.parse() {
-		a := e.block.Annotation
-		stays := slices.Contains(p.next, e.raw)
-		trustedStill := slices.ContainsFunc(NewConfig(map[string]any{keysField: p.next}).parse(), func(n trusted) bool {
-			return n.fingerprint == e.fingerprint && !n.opaque
-		})
-		switch {
-		case !e.opaque && o.denied(e.fingerprint):
-			require.False(t, trustedStill, "a denied key stays")
-		case e.foreign():
-			require.True(t, stays || trustedStill || o.Foreign == ForeignRemove, "a foreign key went untold")
-		case a.Newer(), !slices.Contains(want.Clusters, a.Cluster) && !o.retired(a.Owner()):
-			require.True(t, stays, "a claimed key was touched")
-		case slices.ContainsFunc(a.Owners(), func(o2 pem.Owner) bool { return failed(o2) && !o.retired(o2) }):
-			require.True(t, trustedStill, "a key of a cluster that could not be read went")
+	next := NewConfig(map[string]any{keysField: p.next}).parse()
+	now := map[pem.Fingerprint][]pem.Owner{} // the owners of what is trusted then
+	for _, e := range next {
+		if !e.opaque {
+			now[e.fingerprint] = append(now[e.fingerprint], e.block.Annotation.Owners()...)
 		}
 	}
-	// What is new is published and neither denied nor unpinned.
-	for _, k := range p.Add {
-		require.True(t, slices.ContainsFunc(want.Results, func(r jwks.Result) bool {
-			return r.Cluster == k.Cluster && r.Region == k.Region && r.Set != nil &&
-				slices.ContainsFunc(r.Set.Keys, func(published jwks.Key) bool { return published.KeyID == k.KeyID })
-		}))
-		require.False(t, o.denied(k.Fingerprint))
-		require.True(t, o.pinned(k.Cluster, k.Fingerprint))
+	for _, e := range l.list {
+		kind := l.kind(e)
+		_, trusted := now[e.fingerprint]
+		switch {
+		case kind == denied:
+			require.False(t, trusted, "a denied key stays")
+		case kind == claimed, kind == foreign && l.stays(e) && (e.opaque || len(l.offered(e.fingerprint)) == 0):
+			// More of them where a key of ours becomes another harvester's alone.
+			require.GreaterOrEqual(t, times(p.next, e.raw), times(l.raw(), e.raw), "a %s element was touched: %q", kind, e.raw)
+		case l.stays(e):
+			require.True(t, trusted, "%s: a key that must stay went: %q", kind, e.raw)
+		case kind == placeholder, kind == foreign, !l.retired(e.block.Annotation.Owner()), l.unread():
+		default:
+			require.False(t, trusted && l.count(e.fingerprint, owned, foreign, claimed, placeholder) == 1, "a retired key stays: %q", e.raw)
+		}
+		for _, o := range l.bound(e.fingerprint) {
+			require.True(t, kind != owned || slices.Contains(now[e.fingerprint], o), "%s lost its key", o)
+		}
+		l.requireAdopted(t, e, next)
 	}
+	// What is published is trusted, and nothing else has come.
+	for _, r := range l.want.Results {
+		if o := (pem.Owner{Cluster: r.Cluster, Region: r.Region}); l.read(o) {
+			for _, k := range r.Set.Keys {
+				require.True(t, !slices.Contains(l.offered(of(k)), o) || len(now[of(k)]) > 0, "%s's key %s isn't trusted", o, k.KeyID)
+			}
+		}
+	}
+	for _, e := range next {
+		ours := slices.Contains(l.raw(), e.raw)
+		require.True(t, ours || len(l.offered(e.fingerprint)) > 0 || l.count(e.fingerprint, owned, foreign, claimed, placeholder) > 0, "from nowhere: %q", e.raw)
+	}
+	for _, k := range p.Add {
+		require.Contains(t, l.offered(k.Fingerprint), k.Owner())
+	}
+	for _, failure := range p.Failed {
+		o := pem.Owner{Cluster: failure.Cluster, Region: failure.Region}
+		require.True(t, l.failed(o) || errors.Is(failure.Err, ErrNotRead) && o.Region == "" && l.silent(o.Cluster), "%s has not failed", o)
+	}
+	for _, e := range l.list {
+		for _, o := range l.owners(e.fingerprint) {
+			require.Equal(t, l.failed(o) || l.ours(o.Cluster) && o.Region == "" && l.silent(o.Cluster), slices.ContainsFunc(p.Failed, func(f Failure) bool { return f.Cluster == o.Cluster && f.Region == o.Region }), o)
+		}
+	}
+}
+
+func failures(p *Plan) []string {
+	var out []string
+	for _, f := range p.Failed {
+		out = append(out, f.Cluster+"/"+f.Region)
+	}
+	return out
+}
+
+func (l law) raw() []string {
+	var out []string
+	for _, e := range l.list {
+		out = append(out, e.raw)
+	}
+	return out
+}
+
+func times(list []string, text string) int {
+	n := 0
+	for _, e := range list {
+		if e == text {
+			n++
+		}
+	}
+	return n
+}
+
+// requireAdopted checks that a key which is annotated anew keeps what harvest doesn't own.
+func (l law) requireAdopted(t *testing.T, old trusted, next []trusted) {
+	t.Helper()
+	if kind := l.kind(old); kind != owned && kind != foreign || old.opaque || l.count(old.fingerprint, owned, foreign, claimed, placeholder) != 1 {
+		return
+	}
+	for _, e := range next {
+		if e.fingerprint != old.fingerprint || e.raw == old.raw {
+			continue
+		}
+		require.Equal(t, old.block.Comment, e.block.Comment)
+		require.Equal(t, old.block.Annotation.Unknown, e.block.Annotation.Unknown)
+		if !old.foreign() {
+			require.Equal(t, old.block.Annotation.Added, e.block.Annotation.Added, "the day a key was added changed")
+		}
+	}
+}
+
+// requireSettled applies a plan, by way of JSON, and checks that nothing is left to do: not
+// later, when only a retention period may have ended, nor for a harvester with its
+// clusters in another order.
+func requireSettled(t *testing.T, p *Plan, s scene) {
+	t.Helper()
+	body, err := p.Body()
+	require.NoError(t, err)
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	if p.Changed {
+		require.LessOrEqual(t, len(text), MaxConfig+1<<10)
+	}
+	if len(p.next) == 0 && !p.placeholder {
+		return
+	}
+	var stored map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	require.NoError(t, decoder.Decode(&stored))
+	for _, later := range []time.Duration{0, time.Second, time.Hour, 1000 * time.Hour} {
+		o := s.o
+		o.Now = o.Now.Add(later)
+		again, err := NewPlan(NewConfig(stored), s.want, o)
+		if errors.Is(err, ErrLastKey) && later > 0 && s.o.Retain > 0 {
+			continue
+		}
+		require.NoError(t, err)
+		ended := slices.ContainsFunc(again.Remove, func(k Key) bool { return strings.HasPrefix(k.Reason, "no longer published since") })
+		require.True(t, !again.Changed || ended && later > 0, "changed %v later: %v", later, describe(again, allNames...))
+		require.Empty(t, again.Add)
+		require.Empty(t, again.Adopt)
+		if len(s.o.Pin) > 0 { // once no pinned key is published, what is left looks like a turnover
+			continue
+		}
+		require.Equal(t, failures(p), failures(again), "what has failed, %v later", later)
+		l := newLaw(scene{stored, nil, s.want, o})
+		for _, e := range NewConfig(map[string]any{keysField: again.next}).parse() {
+			if l.kind(e) == owned && len(l.bound(e.fingerprint)) == 0 && !l.retired(e.block.Annotation.Owner()) {
+				struck := slices.ContainsFunc(l.named(e), l.retired) && l.unread()
+				require.True(t, l.retained(e) || l.young(e) || struck, "kept for nobody, %v later: %q", later, e.raw)
+			}
+		}
+	}
+	want := s.want
+	want.Clusters = slices.Clone(want.Clusters)
+	slices.Reverse(want.Clusters)
+	again, err := NewPlan(NewConfig(stored), want, s.o)
+	require.NoError(t, err)
+	require.False(t, again.Changed, "clusters in another order: %v", describe(again, allNames...))
+}
+
+// requireParts checks what Plan says of its lists.
+func requireParts(t *testing.T, l law, p *Plan) {
+	t.Helper()
+	require.Len(t, p.next, len(p.Add)+len(p.Adopt)+len(p.Keep)+len(p.Claimed)+len(p.Foreign))
+	has := func(list []Key, f pem.Fingerprint) int {
+		return len(slices.DeleteFunc(slices.Clone(list), func(k Key) bool { return k.Fingerprint != f }))
+	}
+	kinds := map[pem.Fingerprint]map[string]int{{}: {}}
+	for _, e := range l.list {
+		if kinds[e.fingerprint] == nil {
+			kinds[e.fingerprint] = map[string]int{}
+		}
+		kinds[e.fingerprint][l.kind(e)]++
+	}
+	for _, k := range slices.Concat(p.Adopt, p.Keep, p.Remove, p.Claimed, p.Foreign) {
+		require.Contains(t, kinds, k.Fingerprint)
+	}
+	for f, n := range kinds {
+		total := 0
+		for _, count := range n {
+			total += count
+		}
+		listed := has(p.Keep, f) + has(p.Remove, f) + has(p.Claimed, f) + has(p.Foreign, f)
+		adopted := has(p.Adopt, f)
+		require.LessOrEqual(t, adopted, 1)
+		if adopted == 0 {
+			require.Equal(t, total, listed, "elements and entries of a key: %v", n)
+		} else { // of ours, and foreign ones that are adopted, one is left
+			beside := n[claimed] + n[placeholder]
+			if len(l.offered(f)) == 0 {
+				beside += n[foreign]
+			}
+			require.Equal(t, beside, listed, "beside an adopted key: %v", n)
+		}
+		require.Equal(t, n[claimed], has(p.Claimed, f))
+		require.LessOrEqual(t, has(p.Foreign, f), n[foreign])
+		require.GreaterOrEqual(t, has(p.Remove, f), n[denied])
+		require.True(t, has(p.Add, f) == 0 || n[owned]+n[foreign]+n[denied] == 0, "added, but already there: %v", n)
+	}
+}
+
+// requirePlain checks that what is shown of a plan is JSON, and shows no private key.
+func requirePlain(t *testing.T, p *Plan) {
+	t.Helper()
+	text, err := json.Marshal(&MountReport{Plan: p})
+	require.NoError(t, err)
+	require.NotContains(t, string(text), privateText[30:60])
 }

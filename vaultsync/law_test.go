@@ -1,0 +1,245 @@
+package vaultsync
+
+import (
+	"crypto/ed25519"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// law says of a scene what any plan must respect. It is written from the documentation of
+// Options and Plan, one key at a time, and shares no code with the planner.
+type law struct {
+	scene
+	list []trusted
+}
+
+func newLaw(s scene) law { return law{s, s.config().parse()} }
+
+func (l law) ours(cluster string) bool { return slices.Contains(l.want.Clusters, cluster) }
+
+func (l law) denied(f pem.Fingerprint) bool { return slices.Contains(l.o.Deny, f) }
+
+func (l law) retired(o pem.Owner) bool {
+	return slices.Contains(l.o.Retired, o.Cluster) || slices.Contains(l.o.Retired, o.Cluster+"/"+o.Region)
+}
+
+// kinds of an element.
+const (
+	denied      = "denied"
+	foreign     = "foreign"
+	claimed     = "claimed"
+	placeholder = "placeholder"
+	owned       = "owned"
+)
+
+func (l law) kind(e trusted) string {
+	a := e.block.Annotation
+	switch {
+	case !e.opaque && l.denied(e.fingerprint):
+		return denied
+	case e.opaque, a.Version == 0:
+		return foreign
+	case a.Version > 1:
+		return claimed
+	case a.Placeholder:
+		return placeholder
+	case !l.ours(a.Cluster) && !l.retired(a.Owner()):
+		return claimed
+	case slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !l.retired(o) && !regionName.MatchString(o.Region) }):
+		return claimed // harvest could not have written the name of that region
+	default:
+		return owned
+	}
+}
+
+// owners returns whose a key is by the elements that are owned, regions under the names
+// that they have now.
+func (l law) owners(f pem.Fingerprint) []pem.Owner {
+	var owners []pem.Owner
+	for _, e := range l.list {
+		if e.fingerprint == f && l.kind(e) == owned {
+			owners = append(owners, l.named(e)...)
+		}
+	}
+	return owners
+}
+
+func (l law) named(e trusted) []pem.Owner {
+	owners := e.block.Annotation.Owners()
+	for i, o := range owners {
+		if name, ok := l.newName(o); ok {
+			owners[i] = name
+		}
+	}
+	return owners
+}
+
+// newName returns the name of the agent's own region, or "" for that of a region, where nothing
+// is said of the one and the other's keys are its.
+func (l law) newName(o pem.Owner) (pem.Owner, bool) {
+	var names []string
+	for _, r := range l.want.Results {
+		other := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		if r.Cluster == o.Cluster && (r.Region == "" || o.Region == "") && l.result(o) == nil && !l.retired(o) && o.Region != allRegions &&
+			l.result(other) != nil && l.read(other) && l.trusts(o, r.Set.Keys) {
+			names = append(names, r.Region)
+		}
+	}
+	if len(names) == 0 {
+		return pem.Owner{}, false
+	}
+	return pem.Owner{Cluster: o.Cluster, Region: slices.Min(names)}, true
+}
+
+// trusts says whether the mount has one of these keys for an owner, or any where none is given.
+func (l law) trusts(o pem.Owner, keys []jwks.Key) bool {
+	return slices.ContainsFunc(l.list, func(e trusted) bool {
+		return l.kind(e) == owned && slices.Contains(e.block.Annotation.Owners(), o) &&
+			(keys == nil || slices.ContainsFunc(keys, func(k jwks.Key) bool { return of(k) == e.fingerprint }))
+	})
+}
+
+func of(k jwks.Key) pem.Fingerprint { return fingerprintOf(k.Public.(ed25519.PublicKey)) }
+
+func (l law) result(o pem.Owner) *jwks.Result {
+	for i, r := range l.want.Results {
+		if r.Cluster == o.Cluster && r.Region == o.Region {
+			return &l.want.Results[i]
+		}
+	}
+	return nil
+}
+
+// failed says whether the keys of an owner could not be learned.
+func (l law) failed(o pem.Owner) bool {
+	if !l.ours(o.Cluster) || l.retired(o) {
+		return false
+	}
+	if r := l.result(o); r != nil {
+		turnover := l.trusts(o, nil) && r.Set != nil && !l.trusts(o, r.Set.Keys) &&
+			!slices.Contains(l.o.AllowTurnover, "*") && !slices.Contains(l.o.AllowTurnover, o.Cluster) && !slices.Contains(l.o.AllowTurnover, o.Cluster+"/"+o.Region)
+		return r.Err != nil || r.Set == nil || len(r.Set.Keys) == 0 || turnover
+	}
+	if o.Region == allRegions || !l.trusts(o, nil) {
+		return false
+	}
+	_, renamed := l.newName(o)
+	return !renamed
+}
+
+// read says whether an owner's keys are known.
+func (l law) read(o pem.Owner) bool {
+	return l.ours(o.Cluster) && !l.retired(o) && l.result(o) != nil && !l.failed(o)
+}
+
+// unread says whether there is a cluster, or a region, of which neither the keys nor any
+// former ones are known: a key that seems to be nobody's may be its.
+func (l law) unread() bool {
+	for _, r := range l.want.Results {
+		o := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		if l.failed(o) && !l.trusts(o, nil) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(l.want.Clusters, l.silent)
+}
+
+// silent says whether nothing is known of any region of a cluster.
+func (l law) silent(cluster string) bool {
+	said := slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
+		return r.Cluster == cluster && !l.retired(pem.Owner{Cluster: r.Cluster, Region: r.Region})
+	})
+	return !said && !slices.ContainsFunc(l.list, func(e trusted) bool {
+		return l.kind(e) == owned && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool { return o.Cluster == cluster && l.failed(o) })
+	})
+}
+
+// offered returns who publishes a key that may be trusted from them.
+func (l law) offered(f pem.Fingerprint) []pem.Owner {
+	var owners []pem.Owner
+	for _, r := range l.want.Results {
+		o := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		if !l.denied(f) && l.read(o) && l.pinned(o.Cluster, f) && slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f }) {
+			owners = append(owners, o)
+		}
+	}
+	return owners
+}
+
+func (l law) pinned(cluster string, f pem.Fingerprint) bool {
+	return l.o.Pin[cluster] == nil || slices.Contains(l.o.Pin[cluster], f)
+}
+
+// bound returns the owners of a trusted key for whom it must stay: those who publish it, those
+// who could not be read, and other harvesters' clusters.
+func (l law) bound(f pem.Fingerprint) []pem.Owner {
+	owners := l.offered(f)
+	for _, o := range l.owners(f) {
+		if !l.retired(o) && (l.failed(o) || !l.ours(o.Cluster)) {
+			owners = append(owners, o)
+		}
+	}
+	return owners
+}
+
+// stays says whether an element, or another with its key, must be there afterwards.
+func (l law) stays(e trusted) bool {
+	switch l.kind(e) {
+	case denied, placeholder:
+		return false
+	case claimed:
+		return true
+	case foreign:
+		return l.o.Foreign != ForeignRemove || l.unread() || !e.opaque && len(l.offered(e.fingerprint)) > 0
+	}
+	return len(l.bound(e.fingerprint)) > 0 || l.retained(e) || l.young(e)
+}
+
+// retained says whether the only element of a key is in its retention period.
+func (l law) retained(e trusted) bool {
+	a := e.block.Annotation
+	left := slices.DeleteFunc(l.named(e), l.retired)
+	pinned := slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.fingerprint) })
+	return l.o.Retain > 0 && pinned && l.count(e.fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
+}
+
+// young says whether a key was added after its owner was asked.
+func (l law) young(e trusted) bool {
+	a := e.block.Annotation
+	return l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
+		r := l.result(o)
+		return r != nil && l.ours(o.Cluster) && !l.retired(o) && l.pinned(o.Cluster, e.fingerprint) &&
+			!r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(l.o.Now.Add(time.Minute))
+	})
+}
+
+// count returns how many elements of these kinds have a key.
+func (l law) count(f pem.Fingerprint, kinds ...string) int {
+	n := 0
+	for _, e := range l.list {
+		if !e.opaque && e.fingerprint == f && slices.Contains(kinds, l.kind(e)) {
+			n++
+		}
+	}
+	return n
+}
+
+// requireRefused checks that there was a reason to make no plan.
+func (l law) requireRefused(t *testing.T, err error) {
+	t.Helper()
+	require.NotContains(t, err.Error(), privateText[30:60])
+	stays := slices.ContainsFunc(l.list, l.stays)
+	for _, r := range l.want.Results {
+		if r.Set != nil {
+			stays = stays || slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return len(l.offered(of(k))) > 0 })
+		}
+	}
+	require.ErrorIs(t, err, ErrLastKey)
+	require.False(t, stays || l.o.AllowEmpty || len(l.list) == 0, err)
+}

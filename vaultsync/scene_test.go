@@ -1,0 +1,248 @@
+package vaultsync
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	stdpem "encoding/pem"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// choices turns fuzzed bytes into decisions; when they run out, every choice is the first.
+type choices []byte
+
+func (c *choices) pick(n int) int {
+	if len(*c) == 0 {
+		return 0
+	}
+	b := (*c)[0]
+	*c = (*c)[1:]
+	return int(b) % n
+}
+
+func (c *choices) rarely(n int) bool { return c.pick(n) == n-1 }
+
+func (c *choices) of(list ...string) string { return list[c.pick(len(list))] }
+
+func (c *choices) name() string { return c.of(allNames...) }
+
+func (c *choices) owner() string { return c.of("a", "a/r1", "a/r2", "b", "b/r1", "old", "z", "z/r1") }
+
+// day is some time around now, or none.
+func (c *choices) day() time.Time {
+	day := []time.Duration{-24 * time.Hour, -2 * time.Hour, -time.Hour, -time.Second, 0, 30 * time.Second, 2 * time.Hour, 365 * 24 * time.Hour}
+	if i := c.pick(len(day) + 1); i < len(day) {
+		return now.Add(day[i])
+	}
+	return time.Time{}
+}
+
+// scene is what a plan is made of.
+type scene struct {
+	fields   map[string]any
+	elements []string
+	want     Desired
+	o        Options
+}
+
+func (s scene) config() Config {
+	fields := maps.Clone(s.fields)
+	if _, odd := fields[keysField]; !odd {
+		list := []any{}
+		for _, e := range s.elements {
+			list = append(list, e)
+		}
+		fields[keysField] = list
+	}
+	return NewConfig(fields)
+}
+
+// String shows a scene that a plan failed on.
+func (s scene) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "clusters %v, options %+v\n", s.want.Clusters, s.o)
+	for _, r := range s.want.Results {
+		fmt.Fprintf(&b, "%s/%s, asked %v: %v", r.Cluster, r.Region, r.Asked, r.Err)
+		if r.Set != nil {
+			for _, k := range r.Set.Keys {
+				fmt.Fprintf(&b, " %s as %s %s,", of(k).Short(), k.KeyID, k.Algorithm)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	for _, e := range s.config().parse() {
+		fmt.Fprintf(&b, "%s %.300q\n", e.fingerprint.Short(), e.raw)
+	}
+	return b.String()
+}
+
+// draw makes a scene out of choices. raw is text that stands in various places of an
+// element, more is JSON of further fields of the configuration.
+func draw(c *choices, raw string, more []byte) scene {
+	s := scene{fields: drawFields(c, more), o: drawOptions(c)}
+	for range c.pick(7) {
+		// Vault drops the white space around an element.
+		s.elements = append(s.elements, strings.TrimSpace(drawElement(c, raw)))
+	}
+	s.want.Clusters = [][]string{{"a", "b"}, {"b", "a"}, {"a"}}[c.pick(3)]
+	for _, owner := range []string{"a", "a/r1", "a/r2", "a/*", "b", "b/r1", "z"} {
+		if r, ok := drawResult(c, owner); ok {
+			s.want.Results = append(s.want.Results, r)
+		}
+	}
+	return s
+}
+
+func drawFields(c *choices, more []byte) map[string]any {
+	fields := maps.Clone(config().fields)
+	delete(fields, keysField)
+	decoder := json.NewDecoder(bytes.NewReader(more))
+	decoder.UseNumber() // as vault/api does
+	var others map[string]any
+	if decoder.Decode(&others) == nil {
+		maps.Copy(fields, others)
+	}
+	if c.rarely(16) {
+		fields[c.of("jwks_url", "oidc_discovery_url", "oidc_client_id")] = "https://x"
+	}
+	return fields
+}
+
+func drawOptions(c *choices) Options {
+	o := Options{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]}
+	o.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.pick(4)]
+	for range c.pick(3) {
+		o.Retired = append(o.Retired, c.of("old", "a/r2", "a/", "z", "b/r1"))
+	}
+	if c.rarely(3) {
+		o.Deny = append(o.Deny, fingerprint(c.name()), fingerprint(c.name()))
+	}
+	if c.rarely(3) {
+		o.Pin = map[string][]pem.Fingerprint{c.of("a", "b"): {fingerprint(c.name()), fingerprint(c.name())}}
+	}
+	if c.rarely(3) {
+		o.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
+	}
+	o.AllowEmpty, o.Convert = c.rarely(4), c.rarely(4)
+	return o
+}
+
+// drawResult makes what a cluster or region gave; false: nothing is said of it.
+func drawResult(c *choices, owner string) (jwks.Result, bool) {
+	var r jwks.Result
+	kind := c.pick(6)
+	switch {
+	case kind == 0 || owner == "a/*" && kind > 1:
+		return r, false
+	case kind == 1:
+		r = down(owner)
+	default:
+		var names []string
+		for range c.pick(5) {
+			if n := c.name(); !slices.Contains(names, n) {
+				names = append(names, n)
+			}
+		}
+		r = publish(owner, names...)
+		if len(names) > 0 && c.rarely(8) {
+			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithm = "another", ""
+		}
+	}
+	if c.rarely(4) {
+		r.Asked = c.day()
+	}
+	return r, true
+}
+
+// drawElement makes an element of the list: ours, another harvester's, somebody's by hand,
+// or anything at all.
+func drawElement(c *choices, raw string) string {
+	switch c.pick(16) {
+	case 0:
+		return paste(c.name())
+	case 1:
+		return c.of("harvest/2 x", "harvest/17", "harvest/3 "+strings.ReplaceAll(raw, "\n", " ")) + "\n" + paste(c.name())
+	case 2:
+		return trust(c.owner(), c.name(), missing(c.day()), added(c.day()))
+	case 3:
+		return trust(c.owner(), c.name(), also(c.owner(), c.owner()))
+	case 4:
+		return drawNoKey(c, raw)
+	case 5:
+		return c.of(raw, raw+"\n"+paste(c.name()), raw+paste(c.name()), paste(c.name())+raw, "harvest/1 "+raw+"\n"+paste(c.name()))
+	case 6: // somebody else's annotation, or one by hand
+		return "harvest/1 cluster=" + c.of(`"a"`, `"b"`, `"z"`, `"old"`, `"a b"`, `"\u00fc"`, `"a/r1"`) + ` region=` + c.of(`"r r"`, `"*"`, `"r1/x"`, `""`, `"\n"`) +
+			c.of("", ` also="b/r1 a/r2"`, ` also="a/* b/x/y"`) + "\n" + paste(c.name())
+	case 7:
+		return trust(c.owner(), c.name(), func(b *pem.Block) {
+			b.Annotation.Unknown = []pem.Field{{Name: "note", Value: raw}, {Name: "x_1"}}
+			b.Comment = "pasted by Ann"
+		})
+	case 8:
+		return trust(c.owner(), c.name(), func(b *pem.Block) { b.Annotation.KeyID, b.Annotation.Algorithm = raw, "" })
+	case 9:
+		return certificates()[c.name()]
+	case 10:
+		return c.of("note", "two\nlines", "harvest/1", "\n\nx") + "\n" + paste(c.name())
+	case 11:
+		return strings.ReplaceAll(trust(c.owner(), c.name()), "\n", "\r\n") + c.of("", "\n", "\r\n", "  ")
+	case 12:
+		return trust("a", c.name(), func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} })
+	default:
+		return trust(c.owner(), c.name(), added(c.day()))
+	}
+}
+
+// privateText is a private key in the list, where somebody put it.
+var privateText = string(stdpem.EncodeToMemory(&stdpem.Block{Type: "PRIVATE KEY", Bytes: []byte(strings.Repeat("private", 7))}))
+
+// drawNoKey makes an element that holds no key to Vault or to harvest.
+func drawNoKey(c *choices, raw string) string {
+	pkcs1 := x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(9), 2047, 1), E: 65537})
+	switch c.pick(6) {
+	case 0:
+		return "junk"
+	case 1:
+		return string(stdpem.EncodeToMemory(&stdpem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1}))
+	case 2:
+		return paste(c.name()) + "\n" + paste(c.name())
+	case 3:
+		return privateText
+	case 4:
+		if !c.rarely(32) {
+			return ""
+		}
+		return strings.Repeat("x", MaxConfig/2+len(raw))
+	default:
+		return trust(c.owner(), c.name()) + "\n" + raw
+	}
+}
+
+// certificates are one for each name, made once.
+var certificates = sync.OnceValue(func() map[string]string {
+	made := map[string]string{}
+	for _, name := range allNames {
+		seed := sha256.Sum256([]byte(name))
+		private := ed25519.NewKeyFromSeed(seed[:])
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: now}
+		der, err := x509.CreateCertificate(nil, template, template, private.Public(), private)
+		if err != nil {
+			panic(err)
+		}
+		made[name] = string(stdpem.EncodeToMemory(&stdpem.Block{Type: "CERTIFICATE", Bytes: der}))
+	}
+	return made
+})
