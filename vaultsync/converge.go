@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -58,16 +59,18 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, err
 	return plan, nil
 }
 
-// Sync makes the mount trust what want holds: it reads, plans, writes once, reads back, and
-// after o.Settle looks once more, since Vault has no check-and-set and another harvester
-// may write at the same time. What another writer undid is planned and written anew, o.Writes
-// times at the most; then the error wraps [ErrConflict], or what else kept it from writing.
-// A mount that is in sync costs one read and no write. Before the first write Vault is asked
-// whether the token may write ([Mount.Capabilities]); without an answer it is tried.
+// Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.
+// Vault has no check-and-set, and another harvester may write at the same time: so it looks
+// again each o.Settle, until the keys stood still for one, five times at the most. What
+// another writer undid is planned and written anew, o.Writes times at the most; then the
+// error wraps [ErrConflict], or what else kept it from writing. A mount that is in sync
+// costs one read and no write. Before the first write Vault is asked whether the token
+// may write ([Mount.Capabilities]); without an answer it is tried.
 //
-// The promise is conditional: while every writer's write reaches Vault within half of
-// o.Settle from the read that it stands on, no writer's change is lost. Past that, a lost
-// change is made good by its writer's next sync.
+// The promise is conditional: while each write of each harvester reaches Vault within half
+// of o.Settle after it was sent, and they all have that settle time, no change is lost for
+// good. A write that stands on a read older than the other half is not sent. Past that, or
+// on a mount that never stands still, a lost change is made good by its writer's next sync.
 //
 // The error is a *MountError. Clusters that could not be read are no error here: they are
 // on the plan.
@@ -89,12 +92,17 @@ func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport 
 	return report
 }
 
-// converge repeats read, plan and write until a read, with the settle time behind the last
-// write, finds nothing left to do.
+// converge repeats read, plan and write until nothing is left to do and nobody else can still
+// write over it. A single look after the settle time would not show that: a writer who read
+// before our write undoes it, one who read after it undoes that, and what the look finds in
+// its place is undone in turn by a third, who read in between. But where the list stood still
+// for a settle time, whoever writes later has read it as it is: no writer's read is older by
+// then, while half of the settle time is enough for a write to arrive (see the guard).
 func (s *session) converge(ctx context.Context, want Desired, o Options, report *MountReport) error {
 	var unsure *Plan // the last write, where its outcome isn't known
 	var cause error  // why the last try didn't do
-	for try := 0; ; {
+	var last *Config // what the last read showed, where nothing was left to do after a write
+	for try, looks := 0, 0; ; {
 		readAt := time.Now() // what the answer shows may be as old as the question
 		config, err := s.read(ctx)
 		if err != nil {
@@ -112,19 +120,22 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		}
 		if unsure != nil {
 			o.announce(s.mount, unsure.landed(config))
+			unsure = nil
 		}
 		if !plan.Changed {
-			if unsure == nil {
+			if report.Written == 0 || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
 				return nil
 			}
-			unsure = nil
+			last, cause = &config, nil
+			looks++
 			if err := s.settle(ctx, o); err != nil {
 				return unlessSuperseded(err)
 			}
 			continue
 		}
 		if try > 0 {
-			if cause == nil {
+			undone := cause == nil
+			if undone {
 				report.Conflicts++
 				cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?",
 					ErrConflict, contested(plan))
@@ -133,8 +144,15 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			if try >= o.writes() {
 				return fmt.Errorf("gave up after %d tries: %w", try, cause)
 			}
+			if undone && last == nil { // at once: others are at it
+				if err := sleep(ctx, o.backoff(try)); err != nil {
+					return err
+				}
+				continue
+			}
 			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
 		}
+		last, looks = nil, 0
 		if try == 0 {
 			if err := s.hasNamespaces(ctx); err != nil {
 				return err
@@ -150,49 +168,41 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if err != nil {
 			return err
 		}
-		if late := time.Since(readAt); late > o.settle()/2 {
+		if late := time.Since(readAt); late > o.settle()/2 && !o.unguarded {
 			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
 				late.Round(time.Millisecond), o.settle())
 			continue
 		}
 		report.Written++
-		cause, unsure = nil, nil
+		cause = nil
 		sentAt := time.Now()
 		err = s.write(ctx, body)
 		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
-		if err != nil {
-			if ctx.Err() != nil {
-				return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
-			}
-			cause = explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
-			if !transient(err) {
-				return cause
-			}
-			unsure = plan
-			if err := sleep(ctx, backoff(o.settle(), try)); err != nil {
-				return err
-			}
-			continue
+		if err == nil {
+			o.announce(s.mount, plan)
+			continue // which reads it back
 		}
-		o.announce(s.mount, plan)
-		held, err := s.holds(ctx, want, o)
-		if err != nil {
+		if ctx.Err() != nil {
+			return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
+		}
+		cause = explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
+		if !transient(err) {
+			return cause
+		}
+		unsure = plan
+		if err := sleep(ctx, o.backoff(try)); err != nil {
 			return err
-		}
-		if held {
-			err = s.settle(ctx, o)
-		} else {
-			err = sleep(ctx, backoff(o.settle(), try))
-		}
-		if err != nil {
-			return unlessSuperseded(err)
 		}
 	}
 }
 
+// mostLooks bounds how often a sync looks after a write, on a mount that never stands still.
+// Each of these looks found nothing left to do.
+const mostLooks = 5
+
 // settle waits until a writer who read before our write has written.
 func (s *session) settle(ctx context.Context, o Options) error {
-	d := o.settle() + jitter(o.settle()/4)
+	d := o.settle() + o.jitter(o.settle()/4)
 	if o.rest != nil {
 		return o.rest(ctx, d)
 	}
@@ -210,26 +220,11 @@ func unlessSuperseded(err error) error {
 	return err
 }
 
-// holds reads back, and says whether there is nothing left to do.
-func (s *session) holds(ctx context.Context, want Desired, o Options) (bool, error) {
-	readAt := time.Now()
-	config, err := s.read(ctx)
-	if err != nil {
-		return false, err
-	}
-	o.seen.look(time.Now())
-	plan, err := NewPlan(config, want, o.at(readAt))
-	if err != nil {
-		return false, err
-	}
-	return !plan.Changed, nil
-}
-
 // backoff grows from an eighth of the settle time, after the first try, to twice it; half of
 // it is by chance.
-func backoff(settle time.Duration, try int) time.Duration {
-	pause := settle / 8 << min(try-1, 4)
-	return pause/2 + jitter(pause/2)
+func (o Options) backoff(try int) time.Duration {
+	pause := o.settle() / 8 << min(try-1, 4)
+	return pause/2 + o.jitter(pause/2)
 }
 
 // contested says what of a plan is open, by the first key of each list.
@@ -255,6 +250,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
 	}
+}
+
+func (o Options) jitter(d time.Duration) time.Duration {
+	if o.random != nil {
+		return o.random(d)
+	}
+	return jitter(d)
 }
 
 func jitter(d time.Duration) time.Duration {

@@ -56,9 +56,9 @@ type Options struct {
 	// it. One that it has stays.
 	DefaultRole string
 
-	// Settle is how long after a write the mount is looked at once more, for another
-	// writer's doing; zero is a second. It must exceed twice the longest time that
-	// a write takes from the read it stands on.
+	// Settle is how long after a write the mount is looked at again, for another writer's
+	// doing; zero is a second. It must exceed twice the longest time that a write takes to
+	// reach Vault, and be the same for all who write the mount.
 	Settle time.Duration
 	// Writes is how often one sync writes at the most; zero is 10.
 	Writes int
@@ -74,6 +74,11 @@ type Options struct {
 	rest func(ctx context.Context, d time.Duration) error
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
+
+	// For tests alone: random, where set, stands in for what is by chance, and unguarded
+	// sends a write however old the read is that it stands on.
+	random    func(most time.Duration) time.Duration
+	unguarded bool
 }
 
 const (

@@ -1,0 +1,151 @@
+package vaultsync
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// What may happen on the way. The promise holds on the first three: no write arrives later
+// than half of the settle time after it was sent.
+var (
+	// Ten clusters rotate in a moment; two in a hundred are held up before the write.
+	usual = line{spread: 1500 * time.Millisecond, latency: 40 * time.Millisecond, stalled: 0.02, stall: 3 * time.Second, lost: 0.02}
+	// Nearly everybody is held up, by as much as may be.
+	storm = line{
+		spread: 1500 * time.Millisecond, latency: 5 * time.Millisecond,
+		stalled: 0.7, stall: defaultSettle / 2, delayed: 0.7, delay: defaultSettle/2 - 5*time.Millisecond,
+	}
+	// A third of the writes isn't answered.
+	flaky = line{spread: 4 * time.Second, latency: 40 * time.Millisecond, lost: 0.3}
+	// What the promise leaves out: writes that arrive too late.
+	tooLate = line{spread: 1500 * time.Millisecond, latency: 40 * time.Millisecond, delayed: 0.05, delay: 3 * time.Second}
+)
+
+// tally is what came of several trials.
+type tally struct {
+	outcome
+	trials, lost, unhealed int // lost: trials that ended wrong; unhealed: after the next sync too
+	first                  uint64
+}
+
+func (s tally) String() string {
+	text := fmt.Sprintf("%d of %d trials ended wrong", s.lost, s.trials)
+	if s.lost > 0 {
+		text += fmt.Sprintf(", the first with HARVEST_SEED=%d: %v; %d after one more sync", s.first, s.wrong, s.unhealed)
+	}
+	text += fmt.Sprintf("; %d writes, %d undone as the writers saw it; ", s.writes, s.conflicts)
+	if n := len(s.heals); n > 0 {
+		text += fmt.Sprintf("keys lost and healed %d times, the half of them within %v, the longest after %v; ", n, s.median(), s.heals[n-1])
+	}
+	return text + fmt.Sprintf("removed keys came back for a while %d times; gave up %d times", s.back, s.gaveUp)
+}
+
+func (s tally) median() time.Duration { return s.heals[len(s.heals)/2] }
+
+// try makes trials with seeds from 1 on, until enough says so.
+func try(t *testing.T, trials int, l line, w without, enough func(tally) bool) (s tally) {
+	t.Helper()
+	from, to := 1, trials
+	if seed, err := strconv.Atoi(os.Getenv("HARVEST_SEED")); err == nil {
+		from, to = seed, seed
+	}
+	for seed := from; seed <= to && !enough(s); seed++ {
+		out := trial(t, uint64(seed), l, w) //nolint:gosec // not negative
+		s.trials++
+		if len(out.wrong) > 0 {
+			if s.lost == 0 {
+				s.first, s.wrong = uint64(seed), out.wrong //nolint:gosec // not negative
+			}
+			s.lost++
+		}
+		if len(out.resynced) > 0 {
+			s.unhealed++
+		}
+		s.heals = append(s.heals, out.heals...)
+		s.back, s.writes, s.conflicts, s.gaveUp = s.back+out.back, s.writes+out.writes, s.conflicts+out.conflicts, s.gaveUp+out.gaveUp
+	}
+	slices.Sort(s.heals)
+	t.Logf("seeds %d to %d: %v", from, from+s.trials-1, s)
+	return s
+}
+
+// rounds is how many trials are made: few with every run of the tests, many with
+//
+//	HARVEST_ROUNDS=1500 go test -run TestModel -v ./vaultsync
+func rounds(otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv("HARVEST_ROUNDS")); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+func never(tally) bool { return false }
+
+// found ends a short run at the first lost update; a long one counts them.
+func found(s tally) bool { return s.lost > 0 && os.Getenv("HARVEST_ROUNDS") == "" }
+
+// With the whole protocol nothing is lost, however the requests of ten writers mix.
+func TestModel(t *testing.T) {
+	for name, l := range map[string]line{"usual": usual, "storm": storm, "flaky": flaky} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := try(t, rounds(10), l, without{}, never)
+			assert.Zero(t, s.lost)
+			assert.NotEmpty(t, s.heals, "nobody was undone: that proves nothing")
+		})
+	}
+}
+
+// Each part is needed: without it an update is lost for good.
+func TestModelWithout(t *testing.T) {
+	for name, test := range map[string]struct {
+		line
+		without
+	}{
+		"the look after the settle time": {usual, without{look: true}},
+		"waiting for the list to stand":  {storm, without{stillness: true}},
+		"the guard against old reads":    {usual, without{guard: true}},
+		"writes being sent once":         {flaky, without{once: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := try(t, rounds(100), test.line, test.without, found)
+			if os.Getenv("HARVEST_SEED") == "" {
+				assert.Positive(t, s.lost, "no lost update was found")
+			}
+			assert.Zero(t, s.unhealed)
+		})
+	}
+}
+
+// The read back loses nothing where it is left out: what it would show, the look after the
+// settle time shows too. It is there for speed.
+func TestModelReadBack(t *testing.T) {
+	t.Parallel()
+	with := try(t, rounds(10), usual, without{}, never)
+	without := try(t, rounds(10), usual, without{readBack: true}, never)
+	assert.Zero(t, without.lost)
+	assert.Less(t, with.median(), defaultSettle/2)
+	assert.Greater(t, without.median(), defaultSettle)
+}
+
+// Where writes arrive too late for the promise, the next sync of whoever was undone heals it.
+func TestModelBeyondThePromise(t *testing.T) {
+	t.Parallel()
+	s := try(t, rounds(100), tooLate, without{}, found)
+	if os.Getenv("HARVEST_SEED") == "" {
+		assert.Positive(t, s.lost, "if this can't be lost, the promise is too modest")
+	}
+	assert.Zero(t, s.unhealed)
+}
+
+// A seed repeats its trial.
+func TestModelRepeats(t *testing.T) {
+	assert.Equal(t, trial(t, 7, usual, without{}), trial(t, 7, usual, without{}))
+}
