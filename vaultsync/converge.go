@@ -99,9 +99,10 @@ func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport 
 // for a settle time, whoever writes later has read it as it is: no writer's read is older by
 // then, while half of the settle time is enough for a write to arrive (see the guard).
 func (s *session) converge(ctx context.Context, want Desired, o Options, report *MountReport) error {
-	var unsure *Plan // the last write, where its outcome isn't known
-	var cause error  // why the last try didn't do
-	var last *Config // what the last read showed, where nothing was left to do after a write
+	var unsure *Plan        // the last write, where its outcome isn't known
+	var cause error         // why the last try didn't do
+	var last *Config        // what the last read showed, where nothing was left to do after a write
+	settled := !o.unsettled // whether there is no write to look after
 	for try, looks := 0, 0; ; {
 		readAt := time.Now() // what the answer shows may be as old as the question
 		config, err := s.read(ctx)
@@ -123,7 +124,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			unsure = nil
 		}
 		if !plan.Changed {
-			if report.Written == 0 || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
+			if settled || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
 				return nil
 			}
 			last, cause = &config, nil
@@ -174,7 +175,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			continue
 		}
 		report.Written++
-		cause = nil
+		cause, settled = nil, false
 		sentAt := time.Now()
 		err = s.write(ctx, body)
 		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
@@ -210,7 +211,7 @@ func (s *session) settle(ctx context.Context, o Options) error {
 }
 
 // errSuperseded ends a settle time: the mount holds what was to be written, and something
-// newer is to be written by now. Whoever gives it sees to the look that is left out.
+// newer is to be written by now. Whoever gives it sees to the looks that are left out.
 var errSuperseded = errors.New("superseded")
 
 func unlessSuperseded(err error) error {

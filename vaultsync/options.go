@@ -70,8 +70,10 @@ type Options struct {
 	OnEvent func(Event)
 
 	// rest, where set, waits out the settle time in place of sleep. With errSuperseded it
-	// ends the sync, which its caller then makes good.
-	rest func(ctx context.Context, d time.Duration) error
+	// ends the sync, which its caller then makes good by another with unsettled set: it
+	// looks as if it had written itself.
+	rest      func(ctx context.Context, d time.Duration) error
+	unsettled bool
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
 

@@ -204,7 +204,7 @@ func TestWatchLooksAfterASupersededSync(t *testing.T) {
 			region.Publish(document(t, region, `"note": 1`)) // another body, the same keys
 			synctest.Wait()
 			s.vault.SetConfig("", "both", map[string]any{keysField: []string{paste("x")}})
-			time.Sleep(time.Second)
+			time.Sleep(2 * time.Second)
 			assert.Subset(t, s.trusted("both"), []string{"a " + region.Active().ID})
 		})
 	})

@@ -25,8 +25,8 @@ type watchedMount struct {
 
 	seen sightings
 
-	// When the look is due that a superseded sync left out; zero: none is.
-	lookAt time.Time
+	// Whether a write was not looked at for a settle time: the next sync does that.
+	unsettled bool
 }
 
 // run syncs the mount until ctx ends.
@@ -57,8 +57,6 @@ func (m *watchedMount) run(ctx context.Context) {
 		next := began.Add(pause)
 		if failed {
 			next = time.Now().Add(pause)
-		} else if !m.lookAt.IsZero() && m.lookAt.Before(next) {
-			next = m.lookAt
 		}
 		if !m.await(ctx, next, remark) {
 			return
@@ -101,15 +99,16 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 		return nil, false
 	}
 	defer m.release()
-	if !m.lookAt.IsZero() && !time.Now().Before(m.lookAt) {
-		m.lookAt = time.Time{} // this is the look
-	}
 	// Word that comes after this, of what may be in the results already, costs one read.
 	drain(m.change)
 	drain(m.remark)
 	o := m.target.Options
-	o.rest, o.seen = m.rest, &m.seen
+	o.rest, o.seen, o.unsettled = m.rest, &m.seen, m.unsettled
+	m.unsettled = false
 	report := m.target.Mount.sync(ctx, m.desired(), o)
+	if report.Err != nil {
+		m.unsettled = o.unsettled || report.Written > 0
+	}
 	if ctx.Err() != nil {
 		return nil, false
 	}
@@ -131,7 +130,6 @@ func (m *watchedMount) desired() Desired {
 
 // rest is Options.rest: others may be synced meanwhile, and a change ends it.
 func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
-	m.lookAt = time.Now().Add(d)
 	m.release()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -148,9 +146,9 @@ func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case superseded:
+		m.unsettled = true
 		return errSuperseded
 	}
-	m.lookAt = time.Time{}
 	return nil
 }
 
