@@ -104,6 +104,9 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 	var last *Config        // what the last read showed, where nothing was left to do after a write
 	settled := !o.unsettled // whether there is no write to look after
 	for try, looks := 0, 0; ; {
+		if cause != nil && o.latest != nil {
+			want = o.latest() // what is to be tried again may be old by now
+		}
 		readAt := time.Now() // what the answer shows may be as old as the question
 		config, err := s.read(ctx)
 		if err != nil {

@@ -77,6 +77,9 @@ type Options struct {
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
 
+	// latest, where set, gives what is desired by the time of another try.
+	latest func() Desired
+
 	// For tests alone: random, where set, stands in for what is by chance, and unguarded
 	// sends a write however old the read is that it stands on.
 	random    func(most time.Duration) time.Duration

@@ -241,6 +241,24 @@ func TestWatchCoalesces(t *testing.T) {
 	})
 }
 
+// A sync that has to try again, and waits for that, tries it with what is published by then.
+func TestWatchTriesAgainWithTheLatest(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() {
+			time.Sleep(time.Minute)
+			s.vault.ClearRequests()
+			s.vault.Inject(fault.On("PUT", "only-a"+configPath, fault.Times(3, fault.Status(http.StatusServiceUnavailable))))
+			region := s.nomads["a"].Region("")
+			region.Rotate("EdDSA")
+			time.Sleep(10 * time.Millisecond)
+			region.Rotate("EdDSA")
+			time.Sleep(2 * time.Second)
+			s.requireTrusted("only-a", "a")
+			assert.Equal(t, 4, s.writes("only-a"), "the first that succeeds has both")
+		})
+	})
+}
+
 func TestWatchVaultAway(t *testing.T) {
 	inject := func(f fault.Fault) func(*fakevault.Server) {
 		return func(v *fakevault.Server) { v.Inject(f) }

@@ -103,7 +103,8 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	drain(m.change)
 	drain(m.remark)
 	o := m.target.Options
-	o.rest, o.seen, o.unsettled = m.rest, &m.seen, m.unsettled
+	o.rest, o.latest = m.rest, m.desired
+	o.seen, o.unsettled = &m.seen, m.unsettled
 	m.unsettled = false
 	report := m.target.Mount.sync(ctx, m.desired(), o)
 	if report.Err != nil {
