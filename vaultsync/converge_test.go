@@ -56,11 +56,11 @@ func try(t *testing.T, trials int, l line, w without, enough func(tally) bool) (
 		from, to = seed, seed
 	}
 	for seed := from; seed <= to && !enough(s); seed++ {
-		out := trial(t, uint64(seed), l, w) //nolint:gosec // not negative
+		out := trial(t, uint64(seed), l, w)
 		s.trials++
 		if len(out.wrong) > 0 {
 			if s.lost == 0 {
-				s.first, s.wrong = uint64(seed), out.wrong //nolint:gosec // not negative
+				s.first, s.wrong = uint64(seed), out.wrong
 			}
 			s.lost++
 		}
@@ -95,7 +95,7 @@ func TestModel(t *testing.T) {
 	for name, l := range map[string]line{"usual": usual, "storm": storm, "flaky": flaky} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := try(t, rounds(10), l, without{}, never)
+			s := try(t, rounds(6), l, without{}, never)
 			assert.Zero(t, s.lost)
 			assert.NotEmpty(t, s.heals, "nobody was undone: that proves nothing")
 		})
@@ -128,8 +128,8 @@ func TestModelWithout(t *testing.T) {
 // settle time shows too. It is there for speed.
 func TestModelReadBack(t *testing.T) {
 	t.Parallel()
-	with := try(t, rounds(10), usual, without{}, never)
-	without := try(t, rounds(10), usual, without{readBack: true}, never)
+	with := try(t, rounds(6), usual, without{}, never)
+	without := try(t, rounds(6), usual, without{readBack: true}, never)
 	assert.Zero(t, without.lost)
 	assert.Less(t, with.median(), defaultSettle/2)
 	assert.Greater(t, without.median(), defaultSettle)
@@ -147,5 +147,7 @@ func TestModelBeyondThePromise(t *testing.T) {
 
 // A seed repeats its trial.
 func TestModelRepeats(t *testing.T) {
-	assert.Equal(t, trial(t, 7, usual, without{}), trial(t, 7, usual, without{}))
+	first := trial(t, 7, usual, without{})
+	assert.NotEmpty(t, first.heals)
+	assert.Equal(t, first, trial(t, 7, usual, without{}))
 }

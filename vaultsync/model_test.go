@@ -157,7 +157,7 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 			m := NewMount(wi.client(), "jwt-nomad")
 			options := w.options(m, wi)
 			syncs[i] = func() {
-				for err := error(ErrConflict); err != nil; {
+				for err := ErrConflict; err != nil; {
 					var report *MountReport
 					report, err = m.Sync(context.Background(), desired(publish(clusterOf(i), modelKey(i, 1), modelKey(i, 2))), options())
 					mu.Lock()

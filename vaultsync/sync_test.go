@@ -147,6 +147,36 @@ func TestSyncLostUpdate(t *testing.T) {
 	})
 }
 
+// On a mount that never stands still a sync looks five times after its last write.
+func TestSyncNeverStill(t *testing.T) {
+	for name, test := range map[string]struct {
+		undone map[int]bool // before these reads
+		reads  int
+	}{
+		"always there":   {nil, 1 + 1 + mostLooks},
+		"undone at last": {map[int]bool{1 + mostLooks: true, 3 + mostLooks: true}, 1 + mostLooks + 1 + 2 + 1 + mostLooks},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				reads := 0
+				v.Inject(fault.On("GET", configPath, fault.First(func() {
+					elements := append(v.Keys("", "jwt-nomad"), trust("z", fmt.Sprint("x", reads)))
+					if test.undone[reads] {
+						elements = elements[len(elements)-1:]
+					}
+					v.SetConfig("", "jwt-nomad", map[string]any{keysField: elements})
+					reads++
+				})))
+				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+				require.NoError(t, err)
+				assert.Equal(t, len(test.undone), report.Conflicts)
+				assert.Equal(t, test.reads, reads)
+				assert.Contains(t, trustedNames(v), "a k1")
+			})
+		})
+	}
+}
+
 // Each write has its time, one that fails too, and nothing else is in it.
 func TestSyncWriteTimes(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
