@@ -4,6 +4,10 @@
 
 GO ?= go
 
+# What a filter makes of the output must not hide a failure.
+SHELL = bash
+.SHELLFLAGS = -o pipefail -c
+
 # Where a build comes from. A tarball without .git is a development build of unknown date.
 VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),dev)
 COMMIT  ?= $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
@@ -59,7 +63,7 @@ e2e-older: lab-older ## The same, against the older pair of servers
 	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: soak
-soak: e2e-older kills watch-scale ## The older servers, 200 kills, 1,000 sources, then each fuzz target for FUZZTIME (30m)
+soak: e2e-older kills convergence watch-scale ## The older servers, 200 kills, ten harvesters on one mount, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
@@ -77,6 +81,11 @@ watch-scale: ## Measure harvest watch with SOURCES (1000), idle for IDLE (2m), o
 	@mkdir -p dist
 	HARVEST_SOURCES=$(or $(SOURCES),1000) HARVEST_IDLE=$(or $(IDLE),2m) HARVEST_CHANGES=$(or $(CHANGES),100000) \
 		$(GO) test -count=1 -timeout 3h -artifacts -outputdir '$(CURDIR)/dist' -v ./e2e/scale
+
+.PHONY: convergence
+convergence: lab ## Count the updates that ten harvesters on one mount lose each other, over ROUNDS (100) rotations of each
+	HARVEST_ROUNDS=1500 $(GO) test -count=1 -timeout 60m -v -run TestModel ./vaultsync
+	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),100) $(GO) test -tags e2e -count=1 -timeout 60m -v -run TestConvergence ./e2e
 
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)

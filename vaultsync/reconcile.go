@@ -167,7 +167,7 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 // retire deals with a key that nobody publishes any more and nobody could.
 func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	old := merged(elements)
-	began := old.Missing // the retention period
+	began := old.Missing                   // the retention period
 	if began.After(p.o.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
 		began = time.Time{}
 	}
