@@ -54,7 +54,7 @@ func (o WatchOptions) resync() time.Duration {
 // the mounts that trust it are synced at once, each as [Mount.Sync] does, from the last that
 // was heard of each of their clusters; one that failed last keeps its keys. A mount has one
 // sync at a time. What changes meanwhile goes into the next one, which begins as soon as the
-// last write was read back: the look after the settle time is then put off to the end of
+// last write was read back: the looks after the settle time are then put off to the end of
 // the later one. Every Resync a mount is synced without a change. The first sync of a mount
 // waits until each of its clusters was heard of, 10 seconds at the most, but not where it
 // trusts a denied key; whoever is silent then counts as failed.

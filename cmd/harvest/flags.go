@@ -52,7 +52,7 @@ func mountFlags() []cli.Flag {
 		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "what to do with keys that have no annotation: `keep`, warn or remove", DefaultText: "warn"},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", HideDefault: true},
-		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look once more `DURATION` after a write, for other writers", DefaultText: "1s"},
+		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},
 		&cli.BoolFlag{Name: "convert", Category: inMount, Usage: "turn a mount in jwks_url or OIDC mode into one with static keys"},
 	}
 }
