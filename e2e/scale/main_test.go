@@ -41,7 +41,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	harvestCommand = filepath.Join(dir, "harvest")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", harvestCommand, "../../cmd/harvest")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
