@@ -43,28 +43,14 @@ func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
 		return nil, err
 	}
 	path := s.mount.rolePath(name)
-	resp, err := s.api.Logical().ReadRawWithContext(ctx, path)
-	if resp != nil && resp.Body != nil {
-		defer resp.Body.Close()
+	fields, err := s.lookUp(ctx, path)
+	if err != nil {
+		return nil, err
 	}
-	if neverConfigured(err) {
+	if fields == nil {
 		return nil, fmt.Errorf("%w: %q", ErrNoRole, name)
 	}
-	if err != nil {
-		return nil, explain(err, s.mount.Path, path, "read", s.api.Token())
-	}
-	var secret struct {
-		Data map[string]any `json:"data"`
-	}
-	decoder := json.NewDecoder(io.LimitReader(resp.Body, maxResponse))
-	decoder.UseNumber()
-	if err := decoder.Decode(&secret); err != nil {
-		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
-	}
-	if len(secret.Data) == 0 {
-		return nil, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
-	}
-	return NewRole(name, secret.Data), nil
+	return NewRole(name, fields), nil
 }
 
 // CheckRoleName refuses a name that no role has: it would end up in a path of Vault's.

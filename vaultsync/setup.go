@@ -260,9 +260,7 @@ func (s *session) lookUp(ctx context.Context, path string) (map[string]any, erro
 	if resp != nil && resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	var answer *api.ResponseError
-	if errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound ||
-		answer.StatusCode == http.StatusBadRequest && strings.Contains(strings.Join(answer.Errors, " "), "No auth engine at")) {
+	if neverConfigured(err) || noAuthEngine(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -276,7 +274,17 @@ func (s *session) lookUp(ctx context.Context, path string) (map[string]any, erro
 	if err := decoder.Decode(&secret); err != nil {
 		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
 	}
+	if len(secret.Data) == 0 {
+		return nil, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
+	}
 	return secret.Data, nil
+}
+
+// noAuthEngine recognises what sys/auth/<path> answers where there is none.
+func noAuthEngine(err error) bool {
+	var answer *api.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusBadRequest &&
+		strings.Contains(strings.Join(answer.Errors, " "), "No auth engine at")
 }
 
 // newSetupPlan compares what there is with what is wanted.
