@@ -73,6 +73,8 @@ func rsaEncodingDocuments() map[string][]byte {
 		"rsa-n-standard.json":       rsa(fields{"n": base64.RawStdEncoding.EncodeToString(octets)}),
 		"rsa-n-one-sextet.json":     rsa(fields{"n": text + "AAA"}),
 		"rsa-n-hex.json":            rsa(fields{"n": "0x" + strings.ToUpper(hex.EncodeToString(octets)) + ":"}),
+		"rsa-n-hex-digits.json":     rsa(fields{"n": hex.EncodeToString(octets)}),
+		"rsa-n-decimal.json":        rsa(fields{"n": new(big.Int).SetBytes(octets).String()}),
 		"rsa-n-der.json":            rsa(fields{"n": encode(append(der, make([]byte, 256)...))}),
 		"rsa-n-zero-led.json":       rsa(fields{"n": encode(append([]byte{0}, octets...))}),
 		"rsa-n-zeros-led.json":      rsa(fields{"n": encode(append(make([]byte, 300), octets...))}),

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"strings"
 	"sync"
 )
 
@@ -18,6 +19,10 @@ const (
 )
 
 func judgeRSA(m *member) *objection {
+	if len(m.n) > minModulusBits/8 && strings.Trim(m.n, "0123456789abcdefABCDEFx") == "" {
+		// These digits are base64url as well. Read so, they are nobody's modulus.
+		return object(ReasonMalformed, `"n" is hexadecimal or decimal, not base64url`)
+	}
 	modulus, why := octets("n", m.n)
 	if why != nil {
 		return why
