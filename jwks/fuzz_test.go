@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -60,7 +61,7 @@ func requireSound(t *testing.T, data []byte) (*Set, error) {
 	t.Helper()
 	set, err := Parse(data)
 	again, errAgain := Parse(data)
-	if !reflect.DeepEqual(set, again) || !reflect.DeepEqual(err, errAgain) {
+	if !reflect.DeepEqual(set, again) || fmt.Sprint(err) != fmt.Sprint(errAgain) {
 		t.Fatalf("the same document, first %+v, %v, then %+v, %v", set, err, again, errAgain)
 	}
 	requireRefusalOfPrivate(t, data, err)

@@ -31,9 +31,9 @@ func privateMember(data []byte) (string, bool) {
 		if i >= len(data) {
 			return "", false
 		}
-		name, isName := unescape(data[start+1:i]), false
-		rest := bytes.TrimLeft(data[i+1:], " \t\r\n")
-		if rest, isName = bytes.CutPrefix(rest, []byte(":")); !isName {
+		name := unescape(data[start+1 : i])
+		rest, isName := bytes.CutPrefix(bytes.TrimLeft(data[i+1:], " \t\r\n"), []byte(":"))
+		if !isName {
 			continue
 		}
 		rest = bytes.TrimLeft(rest, " \t\r\n")

@@ -237,7 +237,7 @@ func writeRSA(c *choices, w *written, text func(string) string) {
 			big.NewInt(1<<31 + 1), big.NewInt(1<<32 + 65537), new(big.Int).Lsh(big.NewInt(65537), 64), new(big.Int).SetBytes(c.octets(c.pick(5)))}[c.pick(12)]
 	}
 	zeros := make([]byte, []int{0, 0, 0, 1, 7}[c.pick(5)]) // as some write them
-	modulus, exponent := append(zeros, n.Bytes()...), append(zeros, e.Bytes()...)
+	modulus, exponent := slices.Concat(zeros, n.Bytes()), slices.Concat(zeros, e.Bytes())
 	w.put("n", quoted(encode(modulus)))
 	w.put("e", quoted(encode(exponent)))
 	if len(modulus) == 0 || len(exponent) == 0 {

@@ -204,7 +204,7 @@ func FuzzMarshal(f *testing.F) {
 		}
 		text, err := b.MarshalText()
 		if why := cannotBeWritten(b); why != nil {
-			require.Error(t, err, why)
+			require.Error(t, err, "%v", why)
 			return
 		}
 		require.NoError(t, err)
