@@ -55,9 +55,10 @@ func configSeeds(f *testing.F) []string {
 		"cluster \"a\" {\n  address = \"https://user:canary@nomad\"\n}\n", "vault {\n  address = \"https://user:canary@vault:x\"\n}\n",
 		"cluster \"a\" {\n  oidc_issuer = \"https://user:canary@%zz\"\n", "cluster \"a\" {\n  jwks_url = \"ftp://:canary@x\"\n  address = \"https://:canary@x y\"\n}\n",
 	}
+	const sound = "cluster \"zz\" { jwks_file = \"z.json\" }\nmount \"zz\" { clusters = [\"zz\"] }\n"
 	for _, mistake := range configMistakes {
 		if len(mistake.src) < 4096 {
-			seeds = append(seeds, mistake.src)
+			seeds = append(seeds, mistake.src, mistake.src+sound)
 		}
 	}
 	documents, err := filepath.Glob("../../docs/*.md")
