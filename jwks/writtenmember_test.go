@@ -1,8 +1,10 @@
 package jwks
 
 import (
+	"encoding/hex"
 	stdjson "encoding/json"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -211,7 +213,7 @@ func writeNumbers(c *choices, w *written, kind string, text func(string) string)
 func writeRSA(c *choices, w *written, text func(string) string) {
 	n, e := new(big.Int).SetBytes(decode(text("n"))), big.NewInt(65537)
 	small := big.NewInt(int64(2*c.pick(64) + 1))
-	kind := c.pick(10)
+	kind := c.pick(11)
 	switch kind {
 	case 5: // any
 		n.SetBytes(c.octets(c.pick(256) * 3))
@@ -231,6 +233,8 @@ func writeRSA(c *choices, w *written, text func(string) string) {
 		a := new(big.Int).SetBytes(append([]byte{0xff}, c.octets(127)...))
 		b := new(big.Int).SetBytes(c.octets(64 + c.pick(4)))
 		n.Sub(n.Mul(a, a), b.Mul(b, b))
+	case 10: // hexadecimal digits, which are base64url too
+		n.SetBytes(decode(hex.EncodeToString(c.octets(192 + c.pick(4)*3))))
 	}
 	if c.rarely(4) {
 		e = []*big.Int{big.NewInt(65539), big.NewInt(1<<31 - 1), big.NewInt(3), big.NewInt(1), big.NewInt(0), big.NewInt(65535), big.NewInt(65536), big.NewInt(65538),
@@ -240,7 +244,7 @@ func writeRSA(c *choices, w *written, text func(string) string) {
 	modulus, exponent := slices.Concat(zeros, n.Bytes()), slices.Concat(zeros, e.Bytes())
 	w.put("n", quoted(encode(modulus)))
 	w.put("e", quoted(encode(exponent)))
-	if len(modulus) == 0 || len(exponent) == 0 {
+	if len(modulus) == 0 || len(exponent) == 0 || len(modulus) > 192 && digits.MatchString(encode(modulus)) {
 		w.blame(ReasonMalformed)
 	}
 	w.blame(exponentFaults(e)...)
@@ -248,6 +252,8 @@ func writeRSA(c *choices, w *written, text func(string) string) {
 		w.blame(modulusFaults(n)...)
 	}
 }
+
+var digits = regexp.MustCompile(`^[0-9a-fA-Fx]+$`)
 
 func edwardsChoice(c *choices, good []byte) []byte {
 	switch c.pick(6) {
