@@ -44,8 +44,8 @@ const (
 type Proxy struct {
 	// URL is the proxy's address, with the scheme and the path of the server's.
 	URL string
-	// OnPass, where set before the first connection, is called with what was passed on
-	// just now: at the same time for different connections and ways.
+	// OnPass, where set before the first connection, is called with what is about to be
+	// passed on: at the same time for different connections and ways.
 	OnPass func(way Way, bytes []byte)
 
 	target   string

@@ -133,12 +133,12 @@ func (p *Proxy) pass(l *link, way Way, to *net.TCPConn, chunk []byte) bool {
 				return false
 			}
 		}
+		if p.OnPass != nil { // first: what the other end does about it must not be seen before it
+			p.OnPass(way, some)
+		}
 		if _, err := to.Write(some); err != nil {
 			l.end(true)
 			return false
-		}
-		if p.OnPass != nil {
-			p.OnPass(way, some)
 		}
 		rest = rest[len(some):]
 	}
