@@ -61,6 +61,7 @@ const (
 // says how far it had come.
 func (k *killing) sync(file string, instant func()) string {
 	k.t.Helper()
+	k.proxy.Break() // what is still on its way to or from the one killed before isn't this one's
 	k.answered.Store(false)
 	const late = 25 * time.Millisecond
 	k.proxy.Set(faultproxy.Fault{
