@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/textproto"
 
 	"github.com/hashicorp/vault/api"
 
@@ -71,7 +72,8 @@ func kindOf(err error) string {
 		return kindTLS
 	case errors.As(err, &network) && network.Timeout():
 		return kindTimeout
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, new(textproto.ProtocolError)): // what an answer is that breaks off in its header
 		return kindUnreachable
 	case errors.As(err, new(*json.SyntaxError)): // Vault's answer is none of Vault's
 		return kindMalformed

@@ -46,3 +46,25 @@ func TestKindOfTLS(t *testing.T) {
 		})
 	}
 }
+
+// TestKindOfBrokenHeader: an answer that breaks off in the middle of its header.
+func TestKindOfBrokenHeader(t *testing.T) {
+	noVault(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Ty"))
+			_ = conn.Close()
+		}
+	}))
+	defer s.Close()
+	_, err := jwks.Nomad{Address: s.URL}.Fetch(t.Context())
+	require.Error(t, err)
+	assert.Equal(t, kindUnreachable, kindOf(err), err)
+	vault := api.DefaultConfig()
+	vault.Address, vault.MaxRetries = s.URL, 0
+	c, err := api.NewClient(vault)
+	require.NoError(t, err)
+	_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
+	assert.Equal(t, kindUnreachable, kindOf(err), err)
+}
