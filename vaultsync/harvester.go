@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -79,6 +80,9 @@ func (r *Report) Err() error {
 // Sync fetches every source once, and then makes each mount trust what its clusters
 // publish, as [Mount.Sync] does. What succeeds is applied, whatever else fails: the error
 // is [Report.Err]. The report is nil only where the Harvester itself is at fault.
+//
+// Where ctx has a deadline, clusters have three quarters of the time until then: a silent one
+// would else leave none for the mounts, and for the keys of the others.
 func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	return h.each(ctx, (*Mount).Sync)
 }
@@ -95,7 +99,7 @@ func (h *Harvester) each(
 		return nil, err
 	}
 	report := &Report{
-		Clusters: jwks.FetchAll(ctx, h.used()),
+		Clusters: h.fetch(ctx),
 		Mounts:   make([]*MountReport, len(h.Targets)),
 	}
 	for _, t := range h.Targets {
@@ -112,6 +116,16 @@ func (h *Harvester) each(
 	}
 	wg.Wait()
 	return report, report.Err()
+}
+
+// fetch asks every cluster, and leaves the mounts a quarter of the time.
+func (h *Harvester) fetch(ctx context.Context) []jwks.Result {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
+		defer cancel()
+	}
+	return jwks.FetchAll(ctx, h.used())
 }
 
 const defaultParallel = 64

@@ -412,6 +412,40 @@ func TestSyncEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// silentSource never answers.
+type silentSource struct{}
+
+func (silentSource) RegionName() string { return "" }
+
+func (silentSource) Fetch(ctx context.Context) (*jwks.Set, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// However short the time is, a silent cluster leaves enough of it for the others' keys.
+func TestSilentClusterLeavesTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		h := &Harvester{
+			Clusters: []jwks.Cluster{
+				{Name: "a", Sources: []jwks.Source{&countingSource{result: publish("a", "k1")}}},
+				{Name: "b", Sources: []jwks.Source{silentSource{}}},
+			},
+			Targets: []Target{{Mount: m, Clusters: []string{"a", "b"}}},
+		}
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("b", "k2")}}))
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		report, err := h.Sync(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		var cluster *jwks.ClusterError
+		require.ErrorAs(t, err, &cluster)
+		assert.Equal(t, "b", cluster.Cluster)
+		assert.NoError(t, report.Mounts[0].Err)
+		assert.ElementsMatch(t, []string{"a k1", "b k2"}, trustedNames(v))
+		assert.NoError(t, ctx.Err())
+	})
+}
+
 func TestMountUsesItsNamespaceAndToken(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		v.Enable("team-a", "jwt-nomad", "jwt")
