@@ -29,6 +29,9 @@ type VaultOptions struct {
 	// Raft keeps the data in integrated storage, as production does, and not in memory.
 	// Such a server has no secrets engine at secret/.
 	Raft bool
+	// Join is a Raft server whose cluster this one joins, as a standby with the same root
+	// token and unseal key. It implies Raft.
+	Join *Vault
 }
 
 // Vault is one server, initialized and unsealed.
@@ -52,6 +55,9 @@ func StartVault(ctx context.Context, o VaultOptions) (*Vault, error) {
 		o.Binary = path
 	}
 	o.RootToken = cmp.Or(o.RootToken, "root-"+rand.Text())
+	if o.Join != nil {
+		o.Raft, o.RootToken = true, o.Join.RootToken
+	}
 	return withPorts(2, func(ports []int) (*Vault, error) {
 		return startVault(ctx, o, ports)
 	})
@@ -66,7 +72,7 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 	args := devArguments(listen, o.RootToken)
 	if o.Raft {
 		config := filepath.Join(dir, "vault.hcl")
-		text := fmt.Sprintf(raftConfig, dir, listen, listen, ports[1])
+		text := fmt.Sprintf(raftConfig, dir, ports[0], listen, ports[1])
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
@@ -78,7 +84,10 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		return nil, err
 	}
 	v := &Vault{Address: "http://" + listen, RootToken: o.RootToken, process: p}
-	if o.Raft {
+	switch {
+	case o.Join != nil:
+		err = v.join(ctx, o.Join)
+	case o.Raft:
 		v.RootToken = ""
 		err = v.initialize(ctx, o.RootToken)
 	}
@@ -112,16 +121,17 @@ func devArguments(listen, rootToken string) []string {
 const raftConfig = `
 disable_mlock = true
 storage "raft" {
-  path    = "%s"
-  node_id = "lab"
+  path    = "%[1]s"
+  node_id = "lab-%[2]d"
   performance_multiplier = 1
 }
 listener "tcp" {
-  address     = "%s"
-  tls_disable = true
+  address         = "%[3]s"
+  cluster_address = "127.0.0.1:%[4]d"
+  tls_disable     = true
 }
-api_addr     = "http://%s"
-cluster_addr = "http://127.0.0.1:%d"
+api_addr     = "http://%[3]s"
+cluster_addr = "http://127.0.0.1:%[4]d"
 `
 
 // initialize makes a fresh server's keys, unseals it and sets the root token.
@@ -147,6 +157,22 @@ func (v *Vault) initialize(ctx context.Context, rootToken string) error {
 		}
 		return err
 	})
+}
+
+// join makes the server one of leader's cluster.
+func (v *Vault) join(ctx context.Context, leader *Vault) error {
+	v.UnsealKey = leader.UnsealKey
+	err := v.process.await(ctx, func(ctx context.Context) error {
+		_, err := v.Client().Sys().RaftJoinWithContext(ctx, &api.RaftJoinRequest{LeaderAPIAddr: leader.Address})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := v.Client().Sys().UnsealWithContext(ctx, v.UnsealKey); err != nil {
+		return fmt.Errorf("vault: unseal: %w", err)
+	}
+	return nil
 }
 
 var unsealLine = regexp.MustCompile(`(?m)^Unseal Key: (\S+)$`)
