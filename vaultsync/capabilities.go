@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -50,11 +51,17 @@ func (s *session) capabilities(ctx context.Context) ([]string, error) {
 // may not write the mount's configuration. Without an answer there is none: whether the
 // token may is seen when it writes.
 func (s *session) mayUpdate(ctx context.Context) error {
+	lacks, _ := s.lacksUpdate(ctx)
+	return lacks
+}
+
+// lacksUpdate returns what mayUpdate does and, where Vault didn't answer, why.
+func (s *session) lacksUpdate(ctx context.Context) (lacks, unanswered error) {
 	capabilities, err := s.capabilities(ctx)
 	if err != nil || slices.Contains(capabilities, "update") || slices.Contains(capabilities, "root") {
-		return nil //nolint:nilerr // see above
+		return nil, err
 	}
-	return &lacksUpdateError{s.mount.configPath()}
+	return &lacksUpdateError{s.mount.configPath()}, nil
 }
 
 // lacksUpdateError is ErrForbidden, known before anything was written.
@@ -69,19 +76,23 @@ func (e *lacksUpdateError) Error() string {
 func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden }
 
 // warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
-// write may be weeks away, on the day of a rotation.
-func (m *watchedMount) warnUnableToUpdate(ctx context.Context) {
+// write may be weeks away, on the day of a rotation. It says false where Vault didn't answer
+// and may yet: valid says that the mount was just read, so that a token which may not ask then
+// never will be answered.
+func (m *watchedMount) warnUnableToUpdate(ctx context.Context, valid bool) bool {
 	if !m.acquire(ctx) {
-		return
+		return false
 	}
 	defer m.release()
 	mount, o := m.target.Mount, m.target.Options
 	s, err := mount.open()
 	if err != nil {
-		return
+		return false
 	}
-	if err := s.mayUpdate(ctx); err != nil && ctx.Err() == nil {
-		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", err)
-		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.wrap(err)})
+	lacks, unanswered := s.lacksUpdate(ctx)
+	if lacks != nil && ctx.Err() == nil {
+		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", lacks)
+		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.wrap(lacks)})
 	}
+	return unanswered == nil || valid && errors.Is(unanswered, ErrForbidden)
 }

@@ -157,3 +157,53 @@ func TestWatchWithoutUpdate(t *testing.T) {
 		assert.Greater(t, v.Count("GET", configPath), 1)
 	})
 }
+
+// Where Vault doesn't answer when a watch begins, it is asked again once the mount could be
+// read; a token that may not ask then is let alone.
+func TestWatchAsksAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		fault fault.Fault // of every request, for a minute
+		ask   fault.Fault // of the question, for ever
+		told  int
+		asked int
+	}{
+		"sealed":           {fault.Status(503, "Vault is sealed"), nil, 1, 2},
+		"no valid token":   {fault.Status(403, "permission denied"), nil, 1, 2},
+		"may never ask":    {nil, fault.Status(403, "permission denied"), 0, 2},
+		"answered at once": {nil, nil, 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				v := fakevault.NewInProcess()
+				defer v.Close()
+				v.Enable("", "jwt-nomad", "jwt")
+				require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("a", "k1")}}))
+				m := withPolicy(t, v, readOnly)
+				var told []Event
+				h := &Harvester{
+					Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{result: publish("a", "k1")}}}},
+					Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{
+						OnEvent: func(e Event) {
+							if e.Kind == EventUnwritable {
+								told = append(told, e)
+							}
+						},
+					}}},
+				}
+				if test.fault != nil {
+					v.Inject(test.fault)
+					time.AfterFunc(time.Minute, v.ClearFaults)
+				}
+				if test.ask != nil {
+					v.Inject(fault.On("PUT", capabilitiesPath, test.ask))
+				}
+				v.ClearRequests()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				require.NoError(t, h.Watch(ctx, WatchOptions{}))
+				assert.Len(t, told, test.told)
+				assert.Equal(t, test.asked, v.Count("PUT", capabilitiesPath))
+			})
+		})
+	}
+}

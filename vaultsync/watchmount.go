@@ -33,7 +33,8 @@ type watchedMount struct {
 func (m *watchedMount) run(ctx context.Context) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	asking.Go(func() { m.warnUnableToUpdate(ctx) })
+	known := make(chan bool, 1) // whether Vault said what the token may do
+	asking.Go(func() { known <- m.warnUnableToUpdate(ctx, false) })
 	if !m.trustsDenied(ctx) && !m.hearAll(ctx) {
 		return
 	}
@@ -49,6 +50,13 @@ func (m *watchedMount) run(ctx context.Context) {
 		remark := m.remark
 		if !failed {
 			failures = 0
+			select {
+			case said := <-known:
+				if !said { // it was sealed, say, when the watch began
+					known <- m.warnUnableToUpdate(ctx, true)
+				}
+			default:
+			}
 		} else {
 			failures++
 			pause = retryAfter(failures)
