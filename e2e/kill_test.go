@@ -91,8 +91,8 @@ func (k *killing) sync(file string, instant func()) string {
 	return phase
 }
 
-// A sync that is killed (kill -9) at any instant leaves the old list or the new one, all
-// other settings as they were, and nothing that the next run doesn't put right:
+// A sync that is killed (kill -9) at any instant leaves the old list or the new one, by which
+// logins go on, all other settings as they were, and nothing that the next run doesn't put right:
 //
 //	HARVEST_KILLS=200 go test -tags e2e -run TestKill -v ./e2e
 func TestKill(t *testing.T) {
@@ -109,6 +109,11 @@ func TestKill(t *testing.T) {
 	})
 	settings := besides(readConfig(t, k.c, "jwt-kill"))
 	stays := fakenomad.NewKey("EdDSA") // else each run were a turnover
+	now := time.Now().Unix()
+	token := fakenomad.Sign(stays, map[string]any{
+		"iss": "https://nomad.example.com", "aud": "vault.io", "sub": "edge:default:mongo:db:mongo:vault_default",
+		"iat": now, "nbf": now, "exp": now + 3600, "nomad_namespace": "default", "nomad_job_id": "mongo", "nomad_task": "mongo",
+	})
 	sets := [2][]*fakenomad.Key{{stays, fakenomad.NewKey("EdDSA")}, {stays, fakenomad.NewKey("EdDSA")}}
 	var files [2]string
 	var want [2][]string
@@ -162,6 +167,7 @@ func TestKill(t *testing.T) {
 			}
 		}
 		phase := k.sync(files[to], instant)
+		require.NoError(t, login(k.c, "jwt-kill", token), "the key that both lists have doesn't log in, %s", phase)
 		after := readConfig(t, k.c, "jwt-kill")
 		if phase == beforeWrite && k.proxy.Struck() > 0 { // it was on its way
 			phase = duringWrite
