@@ -350,7 +350,7 @@ func (p *planner) passThrough() {
 		p.take(t)
 	}
 	if n := len(p.plan.Foreign); n > 0 && p.o.foreign() == ForeignWarn {
-		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, isAre(n))
+		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, plural(n, "is", "are"))
 	}
 	for i, t := range p.placeholders {
 		if len(p.next) > 0 || i > 0 {
@@ -464,11 +464,4 @@ func (p *planner) lint() {
 // sameElements compares two lists as multisets: order alone is no reason to write.
 func sameElements(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
 }

@@ -92,7 +92,7 @@ type Verification struct {
 // EffectiveRole returns the role of a login that names name, or none where it is "".
 func (c Config) EffectiveRole(name string) string {
 	if name == "" {
-		name, _ = c.fields["default_role"].(string)
+		name = c.DefaultRole()
 	}
 	return strings.ToLower(name)
 }
