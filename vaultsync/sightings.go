@@ -64,17 +64,25 @@ func (s *sightings) note(elements []trusted) {
 
 // forget drops keys that have long been gone, or that many others went after.
 func (s *sightings) forget() {
-	var gone []pem.Fingerprint
+	type departure struct {
+		key  pem.Fingerprint
+		last time.Time
+	}
+	var gone []departure
 	for f, k := range s.keys {
-		if k.last.Before(s.at) {
-			gone = append(gone, f)
+		switch {
+		case s.at.Sub(k.last) > forgotten:
+			delete(s.keys, f)
+		case k.last.Before(s.at):
+			gone = append(gone, departure{f, k.last})
 		}
 	}
-	slices.SortFunc(gone, func(a, b pem.Fingerprint) int { return s.keys[b].last.Compare(s.keys[a].last) })
-	for i, f := range gone {
-		if i >= mostGone || s.at.Sub(s.keys[f].last) > forgotten {
-			delete(s.keys, f)
-		}
+	if len(gone) <= mostGone {
+		return
+	}
+	slices.SortFunc(gone, func(a, b departure) int { return b.last.Compare(a.last) })
+	for _, d := range gone[mostGone:] {
+		delete(s.keys, d.key)
 	}
 }
 

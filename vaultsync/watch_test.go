@@ -633,7 +633,7 @@ func TestWatchManyChanges(t *testing.T) {
 			time.Sleep(time.Minute)
 			goroutines := runtime.NumGoroutine()
 			region := s.nomads["a"].Region("")
-			for range 1000 {
+			for range 500 {
 				k := region.Rotate("EdDSA")
 				time.Sleep(1500 * time.Millisecond)
 				region.Remove(k.ID)
