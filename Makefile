@@ -47,9 +47,9 @@ install: ## Install harvest where go install puts commands
 
 # Four packages at a time: most of them wait for something most of the time.
 .PHONY: test
-test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (3s)
+test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (2s)
 	$(GO) test -race -p 4 -timeout 5m ./...
-	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),3s)
+	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),2s)
 
 # Not vaultsync's own: they run in bubbles of testing/synctest, where time stands still, and
 # the module's source of entropy, which measures time, refuses to start there. The command's

@@ -210,6 +210,7 @@ func TestProxiesWithPasswords(t *testing.T) {
 // TestConfigQuotesNoSecret: a file that is wrong in any place is refused without a word
 // of the secrets in it, which an operator may have put there by mistake.
 func TestConfigQuotesNoSecret(t *testing.T) {
+	t.Parallel()
 	c := canaries{}
 	src := fmt.Sprintf(`cluster "us-east" {
   address   = "https://nomad.example.com:4646"

@@ -147,7 +147,7 @@ func (m *coalmine) hcl(vault, nomad string) string {
 		fmt.Sprintf("auth \"kubernetes\" {\n role = \"harvest\"\n token_file = %q\n}", m.file("service-account")),
 		fmt.Sprintf("auth \"jwt\" {\n mount = \"jwt-login\"\n role = \"harvest\"\n token_file = %q\n}", m.file("jwt")),
 	} {
-		text += fmt.Sprintf("vault %q {\naddress = %q\n%s\n}\nmount %q {\nvault = %q\nclusters = [\"us-east\"]\nsettle = \"100ms\"\n}\n", mines[i], vault, auth, mines[i], mines[i])
+		text += fmt.Sprintf("vault %q {\naddress = %q\n%s\n}\nmount %q {\nvault = %q\nclusters = [\"us-east\"]\nsettle = \"40ms\"\n}\n", mines[i], vault, auth, mines[i], mines[i])
 	}
 	return text
 }
@@ -208,7 +208,7 @@ func (m *coalmine) command(t *testing.T, args ...string) *exec.Cmd {
 // all runs every command that reads the configuration, in every format, at debug level.
 func (m *coalmine) all(t *testing.T) {
 	t.Helper()
-	config, single := []string{"-config", m.file("harvest.hcl")}, []string{"-cluster", "us-east", "-nomad-address", m.nomad.URL, "-mount", "by-env", "-settle", "100ms"}
+	config, single := []string{"-config", m.file("harvest.hcl")}, []string{"-cluster", "us-east", "-nomad-address", m.nomad.URL, "-mount", "by-env", "-settle", "40ms"}
 	metrics := m.file("harvest.prom")
 	for _, c := range [][]string{
 		{"plan", "-log-level", "debug"}, {"plan", "-format", "json", "-log-level", "debug"},

@@ -118,7 +118,7 @@ func TestWatchCanaries(t *testing.T) {
 	require.NoError(t, w.cmd.Process.Signal(syscall.SIGHUP))
 	w.until(t, "was not reloaded")
 	w.vault.ClearFaults()
-	w.write(t, w.file("harvest.hcl"), strings.ReplaceAll(string(text), `settle = "100ms"`, `settle = "120ms"`))
+	w.write(t, w.file("harvest.hcl"), strings.ReplaceAll(string(text), `settle = "40ms"`, `settle = "50ms"`))
 	require.NoError(t, w.cmd.Process.Signal(syscall.SIGHUP))
 	w.until(t, `msg="the configuration was reloaded"`)
 	pages += w.pages(t)

@@ -38,6 +38,7 @@ type world struct {
 // own. The command runs in processes of its own, so that its environment is real. Beside
 // testscript's commands there are those of scriptCommands.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	commands := maps.Clone(scriptCommands)
 	maps.Copy(commands, watchCommands)
 	maps.Copy(commands, verifyCommands)

@@ -34,7 +34,7 @@ grep -c '^harvest_sync_last_success.*"second"' disk/harvest.prom
 // stays as it was, nothing is left beside it, the message and the exit code say so, and the
 // sync itself is done. With room again, the next run writes the file.
 func TestTextfileDiskFull(t *testing.T) {
-	noVault(t)
+	t.Parallel() // it waits most of the time
 	for name, test := range map[string]struct{ options, fill string }{
 		"bytes": {"size=64k", "dd if=/dev/zero of=disk/filler bs=1k count=100"},
 		"files": {"nr_inodes=4", "touch disk/filler disk/filler2"},

@@ -34,7 +34,7 @@ func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
 // log says what happened and what comes next, once; a metric counts it; no key goes; and
 // when the fault is over, what changed meanwhile is trusted without anybody's doing.
 func TestWatchFaults(t *testing.T) {
-	noVault(t)
+	t.Parallel() // it waits most of the time
 	atOnce(t, map[string]func(*testing.T){"cluster": clusterFaults, "silent cluster": silentCluster, "Vault": vaultFaults, "silent Vault": silentVault})
 }
 
