@@ -1,5 +1,4 @@
-# What a dev agent needs beside -dev. VAULT_ADDR of the agent's own environment says where
-# Vault is; no token: Nomad signs an identity for each task, and Vault takes that.
+# What a dev agent needs beside -dev and -vault-address. There is no token: Nomad signs an identity for each task, and Vault takes that.
 acl {
   enabled = true
 }

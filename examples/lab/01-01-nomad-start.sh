@@ -10,4 +10,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 exec nomad agent -dev -bind 127.0.0.1 \
 	-config "$here/${ISSUER:-01-00-nomad-server-oidc.hcl}" \
 	-config "$here/01-01-nomad-agent.hcl" \
+	-vault-address "$VAULT_ADDR" \
 	"$@"

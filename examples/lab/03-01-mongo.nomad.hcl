@@ -2,6 +2,24 @@
 # its environment, keeps a digest of it, and answers queries of whoever knows it.
 job "mongo" {
   group "db" {
+    # A job whose secret can't be read fails within minutes, not days.
+    update {
+      min_healthy_time  = "1s"
+      healthy_deadline  = "1m"
+      progress_deadline = "2m"
+    }
+
+    restart {
+      attempts = 1
+      delay    = "5s"
+      mode     = "fail"
+    }
+
+    reschedule {
+      attempts  = 0
+      unlimited = false
+    }
+
     task "mongo" {
       driver = "raw_exec"
 

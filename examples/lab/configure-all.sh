@@ -73,7 +73,7 @@ await() {
 
 ended() { [ -z "$(nomad operator api /v1/allocations | grep -E '"ClientStatus": ?"(running|pending)"')" ]; }
 published() { curl -fsS "$NOMAD_ADDR/.well-known/jwks.json" | grep -q '"kid"'; }
-eligible() { nomad node status -t '{{range .}}{{.Status}} {{end}}' | grep -q ready; }
+eligible() { nomad node status -self -t '{{.Status}} vault {{index .Attributes "vault.version"}} {{index .Attributes "driver.raw_exec"}}' | grep -q '^ready vault [0-9].* 1$'; }
 
 # port NAME sets it to a port that nobody listens on, below those that systems give out.
 port() {
@@ -158,7 +158,7 @@ step 02-04-vault-policy.sh
 step 02-05-vault-kv.sh
 step 02-06-harvest-setup.sh MOUNT=jwt-nomad-setup POLICY=nomad-workloads-setup
 
-await 'a node is ready' eligible
+await 'the node is ready and has found Vault' eligible
 job=mongo
 step 03-01-nomad-job.sh
 step 03-02-nomad-job-test.sh
