@@ -52,7 +52,7 @@ func tap(t *testing.T, vault, seen string, refuse bool) string {
 	}
 	script += "case $* in 'kv get'*) '" + vault + "' \"$@\" | tee -a '" + seen + "';; *) exec '" + vault + "' \"$@\";; esac\n"
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "vault"), []byte(script), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "vault"), []byte(script), 0o700))
 	return dir
 }
 
@@ -70,7 +70,7 @@ func TestConfigureAll(t *testing.T) {
 		raw, err := os.ReadFile(seen)
 		require.NoError(t, err)
 		secrets := map[string]bool{}
-		for _, s := range strings.Fields(string(raw)) {
+		for s := range strings.FieldsSeq(string(raw)) {
 			secrets[s] = true
 			assert.NotContains(t, out, s, "a secret was printed")
 		}
