@@ -86,18 +86,27 @@ func (f *fetcher) federation(cluster Cluster, own slots) []Result {
 		err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
 		return []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked, Took: took}}
 	}
-	regions = slices.DeleteFunc(regions, func(region string) bool {
-		return slices.ContainsFunc(cluster.Sources, func(s Source) bool { return s.RegionName() == region })
-	})
-	results := make([]Result, len(regions))
+	agents := cluster.federated(regions)
+	results := make([]Result, len(agents))
 	var pending sync.WaitGroup
-	for i, region := range regions {
-		source := *cluster.Federation
-		source.Region = region
-		pending.Go(func() { results[i] = f.fetch(cluster.Name, source, own) })
+	for i, agent := range agents {
+		pending.Go(func() { results[i] = f.fetch(cluster.Name, agent, own) })
 	}
 	pending.Wait()
 	return results
+}
+
+// federated returns the regions of a federation that aren't among the cluster's sources.
+func (c Cluster) federated(regions []string) []Nomad {
+	var agents []Nomad
+	for _, region := range regions {
+		if !slices.ContainsFunc(c.Sources, func(s Source) bool { return s.RegionName() == region }) {
+			agent := *c.Federation
+			agent.Region = region
+			agents = append(agents, agent)
+		}
+	}
+	return agents
 }
 
 // limited calls do when the cluster and the whole have a slot for it.

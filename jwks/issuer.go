@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // Issuer is an OIDC issuer, its keys found by discovery (OpenID Connect Discovery 1.0,
@@ -35,28 +33,42 @@ func (i Issuer) String() string {
 // a slash (OpenID Connect Discovery 1.0, section 4.3), and a jwks_uri of another scheme,
 // host or port: who can change the document could otherwise send for keys anywhere.
 func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
-	keys, err := i.discover(ctx)
+	keys, err := i.discoverKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return i.Client.orZero().fetchSet(ctx, keys)
 }
 
-// discover asks for the jwks_uri.
-func (i Issuer) discover(ctx context.Context) (*url.URL, error) {
-	u, err := i.discovery()
+// discoverKeys asks for the jwks_uri.
+func (i Issuer) discoverKeys(ctx context.Context) (*url.URL, error) {
+	document, err := i.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := i.Client.orZero().get(ctx, u, acceptJSON)
+	keys, err := document.keysURL()
 	if err != nil {
-		return nil, err
-	}
-	keys, err := i.keysURL(u, reply.body)
-	if err != nil {
-		return nil, &requestError{url: shownAddress(u.String()), err: err}
+		return nil, &requestError{url: shownAddress(document.from.String()), err: err}
 	}
 	return keys, nil
+}
+
+// discover reads the discovery document.
+func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
+	u, err := i.discovery()
+	if err != nil {
+		return discoveryDocument{}, err
+	}
+	document, err := i.Client.orZero().discovery(ctx, u)
+	if err != nil {
+		return discoveryDocument{}, err
+	}
+	if document.Issuer != i.Issuer {
+		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: fmt.Errorf(
+			"the document is for issuer %q, not %q: give the issuer exactly as it names itself, or look for a wrong address",
+			printable(document.Issuer, maxExcerpt), printable(i.Issuer, maxExcerpt))}
+	}
+	return document, nil
 }
 
 // discovery returns the URL of the discovery document.
@@ -71,32 +83,17 @@ func (i Issuer) discovery() (*url.URL, error) {
 	return below(u, pathDiscovery), nil
 }
 
-// keysURL returns the jwks_uri of a discovery document that was read from u.
-func (i Issuer) keysURL(u *url.URL, document []byte) (*url.URL, error) {
-	if what := notJSON(document); what != "" {
-		return nil, fmt.Errorf("not a discovery document: %s", what)
-	}
-	// Decoded by go-jose for the same reason as a key set: names count by case, and once.
-	var metadata struct {
-		Issuer  string `json:"issuer"`
-		KeysURI string `json:"jwks_uri"`
-	}
-	if err := json.Unmarshal(document, &metadata); err != nil {
-		return nil, fmt.Errorf("not a discovery document: %w", err)
-	}
-	if metadata.Issuer != i.Issuer {
-		return nil, fmt.Errorf("the document is for issuer %q, not %q: give the issuer exactly as it names itself, or look for a wrong address",
-			printable(metadata.Issuer, maxExcerpt), printable(i.Issuer, maxExcerpt))
-	}
-	if metadata.KeysURI == "" {
+// keysURL returns where the keys are, which must be where the document is.
+func (d discoveryDocument) keysURL() (*url.URL, error) {
+	if d.keysURI == "" {
 		return nil, errors.New("the document names no jwks_uri")
 	}
-	keys, err := parseAddress(metadata.KeysURI)
+	keys, err := parseAddress(d.keysURI)
 	if err != nil {
 		return nil, fmt.Errorf("jwks_uri: %w", err)
 	}
-	if !sameOrigin(u, keys) {
-		return nil, fmt.Errorf("jwks_uri %s is of another origin: not followed; give it as the URL of a key set if it is the right one", shownAddress(metadata.KeysURI))
+	if !sameOrigin(d.from, keys) {
+		return nil, fmt.Errorf("jwks_uri %s is of another origin: not followed; give it as the URL of a key set if it is the right one", shownAddress(d.keysURI))
 	}
 	return keys, nil
 }

@@ -82,9 +82,9 @@ func newWatch(s Source, o WatchOptions, tell func(news) bool) *watch {
 	case *URL:
 		w.source = &urlProbe{client: s.Client.orZero(), find: s.locate, options: o}
 	case Issuer:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.discover, options: o}
+		w.source = &urlProbe{client: s.Client.orZero(), find: s.discoverKeys, options: o}
 	case *Issuer:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.discover, options: o}
+		w.source = &urlProbe{client: s.Client.orZero(), find: s.discoverKeys, options: o}
 	default:
 		w.source = &anyProbe{source: s, options: o}
 	}

@@ -1,0 +1,110 @@
+package jwks
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Discovery is what one source says of the tokens that its keys sign.
+type Discovery struct {
+	Cluster string
+	Region  string // as in Result
+	// Nomad says that it is a region of a Nomad cluster.
+	Nomad bool
+	// RegionName is the region as Nomad calls it, with which the "sub" of its tokens begins;
+	// "" where it isn't known: no Nomad, or an agent's own region among several.
+	RegionName string
+	Metadata   Metadata
+	Err        error // a *ClusterError; Metadata is zero then
+}
+
+// DiscoverAll asks every source of every cluster that has a discovery document (Nomads and
+// issuers; not URLs and files) for it, with the bounds of [FetchAll] and in its order. A
+// failure is a Discovery like the others.
+func DiscoverAll(ctx context.Context, clusters []Cluster) []Discovery {
+	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches)}
+	found := make([][]Discovery, len(clusters))
+	for i, cluster := range clusters {
+		f.pending.Go(func() { found[i] = f.discoverCluster(cluster) })
+	}
+	f.pending.Wait()
+	var all []Discovery
+	for i := range found {
+		all = append(all, found[i]...)
+	}
+	return all
+}
+
+// discoverCluster asks the sources of one cluster.
+func (f *fetcher) discoverCluster(cluster Cluster) []Discovery {
+	own := make(slots, MaxConcurrentClusterFetches)
+	sources := slices.Clone(cluster.Sources)
+	if cluster.Federation != nil {
+		var regions []string
+		err := f.limited(own, func() (err error) {
+			regions, err = cluster.Federation.Regions(f.ctx)
+			return err
+		})
+		if err != nil {
+			err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
+			return []Discovery{{Cluster: cluster.Name, Region: "*", Nomad: true, Err: err}}
+		}
+		for _, agent := range cluster.federated(regions) {
+			sources = append(sources, agent)
+		}
+	}
+	found := make([]*Discovery, len(sources))
+	var pending sync.WaitGroup
+	for i, source := range sources {
+		pending.Go(func() { found[i] = f.discover(cluster.Name, source, own) })
+	}
+	pending.Wait()
+	var all []Discovery
+	for _, d := range found {
+		if d != nil {
+			all = append(all, *d)
+		}
+	}
+	return all
+}
+
+// discover asks one source; nil where it has no discovery document.
+func (f *fetcher) discover(cluster string, source Source, own slots) *Discovery {
+	d := &Discovery{Cluster: cluster, Region: source.RegionName(), RegionName: source.RegionName()}
+	var ask func(context.Context) (Metadata, error)
+	name := func(context.Context) string { return d.RegionName }
+	switch source := source.(type) {
+	case Nomad:
+		ask, name, d.Nomad = source.Discover, source.name, true
+	case *Nomad:
+		ask, name, d.Nomad = source.Discover, source.name, true
+	case Issuer:
+		ask = source.Discover
+	case *Issuer:
+		ask = source.Discover
+	default:
+		return nil
+	}
+	err := f.limited(own, func() (err error) {
+		if d.Metadata, err = ask(f.ctx); err == nil {
+			d.RegionName = name(f.ctx)
+		}
+		return err
+	})
+	if err != nil {
+		d.Metadata, d.Err = Metadata{}, &ClusterError{Cluster: cluster, Region: d.Region, Err: err}
+	}
+	return d
+}
+
+// name returns what the region is called, or "".
+func (n Nomad) name(ctx context.Context) string {
+	if n.Region != "" {
+		return n.Region
+	}
+	if regions, err := n.Regions(ctx); err == nil && len(regions) == 1 {
+		return regions[0]
+	}
+	return ""
+}

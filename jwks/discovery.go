@@ -1,0 +1,131 @@
+package jwks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// Bounds on what a discovery document may say.
+const (
+	maxIssuer     = 2048
+	maxAlgorithms = 64
+)
+
+// Metadata is what a discovery document says of the tokens of its issuer (OpenID Connect
+// Discovery 1.0, section 3). The zero value is that of a Nomad without oidc_issuer, which has
+// no such document and puts no "iss" into its tokens.
+type Metadata struct {
+	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at the most.
+	Issuer string
+	// Algorithms are those that tokens may be signed with, as the document names them
+	// (id_token_signing_alg_values_supported), each once, 64 at the most.
+	Algorithms []string
+}
+
+// Discover returns what the region says of its tokens. Nomad has a discovery document only
+// where oidc_issuer is set: without one the Metadata is zero, and that is no error. Bounds and
+// errors are otherwise those of [Client.Fetch]. Where the document says that the keys are
+// doesn't matter: they are asked for at Address. Source: Nomad, operator keyring API.
+func (n Nomad) Discover(ctx context.Context) (Metadata, error) {
+	u, err := n.endpoint(pathDiscovery, n.Region)
+	if err != nil {
+		return Metadata{}, err
+	}
+	document, err := n.Client.orZero().discovery(ctx, u)
+	if status, ok := errors.AsType[*StatusError](err); ok && status.StatusCode == http.StatusNotFound {
+		return Metadata{}, nil
+	}
+	if err == nil {
+		err = document.check()
+	}
+	if err != nil {
+		return Metadata{}, err
+	}
+	return document.Metadata, nil
+}
+
+// Discover returns what the issuer says of its tokens, with the bounds and errors of
+// [Issuer.Fetch].
+func (i Issuer) Discover(ctx context.Context) (Metadata, error) {
+	document, err := i.discover(ctx)
+	if err == nil {
+		err = document.check()
+	}
+	if err != nil {
+		return Metadata{}, err
+	}
+	return document.Metadata, nil
+}
+
+// discoveryDocument is what counts of one, as it was read from a URL.
+type discoveryDocument struct {
+	Metadata
+	from    *url.URL
+	keysURI string
+}
+
+// discovery reads the document at u.
+func (c *Client) discovery(ctx context.Context, u *url.URL) (discoveryDocument, error) {
+	reply, err := c.get(ctx, u, acceptJSON)
+	if err != nil {
+		return discoveryDocument{}, err
+	}
+	document, err := parseDiscovery(reply.body)
+	if err != nil {
+		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: err}
+	}
+	document.from = u
+	return document, nil
+}
+
+// parseDiscovery reads a document, and checks nothing of what it says.
+func parseDiscovery(data []byte) (discoveryDocument, error) {
+	if what := notJSON(data); what != "" {
+		return discoveryDocument{}, fmt.Errorf("not a discovery document: %s", what)
+	}
+	// Decoded by go-jose for the same reason as a key set: names count by case, and once.
+	var d struct {
+		Issuer     string   `json:"issuer"`
+		KeysURI    string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return discoveryDocument{}, fmt.Errorf("not a discovery document: %w", err)
+	}
+	slices.Sort(d.Algorithms)
+	return discoveryDocument{Metadata: Metadata{d.Issuer, slices.Compact(d.Algorithms)}, keysURI: d.KeysURI}, nil
+}
+
+// check refuses what can't be shown or counted on.
+func (d discoveryDocument) check() error {
+	err := d.Metadata.check()
+	if err == nil {
+		return nil
+	}
+	return &requestError{url: shownAddress(d.from.String()), err: err}
+}
+
+func (m Metadata) check() error {
+	switch {
+	case m.Issuer == "":
+		return errors.New("the discovery document names no issuer")
+	case len(m.Issuer) > maxIssuer:
+		return fmt.Errorf("%w: an issuer of %d bytes, over %d", ErrTooLarge, len(m.Issuer), maxIssuer)
+	case !isPrintable(m.Issuer):
+		return fmt.Errorf("issuer %q has characters that can't be shown", printable(m.Issuer, maxExcerpt))
+	case len(m.Algorithms) > maxAlgorithms:
+		return fmt.Errorf("%w: %d algorithms, over %d", ErrTooLarge, len(m.Algorithms), maxAlgorithms)
+	}
+	for _, alg := range m.Algorithms {
+		if len(alg) > maxShownAlgorithm || !isPrintable(alg) {
+			return fmt.Errorf("%q is the name of no algorithm", printable(alg, maxShownAlgorithm))
+		}
+	}
+	return nil
+}
