@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -98,7 +97,7 @@ func TestDiscoverAll(t *testing.T) {
 		got := found[i]
 		if want.Region == "down" {
 			var cluster *ClusterError
-			require.True(t, errors.As(got.Err, &cluster))
+			require.ErrorAs(t, got.Err, &cluster)
 			assert.Equal(t, "down", cluster.Region)
 			got.Err = nil
 		}

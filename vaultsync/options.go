@@ -56,6 +56,11 @@ type Options struct {
 	// it. One that it has stays.
 	DefaultRole string
 
+	// Algorithms are allowed on a mount that has no configuration yet, besides those of its
+	// first keys: what its clusters announce that they may sign with (jwks.Metadata). Names
+	// that Vault doesn't know are passed over. A mount that has a configuration keeps its own.
+	Algorithms []string
+
 	// Settle is how long after a write the mount is looked at again, for another writer's
 	// doing; zero is a second. It must exceed twice the longest time that a write takes to
 	// reach Vault, and be the same for all who write the mount.

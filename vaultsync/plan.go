@@ -78,6 +78,7 @@ type Plan struct {
 	DefaultRole string
 
 	current     Config
+	announced   []string // Options.Algorithms
 	next        []string
 	without     []string // fields that a conversion drops
 	placeholder bool
@@ -176,12 +177,15 @@ func (p *Plan) Current() Config { return p.current }
 func (p *Plan) fitting() []string {
 	var algs []string
 	for _, k := range p.Add {
-		if !slices.Contains(algs, k.Algorithm) {
-			algs = append(algs, k.Algorithm)
+		algs = append(algs, k.Algorithm)
+	}
+	for _, alg := range p.announced {
+		if slices.Contains(vaultAlgorithms, alg) {
+			algs = append(algs, alg)
 		}
 	}
 	slices.Sort(algs)
-	return algs
+	return slices.Compact(algs)
 }
 
 // newPlaceholder returns a key that nobody can sign with: its private half is never kept.

@@ -565,6 +565,13 @@ func TestPlanNewMount(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"EdDSA"}, body[algsField], "a login needs its algorithm allowed")
 	assert.Len(t, body, 2)
+
+	p, err = NewPlan(Config{}, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}},
+		Options{Now: now, Algorithms: []string{"RS256", "none", "EdDSA", "HS256", "ES256K"}})
+	require.NoError(t, err)
+	body, err = p.Body()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"EdDSA", "RS256"}, body[algsField], "what is announced, and Vault takes")
 }
 
 func TestPlanKeepsComment(t *testing.T) {

@@ -61,7 +61,7 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 	o.seen.note(elements)
 	return &planner{
 		want: want, o: o,
-		plan:       &Plan{current: current},
+		plan:       &Plan{current: current, announced: o.Algorithms},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
@@ -451,8 +451,7 @@ func (p *planner) lint() {
 			if !p.ours(k.Cluster) || admitted(supported, k.Algorithm, k.Public) {
 				continue
 			}
-			p.warn("%s signs with %s (kid %s), and jwt_supported_algs is [%s]: its logins are refused until %s is added there",
-				k.Owner(), k.Algorithm, k.KeyID, strings.Join(supported, ", "), k.Algorithm)
+			p.warn("%s", refusedAlgorithm(k, supported))
 		}
 	}
 	if issuer := p.plan.current.BoundIssuer(); issuer != "" && len(p.want.Clusters) > 1 {

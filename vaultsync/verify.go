@@ -219,9 +219,11 @@ func (c *verifier) checkAlgorithm() {
 	}
 }
 
-// wholeConfig says how to change one field of the mount without losing the others.
-func (c *verifier) wholeConfig(field string) string {
-	return fmt.Sprintf(" (%s of auth/%s/config; a write that names this field alone wipes the keys and all others: read all, change it, write all)", field, c.Path)
+func (c *verifier) wholeConfig(field string) string { return wholeConfig(c.Path, field) }
+
+// wholeConfig says how to change one field of a mount without losing the others.
+func wholeConfig(path, field string) string {
+	return fmt.Sprintf(" (%s of auth/%s/config; a write that names this field alone wipes the keys and all others: read all, change it, write all)", field, path)
 }
 
 func (c *verifier) checkIssuer() {

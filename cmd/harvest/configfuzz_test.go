@@ -43,7 +43,7 @@ func FuzzConfig(f *testing.F) {
 		}
 		requireMounts(t, cfg)
 		requireHarvester(t, cfg)
-		require.NotContains(t, policies(cfg), "\x1b")
+		require.NotContains(t, policies(cfg, true), "\x1b")
 	})
 }
 

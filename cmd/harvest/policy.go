@@ -20,21 +20,22 @@ func (a *app) policyCommand() *cli.Command {
 			&cli.StringFlag{Name: "mount", Category: inGeneral, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
 			&cli.StringFlag{Name: "namespace", Category: inGeneral, Usage: "its `NAMESPACE`"},
 			configFlag(),
+			&cli.BoolFlag{Name: "roles", Category: inGeneral, Usage: "let it read roles too, for status -lint and verify"},
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			cfg, err := a.load(cmd, false)
 			if err != nil {
 				return err
 			}
-			a.out.printf("%s", policies(cfg))
+			a.out.printf("%s", policies(cfg, cmd.Bool("roles")))
 			return nil
 		},
 	}
 }
 
-// policies returns a policy for each Vault and namespace of the configuration, since a
+// policies returns a policy, one that reads roles where that is wanted, for each Vault and namespace of the configuration, since a
 // policy's paths are those of its own namespace.
-func policies(cfg *config) string {
+func policies(cfg *config, roles bool) string {
 	type place struct {
 		vault     int
 		namespace string
@@ -57,6 +58,9 @@ func policies(cfg *config) string {
 			b.WriteString("# " + printable(placeName(cfg.vaults[p.vault], p.namespace)) + "\n")
 		}
 		b.WriteString(vaultsync.Policy(paths[p]...))
+		if roles {
+			b.WriteString("\n" + vaultsync.PolicyForRoles(paths[p]...))
+		}
 	}
 	return b.String()
 }

@@ -80,7 +80,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"vault": command(1, func(ts *testscript.TestScript, w *world, args []string) {
 		s := fakevault.Start()
 		w.vaults[args[0]] = s
-		w.secret(ts, args[0]+"_TOKEN", s.Token("", fakevault.Grants{"*": {"read", "update"}}))
+		w.secret(ts, args[0]+"_TOKEN", s.Token("", fakevault.Grants{"*": {"read", "update", "list"}}))
 		ts.Setenv(args[0], s.URL)
 	}),
 	// token VAULT VARIABLE PATH CAPABILITY… makes a token that may do no more than that.
@@ -121,6 +121,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"rebuild": command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Rebuild() }),
 	"down":    command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Down(true) }),
 	"clear":   command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Clear() }),
+	// issuer NOMAD URL sets oidc_issuer.
+	"issuer": command(2, func(_ *testscript.TestScript, w *world, args []string) { w.nomads[args[0]].SetIssuer(args[1]) }),
 	// retire NOMAD REGION stops publishing what isn't active.
 	"retire": command(2, func(_ *testscript.TestScript, w *world, args []string) {
 		r := w.region(args)

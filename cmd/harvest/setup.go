@@ -214,10 +214,12 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 
 // planSetups reads every mount and every cluster.
 func (a *app) planSetups(ctx context.Context, j *job) []*mountSetup {
+	discovered := jwks.DiscoverAll(ctx, j.harvester.Clusters)
 	results := jwks.FetchAll(ctx, j.harvester.Clusters)
 	setups := make([]*mountSetup, len(j.cfg.mounts))
 	var pending sync.WaitGroup
 	for i, m := range j.cfg.mounts {
+		m.options.Algorithms = announced(discovered, m.clusters)
 		s := &mountSetup{mount: j.mounts[i], config: m}
 		setups[i] = s
 		if s.mount == nil {
@@ -229,6 +231,18 @@ func (a *app) planSetups(ctx context.Context, j *job) []*mountSetup {
 	}
 	pending.Wait()
 	return setups
+}
+
+// announced returns the algorithms that clusters say they may sign with, so that a mount is
+// ready for a cluster that rotates to another one. Where a document can't be read, the keys tell.
+func announced(discovered []jwks.Discovery, clusters []string) []string {
+	var algorithms []string
+	for _, d := range discovered {
+		if slices.Contains(clusters, d.Cluster) {
+			algorithms = append(algorithms, d.Metadata.Algorithms...)
+		}
+	}
+	return algorithms
 }
 
 func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
@@ -295,6 +309,7 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 		var target vaultsync.Target
 		if s.mount != nil {
 			target, targets = targets[0], targets[1:]
+			target.Options.Algorithms = s.config.options.Algorithms
 		}
 		if s.err == nil {
 			s.SetupPlan, s.err = s.mount.ApplySetup(ctx, s.SetupPlan)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -20,8 +21,10 @@ func (a *app) statusCommand() *cli.Command {
 		Name:  "status",
 		Usage: "show what each mount trusts, whose it is, since when, and what is pending",
 		Description: "It needs the capability read on auth/<mount>/config, and no cluster: with -mount alone it shows what is\n" +
-			"trusted. With a cluster, or a file, it shows what a sync would change as well (the signs are plan's).",
-		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json")),
+			"trusted. With a cluster, or a file, it shows what a sync would change as well (the signs are plan's).\n\n" +
+			"-lint looks at roles and clusters too, and says what will bite although the keys are in sync. It needs the\n" +
+			"policy that `harvest policy -roles` prints, and exits with 3 where it finds an error or a warning.",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, lintFlags(), generalFlags("text", "json")),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			format, err := oneOf(cmd, "format", "text", "json")
 			if err != nil {
@@ -35,12 +38,16 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			lint, err := newLinting(cmd)
+			if err != nil {
+				return err
+			}
 			ctx, cancel, err := withTimeout(ctx, cmd)
 			if err != nil {
 				return err
 			}
 			defer cancel()
-			report, statuses, err := a.status(ctx, cmd, cfg, log)
+			report, statuses, err := a.status(ctx, cmd, cfg, lint, log)
 			if err != nil {
 				return err
 			}
@@ -71,11 +78,14 @@ type mountStatus struct {
 	Remove    []vaultsync.Key `json:"remove"` // trusted, no longer published
 	Failed    []failedStatus  `json:"failed"`
 	Warnings  []string        `json:"warnings"`
-	Error     string          `json:"error,omitempty"`
+	// Lint is what -lint found; without it there is none.
+	Lint  []vaultsync.Problem `json:"lint,omitzero"`
+	Error string              `json:"error,omitempty"`
 
-	plan *vaultsync.Plan // nil without clusters, or where there could be none
-	read bool            // the mount could be read
-	err  error
+	plan   *vaultsync.Plan  // nil without clusters, or where there could be none
+	config vaultsync.Config // as it was read
+	read   bool             // the mount could be read
+	err    error
 }
 
 type failedStatus struct {
@@ -86,7 +96,7 @@ type failedStatus struct {
 }
 
 // status reads every mount. Where clusters are configured, a plan says what is pending.
-func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
+func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, lint *linting, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
 	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
@@ -98,6 +108,10 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, log *sl
 			return nil, nil, err
 		}
 	}
+	if lint != nil {
+		lint.discovered = jwks.DiscoverAll(ctx, j.harvester.Clusters)
+		lint.now = a.now()
+	}
 	statuses := make([]*mountStatus, len(cfg.mounts))
 	var pending sync.WaitGroup
 	for i := range cfg.mounts {
@@ -106,6 +120,9 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, log *sl
 				report.Mounts[i] = j.refused[i]
 			}
 			report.Mounts[i], statuses[i] = statusOf(ctx, j.mounts[i], report.Mounts[i])
+			if lint != nil && j.mounts[i] != nil {
+				lint.inspect(ctx, statuses[i], j.mounts[i], cfg.mounts[i], report.Clusters)
+			}
 		})
 	}
 	pending.Wait()
@@ -125,7 +142,7 @@ func statusOf(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountRep
 	s.Vault, s.Namespace, s.Path = m.Vault, m.Namespace, m.Path
 	switch {
 	case m.Plan != nil:
-		s.plan, s.read = m.Plan, true
+		s.plan, s.config, s.read = m.Plan, m.Plan.Current(), true
 		s.Trusted = append(s.Trusted, m.Plan.Current().Trusted()...)
 		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
 		s.Warnings = append(s.Warnings, m.Plan.Warnings...)
@@ -135,7 +152,7 @@ func statusOf(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountRep
 	case mount != nil:
 		config, err := mount.Read(ctx)
 		if err == nil {
-			s.read = true
+			s.config, s.read = config, true
 			s.Trusted = append(s.Trusted, config.Trusted()...)
 		} else if m.Err == nil {
 			m.Err = err
@@ -173,10 +190,12 @@ func sortKeys(keys []vaultsync.Key) {
 }
 
 // statusCode: 0 all was read, whether or not it is in sync; 1 no mount was; 3 some mount
-// or cluster was not.
+// or cluster was not, or -lint found what bites.
 func statusCode(statuses []*mountStatus) int {
 	read := slices.ContainsFunc(statuses, func(s *mountStatus) bool { return s.read })
-	failed := slices.ContainsFunc(statuses, func(s *mountStatus) bool { return s.err != nil || len(s.Failed) > 0 })
+	failed := slices.ContainsFunc(statuses, func(s *mountStatus) bool {
+		return s.err != nil || len(s.Failed) > 0 || slices.ContainsFunc(s.Lint, bites)
+	})
 	switch {
 	case !read:
 		return exitNothing
@@ -213,6 +232,7 @@ func (o *output) printStatus(s *mountStatus, now time.Time) {
 	if len(s.Warnings) > 0 {
 		o.printf("\n")
 	}
+	o.printProblems(s.Lint)
 	if s.err != nil {
 		o.printf("  %s %s\n", signFailed, printable(mountCause(s.err).Error()))
 	}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+const inLint = "Lint"
+
+func lintFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "lint", Category: inLint, Usage: "read roles and clusters too, and point out what will bite"},
+		&cli.StringSliceFlag{Name: "ignore", Category: inLint, Usage: "say nothing of `LINT`, such as unconfigured; may be repeated"},
+		&cli.DurationFlag{Name: "rotation", Category: inLint, Usage: "Nomad's root_key_rotation_threshold is `DURATION`", DefaultText: "720h"},
+	}
+}
+
+// linting is what status -lint needs besides the plan; nil is no -lint.
+type linting struct {
+	ignored    []vaultsync.Lint
+	rotation   time.Duration
+	now        time.Time
+	discovered []jwks.Discovery
+}
+
+func newLinting(cmd *cli.Command) (*linting, error) {
+	if !cmd.Bool("lint") {
+		for _, name := range []string{"ignore", "rotation"} {
+			if cmd.IsSet(name) {
+				return nil, usage(cmd, "-%s goes with -lint", name)
+			}
+		}
+		return nil, nil
+	}
+	l := &linting{rotation: cmd.Duration("rotation")}
+	if l.rotation < 0 {
+		return nil, usage(cmd, "-rotation %s: want a time above zero", l.rotation)
+	}
+	for _, name := range cmd.StringSlice("ignore") {
+		if !slices.Contains(vaultsync.Lints, vaultsync.Lint(name)) {
+			return nil, usage(cmd, "-ignore %q: want one of %s", name, lintNames())
+		}
+		l.ignored = append(l.ignored, vaultsync.Lint(name))
+	}
+	return l, nil
+}
+
+func lintNames() string {
+	var names []string
+	for _, l := range vaultsync.Lints {
+		names = append(names, string(l))
+	}
+	return strings.Join(names, ", ")
+}
+
+// inspect puts what is found on a mount into its status.
+func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.Mount, m mountConfig, results []jwks.Result) {
+	s.Lint = []vaultsync.Problem{}
+	if s.err != nil {
+		return
+	}
+	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
+		Now: l.now, Config: s.config, Clusters: m.clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation,
+	})
+	if err != nil {
+		s.err, s.Error = err, err.Error()
+		return
+	}
+	for _, p := range problems {
+		if slices.Contains(l.ignored, p.Lint) {
+			continue
+		}
+		s.Lint = append(s.Lint, p)
+		// A plan warns of some of it too.
+		s.Warnings = slices.DeleteFunc(s.Warnings, func(w string) bool { return w == p.Message })
+	}
+}
+
+// bites says whether something must be done about a problem.
+func bites(p vaultsync.Problem) bool { return p.Severity != vaultsync.SeverityNote }
+
+// printProblems writes what -lint found on a mount, with the way out below each.
+func (o *output) printProblems(problems []vaultsync.Problem) {
+	for _, p := range problems {
+		o.printf("  %s (%s): %s\n      %s\n", p.Severity, p.Lint, printable(p.Message), printable(p.Fix))
+	}
+	if len(problems) > 0 {
+		o.printf("\n")
+	}
+}

@@ -1,0 +1,127 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// lint runs harvest status -lint and returns "lint severity cluster role" of what it found.
+func lint(t *testing.T, code int, env []string, args ...string) []string {
+	t.Helper()
+	r := harvest(t, env, append([]string{"status", "-lint", "-format", "json"}, args...)...)
+	require.Equal(t, code, r.code)
+	var out struct {
+		Mounts []struct{ Lint []vaultsync.Problem }
+	}
+	require.NoError(t, json.Unmarshal([]byte(r.stdout), &out))
+	require.Len(t, out.Mounts, 1)
+	var found []string
+	for _, p := range out.Mounts[0].Lint {
+		found = append(found, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", p.Lint, p.Severity, p.Cluster, p.Role)))
+	}
+	slices.Sort(found)
+	return found
+}
+
+// rewrite changes fields of a mount's configuration, and leaves the others.
+func rewrite(t *testing.T, c *api.Client, path string, change object) {
+	t.Helper()
+	writeConfig(t, c, path, changed(readConfig(t, c, path), change))
+}
+
+// Each finding is provoked on real servers, and those that are said to refuse logins do.
+func TestLint(t *testing.T) {
+	const path = "jwt-lint"
+	c := enable(t, vault, path, nil)
+	issuing, err := lab.StartNomad(t.Context(), lab.NomadOptions{Region: "eu-west", Issuer: "https://issuing.example.com"})
+	require.NoError(t, err)
+	t.Cleanup(issuing.Stop)
+	config := configFile(t, fmt.Sprintf(`
+cluster "west" { address = %q }
+cluster "issuing" { address = %q }
+mount %q { clusters = ["west", "issuing"] }
+`, west.Address, issuing.Address, path))
+	syncNow(t, 0, "-config", config)
+
+	// A token that may do what harvest policy -roles says, and no more.
+	require.NoError(t, c.Sys().PutPolicy("lint", harvest(t, nil, "policy", "-config", config, "-roles").stdout))
+	token, err := c.Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"lint"}, NoDefaultPolicy: true})
+	require.NoError(t, err)
+	env := []string{"VAULT_TOKEN=" + token.Auth.ClientToken}
+
+	shared := []string{"no_issuer warning west", "role_issuer warning  nomad-workloads", "same_region warning issuing"}
+	assert.Equal(t, shared, lint(t, 3, env, "-config", config))
+	assert.Empty(t, lint(t, 0, env, "-config", config, "-ignore", "no_issuer,role_issuer,same_region"))
+
+	// Whatever is said of logins, Vault does.
+	jwt, issued := identity(t, west), identity(t, issuing)
+	require.NoError(t, login(c, path, jwt))
+	require.NoError(t, login(c, path, issued))
+
+	rewrite(t, c, path, object{"jwt_supported_algs": []string{"ES256"}})
+	assert.Equal(t, slices.Concat([]string{"algorithm error issuing", "algorithm error west"}, shared), lint(t, 3, env, "-config", config))
+	require.ErrorContains(t, login(c, path, jwt), "(alg)")
+	rewrite(t, c, path, object{"jwt_supported_algs": []string{"RS256"}})
+
+	rewrite(t, c, path, object{"bound_issuer": "https://issuing.example.com"})
+	assert.Equal(t, []string{"bound_issuer error west", "same_region warning issuing"}, lint(t, 3, env, "-config", config))
+	require.ErrorContains(t, login(c, path, jwt), "(iss)")
+	require.NoError(t, login(c, path, issued))
+	rewrite(t, c, path, object{"bound_issuer": ""})
+
+	_, err = c.Logical().Write("auth/"+path+"/role/nobody", object{
+		"role_type": "jwt", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "bound_claims": object{"/nomad_namespace": "default", "iss": "x"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, slices.Concat(shared[:1], []string{"role_audience error  nobody"}, shared[1:]), lint(t, 3, env, "-config", config))
+	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "nobody", "jwt": jwt})
+	require.ErrorContains(t, err, "audience")
+	_, err = c.Logical().Delete("auth/" + path + "/role/nobody")
+	require.NoError(t, err)
+
+	// A key as old as if it had never been rotated, and one of a cluster that is gone.
+	var elements []string
+	for _, element := range vaultsync.NewConfig(readConfig(t, c, path)).Keys() {
+		var b pem.Block
+		require.NoError(t, b.UnmarshalText([]byte(element)))
+		if b.Annotation.Cluster == "west" {
+			b.Annotation.Added = time.Now().Add(-40 * 24 * time.Hour)
+		}
+		text, err := b.MarshalText()
+		require.NoError(t, err)
+		elements = append(elements, string(text))
+	}
+	rewrite(t, c, path, object{"jwt_validation_pubkeys": elements})
+	syncNow(t, 0, "-cluster", "gone", "-nomad-address", east1.Address, "-mount", path)
+	assert.Equal(t, slices.Concat(shared[:1], []string{shared[1], "rotation warning west", shared[2], "unconfigured warning gone"}), lint(t, 3, env, "-config", config))
+	require.NoError(t, login(c, path, identity(t, east1)), "an unconfigured cluster's jobs do log in")
+
+	// Without the policy, the rest is still said.
+	require.NoError(t, c.Sys().PutPolicy("lint", harvest(t, nil, "policy", "-config", config).stdout))
+	assert.Equal(t, []string{"no_issuer warning west", "roles warning", "rotation warning west", "same_region warning issuing", "unconfigured warning gone"},
+		lint(t, 3, env, "-config", config))
+}
+
+// A mount that setup makes is ready for every algorithm that its cluster announces.
+func TestSetupAnnounced(t *testing.T) {
+	issuing, err := lab.StartNomad(t.Context(), lab.NomadOptions{Region: "announced", Issuer: "self"})
+	require.NoError(t, err)
+	t.Cleanup(issuing.Stop)
+	require.Zero(t, harvest(t, nil, "setup", "-y", "-cluster", "a", "-nomad-address", issuing.Address, "-mount", "jwt-announced", "-role", "announced").code)
+	algorithms := readConfig(t, vault.Client(), "jwt-announced")["jwt_supported_algs"]
+	assert.Equal(t, []any{"EdDSA", "RS256"}, algorithms)
+}

@@ -1,0 +1,375 @@
+package vaultsync
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// Severity says how much a problem weighs.
+type Severity string
+
+// Severities. The values are part of the JSON and don't change.
+const (
+	SeverityError   Severity = "error"   // logins fail, or will
+	SeverityWarning Severity = "warning" // somebody may get what isn't theirs, or keys have stopped to follow
+	SeverityNote    Severity = "note"    // worth knowing, and nothing is wrong
+)
+
+// Lint names what a problem is about.
+type Lint string
+
+// What is looked for. The values are part of the JSON and don't change.
+const (
+	LintAlgorithm    Lint = "algorithm"     // a trusted key's algorithm isn't on jwt_supported_algs
+	LintBoundIssuer  Lint = "bound_issuer"  // a cluster's tokens don't have the iss that the mount asks for
+	LintNoIssuer     Lint = "no_issuer"     // a Nomad without oidc_issuer: its tokens have no iss
+	LintSameIssuer   Lint = "same_issuer"   // two clusters of the mount with one iss
+	LintSameRegion   Lint = "same_region"   // two clusters of the mount with a region of one name
+	LintRoleIssuer   Lint = "role_issuer"   // a role of a shared mount takes the tokens of every cluster
+	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
+	LintRoles        Lint = "roles"         // the roles could not be read
+	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
+	LintUnconfigured Lint = "unconfigured"  // a trusted key is of a cluster that isn't configured for the mount
+	LintDiscovery    Lint = "discovery"     // a discovery document could not be read
+)
+
+// Lints are all of them.
+var Lints = []Lint{
+	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
+	LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
+}
+
+// Problem is something about a mount that bites, or will.
+type Problem struct {
+	Lint     Lint     `json:"lint"`
+	Severity Severity `json:"severity"`
+	Cluster  string   `json:"cluster,omitempty"`
+	Region   string   `json:"region,omitempty"`
+	Role     string   `json:"role,omitempty"`
+	Message  string   `json:"message"` // what will happen; printable
+	Fix      string   `json:"fix"`     // what to do about it
+}
+
+// Inspection is what [Inspect] looks at.
+type Inspection struct {
+	// Now is the time. It must be set.
+	Now time.Time
+	// Path is that of the mount, for the commands in a Fix.
+	Path string
+	// Config is the mount's configuration.
+	Config Config
+	// Clusters are the names that the mount trusts, as in [Desired]; none: nothing is said of
+	// clusters that it shouldn't.
+	Clusters []string
+	// Results are what clusters publish; those of others are passed over.
+	Results []jwks.Result
+	// Discovered are what they say of their tokens: see [jwks.DiscoverAll].
+	Discovered []jwks.Discovery
+	// Roles are the mount's roles, and RolesErr why some or all could not be read.
+	Roles    []*Role
+	RolesErr error
+	// Rotation is how long Nomad signs with one key (root_key_rotation_threshold of its
+	// server block); zero is Nomad's default, 30 days.
+	Rotation time.Duration
+}
+
+// rotationGrace is how late a rotation may be: Nomad looks at its keys every ten minutes, and
+// harvest at Nomad's every five or so.
+const rotationGrace = 24 * time.Hour
+
+func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, 720*time.Hour) }
+
+// Inspect points out what bites on a mount although its keys are in sync, the worst first. It
+// reads no clock and no network. The error wraps [ErrNotStaticKeys], or says what is missing.
+func Inspect(in Inspection) ([]Problem, error) {
+	if in.Now.IsZero() {
+		return nil, errors.New("an inspection needs the time")
+	}
+	if err := in.Config.check(false); err != nil {
+		return nil, err
+	}
+	l := &linter{Inspection: in}
+	l.readTrusted()
+	l.algorithms()
+	l.boundIssuer()
+	l.missingIssuers()
+	l.sharedNames()
+	l.roles()
+	l.rotations()
+	l.unconfigured()
+	weights := []Severity{SeverityError, SeverityWarning, SeverityNote}
+	slices.SortStableFunc(l.found, func(a, b Problem) int {
+		return cmp.Compare(slices.Index(weights, a.Severity), slices.Index(weights, b.Severity))
+	})
+	return l.found, nil
+}
+
+// linter is one run of Inspect.
+type linter struct {
+	Inspection
+	found []Problem
+
+	trusted []trusted // those that can be read
+	owners  []string  // the clusters that have keys here or may have: those of the mount first
+}
+
+func (l *linter) add(p Problem) {
+	p.Message, p.Fix = oneLine(p.Message), oneLine(p.Fix)
+	l.found = append(l.found, p)
+}
+
+// readTrusted lists whose keys the mount has.
+func (l *linter) readTrusted() {
+	l.owners = slices.Clone(l.Clusters)
+	for _, t := range l.Config.parse() {
+		if t.opaque || t.block.Annotation.Placeholder {
+			continue
+		}
+		l.trusted = append(l.trusted, t)
+		if name := t.block.Annotation.Cluster; name != "" && !slices.Contains(l.owners, name) {
+			l.owners = append(l.owners, name)
+		}
+	}
+}
+
+// shared says whether keys of several clusters are on the mount, or are to be.
+func (l *linter) shared() bool { return len(l.owners) > 1 }
+
+func (l *linter) ours(cluster string) bool { return slices.Contains(l.Clusters, cluster) }
+
+// discovered are the documents that could be read of this mount's clusters.
+func (l *linter) discovered() []jwks.Discovery {
+	return slices.DeleteFunc(slices.Clone(l.Discovered), func(d jwks.Discovery) bool {
+		return d.Err != nil || !l.ours(d.Cluster)
+	})
+}
+
+func (l *linter) algorithms() {
+	supported := l.Config.Algorithms()
+	seen := map[string]bool{}
+	for _, t := range l.trusted {
+		k := t.key("")
+		if admitted(supported, t.block.Annotation.Algorithm, t.block.Public) || seen[k.Owner().String()+k.Algorithm] {
+			continue
+		}
+		seen[k.Owner().String()+k.Algorithm] = true
+		l.add(Problem{
+			Lint: LintAlgorithm, Severity: SeverityError, Cluster: k.Cluster, Region: k.Region,
+			Message: refusedAlgorithm(k, supported),
+			Fix:     "add " + k.Algorithm + " to" + wholeConfig(l.Path, "jwt_supported_algs"),
+		})
+	}
+}
+
+// refusedAlgorithm says what becomes of logins with a key.
+func refusedAlgorithm(k Key, supported []string) string {
+	owner := "a foreign key"
+	if k.Cluster != "" {
+		owner = k.Owner().String()
+	}
+	return owner + " signs with " + k.Algorithm + " (kid " + k.KeyID + "), and jwt_supported_algs is [" +
+		strings.Join(supported, ", ") + "]: its logins are refused until " + k.Algorithm + " is added there"
+}
+
+func (l *linter) boundIssuer() {
+	bound := l.Config.BoundIssuer()
+	if bound == "" {
+		return
+	}
+	known := map[string]bool{}
+	for _, d := range l.discovered() {
+		known[d.Cluster] = true
+		if d.Metadata.Issuer == bound {
+			continue
+		}
+		p := Problem{Lint: LintBoundIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region}
+		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
+		if d.Metadata.Issuer == "" {
+			p.Message = "bound_issuer is " + shown(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
+			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or clear" + wholeConfig(l.Path, "bound_issuer")
+		} else {
+			p.Message = "bound_issuer is " + shown(bound) + ", and the tokens of " + owner + " are issued by " + shown(d.Metadata.Issuer) + ": their logins are refused"
+			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or clear" + wholeConfig(l.Path, "bound_issuer") +
+				" and bind iss in roles"
+		}
+		l.add(p)
+	}
+	for _, name := range l.owners {
+		if known[name] || len(l.owners) == 1 {
+			continue
+		}
+		l.add(Problem{
+			Lint: LintBoundIssuer, Severity: SeverityWarning, Cluster: name,
+			Message: "bound_issuer is " + shown(bound) + ", and which issuer the tokens of " + name + " name isn't known: with another, their logins are refused",
+			Fix:     "compare it with the iss of a token (harvest verify), or give the cluster a mount of its own",
+		})
+	}
+}
+
+// missingIssuers finds Nomads whose tokens can't be bound on iss, and documents that could
+// not be read.
+func (l *linter) missingIssuers() {
+	for _, d := range l.Discovered {
+		if !l.ours(d.Cluster) {
+			continue
+		}
+		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
+		switch {
+		case d.Err != nil:
+			l.add(Problem{
+				Lint: LintDiscovery, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region,
+				Message: "what " + owner + " says of its tokens could not be read: " + d.Err.Error(),
+				Fix:     "issuer and region of it were not looked at: run this again when it answers",
+			})
+		case d.Metadata.Issuer == "" && l.Config.BoundIssuer() == "":
+			p := Problem{
+				Lint: LintNoIssuer, Severity: SeverityNote, Cluster: d.Cluster, Region: d.Region,
+				Message: owner + " has no oidc_issuer: its tokens have no iss, and no role can be bound on it",
+				Fix:     "set oidc_issuer in the server block of every server of the cluster, to a name of its own",
+			}
+			if l.shared() {
+				p.Severity = SeverityWarning
+				p.Message += ", so that a role can't tell its jobs from those of another cluster"
+			}
+			l.add(p)
+		}
+	}
+}
+
+// sharedNames finds clusters that tokens can't tell apart.
+func (l *linter) sharedNames() {
+	type use struct {
+		lint  Lint
+		value string
+	}
+	first := map[use]jwks.Discovery{}
+	seen := map[string]bool{}
+	for _, d := range l.discovered() {
+		for _, u := range []use{{LintSameIssuer, d.Metadata.Issuer}, {LintSameRegion, d.RegionName}} {
+			other, known := first[u]
+			if u.value == "" || u.lint == LintSameRegion && !d.Nomad {
+				continue
+			}
+			if !known {
+				first[u] = d
+				continue
+			}
+			pair := string(u.lint) + " " + other.Cluster + " " + d.Cluster + " " + u.value
+			if other.Cluster == d.Cluster || seen[pair] {
+				continue
+			}
+			seen[pair] = true
+			p := Problem{Lint: u.lint, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region}
+			if u.lint == LintSameIssuer {
+				p.Message = "the tokens of " + other.Cluster + " and " + d.Cluster + " have one iss, " + shown(u.value) + ": a role bound on it takes both"
+				p.Fix = "give each cluster an oidc_issuer of its own, or a mount of its own"
+			} else {
+				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + shown(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart"
+				p.Fix = "name regions apart (region of the agents' configuration), bind roles on iss, or give each cluster a mount of its own"
+			}
+			l.add(p)
+		}
+	}
+}
+
+// rotations finds owners whose newest key has been trusted for longer than Nomad signs with
+// one.
+func (l *linter) rotations() {
+	newest := map[pem.Owner]trusted{}
+	for _, t := range l.trusted {
+		for _, owner := range t.block.Annotation.Owners() {
+			if n, ok := newest[owner]; !ok || t.block.Annotation.Added.After(n.block.Annotation.Added) {
+				newest[owner] = t
+			}
+		}
+	}
+	for _, d := range l.Discovered {
+		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}
+		t, ok := newest[owner]
+		if !ok || !d.Nomad || !l.ours(d.Cluster) || t.block.Annotation.Added.IsZero() {
+			continue
+		}
+		age := l.Now.Sub(t.block.Annotation.Added)
+		if age <= l.rotation()+rotationGrace {
+			continue
+		}
+		p := Problem{
+			Lint: LintRotation, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region,
+			Message: "the newest key of " + owner.String() + " is trusted for " + days(age) + ", and Nomad rotates after " + days(l.rotation()) + ": ",
+		}
+		if l.publishes(owner, t.fingerprint) {
+			p.Message += "the cluster still publishes it, and no newer one"
+			p.Fix = "see `nomad operator root keyring list` for its age; where root_key_rotation_threshold is set, say so by -rotation"
+		} else {
+			p.Message += "harvest has not brought a newer one since"
+			p.Fix = "run harvest sync, and see that it is run (cron, harvest watch)"
+		}
+		l.add(p)
+	}
+}
+
+// oneLine makes a text fit for a terminal, whatever its parts came from.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)
+}
+
+func days(d time.Duration) string {
+	n := int(d / (24 * time.Hour))
+	if n < 2 {
+		return d.Round(time.Minute).String()
+	}
+	return strconv.Itoa(n) + " days"
+}
+
+func (l *linter) publishes(owner pem.Owner, f pem.Fingerprint) bool {
+	for _, r := range l.Results {
+		if r.Cluster != owner.Cluster || r.Region != owner.Region || r.Set == nil {
+			continue
+		}
+		for _, k := range r.Set.Keys {
+			if published, err := pem.FingerprintOf(k.Public); err == nil && published == f {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (l *linter) unconfigured() {
+	if len(l.Clusters) == 0 {
+		return
+	}
+	counts := map[string]int{}
+	for _, t := range l.trusted {
+		if name := t.block.Annotation.Cluster; name != "" && !l.ours(name) {
+			counts[name]++
+		}
+	}
+	for _, name := range l.owners {
+		if counts[name] == 0 {
+			continue
+		}
+		keys := "1 key"
+		if counts[name] > 1 {
+			keys = strconv.Itoa(counts[name]) + " keys"
+		}
+		l.add(Problem{
+			Lint: LintUnconfigured, Severity: SeverityWarning, Cluster: name,
+			Message: keys + " of cluster " + name + ", which isn't configured for this mount, may log in",
+			Fix:     "if the cluster is gone or was renamed, strike it off with retired = [" + shown(name) + "]; if another harvester keeps its keys, -ignore unconfigured",
+		})
+	}
+}

@@ -1,0 +1,293 @@
+package vaultsync
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// says is what a Nomad says of its tokens; region is its owner's, or name as Nomad has it.
+func says(owner, issuer string, name ...string) jwks.Discovery {
+	cluster, region, _ := strings.Cut(owner, "/")
+	d := jwks.Discovery{Cluster: cluster, Region: region, Nomad: true, RegionName: region, Metadata: jwks.Metadata{Issuer: issuer}}
+	if len(name) > 0 {
+		d.RegionName = name[0]
+	}
+	return d
+}
+
+// wellKept is a shared mount of which nothing is to be said.
+func wellKept() Inspection {
+	return Inspection{
+		Now: now, Path: "jwt-nomad", Clusters: []string{"a", "b"},
+		Config:     config(trust("a", "k1"), trust("b", "k2")),
+		Results:    []jwks.Result{publish("a", "k1"), publish("b", "k2")},
+		Discovered: []jwks.Discovery{says("a", "https://a", "east"), says("b", "https://b", "west")},
+		Roles:      []*Role{nomadRole(object{"bound_claims": object{"iss": "https://a"}})},
+	}
+}
+
+func withField(c Config, field string, value any) Config {
+	return NewConfig(changed(c.fields, object{field: value}))
+}
+
+func TestInspect(t *testing.T) {
+	month := added(now.Add(-32 * 24 * time.Hour))
+	tests := map[string]struct {
+		change func(*Inspection)
+		want   []string // "lint severity cluster/region role: a part of the message"
+	}{
+		"nothing to say": {func(*Inspection) {}, nil},
+		"an algorithm that isn't allowed": {
+			func(in *Inspection) { in.Config = withField(in.Config, "jwt_supported_algs", []any{"RS256"}) },
+			[]string{
+				"algorithm error a/ : a signs with EdDSA (kid k1), and jwt_supported_algs is [RS256]",
+				"algorithm error b/ : b signs with EdDSA",
+			},
+		},
+		"an algorithm of a foreign key": {
+			func(in *Inspection) {
+				in.Config = withField(config(paste("x")), "jwt_supported_algs", []any{"RS256"})
+			},
+			[]string{"algorithm error / : a foreign key signs with EdDSA"},
+		},
+		"bound_issuer of one of two": {
+			func(in *Inspection) { in.Config = withField(in.Config, "bound_issuer", "https://a") },
+			[]string{`bound_issuer error b/ : the tokens of b are issued by "https://b": their logins are refused`},
+		},
+		"bound_issuer without oidc_issuer": {
+			func(in *Inspection) {
+				in.Config, in.Clusters = withField(config(trust("a", "k1")), "bound_issuer", "https://a"), []string{"a"}
+				in.Discovered = []jwks.Discovery{says("a", "")}
+			},
+			[]string{"bound_issuer error a/ : a has no oidc_issuer"},
+		},
+		"bound_issuer beside a file": {
+			func(in *Inspection) {
+				in.Config = withField(in.Config, "bound_issuer", "https://a")
+				in.Discovered = in.Discovered[:1]
+			},
+			[]string{"bound_issuer warning b/ : which issuer the tokens of b name isn't known"},
+		},
+		"bound_issuer of the one cluster": {
+			func(in *Inspection) {
+				in.Config, in.Clusters = withField(config(trust("a", "k1")), "bound_issuer", "https://a"), []string{"a"}
+				in.Roles = []*Role{nomadRole(nil)}
+			},
+			nil,
+		},
+		"a role for every cluster": {
+			func(in *Inspection) { in.Roles = []*Role{nomadRole(nil)} },
+			[]string{"role_issuer warning / workloads: takes tokens of every cluster on this mount (a, b)"},
+		},
+		"a role for every cluster, another harvester's among them": {
+			func(in *Inspection) {
+				in.Clusters, in.Roles = []string{"a"}, []*Role{nomadRole(nil)}
+			},
+			[]string{"role_issuer warning / workloads: (a, b)", "unconfigured warning b/ : 1 key of cluster b"},
+		},
+		"a role for every job of one cluster": {
+			func(in *Inspection) {
+				in.Config, in.Clusters, in.Roles = config(trust("a", "k1")), []string{"a"}, []*Role{nomadRole(nil)}
+			},
+			nil,
+		},
+		"a role bound on the region": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*"}}, "bound_claims_type": "glob"})}
+			},
+			nil,
+		},
+		"a role bound on the iss by pointer": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"/iss": "https://a"}})}
+			},
+			nil,
+		},
+		"a role bound on the subject": {
+			func(in *Inspection) { in.Roles = []*Role{nomadRole(object{"bound_subject": "east:default:x"})} },
+			nil,
+		},
+		"a role bound on any region": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*", "*:default:*"}}, "bound_claims_type": "glob"})}
+			},
+			[]string{"role_issuer warning / workloads: "},
+		},
+		"a role bound on something else": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"nomad_namespace": "x"}})}
+			},
+			[]string{"role_issuer warning / workloads: "},
+		},
+		"a role for people": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"role_type": "oidc", "bound_audiences": nil})}
+			},
+			nil,
+		},
+		"a role without audiences": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_audiences": []any{}, "bound_claims": object{"iss": "https://a"}})}
+			},
+			[]string{"role_audience error / workloads: no bound_audiences"},
+		},
+		"roles that can't be read": {
+			func(in *Inspection) { in.Roles, in.RolesErr = nil, fmt.Errorf("list: %w", ErrForbidden) },
+			[]string{"roles warning / : could not all be read"},
+		},
+		"a Nomad without oidc_issuer among two": {
+			func(in *Inspection) { in.Discovered[1] = says("b", "", "west") },
+			[]string{"no_issuer warning b/ : a role can't tell its jobs from those of another cluster"},
+		},
+		"a Nomad without oidc_issuer": {
+			func(in *Inspection) {
+				in.Config, in.Clusters = config(trust("a", "k1")), []string{"a"}
+				in.Discovered = []jwks.Discovery{says("a", "")}
+			},
+			[]string{"no_issuer note a/ : no role can be bound on it"},
+		},
+		"one issuer for two": {
+			func(in *Inspection) { in.Discovered[1] = says("b", "https://a", "west") },
+			[]string{`same_issuer warning b/ : the tokens of a and b have one iss, "https://a"`},
+		},
+		"one issuer for the regions of one": {
+			func(in *Inspection) {
+				in.Config, in.Clusters = config(trust("a/r1", "k1"), trust("a/r2", "k2")), []string{"a"}
+				in.Discovered = []jwks.Discovery{says("a/r1", "https://a"), says("a/r2", "https://a")}
+			},
+			nil,
+		},
+		"one region's name for two": {
+			func(in *Inspection) { in.Discovered[1] = says("b", "https://b", "east") },
+			[]string{`same_region warning b/ : a and b both have a region "east"`},
+		},
+		"a region whose name isn't known": {
+			func(in *Inspection) {
+				in.Discovered = []jwks.Discovery{says("a", "https://a"), says("b", "https://b")}
+			},
+			nil,
+		},
+		"a cluster that isn't the mount's": {
+			func(in *Inspection) { in.Discovered = append(in.Discovered, says("c", "https://a", "east")) },
+			nil,
+		},
+		"a document that can't be read": {
+			func(in *Inspection) { in.Discovered[1].Err, in.Discovered[1].Metadata = errDown, jwks.Metadata{} },
+			[]string{"discovery warning b/ : i/o timeout"},
+		},
+		"no rotation": {
+			func(in *Inspection) { in.Config = config(trust("a", "k1", month), trust("b", "k2")) },
+			[]string{"rotation warning a/ : trusted for 32 days, and Nomad rotates after 30 days: the cluster still publishes it"},
+		},
+		"no rotation here": {
+			func(in *Inspection) {
+				in.Config = config(trust("a", "k1", month), trust("b", "k2"))
+				in.Results[0] = publish("a", "k3")
+			},
+			[]string{"rotation warning a/ : harvest has not brought a newer one since"},
+		},
+		"an old key beside a newer one": {
+			func(in *Inspection) { in.Config = config(trust("a", "k1", month), trust("a", "k3"), trust("b", "k2")) },
+			nil,
+		},
+		"a key in the hours after its day": {
+			func(in *Inspection) {
+				in.Config = config(trust("a", "k1", added(now.Add(-30*24*time.Hour-23*time.Hour))), trust("b", "k2"))
+			},
+			nil,
+		},
+		"a rotation that is said to take longer": {
+			func(in *Inspection) {
+				in.Config, in.Rotation = config(trust("a", "k1", month), trust("b", "k2")), 2160*time.Hour
+			},
+			nil,
+		},
+		"an issuer that doesn't rotate": {
+			func(in *Inspection) {
+				in.Config = config(trust("a", "k1", month), trust("b", "k2"))
+				in.Discovered[0].Nomad = false
+			},
+			nil,
+		},
+		"keys of a cluster that is gone": {
+			func(in *Inspection) {
+				in.Config = config(trust("a", "k1"), trust("b", "k2"), trust("old", "k3"), trust("old/r", "k4"))
+			},
+			[]string{"unconfigured warning old/ : 2 keys of cluster old, which isn't configured for this mount, may log in"},
+		},
+		"no clusters named": {
+			func(in *Inspection) { in.Clusters, in.Roles = nil, []*Role{nomadRole(nil)} },
+			[]string{"role_issuer warning / workloads: (a, b)"},
+		},
+		"errors come first": {
+			func(in *Inspection) {
+				in.Config = withField(config(trust("a", "k1"), trust("b", "k2"), trust("old", "k3")), "jwt_supported_algs", []any{"ES256", "EdDSA"})
+				in.Roles = []*Role{nomadRole(nil), nomadRole(object{"bound_audiences": nil})}
+			},
+			[]string{"role_audience error / workloads: ", "role_issuer warning / workloads: ", "role_issuer warning / workloads: ", "unconfigured warning old/ : "},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			in := wellKept()
+			test.change(&in)
+			found, err := Inspect(in)
+			require.NoError(t, err)
+			require.Len(t, found, len(test.want), "%+v", found)
+			for i, want := range test.want {
+				head, part, _ := strings.Cut(want, ": ")
+				p := found[i]
+				assert.Equal(t, head, fmt.Sprintf("%s %s %s/%s %s", p.Lint, p.Severity, p.Cluster, p.Region, p.Role))
+				assert.Contains(t, p.Message, part)
+				assert.NotEmpty(t, p.Fix)
+				assert.Contains(t, Lints, p.Lint)
+			}
+		})
+	}
+}
+
+// What comes from a remote or from Vault is on one line, and can do nothing to a terminal.
+func TestInspectHostile(t *testing.T) {
+	in := wellKept()
+	in.Config = withField(in.Config, "bound_issuer", "\x1b[2J\nhttps://a\u202e")
+	in.Config = withField(in.Config, "jwt_supported_algs", []any{"\x1b[31mRS256\n"})
+	in.RolesErr = errors.New("a\nb\x00")
+	found, err := Inspect(in)
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+	for _, p := range found {
+		assert.Equal(t, oneLine(p.Message), p.Message)
+		assert.NotContains(t, p.Message+p.Fix, "\n")
+	}
+}
+
+func TestInspectRefuses(t *testing.T) {
+	in := wellKept()
+	in.Now = time.Time{}
+	_, err := Inspect(in)
+	require.ErrorContains(t, err, "needs the time")
+
+	in = wellKept()
+	in.Config = NewConfig(object{"jwks_url": "https://x"})
+	_, err = Inspect(in)
+	require.ErrorIs(t, err, ErrNotStaticKeys)
+}
+
+func TestPolicyForRoles(t *testing.T) {
+	assert.Equal(t, `path "auth/a/role" {
+  capabilities = ["list"]
+}
+
+path "auth/a/role/*" {
+  capabilities = ["read"]
+}
+`, PolicyForRoles("a", "/a/"))
+}
