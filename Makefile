@@ -91,6 +91,14 @@ convergence: lab ## Count the updates that ten harvesters on one mount lose each
 	HARVEST_ROUNDS=1500 $(GO) test -count=1 -timeout 60m -v -run TestModel ./vaultsync
 	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),100) $(GO) test -tags e2e -count=1 -timeout 60m -v -run TestConvergence ./e2e
 
+.PHONY: bench
+bench: ## Compare with other ways to the same end, over ROUNDS (10) of TABLES (all); writes bench/RESULTS.md
+	cd bench && $(GO) run . -rounds $(or $(ROUNDS),10) -tables '$(TABLES)'
+
+.PHONY: bench-report
+bench-report: ## Write bench/RESULTS.md and its charts again, from what was measured
+	cd bench && $(GO) run . -report
+
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
 	lab/build current
@@ -112,10 +120,12 @@ rules: ## Check who imports whom, and that tests don't sleep
 vet: ## Run go vet, on the tests against real servers too
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
+	cd bench && $(GO) vet ./...
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
+	cd bench && $(GO) mod tidy -diff
 
 .PHONY: format
 format: ## Check the formatting

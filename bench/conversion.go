@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	stdpem "encoding/pem"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/MicahParks/jwkset"
+	jose "github.com/go-jose/go-jose/v4"
+	"github.com/lestrrat-go/jwx/v3/jwk"
+
+	"github.com/jwksharvest/harvest/bench/internal/compare"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// conversion compares ways from a JWKS to PEM.
+func conversion() *compare.Table {
+	documents := map[string][]byte{}
+	t := &compare.Table{
+		Name:  "conversion",
+		Title: "A key set to PEM",
+		Text: "From the bytes of a JWKS to one PKIX PEM block a key. harvest judges each key on the way (weak moduli, " +
+			"points off their curve, misleading documents); the others take any key that can be decoded. " +
+			"The floor judges and checks nothing: it decodes base64, puts a fixed prefix before it and encodes it again, " +
+			"without reading the JSON.",
+		Metrics: []compare.Metric{compare.Time, compare.Memory, compare.Allocations},
+		Contenders: []compare.Contender{
+			{Name: "harvest", Measure: converting(documents, convertHarvest)},
+			{Name: "go-jose, crypto/x509", Modules: []string{"github.com/go-jose/go-jose/v4"}, Measure: converting(documents, convertJose)},
+			{Name: "jwx", Modules: []string{"github.com/lestrrat-go/jwx/v3"}, Measure: converting(documents, convertJWX)},
+			{Name: "jwkset", Modules: []string{"github.com/MicahParks/jwkset"}, Measure: converting(documents, convertJWKSet)},
+			{Name: "floor", Measure: floor(documents)},
+		},
+		Cases: []string{
+			caseName(kindRSA, 1), caseName(kindRSA, 3), caseName(kindRSA, 100), caseName(kindRSA, 1000),
+			caseName(kindEd25519, 1), caseName(kindEd25519, 100), caseName(kindMixed, 100), caseName(kindMixed, 1000),
+		},
+	}
+	t.Setup = func(context.Context, *compare.Env) error {
+		for _, name := range t.Cases {
+			kind, count, err := parseCaseName(name)
+			if err != nil {
+				return err
+			}
+			if documents[name], err = keySet(kind, count); err != nil {
+				return err
+			}
+			if err := sameBlocks(documents[name]); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	}
+	return t
+}
+
+// converter returns the PEM blocks of a document, one after another.
+type converter func(document []byte) ([]byte, error)
+
+func converting(documents map[string][]byte, convert converter) func(context.Context, *compare.Env, string) (compare.Measures, error) {
+	return func(_ context.Context, _ *compare.Env, name string) (compare.Measures, error) {
+		return compare.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				if _, err := convert(documents[name]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// sameBlocks makes sure that what is compared comes to the same bytes.
+func sameBlocks(document []byte) error {
+	want, err := convertHarvest(document)
+	if err != nil {
+		return err
+	}
+	all := map[string]converter{"go-jose": convertJose, "jwx": convertJWX, "jwkset": convertJWKSet}
+	for name, convert := range all {
+		got, err := convert(document)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if !bytes.Equal(got, want) {
+			return fmt.Errorf("%s: other blocks than harvest's", name)
+		}
+	}
+	got, err := convertFloor(floorKeys(document))
+	if err != nil || !bytes.Equal(got, want) {
+		return errors.Join(errors.New("floor: other blocks than harvest's"), err)
+	}
+	return nil
+}
+
+func convertHarvest(document []byte) ([]byte, error) {
+	set, err := jwks.Parse(document)
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, key := range set.Keys {
+		block, err := pem.Encode(key.Public)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, block...)
+	}
+	return out, nil
+}
+
+func convertJose(document []byte) ([]byte, error) {
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(document, &set); err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, key := range set.Keys {
+		der, err := x509.MarshalPKIXPublicKey(key.Key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, stdpem.EncodeToMemory(&stdpem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+	}
+	return out, nil
+}
+
+func convertJWX(document []byte) ([]byte, error) {
+	set, err := jwk.Parse(document)
+	if err != nil {
+		return nil, err
+	}
+	return jwk.Pem(set)
+}
+
+func convertJWKSet(document []byte) ([]byte, error) {
+	var marshalled jwkset.JWKSMarshal
+	if err := json.Unmarshal(document, &marshalled); err != nil {
+		return nil, err
+	}
+	keys, err := marshalled.JWKSlice()
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, key := range keys {
+		der, err := x509.MarshalPKIXPublicKey(key.Key())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, stdpem.EncodeToMemory(&stdpem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+	}
+	return out, nil
+}
+
+// What stands before and after a modulus of 2048 bits whose exponent is 65537, and before
+// an Ed25519 point, in a SubjectPublicKeyInfo.
+var (
+	rsaPrefix     = []byte("\x30\x82\x01\x22\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00\x03\x82\x01\x0f\x00\x30\x82\x01\x0a\x02\x82\x01\x01\x00")
+	rsaSuffix     = []byte("\x02\x03\x01\x00\x01")
+	ed25519Prefix = []byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00")
+)
+
+// floorKeys finds the moduli and points of a document, which costs the floor nothing.
+func floorKeys(document []byte) (keys []string) {
+	var set struct {
+		Keys []member `json:"keys"`
+	}
+	if json.Unmarshal(document, &set) != nil {
+		return nil
+	}
+	for _, m := range set.Keys {
+		keys = append(keys, m.N+m.X)
+	}
+	return keys
+}
+
+func floor(documents map[string][]byte) func(context.Context, *compare.Env, string) (compare.Measures, error) {
+	return func(_ context.Context, _ *compare.Env, name string) (compare.Measures, error) {
+		keys := floorKeys(documents[name])
+		return compare.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				if _, err := convertFloor(keys); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// convertFloor is the least that any conversion must do.
+func convertFloor(keys []string) ([]byte, error) {
+	size := 0
+	for _, key := range keys {
+		size += len(key)*3/2 + 160
+	}
+	out := make([]byte, 0, size)
+	var der, text [512]byte
+	for _, key := range keys {
+		d := append(der[:0], rsaPrefix...)
+		if len(key) < 64 {
+			d = append(der[:0], ed25519Prefix...)
+		}
+		d, err := base64.RawURLEncoding.AppendDecode(d, []byte(key))
+		if err != nil {
+			return nil, err
+		}
+		if len(key) > 64 {
+			d = append(d, rsaSuffix...)
+		}
+		out = append(out, "-----BEGIN PUBLIC KEY-----\n"...)
+		for line := base64.StdEncoding.AppendEncode(text[:0], d); len(line) > 0; {
+			end := min(64, len(line))
+			out = append(append(out, line[:end]...), '\n')
+			line = line[end:]
+		}
+		out = append(out, "-----END PUBLIC KEY-----\n"...)
+	}
+	return out, nil
+}

@@ -1,0 +1,26 @@
+module github.com/jwksharvest/harvest/bench
+
+go 1.26.0
+
+replace github.com/jwksharvest/harvest => ../
+
+require (
+	github.com/MicahParks/jwkset v0.11.4
+	github.com/go-jose/go-jose/v4 v4.1.8
+	github.com/jwksharvest/harvest v0.0.0
+	github.com/lestrrat-go/jwx/v3 v3.4.0
+)
+
+require (
+	filippo.io/edwards25519 v1.2.0 // indirect
+	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect
+	github.com/goccy/go-json v0.11.2 // indirect
+	github.com/lestrrat-go/blackmagic v1.0.4 // indirect
+	github.com/lestrrat-go/httpcc v1.0.1 // indirect
+	github.com/lestrrat-go/httprc/v3 v3.0.6 // indirect
+	github.com/lestrrat-go/option/v2 v2.0.0 // indirect
+	github.com/segmentio/asm v1.2.1 // indirect
+	github.com/valyala/fastjson v1.6.10 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/time v0.12.0 // indirect
+)

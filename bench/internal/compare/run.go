@@ -1,0 +1,69 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Run measures one table for so many rounds, reports progress to log and writes
+// results/NAME.txt in the current directory.
+func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) error {
+	if t.MaxRounds > 0 {
+		rounds = min(rounds, t.MaxRounds)
+	}
+	root, err := root()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "harvest-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	env := &Env{Root: root, Dir: dir, Short: short}
+	defer env.close()
+
+	begin := time.Now()
+	if t.Setup != nil {
+		if err := t.Setup(ctx, env); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	record := newRecord(t, env)
+	for _, name := range t.Cases {
+		fmt.Fprintf(log, "%s: %s, %d rounds\n", t.Name, name, rounds)
+		contenders := slices.Clone(t.Contenders)
+		for range rounds {
+			kept := contenders[:0]
+			for _, c := range contenders {
+				measures, err := measure(ctx, env, c, name)
+				if errors.Is(err, ErrNotApplicable) {
+					continue
+				}
+				if err != nil {
+					return fmt.Errorf("%s: %s: %s: %w", t.Name, name, c.Name, err)
+				}
+				kept = append(kept, c)
+				record.add(name, c.Name, measures)
+			}
+			contenders = kept
+		}
+	}
+	fmt.Fprintf(log, "%s: %d s\n", t.Name, int(time.Since(begin).Seconds()))
+	return record.write(filepath.Join("results", t.Name+".txt"))
+}
+
+func measure(ctx context.Context, env *Env, c Contender, name string) (Measures, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	runtime.GC() // the garbage of one is not the next one's to collect
+	return c.Measure(ctx, env, name)
+}

@@ -1,0 +1,17 @@
+package main
+
+import "github.com/jwksharvest/harvest/bench/internal/compare"
+
+// tables are in the order of the report.
+func tables() []*compare.Table {
+	return []*compare.Table{
+		conversion(),
+	}
+}
+
+const headline = `# Measured
+
+Written by ` + "`make bench`" + `, which anyone can run again; nothing here is typed by hand. Each contender has
+its turn in each round, and each round gives one ratio to the first contender: shown are the
+median of the ratios and the range of their middle half.
+`
