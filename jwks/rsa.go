@@ -87,14 +87,10 @@ const (
 // (ROCA), which a sound modulus bears once in more than 2^100.
 func modulusResidues(n, _ *big.Int) *objection {
 	var octets [maxModulusBits / 8]byte
-	n.FillBytes(octets[:])
-	significant := octets[len(octets)-(n.BitLen()+63)/64*8:]
+	words := significant(n, octets[:])
 	roca := true
 	for _, chunk := range smallPrimes() {
-		var rest uint64 // of n by the product of the chunk's primes
-		for i := 0; i < len(significant); i += 8 {
-			rest = bits.Rem64(rest, binary.BigEndian.Uint64(significant[i:]), chunk.product)
-		}
+		rest := residue(words, chunk.product)
 		for _, prime := range chunk.primes {
 			residue := rest % prime.p
 			if residue == 0 {
@@ -109,6 +105,21 @@ func modulusResidues(n, _ *big.Int) *objection {
 		return object(ReasonROCA, "RSA modulus with the fingerprint of ROCA (CVE-2017-15361): its private key can be computed")
 	}
 	return nil
+}
+
+// significant fills octets, whose length is a multiple of 8, with a number and returns what
+// is left of them without leading words of zero.
+func significant(i *big.Int, octets []byte) []byte {
+	i.FillBytes(octets)
+	return octets[len(octets)-(i.BitLen()+63)/64*8:]
+}
+
+// residue returns the remainder of a number of whole words, the highest first, by a divisor.
+func residue(words []byte, divisor uint64) (rest uint64) {
+	for i := 0; i < len(words); i += 8 {
+		_, rest = bits.Div64(rest, binary.BigEndian.Uint64(words[i:]), divisor)
+	}
+	return rest
 }
 
 // primeChunk is primes whose product fits a word, so that one pass over a modulus serves
@@ -156,27 +167,28 @@ var smallPrimes = sync.OnceValue(func() []primeChunk {
 // another: if a*a-n is a square b*b for an a little above the root of n, then n is
 // (a-b)*(a+b). The square of a prime falls at once.
 func primesApart(n, _ *big.Int) *objection {
-	a := new(big.Int).Sqrt(n)
-	square := new(big.Int).Mul(a, a)
-	if square.Cmp(n) < 0 {
-		a.Add(a, big.NewInt(1))
-		square.Mul(a, a)
+	a, rest := sqrtRem(n)
+	difference := new(big.Int) // a*a-n
+	if rest.Sign() > 0 {
+		// (a+1)^2-n = 2a+1-rest
+		difference.Lsh(a, 1).Add(difference, one).Sub(difference, rest)
+		a.Add(a, one)
 	}
-	difference := square.Sub(square, n)
-	// A square has the remainder of a square by any divisor. Few other numbers have by both of
-	// these, so that few differences, each 2a+1 more than the one before, are ever made.
-	d, evenD := remainder(difference, oddDivisor), remainder(difference, evenDivisor)
-	step, evenStep := 2*remainder(a, oddDivisor)+1, 2*remainder(a, evenDivisor)+1
+	// A square has the remainder of a square by any divisor. Few other numbers have by all of
+	// these, so that hardly one of the differences, each 2a+1 more than the one before, is
+	// ever made.
+	d, step := wordRemainder(difference), (2*wordRemainder(a)+1)%squareDivisor
 	squares := squareRemainders()
 	for round := range int64(fermatRounds) {
-		if squares[oddDivisor][d] && squares[evenDivisor][evenD] && isFermat(n, a, round) {
+		if squares.has(d) && isFermat(n, a, round) {
 			return object(ReasonClosePrimes, "RSA modulus of two primes close to each other: Fermat's method factors it")
 		}
-		d, evenD = (d+step)%oddDivisor, (evenD+evenStep)%evenDivisor
-		step, evenStep = step+2, evenStep+2
+		d, step = (d+step)%squareDivisor, (step+2)%squareDivisor
 	}
 	return nil
 }
+
+var one = big.NewInt(1)
 
 // isFermat says whether (a+round)^2-n is a square.
 func isFermat(n, a *big.Int, round int64) bool {
@@ -187,24 +199,38 @@ func isFermat(n, a *big.Int, round int64) bool {
 	return root.Mul(root, root).Cmp(difference) == 0
 }
 
-// Divisors that few remainders of squares go with: 12 of 64, and 16*21 of 63*65.
-const (
-	evenDivisor = 64
-	oddDivisor  = 63 * 65
-)
+// Divisors that few remainders of squares go with, such as 12 of 64 and 16 of 63: of a
+// thousand numbers less than one passes them all. Their product times 64 fits a word.
+var squareDivisors = []uint64{64, 63, 65, 11, 17, 19, 23, 31}
 
-// squareRemainders says, by divisor and remainder, whether squares have it.
-var squareRemainders = sync.OnceValue(func() map[int64][]bool {
-	squares := map[int64][]bool{}
-	for _, divisor := range []int64{evenDivisor, oddDivisor} {
-		squares[divisor] = make([]bool, divisor)
-		for i := range divisor {
-			squares[divisor][i*i%divisor] = true
+const squareDivisor = 64 * 63 * 65 * 11 * 17 * 19 * 23 * 31
+
+// remaindersOfSquares says, by index of a divisor and by remainder, whether squares have it.
+type remaindersOfSquares [][]bool
+
+var squareRemainders = sync.OnceValue(func() remaindersOfSquares {
+	squares := make(remaindersOfSquares, len(squareDivisors))
+	for i, divisor := range squareDivisors {
+		squares[i] = make([]bool, divisor)
+		for root := range divisor {
+			squares[i][root*root%divisor] = true
 		}
 	}
 	return squares
 })
 
-func remainder(i *big.Int, divisor int64) int64 {
-	return new(big.Int).Mod(i, big.NewInt(divisor)).Int64()
+// has says whether a number with this remainder by squareDivisor may be a square.
+func (r remaindersOfSquares) has(remainder uint64) bool {
+	for i, divisor := range squareDivisors {
+		if !r[i][remainder%divisor] {
+			return false
+		}
+	}
+	return true
+}
+
+// wordRemainder returns the remainder of a number, which isn't negative, by squareDivisor.
+func wordRemainder(i *big.Int) uint64 {
+	var octets [maxModulusBits/8 + 8]byte
+	return residue(significant(i, octets[:]), squareDivisor)
 }
