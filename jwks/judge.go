@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // signatureAlgorithms are the "alg" values that fit a key, by "kty" and "crv" (RFC 7518
@@ -39,7 +40,8 @@ func judge(m *member) (*Key, *objection) {
 	if why != nil {
 		return nil, why
 	}
-	return &Key{KeyID: m.kid, Algorithm: m.alg, Use: m.use, Public: public}, nil
+	// Copies: the strings of a member may be parts of the document, which needn't stay.
+	return &Key{KeyID: strings.Clone(m.kid), Algorithm: strings.Clone(m.alg), Use: strings.Clone(m.use), Public: public}, nil
 }
 
 // family returns "kty" and "crv" where the type has curves.

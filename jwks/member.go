@@ -19,6 +19,41 @@ type member struct {
 	n, e, x, y     string   // base64url
 }
 
+// memberFields are the members that hold strings; "kid" is read first, so that later objections
+// can name the key.
+var memberFields = []string{"kid", "kty", "crv", "use", "alg", "n", "e", "x", "y"}
+
+// field returns where the member of that name goes; nil where it isn't one of memberFields.
+func (m *member) field(name string) *string {
+	switch name {
+	case "kid":
+		return &m.kid
+	case "kty":
+		return &m.keyType
+	case "crv":
+		return &m.curve
+	case "use":
+		return &m.use
+	case "alg":
+		return &m.alg
+	case "n":
+		return &m.n
+	case "e":
+		return &m.e
+	case "x":
+		return &m.x
+	case "y":
+		return &m.y
+	}
+	return nil
+}
+
+// candidate is a member of "keys" and what speaks against it so far.
+type candidate struct {
+	member
+	why *objection
+}
+
 // objection is why a member isn't used.
 type objection struct {
 	reason Reason
@@ -41,26 +76,13 @@ func decodeMember(raw json.RawMessage) (*member, *objection) {
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return m, object(ReasonMalformed, "%s", printable(err.Error(), maxExcerpt))
 	}
-	for _, field := range []struct {
-		name string
-		into *string
-	}{
-		{"kid", &m.kid}, // first, so that later objections can name the key
-		{"kty", &m.keyType},
-		{"crv", &m.curve},
-		{"use", &m.use},
-		{"alg", &m.alg},
-		{"n", &m.n},
-		{"e", &m.e},
-		{"x", &m.x},
-		{"y", &m.y},
-	} {
-		value, ok := fields[field.name]
+	for _, name := range memberFields {
+		value, ok := fields[name]
 		if !ok {
 			continue
 		}
-		if err := json.Unmarshal(value, field.into); err != nil {
-			return m, object(ReasonMalformed, "%q is not a string", field.name)
+		if err := json.Unmarshal(value, m.field(name)); err != nil {
+			return m, object(ReasonMalformed, "%q is not a string", name)
 		}
 	}
 	if value, ok := fields["key_ops"]; ok {
@@ -91,21 +113,37 @@ func octets(name, value string) ([]byte, *objection) {
 // panic where GODEBUG=fips140=only forbids SHA-1, a bad "x5u" would cost a good key, and
 // a private parameter must not be read even by mistake.
 func (m *member) joseKey() (any, error) {
-	public := struct {
-		KeyType string `json:"kty"`
-		Curve   string `json:"crv,omitempty"`
-		N       string `json:"n,omitempty"`
-		E       string `json:"e,omitempty"`
-		X       string `json:"x,omitempty"`
-		Y       string `json:"y,omitempty"`
-	}{m.keyType, m.curve, m.n, m.e, m.x, m.y}
-	data, err := json.Marshal(public)
-	if err != nil {
-		return nil, err
+	data := make([]byte, 0, len(m.n)+len(m.e)+len(m.x)+len(m.y)+64)
+	data = append(data, '{')
+	for _, name := range []string{"kty", "crv", "n", "e", "x", "y"} {
+		value := *m.field(name)
+		if value == "" && name != "kty" {
+			continue
+		}
+		if len(data) > 1 {
+			data = append(data, ',')
+		}
+		data = append(append(append(data, '"'), name...), '"', ':')
+		quoted, err := appendString(data, value)
+		if err != nil {
+			return nil, err
+		}
+		data = quoted
 	}
 	var key jose.JSONWebKey
-	if err := key.UnmarshalJSON(data); err != nil {
+	if err := key.UnmarshalJSON(append(data, '}')); err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "go-jose/go-jose: "))
 	}
 	return key.Key, nil
+}
+
+// appendString appends a string as JSON.
+func appendString(data []byte, s string) ([]byte, error) {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			return append(data, quoted...), err
+		}
+	}
+	return append(append(append(data, '"'), s...), '"'), nil
 }

@@ -3,9 +3,11 @@ package jwks
 import (
 	"bytes"
 	"crypto"
-	"crypto/sha256"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 
 	jose "github.com/go-jose/go-jose/v4"
@@ -40,15 +42,15 @@ import (
 // The format is RFC 7517 section 5, the key types RFC 7518 section 6 and RFC 8037 section 2,
 // "jwt-svid" the SPIFFE trust domain and bundle specification section 4.2.
 func Parse(data []byte) (*Set, error) {
-	members, err := decodeSet(data)
+	members, err := readMembers(data)
 	if err != nil {
 		return nil, err
 	}
 
-	set := new(Set)
-	var seen seenKeys
-	for i, raw := range members {
-		m, why := decodeMember(raw)
+	set := &Set{Keys: make([]Key, 0, len(members))}
+	seen := newSeenKeys(len(members))
+	for i := range members {
+		m, why := &members[i].member, members[i].why
 		var key *Key
 		if why == nil {
 			key, why = judge(m)
@@ -81,6 +83,29 @@ func Parse(data []byte) (*Set, error) {
 
 // maxShownKeyID is how many bytes of a refused "kid" are shown.
 const maxShownKeyID = 64
+
+// readMembers returns the members of the "keys" array, those that can't be read with the
+// reason.
+func readMembers(data []byte) ([]candidate, error) {
+	if members, ok := plainMembers(data); ok {
+		return members, nil
+	}
+	return decodeMembers(data)
+}
+
+// decodeMembers is readMembers for any document.
+func decodeMembers(data []byte) ([]candidate, error) {
+	raw, err := decodeSet(data)
+	if err != nil {
+		return nil, err
+	}
+	members := make([]candidate, len(raw))
+	for i := range raw {
+		m, why := decodeMember(raw[i])
+		members[i] = candidate{*m, why}
+	}
+	return members, nil
+}
 
 // decodeSet returns the members of the "keys" array, each still encoded.
 //
@@ -139,13 +164,9 @@ func notJSON(data []byte) string {
 	return ""
 }
 
-// identify returns the SubjectPublicKeyInfo of a key, by which keys are compared, and
+// identify returns what two keys have in common if, and only if, they are the same, and
 // fills in the thumbprint where the key has no "kid".
 func identify(key *Key) (string, *objection) {
-	der, err := x509.MarshalPKIXPublicKey(key.Public)
-	if err != nil {
-		return "", object(ReasonMalformed, "%v", err)
-	}
 	if key.KeyID == "" {
 		thumbprint, err := (&jose.JSONWebKey{Key: key.Public}).Thumbprint(crypto.SHA256)
 		if err != nil {
@@ -153,14 +174,28 @@ func identify(key *Key) (string, *objection) {
 		}
 		key.KeyID = base64.RawURLEncoding.EncodeToString(thumbprint)
 	}
-	digest := sha256.Sum256(der)
-	return string(digest[:]), nil
+	switch public := key.Public.(type) {
+	case *rsa.PublicKey:
+		octets := binary.BigEndian.AppendUint64([]byte("RSA"), uint64(public.E)) //nolint:gosec // judged: 65537 to 2^31-1
+		return string(append(octets, public.N.Bytes()...)), nil
+	case ed25519.PublicKey:
+		return "Ed25519" + string(public), nil
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public)
+	if err != nil {
+		return "", object(ReasonMalformed, "%v", err)
+	}
+	return string(der), nil
 }
 
 // seenKeys are the keys of a document up to the one that is looked at.
 type seenKeys struct {
 	byIdentity map[string]*Key
 	byKeyID    map[string]string // to the identity of the first key of that name
+}
+
+func newSeenKeys(size int) *seenKeys {
+	return &seenKeys{byIdentity: make(map[string]*Key, size), byKeyID: make(map[string]string, size)}
 }
 
 // remark returns what is odd about another key in the light of those before it, or "".
@@ -180,9 +215,6 @@ func (s *seenKeys) remark(position int, key *Key, identity string) string {
 
 // add reports whether the key is new, and remembers it.
 func (s *seenKeys) add(key *Key, identity string) bool {
-	if s.byIdentity == nil {
-		s.byIdentity, s.byKeyID = make(map[string]*Key), make(map[string]string)
-	}
 	if _, ok := s.byIdentity[identity]; ok {
 		return false
 	}

@@ -13,6 +13,9 @@ import (
 // sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2, and "priv" of RFC 9964.
 var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
 
+// maxPrivateName is the length of the longest of them.
+const maxPrivateName = len("priv")
+
 // refusePrivate returns an error that wraps ErrPrivateKey if any object of the document,
 // which must be well-formed JSON, has a member of privateMembers other than null.
 //
