@@ -77,14 +77,17 @@ func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also.
 // MarshalText returns the line without a line feed: ASCII, times in UTC with whole
 // milliseconds. A newer annotation is an error, and so is what the grammar has no room for: no
 // cluster on what is no placeholder, or a field twice.
-func (a Annotation) MarshalText() ([]byte, error) {
+func (a Annotation) MarshalText() ([]byte, error) { return a.appendLine(nil) }
+
+// appendLine is MarshalText, appending to line.
+func (a Annotation) appendLine(line []byte) ([]byte, error) {
 	if a.Version != Version {
 		return nil, fmt.Errorf("annotation of version %d can't be written", a.Version)
 	}
 	if !a.owned() {
 		return nil, errors.New("annotation needs a cluster, or must be a placeholder without owner, kid and alg")
 	}
-	line := []byte("harvest/" + strconv.Itoa(Version))
+	line = strconv.AppendInt(append(line, "harvest/"...), Version, 10)
 	put := func(name, value string) {
 		line = append(append(append(line, ' '), name...), '=')
 		line = strconv.AppendQuoteToASCII(line, value)

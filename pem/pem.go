@@ -16,9 +16,6 @@ package pem
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -36,18 +33,7 @@ func Encode(pub crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
-}
-
-// subjectPublicKeyInfo returns the DER of a key that can verify signatures: crypto/x509 would
-// encode one for key agreement as well.
-func subjectPublicKeyInfo(pub crypto.PublicKey) ([]byte, error) {
-	switch pub.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
-		return x509.MarshalPKIXPublicKey(pub)
-	default:
-		return nil, fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
-	}
+	return appendBlock(make([]byte, 0, blockSize(len(der))), der), nil
 }
 
 // Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,
@@ -127,18 +113,16 @@ func (b Block) Fingerprint() Fingerprint {
 // MarshalText returns the element: the annotation's line, if there is one, the comment
 // and the PEM block, with no line feed at the end, as Vault stores it.
 func (b Block) MarshalText() ([]byte, error) {
-	block, err := Encode(b.Public)
+	der, err := subjectPublicKeyInfo(b.Public)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
-	var out strings.Builder
+	out := make([]byte, 0, blockSize(len(der))+len(b.Comment)+usualLine)
 	if !b.Annotation.IsZero() {
-		line, err := b.Annotation.MarshalText()
-		if err != nil {
+		if out, err = b.Annotation.appendLine(out); err != nil {
 			return nil, err
 		}
-		out.Write(line)
-		out.WriteByte('\n')
+		out = append(out, '\n')
 	}
 	if b.Comment != "" {
 		if boundary(b.Comment) < len(b.Comment) {
@@ -150,12 +134,14 @@ func (b Block) MarshalText() ([]byte, error) {
 		if b.Annotation.IsZero() && isAnnotation(b.Comment) {
 			return nil, errors.New("comment reads as an annotation")
 		}
-		out.WriteString(b.Comment)
-		out.WriteByte('\n')
+		out = append(append(out, b.Comment...), '\n')
 	}
-	out.Write(block)
-	return []byte(strings.TrimSuffix(out.String(), "\n")), nil
+	out = appendBlock(out, der)
+	return out[:len(out)-1], nil
 }
+
+// usualLine is about as long as an annotation gets.
+const usualLine = 256
 
 // UnmarshalText reads one element as Vault gives it back. An element without an
 // annotation, or with one that doesn't parse, gets the zero Annotation. The error wraps
