@@ -86,10 +86,13 @@ const (
 // remainders that are all powers of 65537 are the mark of a library whose keys can be factored
 // (ROCA), which a sound modulus bears once in more than 2^100.
 func modulusResidues(n, _ *big.Int) *objection {
+	primes := smallPrimes()
+	// The remainder by all of them together is half as long as the shortest modulus.
+	short := new(big.Int).Rem(n, primes.product)
 	var octets [maxModulusBits / 8]byte
-	words := significant(n, octets[:])
+	words := significant(short, octets[:])
 	roca := true
-	for _, chunk := range smallPrimes() {
+	for _, chunk := range primes.chunks {
 		rest := residue(words, chunk.product)
 		for _, prime := range chunk.primes {
 			residue := rest % prime.p
@@ -122,6 +125,12 @@ func residue(words []byte, divisor uint64) (rest uint64) {
 	return rest
 }
 
+// primeTable is all the primes that a modulus is divided by, and their product.
+type primeTable struct {
+	chunks  []primeChunk
+	product *big.Int
+}
+
 // primeChunk is primes whose product fits a word, so that one pass over a modulus serves
 // them all.
 type primeChunk struct {
@@ -135,7 +144,7 @@ type smallPrime struct {
 }
 
 // smallPrimes are the odd primes up to maxSmallFactor, made at the first RSA key.
-var smallPrimes = sync.OnceValue(func() []primeChunk {
+var smallPrimes = sync.OnceValue(func() primeTable {
 	var composite [maxSmallFactor + 1]bool
 	chunks := []primeChunk{{product: 1}}
 	for p := uint64(3); p <= maxSmallFactor; p += 2 {
@@ -160,7 +169,11 @@ var smallPrimes = sync.OnceValue(func() []primeChunk {
 		last.product *= p
 		last.primes = append(last.primes, prime)
 	}
-	return chunks
+	table := primeTable{chunks: chunks, product: big.NewInt(1)}
+	for _, chunk := range chunks {
+		table.product.Mul(table.product, new(big.Int).SetUint64(chunk.product))
+	}
+	return table
 })
 
 // primesApart tries Fermat's method, which factors a modulus whose primes are close to one

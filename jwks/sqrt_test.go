@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"testing"
@@ -49,6 +50,18 @@ func TestSqrtRem(t *testing.T) {
 		requireRoot(t, big.NewInt(n+1))
 	}
 	random := rand.New(rand.NewPCG(1, 2))
+	for range 20000 { // two words
+		requireRoot(t, randomBits(random, 127+random.IntN(2)))
+	}
+	for _, root := range []uint64{1 << 63, 1<<63 + 1, math.MaxUint64, math.MaxUint64 - 1, math.MaxUint32 << 32, 0xb504f333f9de6484} {
+		square := new(big.Int).SetUint64(root)
+		square.Mul(square, square)
+		requireRoot(t, square)
+		requireRoot(t, new(big.Int).Add(square, one))
+		requireRoot(t, new(big.Int).Sub(square, one))
+		requireRoot(t, new(big.Int).Add(square, new(big.Int).SetUint64(root)))
+	}
+	requireRoot(t, new(big.Int).Sub(new(big.Int).Lsh(one, 128), one))
 	for bits := 1; bits <= 4100; bits++ {
 		n := randomBits(random, bits)
 		requireRoot(t, n)
