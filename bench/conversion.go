@@ -27,12 +27,14 @@ func conversion() *compare.Table {
 		Name:  "conversion",
 		Title: "A key set to PEM",
 		Text: "From the bytes of a JWKS to one PKIX PEM block a key. harvest judges each key on the way (weak moduli, " +
-			"points off their curve, misleading documents); the others take any key that can be decoded. " +
+			"points off their curve, misleading documents), which is also shown apart; the others take any key that can be decoded. " +
 			"The floor judges and checks nothing: it decodes base64, puts a fixed prefix before it and encodes it again, " +
 			"without reading the JSON.",
 		Metrics: []compare.Metric{compare.Time, compare.Memory, compare.Allocations},
 		Contenders: []compare.Contender{
 			{Name: "harvest", Measure: converting(documents, convertHarvest)},
+			{Name: "harvest, conversion alone", Measure: part(documents, "convert")},
+			{Name: "harvest, judging alone", Measure: part(documents, "judge")},
 			{Name: "go-jose, crypto/x509", Modules: []string{"github.com/go-jose/go-jose/v4"}, Measure: converting(documents, convertJose)},
 			{Name: "jwx", Modules: []string{"github.com/lestrrat-go/jwx/v3"}, Measure: converting(documents, convertJWX)},
 			{Name: "jwkset", Modules: []string{"github.com/MicahParks/jwkset"}, Measure: converting(documents, convertJWKSet)},
@@ -43,7 +45,10 @@ func conversion() *compare.Table {
 			caseName(kindEd25519, 1), caseName(kindEd25519, 100), caseName(kindMixed, 100), caseName(kindMixed, 1000),
 		},
 	}
-	t.Setup = func(context.Context, *compare.Env) error {
+	t.Setup = func(ctx context.Context, env *compare.Env) error {
+		if err := buildParts(ctx, env); err != nil {
+			return err
+		}
 		for _, name := range t.Cases {
 			kind, count, err := parseCaseName(name)
 			if err != nil {

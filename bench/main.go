@@ -52,11 +52,8 @@ func run(ctx context.Context, args []string) error {
 	if *rounds < 1 {
 		return fmt.Errorf("%d rounds", *rounds)
 	}
-	short, benchtime := *rounds < shortRounds, "100ms"
-	if short {
-		benchtime = "20ms"
-	}
-	if err := flag.Set("test.benchtime", benchtime); err != nil {
+	short := *rounds < shortRounds
+	if err := flag.Set("test.benchtime", benchtime(&compare.Env{Short: short})); err != nil {
 		return err
 	}
 	tables := tables()
@@ -69,4 +66,12 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	return compare.Report(tables, headline)
+}
+
+// benchtime is how long a benchmark runs.
+func benchtime(env *compare.Env) string {
+	if env.Short {
+		return "20ms"
+	}
+	return "100ms"
 }

@@ -31,10 +31,8 @@ var (
 
 // judge returns the key of a member, or what speaks against using it.
 func judge(m *member) (*Key, *objection) {
-	for _, test := range memberTests {
-		if why := test(m); why != nil {
-			return nil, why
-		}
+	if why := judgeMember(m); why != nil {
+		return nil, why
 	}
 	public, why := publicKey(m)
 	if why != nil {
@@ -42,6 +40,25 @@ func judge(m *member) (*Key, *objection) {
 	}
 	// Copies: the strings of a member may be parts of the document, which needn't stay.
 	return &Key{KeyID: strings.Clone(m.kid), Algorithm: strings.Clone(m.alg), Use: strings.Clone(m.use), Public: public}, nil
+}
+
+// judgeMember returns what speaks against a member before its key is decoded, its numbers
+// included.
+func judgeMember(m *member) *objection {
+	for _, test := range memberTests {
+		if why := test(m); why != nil {
+			return why
+		}
+	}
+	switch m.keyType {
+	case "RSA":
+		return judgeRSA(m)
+	case "EC":
+		return judgeEC(m)
+	case "OKP":
+		return judgeEd25519(m)
+	}
+	return nil
 }
 
 // family returns "kty" and "crv" where the type has curves.
@@ -105,20 +122,11 @@ func algorithmFits(m *member) *objection {
 	return object(ReasonAlgorithm, "alg %q is no signature algorithm of a key of type %s", printable(m.alg, 32), kind)
 }
 
-// publicKey decodes the key itself and judges its numbers.
+// publicKey decodes the key itself.
 func publicKey(m *member) (crypto.PublicKey, *objection) {
-	var why *objection
-	failure := ReasonPoint // what it means if go-jose then refuses well-encoded parameters
-	switch m.keyType {
-	case "RSA":
-		why, failure = judgeRSA(m), ReasonMalformed
-	case "EC":
-		why = judgeEC(m)
-	case "OKP":
-		why = judgeEd25519(m)
-	}
-	if why != nil {
-		return nil, why
+	failure := ReasonPoint // what it means if go-jose refuses well-encoded parameters
+	if m.keyType == "RSA" {
+		failure = ReasonMalformed
 	}
 	key, err := m.joseKey()
 	if err != nil {

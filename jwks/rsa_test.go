@@ -2,8 +2,6 @@ package jwks
 
 import (
 	"crypto/rand"
-	"crypto/rsa"
-	"fmt"
 	"math/big"
 	"testing"
 
@@ -119,29 +117,4 @@ func factoredInRound(a *big.Int, round int64) (*big.Int, bool) {
 		}
 	}
 	return nil, false
-}
-
-// What a key pair of crypto/rsa costs to judge, beside what its decoding does.
-func BenchmarkJudgeRSA(b *testing.B) {
-	for _, bits := range []int{2048, 3072, 4096} {
-		key, err := rsa.GenerateKey(rand.Reader, bits)
-		require.NoError(b, err)
-		m := &member{keyType: "RSA", n: encodeInt(key.N), e: "AQAB"}
-		b.Run(fmt.Sprintf("judge/%d", bits), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if why := judgeRSA(m); why != nil {
-					b.Fatal(why)
-				}
-			}
-		})
-		b.Run(fmt.Sprintf("decode/%d", bits), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := m.joseKey(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
