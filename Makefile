@@ -99,6 +99,14 @@ bench: ## Compare with other ways to the same end, over ROUNDS (10) of TABLES (a
 bench-report: ## Write bench/RESULTS.md and its charts again, from what was measured
 	cd bench && $(GO) run . -report
 
+.PHONY: bench-check
+bench-check: ## Check that a conversion takes no more allocations, nor twice the time, than is recorded
+	cd bench && $(GO) run . -check
+
+.PHONY: bench-record
+bench-record: ## Record what bench-check compares with
+	cd bench && $(GO) run . -record
+
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
 	lab/build current

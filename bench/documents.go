@@ -2,19 +2,19 @@ package main
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
+	"math/rand/v2"
 	"strings"
-	"sync"
 )
 
 // kinds of key sets: what the keys of a document are.
 const (
 	kindRSA     = "RSA 2048"
+	kindLarge   = "RSA 4096"
 	kindEd25519 = "Ed25519"
 	kindMixed   = "RSA 2048 and Ed25519"
 )
@@ -39,17 +39,15 @@ func keySet(kind string, count int) ([]byte, error) {
 	for i := range set.Keys {
 		m := member{Use: "sig", KeyID: fmt.Sprintf("%08x-4a5c-4d77-bb2e-7a0e5a1b%04x", i*2654435761%(1<<32), i)}
 		if kind == kindEd25519 || kind == kindMixed && i%2 == 1 {
-			public, _, err := ed25519.GenerateKey(nil)
-			if err != nil {
-				return nil, err
-			}
+			seed := binary.BigEndian.AppendUint64(make([]byte, ed25519.SeedSize-8), uint64(i))
+			public := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey)
 			m.KeyType, m.Curve, m.Algorithm, m.X = "OKP", "Ed25519", "EdDSA", base64url(public)
 		} else {
-			n, err := modulus(i)
-			if err != nil {
-				return nil, err
+			factors := 2
+			if kind == kindLarge {
+				factors = 4
 			}
-			m.KeyType, m.Algorithm, m.N, m.E = "RSA", "RS256", base64url(n.Bytes()), "AQAB"
+			m.KeyType, m.Algorithm, m.N, m.E = "RSA", "RS256", base64url(modulus(i, factors).Bytes()), "AQAB"
 		}
 		set.Keys[i] = m
 	}
@@ -58,36 +56,42 @@ func keySet(kind string, count int) ([]byte, error) {
 
 func base64url(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// primes is as many as have a thousand products of two.
-const primes = 46
+// modulus returns the i-th product of two primes of 1024 bits, or of four. Pairs of so many keys
+// would take minutes to make, and a reader of public keys can't tell the difference.
+func modulus(i, factors int) *big.Int {
+	// The i-th pair of different primes, such that the first few need few of them.
+	b := 1
+	for i >= b {
+		i -= b
+		b++
+	}
+	n := new(big.Int).Mul(prime(i), prime(b))
+	if factors == 4 {
+		n.Mul(n, n.Mul(prime(46+i), prime(92+b)))
+	}
+	return n
+}
 
-var primePool = sync.OnceValues(func() ([]*big.Int, error) {
-	pool := make([]*big.Int, primes)
-	for i := range pool {
-		p, err := rand.Prime(rand.Reader, 1024)
-		if err != nil {
-			return nil, err
-		}
-		pool[i] = p
-	}
-	return pool, nil
-})
+var (
+	random    = rand.New(rand.NewPCG(20, 26)) //nolint:gosec // the same keys in each run
+	primePool []*big.Int
+)
 
-// modulus returns the i-th product of two primes of 1024 bits. A thousand key pairs would
-// take minutes to make, and a reader of public keys can't tell the difference.
-func modulus(i int) (*big.Int, error) {
-	pool, err := primePool()
-	if err != nil {
-		return nil, err
-	}
-	for first := range pool {
-		if rest := len(pool) - first - 1; i >= rest {
-			i -= rest
-			continue
+// prime returns the i-th of a row of primes that is the same in each run: what a key costs
+// to judge depends on it a little.
+func prime(i int) *big.Int {
+	for len(primePool) <= i {
+		p := new(big.Int)
+		for range 16 {
+			p.Lsh(p, 64).Or(p, new(big.Int).SetUint64(random.Uint64()))
 		}
-		return new(big.Int).Mul(pool[first], pool[first+1+i]), nil
+		p.SetBit(p, 1023, 1).SetBit(p, 1022, 1).SetBit(p, 0, 1)
+		for !p.ProbablyPrime(0) {
+			p.Add(p, big.NewInt(2))
+		}
+		primePool = append(primePool, p)
 	}
-	return nil, errors.New("no more products")
+	return primePool[i]
 }
 
 // case names, such as "RSA 2048, 100 keys".

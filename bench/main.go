@@ -4,6 +4,8 @@
 //	make bench                       every table, 10 rounds (ROUNDS=3 for a quick look)
 //	make bench TABLES=conversion     those whose names match
 //	make bench-report                RESULTS.md and the charts again, from results/*.txt
+//	make bench-check                 fails where the conversion got dearer than recorded.json says
+//	make bench-record                recorded.json again, after a change that is meant to
 //
 // A table is a file of its own here, listed in tables.go. The contenders of a table take
 // turns in each round; ratios are taken round by round. RESULTS.md and charts/*.svg are
@@ -24,6 +26,9 @@ import (
 
 func main() {
 	compare.Launch()
+	if child(os.Args[1:]) {
+		return
+	}
 	testing.Init() // its flags rule testing.Benchmark
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, os.Args[1:])
@@ -42,6 +47,8 @@ func run(ctx context.Context, args []string) error {
 	rounds := flags.Int("rounds", 10, "how often each contender has its turn")
 	names := flags.String("tables", "", "a regular expression: the tables to measure; all by default")
 	reportOnly := flags.Bool("report", false, "measure nothing: write the report from results/*.txt")
+	checkOnly := flags.Bool("check", false, "compare with recorded.json, and nothing else")
+	recordOnly := flags.Bool("record", false, "write recorded.json, and nothing else")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -55,6 +62,12 @@ func run(ctx context.Context, args []string) error {
 	short := *rounds < shortRounds
 	if err := flag.Set("test.benchtime", benchtime(&compare.Env{Short: short})); err != nil {
 		return err
+	}
+	switch {
+	case *checkOnly:
+		return check(ctx, os.Stdout)
+	case *recordOnly:
+		return recordGuard(ctx)
 	}
 	tables := tables()
 	for _, t := range tables {

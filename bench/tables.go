@@ -6,6 +6,7 @@ import "github.com/jwksharvest/harvest/bench/internal/compare"
 func tables() []*compare.Table {
 	return []*compare.Table{
 		conversion(),
+		hostile(),
 	}
 }
 

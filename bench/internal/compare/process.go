@@ -49,6 +49,19 @@ func Process(ctx context.Context, dir string, env []string, command ...string) (
 	return Measures{"ns": l.WallNS, "cpu-ns": l.CPUNS, "peak-B": l.PeakB}, nil
 }
 
+// MachineMemory returns how many bytes of memory this machine has; 0 where that isn't known.
+func MachineMemory() int64 {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	var kib int64
+	if _, err := fmt.Sscanf(string(data), "MemTotal: %d kB", &kib); err != nil {
+		return 0
+	}
+	return kib << 10
+}
+
 // Launch is to be called first thing in main: it doesn't return in the process that is
 // only there to run a command.
 func Launch() {

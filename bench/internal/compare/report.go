@@ -82,7 +82,7 @@ func (r *record) section(machines []string) string {
 			b.WriteString("\n")
 		}
 	}
-	fmt.Fprintf(&b, "\n%d rounds, %s, commit %s", rounds, r.value("date"), or(r.value("commit"), "unknown"))
+	fmt.Fprintf(&b, "\n%s, %s, commit %s", r.rounds(rounds), r.value("date"), or(r.value("commit"), "unknown"))
 	if versions := r.value("versions"); versions != "" {
 		fmt.Fprintf(&b, "; %s", versions)
 	}
@@ -91,6 +91,17 @@ func (r *record) section(machines []string) string {
 	}
 	fmt.Fprintf(&b, ". [Every measurement](results/%s.txt), for benchstat `-col /by`.\n", t.Name)
 	return b.String()
+}
+
+// rounds says how many there were, of cases with fewer as well.
+func (r *record) rounds(most int) string {
+	text := counted(most)
+	for _, name := range r.table.Cases {
+		if n := len(r.samples[sampleKey{name, r.table.Contenders[0].Name}]); n > 0 && n < most {
+			text += fmt.Sprintf(" (%s: %d)", name, n)
+		}
+	}
+	return text
 }
 
 // ratio compares a contender with the first, by the first metric.

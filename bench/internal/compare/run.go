@@ -38,7 +38,11 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 	}
 	record := newRecord(t, env)
 	for _, name := range t.Cases {
-		fmt.Fprintf(log, "%s: %s, %d rounds\n", t.Name, name, rounds)
+		rounds := rounds
+		if most, ok := t.CaseRounds[name]; ok {
+			rounds = min(rounds, most)
+		}
+		fmt.Fprintf(log, "%s: %s, %s\n", t.Name, name, counted(rounds))
 		contenders := slices.Clone(t.Contenders)
 		for range rounds {
 			kept := contenders[:0]
@@ -58,6 +62,13 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 	}
 	fmt.Fprintf(log, "%s: %d s\n", t.Name, int(time.Since(begin).Seconds()))
 	return record.write(filepath.Join("results", t.Name+".txt"))
+}
+
+func counted(rounds int) string {
+	if rounds == 1 {
+		return "1 round"
+	}
+	return fmt.Sprintf("%d rounds", rounds)
 }
 
 func measure(ctx context.Context, env *Env, c Contender, name string) (Measures, error) {

@@ -1,10 +1,12 @@
 package compare
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -40,6 +42,27 @@ func ratios(series, reference []float64) []float64 {
 	return list
 }
 
+// TimeRatio returns the median over the rounds of what one benchmark takes, divided by what
+// the other does in its turn.
+func TimeRatio(ctx context.Context, rounds int, one, other func(*testing.B)) (float64, error) {
+	list := make([]float64, 0, rounds)
+	for range rounds {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		a, err := Benchmark(one)
+		if err != nil {
+			return 0, err
+		}
+		b, err := Benchmark(other)
+		if err != nil {
+			return 0, err
+		}
+		list = append(list, a[Time.Unit]/b[Time.Unit])
+	}
+	return spreadOf(list).median, nil
+}
+
 func (s spread) String() string {
 	return fmt.Sprintf("%s (%s to %s)", factor(s.median), factor(s.low), factor(s.high))
 }
@@ -62,7 +85,7 @@ func factor(f float64) string {
 // quantity writes a figure in a multiple of its unit that fits.
 func quantity(value float64, unit string) string {
 	base, _, _ := strings.Cut(unit, "/")
-	switch base {
+	switch base[strings.LastIndexByte(base, '-')+1:] {
 	case "ns":
 		for _, step := range []struct {
 			unit time.Duration

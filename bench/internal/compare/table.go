@@ -29,13 +29,15 @@ type Table struct {
 	Contenders []Contender
 	// MaxRounds bounds the rounds of what is slow to measure; 0: as many as asked for.
 	MaxRounds int
+	// CaseRounds bounds those of single cases.
+	CaseRounds map[string]int
 	// Setup is called once before the first measurement; nil: nothing to do.
 	Setup func(context.Context, *Env) error
 }
 
 // Metric is one kind of figure. Less is better.
 type Metric struct {
-	Unit string // as in Measures; "ns" and "B", alone or before "/op", are shown in fitting multiples
+	Unit string // as in Measures; "ns" and "B", also as in "ns/op" and "peak-B", are shown in fitting multiples
 	Name string // the head of its column
 }
 
