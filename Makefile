@@ -101,7 +101,7 @@ bench-report: ## Write bench/RESULTS.md and its charts again, from what was meas
 
 .PHONY: bench-check
 bench-check: ## Check that a conversion takes no more allocations, nor twice the time, than is recorded
-	cd bench && $(GO) run . -check
+	cd bench && $(GO) test ./... && $(GO) run . -check
 
 .PHONY: bench-record
 bench-record: ## Record what bench-check compares with
