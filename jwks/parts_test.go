@@ -29,6 +29,7 @@ func BenchmarkParts(b *testing.B) {
 				require.NoError(b, err)
 				out = append(out, block...)
 			}
+			require.NotEmpty(b, out)
 		}
 	})
 	b.Run("judge", func(b *testing.B) {

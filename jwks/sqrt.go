@@ -73,11 +73,11 @@ func sqrtRemPair(high, low uint64) (root, rest *big.Int) {
 	r = r<<32 + quotient
 	// What is left may be below zero, or above a word: over says how many times 2^64.
 	rem, borrow := bits.Sub64(left<<32|low&math.MaxUint32, quotient*quotient, 0)
-	over := int64(left>>32) - int64(borrow)
+	over := int64(left>>32) - int64(borrow) //nolint:gosec // a bit
 	for over < 0 {
 		var carry uint64
 		rem, carry = bits.Add64(rem, 2*r-1, 0)
-		over += int64(carry)
+		over += int64(carry) //nolint:gosec // a bit
 		if r > 1<<63 { // 2r-1 is more than a word
 			over++
 		}

@@ -72,7 +72,7 @@ func rsaDER(pub *rsa.PublicKey) []byte {
 	pub.N.FillBytes(der[len(der)-modulus:])
 	der = appendHeader(der, tagInteger, exponent)
 	for i := exponent - 1; i >= 0; i-- {
-		der = append(der, byte(pub.E>>(8*i)))
+		der = append(der, byte(pub.E>>(8*i))) //nolint:gosec // the lowest byte is what is wanted
 	}
 	return der
 }
@@ -100,11 +100,11 @@ func elementSize(content int) int {
 func appendHeader(der []byte, tag byte, content int) []byte {
 	switch {
 	case content < 1<<7:
-		return append(der, tag, byte(content))
+		return append(der, tag, byte(content)) //nolint:gosec // fits, as the case says
 	case content < 1<<8:
 		return append(der, tag, 0x81, byte(content))
 	}
-	return append(der, tag, 0x82, byte(content>>8), byte(content))
+	return append(der, tag, 0x82, byte(content>>8), byte(content)) //nolint:gosec // two bytes, as maxDirectBits says
 }
 
 const (
