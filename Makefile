@@ -145,7 +145,8 @@ fmt: ## Format the code
 
 .PHONY: lint
 lint: ## Run the linters that .golangci.yml chooses
-	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners
+	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners && \
+		cd bench && echo cd bench, golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners
 
 .PHONY: reproducible
 reproducible: ## Check that two builds of the same sources are the same, byte for byte

@@ -78,7 +78,7 @@ func sqrtRemPair(high, low uint64) (root, rest *big.Int) {
 		var carry uint64
 		rem, carry = bits.Add64(rem, 2*r-1, 0)
 		over += int64(carry) //nolint:gosec // a bit
-		if r > 1<<63 { // 2r-1 is more than a word
+		if r > 1<<63 {       // 2r-1 is more than a word
 			over++
 		}
 		r--

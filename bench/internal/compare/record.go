@@ -50,11 +50,12 @@ func newRecord(t *Table, env *Env) *record {
 func (r *record) add(name, contender string, measures Measures) {
 	key := sampleKey{name, contender}
 	r.samples[key] = append(r.samples[key], measures)
-	line := fmt.Sprintf("Benchmark%s/case=%s/by=%s-%d\t1", r.table.benchmark(), slug(name), slug(contender), runtime.GOMAXPROCS(0))
+	var line strings.Builder
+	fmt.Fprintf(&line, "Benchmark%s/case=%s/by=%s-%d\t1", r.table.benchmark(), slug(name), slug(contender), runtime.GOMAXPROCS(0))
 	for _, unit := range slices.Sorted(maps.Keys(measures)) {
-		line += fmt.Sprintf("\t%s %s", strconv.FormatFloat(measures[unit], 'f', -1, 64), unit)
+		fmt.Fprintf(&line, "\t%s %s", strconv.FormatFloat(measures[unit], 'f', -1, 64), unit)
 	}
-	r.lines = append(r.lines, line)
+	r.lines = append(r.lines, line.String())
 }
 
 func (r *record) write(file string) error {

@@ -95,13 +95,14 @@ func (r *record) section(machines []string) string {
 
 // rounds says how many there were, of cases with fewer as well.
 func (r *record) rounds(most int) string {
-	text := counted(most)
+	var text strings.Builder
+	text.WriteString(counted(most))
 	for _, name := range r.table.Cases {
 		if n := len(r.samples[sampleKey{name, r.table.Contenders[0].Name}]); n > 0 && n < most {
-			text += fmt.Sprintf(" (%s: %d)", name, n)
+			fmt.Fprintf(&text, " (%s: %d)", name, n)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // ratio compares a contender with the first, by the first metric.

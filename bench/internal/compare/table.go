@@ -10,8 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -84,8 +86,8 @@ func (e *Env) Version(what, version string) {
 func (e *Env) Cleanup(f func()) { e.cleanups = append(e.cleanups, f) }
 
 func (e *Env) close() {
-	for i := len(e.cleanups) - 1; i >= 0; i-- {
-		e.cleanups[i]()
+	for _, f := range slices.Backward(e.cleanups) {
+		f()
 	}
 	e.cleanups, e.versions = nil, nil
 }
@@ -106,9 +108,7 @@ func Benchmark(f func(*testing.B)) (Measures, error) {
 		"B/op":      float64(result.AllocedBytesPerOp()),
 		"allocs/op": float64(result.AllocsPerOp()),
 	}
-	for unit, value := range result.Extra {
-		measures[unit] = value
-	}
+	maps.Copy(measures, result.Extra)
 	return measures, nil
 }
 
