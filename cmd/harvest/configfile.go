@@ -22,24 +22,33 @@ func loadFile(name string) (*config, error) {
 }
 
 // parseConfig returns what a configuration file says, checked as far as it can be without
-// a network or an environment.
+// a network, an environment or other files.
 func parseConfig(name string, src []byte) (*config, error) {
-	body, diags := parseHCL(name, src)
-	if diags.HasErrors() {
-		return nil, configError(diags)
-	}
-	r := fileReader{config: &config{file: name}}
-	r.read(body)
-	if err := configError(r.diags); err != nil {
+	r, diags := readConfig(name, src)
+	if err := configError(diags); err != nil {
 		return nil, err
 	}
 	return r.config, nil
+}
+
+// readConfig returns what a configuration file says and every problem with it. The reader
+// is nil where the file isn't HCL.
+func readConfig(name string, src []byte) (*fileReader, hcl.Diagnostics) {
+	body, diags := parseHCL(name, src)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	r := &fileReader{config: &config{file: name}}
+	r.read(body)
+	return r, r.diags
 }
 
 // fileReader turns a file's body into a config.
 type fileReader struct {
 	config *config
 	diags  hcl.Diagnostics
+	files  []namedFile
+	places []hcl.Range // of the clusters
 }
 
 func (r *fileReader) read(body *hclsyntax.Body) {
@@ -91,6 +100,7 @@ func (r *fileReader) label(b *hclsyntax.Block) (string, bool) {
 var (
 	sourceAttributes  = []string{"address", "jwks_url", "jwks_file", "oidc_issuer"}
 	tlsAttributes     = []string{"ca_cert", "ca_path", "client_cert", "client_key", "tls_server_name"}
+	vaultAttributes   = append([]string{"address", "namespace"}, tlsAttributes...)
 	clusterAttributes = slices.Concat(sourceAttributes, tlsAttributes, []string{"regions", "tls_skip_verify", "allow_plaintext", "pin"})
 )
 
@@ -115,6 +125,8 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	c.tls.ClientCert, c.tls.ClientKey = b.text("client_cert"), b.text("client_key")
 	c.tls.ServerName, c.tls.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
 	r.config.clusters = append(r.config.clusters, c)
+	r.places = append(r.places, hb.DefRange())
+	r.nameClusterFiles(b, c)
 
 	sources := 0
 	for _, source := range sourceAttributes {

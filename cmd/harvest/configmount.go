@@ -7,11 +7,12 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 func (r *fileReader) vault(hb *hclsyntax.Block) {
-	b, blocks := open(hb.Body, hb.DefRange(), &r.diags, append([]string{"address", "namespace"}, tlsAttributes...), "auth")
+	b, blocks := open(hb.Body, hb.DefRange(), &r.diags, vaultAttributes, "auth")
 	if len(hb.Labels) > 1 {
 		r.problem(hb.DefRange(), "vault wants one name or none, as in vault \"eu\" { … }")
 		return
@@ -33,6 +34,7 @@ func (r *fileReader) vault(hb *hclsyntax.Block) {
 		}
 	}
 	r.checkTLS(b)
+	r.nameTLSFiles(b, jwks.TLS{CACert: v.caCert, CAPath: v.caPath, ClientCert: v.clientCert, ClientKey: v.clientKey})
 	for i, auth := range blocks {
 		if i > 0 {
 			r.problem(auth.DefRange, "a vault block has one auth block")
@@ -71,6 +73,7 @@ func (r *fileReader) auth(hb *hcl.Block) *authConfig {
 	if name == "token_file" {
 		auth.tokenFile = b.text("path")
 	}
+	r.nameCredentials(b)
 	return auth
 }
 

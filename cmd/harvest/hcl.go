@@ -80,7 +80,7 @@ func problem(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
 // configError returns the problems as one error with a line for each, in the order of the
 // file, or nil.
 func configError(diags hcl.Diagnostics) error {
-	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return cmp.Compare(offset(a), offset(b)) })
+	sortDiagnostics(diags)
 	var all []error
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
@@ -90,17 +90,27 @@ func configError(diags hcl.Diagnostics) error {
 			all = append(all, errors.New("and more"))
 			break
 		}
-		text := d.Summary
-		if d.Detail != "" {
-			text += ": " + d.Detail
-		}
+		text := diagnosticText(d)
 		if d.Subject != nil {
-			// What the file says is quoted by some problems as it stands.
-			text = fmt.Sprintf("%s:%d:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column, printable(text))
+			text = fmt.Sprintf("%s:%d:%d: %s", d.Subject.Filename, d.Subject.Start.Line, d.Subject.Start.Column, text)
 		}
 		all = append(all, errors.New(text))
 	}
 	return errors.Join(all...)
+}
+
+// sortDiagnostics puts them in the order of the file.
+func sortDiagnostics(diags hcl.Diagnostics) {
+	slices.SortStableFunc(diags, func(a, b *hcl.Diagnostic) int { return cmp.Compare(offset(a), offset(b)) })
+}
+
+// diagnosticText returns a problem without its place. What the file says is quoted by some
+// problems as it stands.
+func diagnosticText(d *hcl.Diagnostic) string {
+	if d.Detail == "" {
+		return printable(d.Summary)
+	}
+	return printable(d.Summary + ": " + d.Detail)
 }
 
 func offset(d *hcl.Diagnostic) int {

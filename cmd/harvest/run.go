@@ -115,18 +115,37 @@ func (a *app) root() *cli.Command {
 			return exit(exitNothing) // a cron line that lost its command must not look like a success
 		},
 		Commands: []*cli.Command{
-			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.versionCommand(),
+			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.configCommand(), a.versionCommand(),
 		},
 	}
-	for _, cmd := range root.Commands {
+	strict(root.Commands)
+	return root
+}
+
+// strict makes commands refuse what they don't know, in our words.
+func strict(commands []*cli.Command) {
+	for _, cmd := range commands {
 		cmd.OnUsageError = onUsageError
 		cmd.HideHelpCommand = true
-		if cmd.ArgsUsage == "" {
+		if len(cmd.Commands) > 0 {
+			cmd.Action = noCommand
+			strict(cmd.Commands)
+		} else if cmd.ArgsUsage == "" {
 			cmd.ArgsUsage = " "
 			cmd.ArgValidator = noArguments
 		}
 	}
-	return root
+}
+
+// noCommand is what a command with subcommands does without one of them: a cron line that
+// lost its command must not look like a success.
+func noCommand(_ context.Context, cmd *cli.Command) error {
+	if cmd.Args().Present() {
+		return usage(cmd, "unknown command %q", cmd.Args().First())
+	}
+	cmd.Writer = cmd.Root().ErrWriter
+	_ = cli.ShowSubcommandHelp(cmd)
+	return exit(exitNothing)
 }
 
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// certificatePair writes a certificate and its key, valid until then.
+func certificatePair(t *testing.T, dir, name string, until time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.Add(-365 * 24 * time.Hour), NotAfter: until,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	for file, block := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: der}, "-key.pem": {Type: "PRIVATE KEY", Bytes: secret}} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+file), pem.EncodeToMemory(block), 0o600))
+	}
+}
+
+// validateTexts are configurations of a directory with certificates a (valid), b (valid)
+// and old (expired), an empty file, and a key set; and what is said of them.
+var validateTexts = map[string]struct {
+	src      string
+	want     []string // parts of lines of stdout
+	problems int      // all of the errors
+}{
+	"good": {`
+cluster "a" {
+  address     = "https://x"
+  ca_cert     = "a.pem"
+  client_cert = "a.pem"
+  client_key  = "a-key.pem"
+}
+cluster "b" { jwks_file = "us-east.json" }
+vault {
+  auth "token_file" { path = "token" }
+}
+mount "m" { clusters = ["a", "b"] }
+`, []string{`:8:15: warning: left out: key 2 (kid "encryption")`, ": valid: 2 clusters, 1 Vault, 1 mount."}, 0},
+	"every mistake": {`
+cluster "a b" { jwks_file = "missing.json" }
+cluster "c" {
+  adress = "https://x"
+}
+mount "m" {
+  clusters = ["d"]
+  retain   = "soon"
+}
+`, []string{
+		":2:9: error: cluster name", ":2:17: error: key set: open missing.json", ":3:1: error: cluster \"c\" has no source", ":4:3: error: Unsupported argument",
+		":7:15: error: no cluster \"d\"", ":8:3: error: retain = ", "not valid: 6 errors.",
+	}, 6},
+	"syntax":      {"cluster \"a\" {\n  address = \n}\n", []string{":2:13: error: Invalid expression"}, 1},
+	"another key": {"cluster \"a\" {\n  address = \"https://x\"\n  client_cert = \"a.pem\"\n  client_key = \"b-key.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:3: error: client certificate a.pem with key b-key.pem: tls: private key does not match"}, 1},
+	"no key":      {"vault {\n  client_cert = \"a.pem\"\n  client_key = \"a.pem\"\n}\n" + clusterA + "mount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: client certificate a.pem", ":5:15: error: key set"}, 2},
+	"no CA":       {"vault {\n  ca_cert = \"empty\"\n}\ncluster \"a\" {\n  address = \"https://x\"\n  ca_path = \"nowhere\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: CA certificate: empty holds no PEM", ":6:3: error: CA certificates: open nowhere"}, 2},
+	"expired":     {"cluster \"a\" {\n  address = \"https://x\"\n  ca_cert = \"old.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:3:3: warning: old.pem: the certificate of "CN=old" expired on 2026-11-21`, ": valid: "}, 0},
+	"unused":      {"cluster \"a\" { jwks_file = \"us-east.json\" }\ncluster \"b\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:2:1: warning: cluster "b" is on no mount`}, 0},
+	"empty token": {"vault {\n  auth \"token_file\" {\n    path = \"empty\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:5: error: token file"}, 1},
+	"readable":    {"vault {\n  auth \"approle\" {\n    role_id = \"r\"\n    secret_id_file = \"open\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":4:5: warning: open holds a credential, and every user"}, 0},
+	"hostile":     {"cluster \"a\x1b[2J\u202e\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"b\u202e\"] }\n", []string{`\x1b[2J\u202e`, `no cluster "b\u202e"`}, 2},
+}
+
+// TestConfigValidate: every problem with its place, in the order of the file, as text and
+// as JSON, and what is in the files that it names.
+func TestConfigValidate(t *testing.T) {
+	set, err := os.ReadFile("testdata/us-east.json")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // the warning is about that
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
+	t.Chdir(dir)
+	certificatePair(t, dir, "a", now.Add(time.Hour))
+	certificatePair(t, dir, "b", now.Add(time.Hour))
+	certificatePair(t, dir, "old", now.Add(-24*time.Hour))
+	for name, data := range map[string]string{"empty": "", "token": "s.x\n", "us-east.json": string(set), "open": "secret\n"} {
+		require.NoError(t, os.WriteFile(name, []byte(data), 0o600))
+	}
+	require.NoError(t, os.Chmod("open", 0o644)) //nolint:gosec // the warning is about that
+	for name, test := range validateTexts {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile("c.hcl", []byte(test.src), 0o600))
+			wantCode := exitOK
+			if test.problems > 0 {
+				wantCode = exitNothing
+			}
+			code, stdout, stderr := harvest(t, nil, "config", "validate", "-config", "c.hcl")
+			assert.Equal(t, wantCode, code, stdout)
+			assert.Empty(t, stderr)
+			rest := stdout
+			for _, want := range test.want {
+				if name == "readable" && !strings.Contains(stdout, want) {
+					t.Skip("a directory above the test's lets nobody in")
+				}
+				_, after, found := strings.Cut(rest, want)
+				assert.True(t, found, "%q is not in what follows of\n%s", want, stdout)
+				rest = after
+			}
+			assert.Equal(t, test.problems, strings.Count(stdout, ": error: "), stdout)
+
+			code, stdout, stderr = harvest(t, nil, "config", "validate", "-config", "c.hcl", "-format", "json")
+			assert.Equal(t, wantCode, code)
+			assert.Empty(t, stderr)
+			var v validation
+			require.NoError(t, json.Unmarshal([]byte(stdout), &v), stdout)
+			assert.Equal(t, test.problems == 0, v.Valid)
+			assert.Len(t, v.Errors, test.problems)
+			for _, p := range v.Errors {
+				assert.Positive(t, p.Line)
+				assert.Positive(t, p.Column)
+			}
+		})
+	}
+	code, _, stderr := harvest(t, nil, "config", "validate", "-config", "none.hcl")
+	assert.Equal(t, exitNothing, code)
+	assert.Contains(t, stderr, "open none.hcl")
+}
+
+// TestValidateAll: a file with more mistakes than other commands show.
+func TestValidateAll(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.hcl")
+	require.NoError(t, os.WriteFile(file, []byte("no = 1\nyes {}\n"+strings.Repeat("cluster {}\n", 2*maxConfigErrors)), 0o600))
+	_, stdout, _ := harvest(t, nil, "config", "validate", "-config", file)
+	assert.Equal(t, 2*maxConfigErrors+2, strings.Count(stdout, ": error: "), stdout)
+}
+
+// uncomment makes settings of those that the sample has commented out.
+var uncomment = regexp.MustCompile(`(?m)^( *)#(\S)`)
+
+// TestSample: the file to start from is valid as it is and with everything in it, and has
+// every attribute and block there is.
+func TestSample(t *testing.T) {
+	code, stdout, stderr := harvest(t, nil, "config", "init")
+	require.Equal(t, exitOK, code, stderr)
+	everything := uncomment.ReplaceAllString(stdout, "$1$2")
+	for name, text := range map[string]string{"as it is": stdout, "everything": everything} {
+		file := filepath.Join(t.TempDir(), "c.hcl")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		code, out, _ := harvest(t, nil, "config", "validate", "-config", file, "-skip-files")
+		assert.Equal(t, exitOK, code, "%s: %s", name, out)
+	}
+	for where, attributes := range everyAttribute() {
+		for _, attribute := range attributes {
+			assert.Regexp(t, `(?m)^ *`+attribute+` +=`, everything, where)
+		}
+	}
+	for method := range authMethods {
+		assert.Contains(t, everything, `auth "`+method+`" {`)
+	}
+}
+
+// everyAttribute returns the attributes of each block, as it is read.
+func everyAttribute() map[string][]string {
+	all := map[string][]string{"": {"deny"}, "cluster": clusterAttributes, "vault": vaultAttributes, "mount": mountAttributes, "role": roleAttributes}
+	for method, m := range authMethods {
+		all["auth "+method] = m.takes
+	}
+	return all
+}
+
+// TestConfigInit: -out writes the same, and never over a file.
+func TestConfigInit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.hcl")
+	code, stdout, stderr := harvest(t, nil, "config", "init", "-out", file)
+	require.Equal(t, exitOK, code, stderr)
+	assert.Contains(t, stdout, "config validate -config "+file)
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, sample, string(written))
+
+	require.NoError(t, os.WriteFile(file, []byte("mine"), 0o600))
+	code, _, stderr = harvest(t, nil, "config", "init", "-out", file)
+	assert.Equal(t, exitNothing, code)
+	assert.Contains(t, stderr, "is there already")
+	written, err = os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, "mine", string(written))
+	code, _, _ = harvest(t, nil, "config", "init", "-out", "")
+	assert.Equal(t, exitNothing, code)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/urfave/cli/v3"
+)
+
+// usualConfig is the file that harvest config validate reads where none is named.
+const usualConfig = "/etc/harvest/harvest.hcl"
+
+// sample is the file to start from. A line that begins with # and a letter is a setting,
+// one that begins with # and a space says something about it.
+//
+//go:embed sample.hcl
+var sample string
+
+func (a *app) configCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "config",
+		Usage: "check a configuration file, or print one to start from",
+		Commands: []*cli.Command{
+			{
+				Name:  "validate",
+				Usage: "find every mistake in a configuration file, without a network",
+				Description: "Each problem is a line on stdout, with file, line and column. The files that the configuration names are\n" +
+					"read as well: certificates have to parse and to fit their keys, key sets to hold a key. Exit codes: 0 valid,\n" +
+					"though there may be warnings; 1 not valid, or not to be read.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL", DefaultText: usualConfig},
+					&cli.BoolFlag{Name: "skip-files", Usage: "don't look at the files that it names, which may be on another machine"},
+					formatFlag("text", "json"),
+				},
+				Action: a.configValidate,
+			},
+			{
+				Name:  "init",
+				Usage: "print a commented configuration file to start from",
+				Description: "It holds every setting there is. Those that are optional are commented out, by a # without a space\n" +
+					"behind it.",
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "out", TakesFile: true, Usage: "write it to `FILE`, which must not be there yet"},
+				},
+				Action: a.configInit,
+			},
+		},
+	}
+}
+
+func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
+	format, err := oneOf(cmd, "format", "text", "json")
+	if err != nil {
+		return err
+	}
+	name := cmd.String("config")
+	switch {
+	case name == "" && cmd.IsSet("config"):
+		return usage(cmd, "-config: name a file")
+	case name == "":
+		name = usualConfig
+	}
+	src, err := readConfigFile(name)
+	if err != nil {
+		return err
+	}
+	v := a.validate(ctx, name, src, !cmd.Bool("skip-files"))
+	if format == "json" {
+		a.out.json(v)
+	} else {
+		a.out.printValidation(v)
+	}
+	if !v.Valid {
+		return exit(exitNothing)
+	}
+	return nil
+}
+
+func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
+	name := cmd.String("out")
+	switch {
+	case name == "" && cmd.IsSet("out"):
+		return usage(cmd, "-out: name a file")
+	case name == "":
+		a.out.printf("%s", sample)
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the operator names the file, and it holds no secret
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("-out: %s is there already, and is not overwritten", name)
+	}
+	if err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	_, err = f.WriteString(sample)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		_ = os.Remove(name)
+		return fmt.Errorf("-out: %w", err)
+	}
+	a.out.printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
+	return nil
+}

@@ -1,0 +1,148 @@
+# The configuration of harvest: which clusters publish keys, and which mounts of which
+# Vaults trust them. A setting that is commented out ("#retain", without a space) is
+# optional. Check the file with: harvest config validate -config FILE
+# All of it: man 5 harvest.hcl
+
+# Keys that no mount may ever trust, by the fingerprint that harvest plan -format json shows.
+#deny = ["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
+
+# A cluster is a source of keys. Its name marks those of a mount's keys that are its own:
+# to rename it, see "retired" below.
+cluster "us-east" {
+  # A Nomad agent.
+  address = "https://nomad.us-east.example.com:4646"
+
+  # Regions to ask that agent for; ["*"] is every federated one. Default: the agent's own.
+  #regions = ["us-east-1", "us-east-2"]
+
+  # The CA of its certificate, a PEM file (or ca_path, a directory). Default: the system's.
+  #ca_cert = "/etc/harvest/nomad-ca.pem"
+
+  # What harvest shows where the agent wants a client certificate (verify_https_client).
+  #client_cert = "/etc/harvest/client.pem"
+  #client_key  = "/etc/harvest/client-key.pem"
+
+  # The name in the server's certificate where it isn't the host of the address.
+  #tls_server_name = "server.global.nomad"
+
+  # Trust these keys of the cluster only.
+  #pin = ["sha256:01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b"]
+}
+
+# Any other JWKS document.
+#cluster "other" {
+  #jwks_url = "https://keys.example.com/jwks.json"
+  #ca_path  = "/etc/harvest/ca.d"
+#}
+
+# An OIDC issuer, found by discovery.
+#cluster "eks" {
+  #oidc_issuer = "https://oidc.example.com/id/ABC"
+#}
+
+# A key set that is carried to this machine as a file.
+#cluster "edge" {
+  #jwks_file = "/var/lib/harvest/edge.json"
+#}
+
+# Keys that come over plain http or unverified TLS: whoever is on that path chooses whom
+# Vault trusts. For a laboratory.
+#cluster "lab" {
+  #address         = "https://nomad.lab.example.com:4646"
+  #tls_skip_verify = true
+  #allow_plaintext = true
+#}
+
+# Without a vault block, VAULT_ADDR, VAULT_TOKEN and the like say where Vault is, as for the
+# vault command. Several need names.
+#vault "eu" {
+  #address         = "https://vault.eu.example.com:8200"
+  #namespace       = "platform"
+  #ca_cert         = "/etc/harvest/vault-ca.pem"
+  #client_cert     = "/etc/harvest/vault-client.pem"
+  #client_key      = "/etc/harvest/vault-client-key.pem"
+  #tls_server_name = "vault.example.com"
+
+  # How to log in. Default: VAULT_TOKEN or ~/.vault-token.
+  #auth "approle" {
+    #mount          = "approle"
+    #role_id        = "harvest"
+    #secret_id_file = "/etc/harvest/secret-id"
+  #}
+#}
+
+#vault "us" {
+  #address = "https://vault.us.example.com:8200"
+  #ca_path = "/etc/harvest/vault-ca.d"
+  #auth "jwt" {
+    #mount      = "jwt-harvest"
+    #role       = "harvest"
+    #token_file = "/secrets/nomad_vault_default.jwt"
+  #}
+#}
+
+#vault "k8s" {
+  #address = "https://vault.k8s.example.com:8200"
+  #auth "kubernetes" {
+    #mount      = "kubernetes"
+    #role       = "harvest"
+    #token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+  #}
+#}
+
+#vault "agent" {
+  #address = "https://vault.agent.example.com:8200"
+  #auth "token_file" {
+    #path = "/run/vault-agent/token"
+  #}
+#}
+
+# A mount is a JWT auth method of Vault. Every key on it can mint every claim for it:
+# clusters that should not act for one another want a mount each.
+mount "jwt-nomad" {
+  clusters = ["us-east"]
+
+  # The vault block, where there are several.
+  #vault = "eu"
+
+  # Where the mount is, if not in that Vault's own namespace and at the name above.
+  #namespace = "team-a"
+  #path      = "jwt-nomad"
+
+  # What becomes of keys that are nobody's: keep, warn or remove. Default: warn.
+  #foreign = "warn"
+
+  # Clusters, or regions of them, that are gone for good: their keys go.
+  #retired = ["old", "us-east/us-east-3"]
+
+  # Keep a key for so long after its cluster dropped it. Default: not at all.
+  #retain = "1h"
+
+  # Clusters all of whose keys may be replaced at once. Default: that waits to be allowed.
+  #allow_turnover = ["us-east"]
+
+  # Keys that this mount may never trust.
+  #deny = ["sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"]
+
+  # Let the last key go: nobody can log in then. Default: false.
+  #allow_empty = false
+
+  # Turn a mount in jwks_url or OIDC mode into one with static keys. Default: false.
+  #convert = false
+
+  # How long the mount has to stand still after a write, where several write it. Default: 1s.
+  #settle = "1s"
+
+  # What workloads log in with, for harvest setup. Each setting has the default shown,
+  # apart from claims, bound, max_ttl and prefix, which have none.
+  #role "nomad-workloads" {
+    #policy    = "nomad-workloads"
+    #audiences = ["vault.io"]
+    #claims    = { nomad_group = "nomad_group" }
+    #bound     = { sub = "us-east-1:*" }
+    #period    = "30m"
+    #max_ttl   = "24h"
+    #kv        = "secret"
+    #prefix    = "us-east"
+  #}
+}
