@@ -160,6 +160,10 @@ promql: ## Check the alert rules, and parse the dashboard's queries
 vuln: ## Look for known vulnerabilities that the code reaches
 	tools/vulncheck ./...
 
+.PHONY: manual
+manual: ## Write the manual pages in docs/man anew, from the command's definitions
+	$(GO) test -count=1 -run 'TestManual' ./cmd/harvest -update
+
 .PHONY: tools
 tools: ## Build the pinned tools (the targets above do, when they need them)
 	@tools/install golangci-lint promql vuln

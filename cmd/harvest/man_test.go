@@ -1,0 +1,289 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+)
+
+// manEnvironment are the variables that the command reads, Vault's client included.
+var manEnvironment = []struct{ names, text string }{
+	{"NOMAD_ADDR", "Address of the agent of a cluster that is given by flags, without `-nomad-address`."},
+	{"NOMAD_REGION", "Its region, without `-region`. Nomad sets it in every task."},
+	{"NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY",
+		"Its TLS settings, without the flags of like names.\nNone of Nomad's variables reach into a file, and NOMAD_TOKEN is never read: key sets are public."},
+	{"NOMAD_SECRETS_DIR", "Where Nomad puts a task's secrets: no warning is given of the modes of files there."},
+	{"VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE, VAULT_CACERT, VAULT_CACERT_BYTES, VAULT_CAPATH, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY, VAULT_TLS_SERVER_NAME, VAULT_SKIP_VERIFY",
+		"Where Vault is and how to log in, as for `vault`.\nA vault block of the file goes before them; in one with a name and an address, those on address, namespace and TLS are not used."},
+	{"VAULT_MAX_RETRIES, VAULT_CLIENT_TIMEOUT, VAULT_RATE_LIMIT, VAULT_PROXY_ADDR, VAULT_AGENT_ADDR, VAULT_SRV_LOOKUP", "As for `vault`."},
+	{"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "Proxies, as usual."},
+	{"NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd for `watch`."},
+	{"GOGC", "How much garbage `watch` may leave, in percent of what is in use; 25 where it is not set."},
+	{"GOTRACEBACK", "With the value `crash`, core dumps are not turned off."},
+}
+
+// manGroups are flags that several commands share, and how the manual names them.
+func manGroups() []struct {
+	title, mention string
+	flags          []cli.Flag
+} {
+	return []struct {
+		title, mention string
+		flags          []cli.Flag
+	}{
+		{"Options of the cluster", "of the cluster", clusterFlags()},
+		{"Options of the mount", "of the mount", mountFlags()},
+		{"Options for every mount", "for every mount", ruleFlags()},
+		{"Options of the log", "of the log", logFlags("none")},
+	}
+}
+
+// flagTag returns a flag as it is typed.
+func flagTag(f cli.DocGenerationFlag, name string) string {
+	tag := `\fB\-` + escape(name) + `\fR`
+	placeholder := placeholderOf(f)
+	switch {
+	case name == "allow-turnover":
+		return tag + `[=\fI` + placeholder + `\fR]`
+	case f.TakesValue():
+		return tag + ` \fI` + escape(placeholder) + `\fR`
+	}
+	return tag
+}
+
+func placeholderOf(f cli.DocGenerationFlag) string {
+	if p := quoted.FindString(f.GetUsage()); p != "" && strings.ToUpper(p) == p {
+		return strings.Trim(p, "`")
+	}
+	return "VALUE"
+}
+
+// flagText returns what a flag does, with its default.
+func flagText(f cli.Flag) string {
+	doc := f.(cli.DocGenerationFlag) //nolint:errcheck // all of cli's are
+	text := strings.ReplaceAll(doc.GetUsage(), "`", "")
+	text = strings.ToUpper(text[:1]) + text[1:] + "."
+	def := doc.GetDefaultText()
+	switch flag := f.(type) {
+	case *cli.StringFlag:
+		if flag.DefaultText == "" {
+			def = flag.Value
+		}
+	case *cli.DurationFlag:
+		if flag.DefaultText == "" {
+			def = map[bool]string{true: strings.TrimSuffix(flag.Value.String(), "0s"), false: ""}[flag.Value != 0]
+		}
+	case *cli.BoolFlag, *turnoverFlag:
+		def = ""
+	}
+	if def != "" {
+		text += "\nDefault: " + def + "."
+	}
+	return text
+}
+
+func (r *roff) flags(flags []cli.Flag) {
+	for _, f := range flags {
+		r.item(flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), flagText(f)) //nolint:errcheck // all of cli's are
+	}
+}
+
+// sameFlags says whether flags hold all of a group's, in the same words.
+func sameFlags(flags, group []cli.Flag) bool {
+	for _, f := range group {
+		if !slices.ContainsFunc(flags, func(g cli.Flag) bool { return g.Names()[0] == f.Names()[0] && flagText(g) == flagText(f) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// leaves returns the commands that do something, each with its name in full.
+func leaves(commands []*cli.Command, prefix string) (names []string, all []*cli.Command) {
+	for _, c := range commands {
+		if len(c.Commands) > 0 {
+			n, a := leaves(c.Commands, prefix+" "+c.Name)
+			names, all = append(names, n...), append(all, a...)
+			continue
+		}
+		names, all = append(names, prefix+" "+c.Name), append(all, c)
+	}
+	return names, all
+}
+
+// commandManual returns harvest(1).
+func commandManual(root *cli.Command) string {
+	r := newRoff("harvest", 1, "User Commands")
+	r.section("NAME")
+	r.fill("harvest \\- " + escape(root.Usage))
+	r.section("SYNOPSIS")
+	names, commands := leaves(root.Commands, "harvest")
+	for i, c := range commands {
+		if i > 0 {
+			r.WriteString(".br\n")
+		}
+		arguments := ""
+		if strings.TrimSpace(c.ArgsUsage) != "" {
+			arguments = ` \fI` + escape(c.ArgsUsage) + `\fR`
+		}
+		options := ""
+		if len(c.Flags) > 0 {
+			options = ` [\fIoptions\fR]`
+		}
+		r.WriteString(`\fB` + escape(names[i]) + `\fR` + options + arguments + "\n")
+	}
+	r.WriteString(".br\n\\fBharvest completion\\fR bash|zsh|fish\n")
+	r.section("DESCRIPTION")
+	r.prose("`harvest` fetches the key sets (/.well-known/jwks.json) of Nomad clusters, judges the keys, and makes them the " +
+		"jwt_validation_pubkeys of Vault JWT auth mounts.\nOnly keys that it wrote change; a cluster that can't be read keeps its keys.")
+	r.WriteString(".PP\n")
+	r.paragraphs(root.Description)
+	r.section("COMMANDS")
+	groups := manGroups()
+	for i, c := range commands {
+		r.subsection(names[i])
+		r.prose(strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".")
+		if c.Description != "" {
+			r.WriteString(".PP\n")
+			r.paragraphs(c.Description)
+		}
+		own := slices.Clone(c.Flags)
+		var mentions []string
+		for _, g := range groups {
+			if len(own) > 0 && sameFlags(own, g.flags) {
+				mentions = append(mentions, g.mention)
+				own = slices.DeleteFunc(own, func(f cli.Flag) bool {
+					return slices.ContainsFunc(g.flags, func(s cli.Flag) bool { return s.Names()[0] == f.Names()[0] })
+				})
+			}
+		}
+		if len(mentions) > 0 {
+			r.WriteString(".PP\n")
+			r.prose("It takes the options " + enumerate(mentions, "those ") + ", which are below.")
+		}
+		if len(own) > 0 {
+			r.flags(own)
+		}
+	}
+	r.subsection("harvest completion")
+	r.prose("Print a script that completes commands and flags, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
+	r.code(`source <(harvest completion bash)`)
+	r.section("OPTIONS")
+	for _, g := range groups {
+		r.subsection(g.title)
+		r.flags(g.flags)
+	}
+	r.section("EXIT STATUS")
+	for _, e := range [][2]string{
+		{"0", "Everything is in sync, or valid, or would log in."},
+		{"1", "Nothing could be done: usage, configuration, Vault, every cluster."},
+		{"2", "Changes are pending (`plan -detailed-exitcode`)."},
+		{"3", "Some cluster or mount is not in sync; the token of `verify` would not log in."},
+	} {
+		r.item(`\fB`+e[0]+`\fR`, e[1])
+	}
+	r.section("ENVIRONMENT")
+	for _, e := range manEnvironment {
+		r.item(`\fB`+escape(e.names)+`\fR`, e.text)
+	}
+	r.section("FILES")
+	r.item(`\fI`+usualConfig+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
+	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block.")
+	r.section("EXAMPLES")
+	for i, e := range [][2]string{
+		{"What would change on one mount, and the change:", "harvest plan -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\nharvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad"},
+		{"Every five minutes, from cron, silent unless something changed or failed:", "*/5 * * * * harvest sync -quiet -config /etc/harvest/harvest.hcl"},
+		{"At once, always:", "harvest watch -config /etc/harvest/harvest.hcl -listen 127.0.0.1:8300"},
+		{"A file to begin with, and its check:", "harvest config init -out harvest.hcl\nharvest config validate -config harvest.hcl"},
+		{"The policy that the token needs:", "harvest policy -config harvest.hcl | vault policy write harvest -"},
+		{"Why a login fails:", "harvest verify -config harvest.hcl -mount jwt-nomad token.jwt"},
+	} {
+		if i > 0 {
+			r.WriteString(".PP\n")
+		}
+		r.prose(e[0])
+		r.code(e[1])
+	}
+	r.section("SEE ALSO")
+	r.WriteString("\\fBharvest.hcl\\fR(5)\n.PP\n")
+	r.prose("https://github.com/jwksharvest/harvest has the trust model and how to run it, in docs.")
+	return r.String()
+}
+
+// enumerate returns words with commas and an "and" between them, and each but the first
+// behind a word.
+func enumerate(words []string, behind string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", "+behind) + " and " + behind + words[last]
+}
+
+// page compares a manual page with the one in docs/man, which -update writes.
+func page(t *testing.T, name, text string) {
+	t.Helper()
+	file := filepath.Join("..", "..", "docs", "man", name)
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.NoError(t, os.Chmod(file, 0o644)) //nolint:gosec // everybody may read it
+	}
+	kept, err := os.ReadFile(file) //nolint:gosec // ours
+	require.NoError(t, err)
+	assert.Equal(t, string(kept), text, "write it anew: go test ./cmd/harvest -run TestManual -update")
+}
+
+func manRoot() *cli.Command {
+	a := &app{out: &output{w: io.Discard}, says: &messages{w: io.Discard}, process: process{stderr: io.Discard}}
+	return a.root()
+}
+
+// TestManual: harvest(1) is what the command's definitions make it, and has each of them.
+func TestManual(t *testing.T) {
+	root := manRoot()
+	text := commandManual(root)
+	page(t, "harvest.1", text)
+	names, commands := leaves(root.Commands, "harvest")
+	for i, c := range commands {
+		assert.Contains(t, text, ".SS "+escape(names[i])+"\n")
+		for _, f := range c.Flags {
+			assert.Contains(t, text, ".TP\n"+flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), "%s", names[i]) //nolint:errcheck // all of cli's are
+		}
+	}
+}
+
+// TestManualEnvironment: the manual has every variable that the code names, and no Nomad
+// variable that it doesn't.
+func TestManualEnvironment(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var source strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		data, err := os.ReadFile(file) //nolint:gosec // ours
+		require.NoError(t, err)
+		source.Write(data)
+	}
+	var documented []string
+	for _, e := range manEnvironment {
+		documented = append(documented, strings.Split(e.names, ", ")...)
+	}
+	for _, m := range regexp.MustCompile(`(?:etenv\(|env\("[a-z-]+", )"([A-Z_]+)"`).FindAllStringSubmatch(source.String(), -1) {
+		assert.Contains(t, documented, m[1])
+	}
+	for _, name := range documented {
+		if strings.HasPrefix(name, "NOMAD_") {
+			assert.Contains(t, source.String(), `"`+name+`"`)
+		}
+	}
+}
