@@ -205,7 +205,10 @@ func (f namedFile) run(ctx context.Context, now time.Time) ([]string, error) {
 	return f.check(ctx, now)
 }
 
-// printValidation writes a line for each problem, as compilers do, in the order of the file.
+var wordStyles = map[string]style{"error": alarm, "warning": yellow}
+
+// printValidation writes a line for each problem, as compilers do, in the order of the
+// file. None is broken up: editors read them.
 func (o *output) printValidation(v *validation) {
 	type line struct {
 		configProblem
@@ -222,7 +225,7 @@ func (o *output) printValidation(v *validation) {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	for _, l := range lines {
-		o.printf("%s:%d:%d: %s: %s\n", printable(v.File), l.Line, l.Column, l.word, l.Message)
+		o.printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.screen.paint(wordStyles[l.word], l.word+":"), l.Message)
 	}
 	if !v.Valid {
 		o.printf("%s: not valid: %d %s.\n", printable(v.File), len(v.Errors), plural(len(v.Errors), "error"))

@@ -26,6 +26,8 @@ var manEnvironment = []struct{ names, text string }{
 	{"VAULT_MAX_RETRIES, VAULT_CLIENT_TIMEOUT, VAULT_RATE_LIMIT, VAULT_PROXY_ADDR, VAULT_AGENT_ADDR, VAULT_SRV_LOOKUP", "As for `vault`."},
 	{"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "Proxies, as usual."},
 	{"NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd for `watch`."},
+	{"NO_COLOR", "If it is not empty: no colours. There are none in a file or a pipe either."},
+	{"TERM", "With the value `dumb`: no colours, and no line that tells whom a command is waiting for."},
 	{"GOGC", "How much garbage `watch` may leave, in percent of what is in use; 25 where it is not set."},
 	{"GOTRACEBACK", "With the value `crash`, core dumps are not turned off."},
 }

@@ -2,7 +2,8 @@ package main
 
 // What goes where: results go to stdout, and nothing else does; errors, warnings, hints,
 // the log and progress go to stderr. What comes from outside (keys, annotations, replies)
-// is made printable first: it could otherwise steer a terminal.
+// is made printable first: it could otherwise steer a terminal. Colours and a width are
+// for terminals: a pipe gets lines as long as they are.
 
 import (
 	"encoding/json"
@@ -18,8 +19,9 @@ import (
 
 // output is stdout. It remembers the first error, so that a full disk isn't a success.
 type output struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	screen screen
+	err    error
 }
 
 // Write implements io.Writer.
@@ -46,8 +48,9 @@ func (o *output) json(v any) {
 
 // messages is stderr as people read it, or JSON lines where -log-format says so.
 type messages struct {
-	w   io.Writer
-	log *slog.Logger // nil: text
+	w      io.Writer
+	screen screen
+	log    *slog.Logger // nil: text
 }
 
 // fail tells of an error, each of several joined ones by itself, and the way out.
@@ -57,7 +60,7 @@ func (m *messages) fail(err error, hint string) {
 			m.log.Error(printable(err.Error()))
 			continue
 		}
-		_, _ = fmt.Fprintf(m.w, "harvest: %s\n", printable(err.Error()))
+		_, _ = fmt.Fprintf(m.w, "%s %s\n", m.screen.paint(alarm, "harvest:"), printable(err.Error()))
 	}
 	switch {
 	case hint == "":
@@ -77,7 +80,7 @@ func (m *messages) warn(format string, args ...any) {
 		m.log.Warn(text)
 		return
 	}
-	_, _ = fmt.Fprintf(m.w, "harvest: warning: %s\n", text)
+	_, _ = fmt.Fprintf(m.w, "%s %s\n", m.screen.paint(yellow, "harvest: warning:"), text)
 }
 
 // separate returns the errors that errors.Join put together.

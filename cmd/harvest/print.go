@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -102,33 +101,68 @@ func cause(err error) error {
 	return err
 }
 
+// Of a line, on a screen: what the columns before its text take at the most.
+const (
+	ownerShare = 4 // of the width, the owner: one in so many
+	minOwner   = 16
+	stepShare  = 3  // likewise, the name of a step of setup, which has no fingerprint behind it
+	mostKeyID  = 12 // a kid's first letters, escaped or wide
+	mostAlg    = 10
+)
+
+// fit shortens what would leave no room for the text, where the width is limited.
+func (o *output) fit(rows []row) []row {
+	if o.screen.width == 0 {
+		return rows
+	}
+	rows = slices.Clone(rows)
+	owners, kids := make([]string, len(rows)), make([]string, len(rows))
+	most := o.screen.width / stepShare
+	for i, r := range rows {
+		owners[i], kids[i] = r.owner, r.kid
+		if r.fingerprint != "" {
+			most = mostKeyID
+		}
+	}
+	owners, kids = shortenAll(owners, max(minOwner, o.screen.width/ownerShare)), shortenAll(kids, most)
+	for i := range rows {
+		rows[i].owner, rows[i].kid, rows[i].alg = owners[i], kids[i], shorten(rows[i].alg, mostAlg)
+	}
+	return rows
+}
+
 // printRows writes lines with their columns aligned.
 func (o *output) printRows(rows []row) {
-	columns := func(r row) []string { return []string{r.owner, r.kid, r.alg, r.fingerprint} }
+	rows = o.fit(rows)
+	cells := func(r row) []string { return []string{r.owner, r.kid, r.alg, r.fingerprint} }
 	var widths [4]int
 	for _, r := range rows {
-		for i, text := range columns(r) {
-			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		for i, text := range cells(r) {
+			widths[i] = max(widths[i], columns(text))
 		}
 	}
 	for _, r := range rows {
-		var line strings.Builder
-		line.WriteString("  ")
-		if r.sign != "" {
-			line.WriteString(r.sign + " ")
-		}
-		for i, text := range columns(r) {
+		var before strings.Builder
+		for i, text := range cells(r) {
 			if widths[i] > 0 && (i == 0 || !r.wide) {
-				line.WriteString(text + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text)+2))
+				before.WriteString(text + strings.Repeat(" ", widths[i]-columns(text)+2))
 			}
 		}
-		o.printf("%s\n", strings.TrimRight(line.String()+r.text, " "))
+		sign := ""
+		if r.sign != "" {
+			sign = r.sign + " "
+		}
+		painted := "  " + before.String()
+		if sign != "" {
+			painted = "  " + o.screen.paint(signStyles[r.sign], r.sign) + " " + before.String()
+		}
+		o.hang(columns("  "+sign+before.String()), painted, r.text)
 	}
 }
 
 // printMount writes what is, or was, to be done to one mount.
 func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
-	o.printf("mount %s\n\n", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
+	o.heading("mount", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
 		o.printRows(rows)
@@ -136,17 +170,23 @@ func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
 			o.printf("\n")
 		}
 		for _, w := range m.Plan.Warnings {
-			o.printf("  warning: %s\n", printable(w))
+			o.warning(printable(w))
 		}
 		if len(m.Plan.Warnings) > 0 {
 			o.printf("\n")
 		}
 	}
 	if m.Err != nil {
-		o.printf("  %s %s\n\n  Not in sync: %s\n", signFailed, printable(mountCause(m.Err).Error()), notDone(m))
+		o.failure(mountCause(m.Err))
+		o.printText("  Not in sync: ", "\n  "+o.screen.paint(red, "Not in sync:")+" ", notDone(m))
 		return
 	}
-	o.printf("  %s\n", summary(m))
+	o.say(summary(m))
+}
+
+// failure writes what went wrong with a mount.
+func (o *output) failure(err error) {
+	o.printText("  ! ", "  "+o.screen.paint(alarm, signFailed)+" ", printable(err.Error()))
 }
 
 // notDone says how far a sync came that failed.

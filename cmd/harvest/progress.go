@@ -25,14 +25,14 @@ const slow = time.Second
 // The returned function wipes the line.
 func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
 	f, ok := a.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || a.says.log != nil || cmd.IsSet("log-level") {
+	if !ok || !term.IsTerminal(int(f.Fd())) || !capable(a.getenv) || a.says.log != nil || cmd.IsSet("log-level") {
 		return func() {}
 	}
-	return startProgress(a.stderr, clusters)
+	return startProgress(a.stderr, a.errScreen.width, clusters)
 }
 
-// startProgress is showProgress for any writer.
-func startProgress(w io.Writer, clusters []jwks.Cluster) (stop func()) {
+// startProgress is showProgress for any writer of so many columns; 0 is no limit.
+func startProgress(w io.Writer, width int, clusters []jwks.Cluster) (stop func()) {
 	p := &progress{asked: map[string]int{}}
 	for i, c := range clusters {
 		sources := make([]jwks.Source, len(c.Sources))
@@ -43,7 +43,7 @@ func startProgress(w io.Writer, clusters []jwks.Cluster) (stop func()) {
 	}
 	done := make(chan struct{})
 	var writer sync.WaitGroup
-	writer.Go(func() { p.show(w, done) })
+	writer.Go(func() { p.show(w, width, done) })
 	return sync.OnceFunc(func() { close(done); writer.Wait() })
 }
 
@@ -61,7 +61,7 @@ func (p *progress) note(cluster string, change int) {
 	}
 }
 
-func (p *progress) show(w io.Writer, done <-chan struct{}) {
+func (p *progress) show(w io.Writer, width int, done <-chan struct{}) {
 	began := time.Now()
 	wait := time.NewTimer(slow)
 	defer wait.Stop()
@@ -74,7 +74,11 @@ func (p *progress) show(w io.Writer, done <-chan struct{}) {
 			}
 			return
 		case <-wait.C:
-			_, _ = fmt.Fprintf(w, "\r\x1b[K%s (%d s)", p, int(time.Since(began).Seconds()))
+			text := fmt.Sprintf("%s (%d s)", p, int(time.Since(began).Seconds()))
+			if width > 0 { // a second line could not be wiped
+				text = shorten(text, width-1)
+			}
+			_, _ = fmt.Fprintf(w, "\r\x1b[K%s", text)
 			shown = true
 			wait.Reset(slow)
 		}

@@ -28,12 +28,17 @@ func (s slowSource) Fetch(ctx context.Context) (*jwks.Set, error) {
 func TestProgress(t *testing.T) {
 	for name, test := range map[string]struct {
 		first, second time.Duration
+		width         int
 		want          string
 	}{
-		"quick": {10 * time.Millisecond, 900 * time.Millisecond, ""},
+		"quick": {10 * time.Millisecond, 900 * time.Millisecond, 0, ""},
 		"slow": {
-			500 * time.Millisecond, 2500 * time.Millisecond,
+			500 * time.Millisecond, 2500 * time.Millisecond, 80,
 			"\r\x1b[Kwaiting for b (1 s)\r\x1b[Kwaiting for b (2 s)\r\x1b[K",
+		},
+		"narrow": {
+			500 * time.Millisecond, 1500 * time.Millisecond, 15,
+			"\r\x1b[Kwaiting… (1 s)\r\x1b[K",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +47,7 @@ func TestProgress(t *testing.T) {
 				clusters := []jwks.Cluster{
 					{Name: "a", Sources: []jwks.Source{slowSource{test.first}}}, {Name: "b", Sources: []jwks.Source{slowSource{test.second}}},
 				}
-				stop := startProgress(&w, clusters)
+				stop := startProgress(&w, test.width, clusters)
 				jwks.FetchAll(t.Context(), clusters)
 				stop()
 				stop()

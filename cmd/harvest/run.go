@@ -28,6 +28,8 @@ type process struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+
+	outScreen, errScreen screen // what stdout and stderr lead to
 }
 
 // app is one run of the command.
@@ -42,7 +44,7 @@ type app struct {
 
 // run runs the command and returns its exit code. args begins with the program's name.
 func run(ctx context.Context, args []string, p process) int {
-	a := &app{process: p, args: args, out: &output{w: p.stdout}, says: &messages{w: p.stderr}}
+	a := &app{process: p, args: args, out: &output{w: p.stdout, screen: p.outScreen}, says: &messages{w: p.stderr, screen: p.errScreen}}
 	err := refuseTokens(args)
 	if err == nil {
 		err = a.root().Run(ctx, args)

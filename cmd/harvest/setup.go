@@ -94,7 +94,9 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	defer cancel()
 	j := a.prepare(planning, cfg, false, log)
 	defer j.close()
+	stop := a.showProgress(cmd, j.harvester.Clusters)
 	setups := a.planSetups(planning, j)
+	stop()
 	switch {
 	case form != "":
 		return a.printForms(setups, form)

@@ -24,13 +24,14 @@ func (a *app) printSetups(setups []*mountSetup) {
 	}
 	shared := slices.ContainsFunc(setups, func(s *mountSetup) bool { return len(s.config.clusters) > 1 })
 	if !shared && len(setups) > 1 {
-		a.out.printf("\nA mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own\n" +
-			"mount in its vault block (jwt_auth_backend_path).\n")
+		a.out.printf("\n")
+		a.out.paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
+			"mount in its vault block (jwt_auth_backend_path).")
 	}
 }
 
 func (a *app) printSetup(s *mountSetup) {
-	a.out.printf("mount %s\n\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	a.out.heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
 	var rows []row
 	for _, step := range s.Steps {
 		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: printable(step.Name), text: printable(stepText(step))})
@@ -45,10 +46,12 @@ func (a *app) printSetup(s *mountSetup) {
 		a.out.printf("\n")
 		a.out.printRows(planRows(keys, a.now()))
 		if role := keys.DefaultRole; role != "" {
-			a.out.printf("\n  default_role becomes %s\n", printable(role))
+			a.out.printf("\n")
+			a.out.say("default_role becomes " + printable(role))
 		}
 		for _, w := range keys.Warnings {
-			a.out.printf("\n  warning: %s\n", printable(w))
+			a.out.printf("\n")
+			a.out.warning(printable(w))
 		}
 	}
 	if s.err == nil && !s.changes() {
@@ -91,22 +94,26 @@ func (a *app) explainShape(s *mountSetup) {
 	if len(clusters) < 2 {
 		return
 	}
-	a.out.printf("\n  %d clusters share this mount. One job name is one Vault entity on it: job \"mongo\" of %s and job \"mongo\"\n"+
-		"  of %s are the same to Vault, and read the same secrets, without any malice.\n", len(clusters), clusters[0], clusters[1])
+	a.out.printf("\n")
+	a.out.paragraph("  ", fmt.Sprintf("%d clusters share this mount. One job name is one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
+		"of %s are the same to Vault, and read the same secrets, without any malice.", len(clusters), clusters[0], clusters[1]))
 	bound := slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
 		a.out.printf("\n  What keeps them apart is a mount for each:\n\n")
 		for _, name := range clusters {
 			a.out.printf("    mount %q { clusters = [%q] }\n", s.Path+"-"+name, name)
 		}
-		a.out.printf("\n  or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:\n\n")
+		a.out.printf("\n")
+		a.out.paragraph("  ", "or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:")
+		a.out.printf("\n")
 		for _, name := range clusters {
 			a.out.printf("    role %q {\n      bound  = { sub = \"REGION-OF-%s:*\" } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
 				"nomad-"+strings.ToLower(name), strings.ToUpper(name), name)
 		}
 	}
-	a.out.printf("\n  Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can\n" +
-		"  write any claim into its tokens, iss and sub too. Only a mount for each cluster does.\n")
+	a.out.printf("\n")
+	a.out.paragraph("  ", "Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can "+
+		"write any claim into its tokens, iss and sub too. Only a mount for each cluster does.")
 }
 
 // printForms writes the same as commands or as Terraform.

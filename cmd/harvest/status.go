@@ -207,7 +207,7 @@ func statusCode(statuses []*mountStatus) int {
 
 // printStatus writes the status of one mount.
 func (o *output) printStatus(s *mountStatus, now time.Time) {
-	o.printf("mount %s\n\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	o.heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
 	section := func(title string, rows []row) {
 		if len(rows) > 0 {
 			o.printf("%s", title)
@@ -227,17 +227,17 @@ func (o *output) printStatus(s *mountStatus, now time.Time) {
 		section("  pending:\n", pending)
 	}
 	for _, w := range s.Warnings {
-		o.printf("  warning: %s\n", printable(w))
+		o.warning(printable(w))
 	}
 	if len(s.Warnings) > 0 {
 		o.printf("\n")
 	}
 	o.printProblems(s.Lint)
 	if s.err != nil {
-		o.printf("  %s %s\n", signFailed, printable(mountCause(s.err).Error()))
+		o.failure(mountCause(s.err))
 	}
 	if s.read {
-		o.printf("  %s\n", s.summary())
+		o.say(s.summary())
 	}
 }
 

@@ -296,18 +296,23 @@ var verdictSigns = map[vaultsync.Outcome]string{
 	vaultsync.OutcomeOK: signKeep, vaultsync.OutcomeFail: signSkip, vaultsync.OutcomeNote: signForeign,
 }
 
+// verdictStyles are theirs: what Vault would refuse is what was asked for.
+var verdictStyles = map[vaultsync.Outcome]style{
+	vaultsync.OutcomeOK: green, vaultsync.OutcomeFail: alarm, vaultsync.OutcomeNote: cyan,
+}
+
 func (a *app) printVerdicts(verdicts []*verdict) {
 	for i, v := range verdicts {
 		if i > 0 {
 			a.out.printf("\n")
 		}
 		if v.Source != "" {
-			a.out.printf("key set %s\n\n", printable(v.Source))
+			a.out.heading("key set", printable(v.Source))
 		} else {
-			a.out.printf("mount %s\n\n", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
+			a.out.heading("mount", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
 		}
 		if v.Verdict == nil {
-			a.out.printf("  %s %s\n", signFailed, printable(mountCause(v.err).Error()))
+			a.out.failure(mountCause(v.err))
 			continue
 		}
 		width := 0
@@ -315,12 +320,15 @@ func (a *app) printVerdicts(verdicts []*verdict) {
 			width = max(width, len(f.Check))
 		}
 		for _, f := range v.Findings {
-			a.out.printf("  %s %-*s  %s\n", verdictSigns[f.Outcome], width, f.Check, printable(f.Detail))
+			sign, check := verdictSigns[f.Outcome], fmt.Sprintf(" %-*s  ", width, f.Check)
+			a.out.printText("  "+sign+check, "  "+a.out.screen.paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
+			// Not broken into lines: it is often a command to copy.
 			if f.Fix != "" {
 				a.out.printf("    %-*s  %s\n", width, "", printable(f.Fix))
 			}
 		}
-		a.out.printf("\n  %s\n", v.summary())
+		a.out.printf("\n")
+		a.out.say(v.summary())
 	}
 }
 

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// tags are what stands for the colours in golden files.
+var tags = strings.NewReplacer(
+	"\x1b[1m", "<bold>", "\x1b[31m", "<red>", "\x1b[32m", "<green>", "\x1b[33m", "<yellow>", "\x1b[36m", "<cyan>", "\x1b[1;31m", "<alarm>", "\x1b[0m", "</>",
+)
+
+var colours = regexp.MustCompile("\x1b\\[(0|1|31|32|33|36|1;31)m")
+
+// onScreen runs the command in this process, on a screen.
+func onScreen(t *testing.T, s screen, args ...string) string {
+	t.Helper()
+	var out, errs bytes.Buffer
+	run(t.Context(), append([]string{"harvest"}, args...), process{
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs, outScreen: s,
+		getenv: func(string) string { return "" }, now: func() time.Time { return now },
+	})
+	require.NotEmpty(t, out.String(), errs.String())
+	return out.String()
+}
+
+// looksRight checks what goes for all that is printed on a screen: the colours are ours and
+// the text is the same without them; nothing of a remote steers the terminal; no line is too
+// long, but for one with a word that is.
+func looksRight(t *testing.T, text, uncoloured string, width int) {
+	t.Helper()
+	bare := colours.ReplaceAllString(text, "")
+	assert.Equal(t, uncoloured, bare)
+	assert.NotContains(t, bare, "\x1b")
+	assert.NotContains(t, bare, "\u202e")
+	for line := range strings.SplitSeq(bare, "\n") {
+		if columns(line) <= width {
+			continue
+		}
+		words := strings.Fields(line)
+		long := ""
+		for _, word := range words {
+			if columns(word) > columns(long) {
+				long = word
+			}
+		}
+		assert.Greater(t, columns(long), width/3, "%d columns, and no word that is long:\n%s", columns(line), line)
+	}
+}
+
+const (
+	longCluster = "production-europe-west-1-nomad-cluster-of-the-platform-team-a"
+	longMount   = "workloads/platform/production/europe-west-1/jwt-nomad-of-the-platform-team"
+)
+
+// screenWorld is a Vault and a configuration with names that are long, wide or hostile.
+func screenWorld(t *testing.T) (config string, vault *fakevault.Server) {
+	t.Helper()
+	noVault(t)
+	vault = fakevault.New(t)
+	t.Setenv("VAULT_ADDR", vault.URL)
+	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	vault.Enable("", longMount, "jwt")
+	upgraded := keysOf(t, "../../jwks/testdata/nomad-upgraded.json")
+	mixed := keysOf(t, "../../jwks/testdata/mixed.json")
+	foreign := keysOf(t, "../../jwks/testdata/rfc7517-a1.json")
+	require.NoError(t, vault.WriteConfig("", longMount, map[string]any{
+		"jwt_supported_algs": []string{"RS256", "ES384"},
+		"jwt_validation_pubkeys": []string{
+			element(t, upgraded["3f0f"], longCluster, now.Add(-3*time.Hour)),
+			element(t, upgraded["fd33"], longCluster, now.Add(-40*24*time.Hour)),
+			element(t, foreign["2011"], "", now),
+			element(t, mixed["p256"], "another\x1b[2J\u202e", now.Add(-90*24*time.Hour)),
+			element(t, mixed["p384"], "edge", now.Add(-5*time.Minute)),
+			element(t, mixed["p521"], "東京都のクラスタ", now.Add(-time.Hour)),
+		},
+	}))
+	config = filepath.Join(t.TempDir(), "c.hcl")
+	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
+cluster %q { jwks_file = "testdata/us-east.json" }
+cluster %q { jwks_file = "../../jwks/testdata/nomad-docs.json" }
+cluster "edge" { jwks_file = "testdata/missing.json" }
+mount %q {
+  clusters = [%q, %q, "edge"]
+  settle   = "300ms"
+}
+`, longCluster, longCluster+"b", longMount, longCluster, longCluster+"b"), 0o600))
+	return config, vault
+}
+
+// TestScreen: what each command prints on terminals of 80 and 120 columns.
+func TestScreen(t *testing.T) {
+	for _, width := range []int{80, 120} {
+		t.Run(fmt.Sprint(width), func(t *testing.T) {
+			config, vault := screenWorld(t)
+			mistakes := filepath.Join(t.TempDir(), "m.hcl")
+			require.NoError(t, os.WriteFile(mistakes, []byte(validateTexts["every mistake"].src+"cluster \"unused\" { jwks_file = \"testdata/us-east.json\" }\n"), 0o600))
+			for _, test := range []struct {
+				name string
+				args []string
+			}{
+				{"plan", []string{"plan", "-config", config}},
+				{"pem", []string{"pem", "testdata/us-east.json"}},
+				{"policy", []string{"policy", "-config", config}},
+				{"validate", []string{"config", "validate", "-config", mistakes}},
+				{"validate-good", []string{"config", "validate", "-config", config, "-skip-files"}},
+				{"status", []string{"status", "-config", config}},
+				{"sync", []string{"sync", "-config", config}},
+			} {
+				text := onScreen(t, screen{width, true}, test.args...)
+				uncoloured := colours.ReplaceAllString(text, "")
+				if test.name != "sync" { // which has nothing left to do the second time
+					uncoloured = onScreen(t, screen{width: width}, test.args...)
+				}
+				looksRight(t, text, uncoloured, width)
+				text = strings.ReplaceAll(strings.ReplaceAll(text, mistakes, "m.hcl"), config, "c.hcl")
+				golden(t, filepath.Join("screen", fmt.Sprintf("%s.%d.txt", test.name, width)), tags.Replace(text), vault.URL)
+			}
+		})
+	}
+}
+
+// TestScreenSetup: the same for setup, which begins with a mount that isn't there.
+func TestScreenSetup(t *testing.T) {
+	for _, width := range []int{80, 120} {
+		config, vault := screenWorld(t)
+		vault.Disable("", longMount)
+		text := onScreen(t, screen{width, true}, "setup", "-config", config, "-y")
+		looksRight(t, text, colours.ReplaceAllString(text, ""), width)
+		golden(t, filepath.Join("screen", fmt.Sprintf("setup.%d.txt", width)), tags.Replace(text), vault.URL)
+	}
+}
+
+// TestScreenVerify: the same for the verdicts of verify.
+func TestScreenVerify(t *testing.T) {
+	verdicts := []*verdict{
+		{Vault: "https://vault.example.com:8200", Path: longMount, Verdict: &vaultsync.Verdict{Findings: []vaultsync.Finding{
+			{Check: "signature", Outcome: vaultsync.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
+				Fix: "harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=" + longCluster},
+			{Check: "audience", Outcome: vaultsync.OutcomeOK, Detail: `"vault.io"`},
+			{Check: "claims", Outcome: vaultsync.OutcomeNote, Detail: "a\x1b[2Jb\u202e was not compared"},
+		}}},
+		{Source: "https://keys.example.com/jwks.json", Verdict: &vaultsync.Verdict{Accepted: true, Findings: []vaultsync.Finding{
+			{Check: "signature", Outcome: vaultsync.OutcomeOK, Detail: "by 東京都 and quite a long explanation of which key that was, of whom and since when"},
+		}}},
+		{Vault: "https://vault.example.com:8200", Path: "m", err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
+	}
+	for _, width := range []int{80, 120} {
+		print := func(s screen) string {
+			var text bytes.Buffer
+			a := &app{out: &output{w: &text, screen: s}}
+			a.printVerdicts(verdicts)
+			return text.String()
+		}
+		text := print(screen{width, true})
+		looksRight(t, text, print(screen{width: width}), width)
+		golden(t, filepath.Join("screen", fmt.Sprintf("verify.%d.txt", width)), tags.Replace(text), "https://vault.example.com:8200")
+	}
+}
+
+// TestColumns: what a terminal makes of text.
+func TestColumns(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "us-east": 7, "größer": 6, "東京": 4, "ｱ": 1, "Ａ": 2, "e\u0301": 1, "…": 1, "🔑": 2, "한국": 4, "я": 1,
+	} {
+		assert.Equal(t, want, columns(text), text)
+	}
+}
+
+func TestShorten(t *testing.T) {
+	for name, test := range map[string]struct {
+		text string
+		most int
+		want string
+	}{
+		"fits":   {"us-east", 7, "us-east"},
+		"long":   {"production-us-east-1", 11, "produ…ast-1"},
+		"wide":   {"東京都のクラスタ", 9, "東京…スタ"},
+		"half":   {"東京都のクラスタ", 8, "東京…タ"},
+		"marks":  {"a\u0301b\u0301c\u0301d\u0301e\u0301", 3, "a\u0301…e\u0301"},
+		"narrow": {"us-east", 2, "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := shorten(test.text, test.most)
+			assert.Equal(t, test.want, got)
+			assert.LessOrEqual(t, columns(got), test.most)
+		})
+	}
+	assert.Equal(t, []string{"prod-a…e-etc", "prod-b…e-etc", "x"}, shortenAll([]string{"prod-a-and-much-more-etc", "prod-b-and-much-more-etc", "x"}, 5),
+		"names that differ stay different")
+}
+
+func TestWrap(t *testing.T) {
+	assert.Equal(t, []string{"one two", "three"}, wrap("one two three", 9))
+	assert.Equal(t, []string{"one two three"}, wrap("one two three", 0))
+	assert.Equal(t, []string{"a", "https://long.example.com", "b"}, wrap("a https://long.example.com b", 10))
+}
+
+// TestShortenAny: never too wide, whatever the text and the width.
+func TestShortenAny(t *testing.T) {
+	for _, text := range []string{"production-us-east-1", "東京都のクラスタ", "a\u0301b\u0301c", "🔑🔑 x 🔑", printable("\x1b[2J\u202e\xff"), "\u0301\u0301"} {
+		for most := 1; most <= 30; most++ {
+			assert.LessOrEqual(t, columns(shorten(text, most)), most, "%q in %d", text, most)
+		}
+	}
+}
