@@ -87,7 +87,7 @@ func TestConfigValidate(t *testing.T) {
 	set, err := os.ReadFile("testdata/us-east.json")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // the warning is about that
+	require.NoError(t, os.Chmod(dir, 0o755))
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	t.Chdir(dir)
 	certificatePair(t, dir, "a", now.Add(time.Hour))
@@ -96,7 +96,7 @@ func TestConfigValidate(t *testing.T) {
 	for name, data := range map[string]string{"empty": "", "token": "s.x\n", "us-east.json": string(set), "open": "secret\n"} {
 		require.NoError(t, os.WriteFile(name, []byte(data), 0o600))
 	}
-	require.NoError(t, os.Chmod("open", 0o644)) //nolint:gosec // the warning is about that
+	require.NoError(t, os.Chmod("open", 0o644))
 	for name, test := range validateTexts {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile("c.hcl", []byte(test.src), 0o600))

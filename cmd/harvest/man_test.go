@@ -70,7 +70,7 @@ func placeholderOf(f cli.DocGenerationFlag) string {
 
 // flagText returns what a flag does, with its default.
 func flagText(f cli.Flag) string {
-	doc := f.(cli.DocGenerationFlag) //nolint:errcheck // all of cli's are
+	doc := f.(cli.DocGenerationFlag)
 	text := strings.ReplaceAll(doc.GetUsage(), "`", "")
 	text = strings.ToUpper(text[:1]) + text[1:] + "."
 	def := doc.GetDefaultText()
@@ -94,7 +94,7 @@ func flagText(f cli.Flag) string {
 
 func (r *roff) flags(flags []cli.Flag) {
 	for _, f := range flags {
-		r.item(flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), flagText(f)) //nolint:errcheck // all of cli's are
+		r.item(flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), flagText(f))
 	}
 }
 
@@ -236,9 +236,9 @@ func page(t *testing.T, name, text string) {
 	file := filepath.Join("..", "..", "docs", "man", name)
 	if *update {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		require.NoError(t, os.Chmod(file, 0o644)) //nolint:gosec // everybody may read it
+		require.NoError(t, os.Chmod(file, 0o644))
 	}
-	kept, err := os.ReadFile(file) //nolint:gosec // ours
+	kept, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(kept), text, "write it anew: go test ./cmd/harvest -run TestManual -update")
 }
@@ -257,7 +257,7 @@ func TestManual(t *testing.T) {
 	for i, c := range commands {
 		assert.Contains(t, text, ".SS "+escape(names[i])+"\n")
 		for _, f := range c.Flags {
-			assert.Contains(t, text, ".TP\n"+flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), "%s", names[i]) //nolint:errcheck // all of cli's are
+			assert.Contains(t, text, ".TP\n"+flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), "%s", names[i])
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestManualEnvironment(t *testing.T) {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		data, err := os.ReadFile(file) //nolint:gosec // ours
+		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		source.Write(data)
 	}

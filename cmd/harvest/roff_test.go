@@ -15,7 +15,7 @@ type roff struct{ strings.Builder }
 func newRoff(name string, section int, title string) *roff {
 	r := &roff{}
 	fmt.Fprintf(r, ".\\\" Written by go test ./cmd/harvest -run TestManual -update; don't edit.\n")
-	fmt.Fprintf(r, ".TH %s %d %s harvest \"%s\"\n", strings.ToUpper(name), section, manDate, title)
+	fmt.Fprintf(r, ".TH %s %d %s harvest \"%s\"\n.nh\n", strings.ToUpper(name), section, manDate, title)
 	return r
 }
 
@@ -51,8 +51,8 @@ var quoted = regexp.MustCompile("`[^`]+`")
 // prose writes a paragraph's text, a sentence or a line at a time. What is in backquotes
 // is bold.
 func (r *roff) prose(text string) {
-	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
-		if strings.HasPrefix(line, "-") { // about another flag
+	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		if i > 0 && strings.HasPrefix(line, "-") { // about another flag
 			r.WriteString(".br\n")
 		}
 		var b strings.Builder

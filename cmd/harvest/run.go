@@ -120,18 +120,19 @@ func (a *app) root() *cli.Command {
 			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.configCommand(), a.versionCommand(),
 		},
 	}
-	strict(root.Commands)
+	a.strict(root.Commands)
 	return root
 }
 
 // strict makes commands refuse what they don't know, in our words.
-func strict(commands []*cli.Command) {
+func (a *app) strict(commands []*cli.Command) {
 	for _, cmd := range commands {
+		cmd.ShellComplete = a.complete
 		cmd.OnUsageError = onUsageError
 		cmd.HideHelpCommand = true
 		if len(cmd.Commands) > 0 {
 			cmd.Action = noCommand
-			strict(cmd.Commands)
+			a.strict(cmd.Commands)
 		} else if cmd.ArgsUsage == "" {
 			cmd.ArgsUsage = " "
 			cmd.ArgValidator = noArguments

@@ -158,14 +158,14 @@ func TestScreenVerify(t *testing.T) {
 		{Vault: "https://vault.example.com:8200", Path: "m", err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
 	}
 	for _, width := range []int{80, 120} {
-		print := func(s screen) string {
+		printed := func(s screen) string {
 			var text bytes.Buffer
 			a := &app{out: &output{w: &text, screen: s}}
 			a.printVerdicts(verdicts)
 			return text.String()
 		}
-		text := print(screen{width, true})
-		looksRight(t, text, print(screen{width: width}), width)
+		text := printed(screen{width, true})
+		looksRight(t, text, printed(screen{width: width}), width)
 		golden(t, filepath.Join("screen", fmt.Sprintf("verify.%d.txt", width)), tags.Replace(text), "https://vault.example.com:8200")
 	}
 }
