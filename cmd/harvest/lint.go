@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -88,8 +89,11 @@ func bites(p vaultsync.Problem) bool { return p.Severity != vaultsync.SeverityNo
 
 // printProblems writes what -lint found on a mount, with the way out below each.
 func (o *output) printProblems(problems []vaultsync.Problem) {
+	styles := map[vaultsync.Severity]style{vaultsync.SeverityError: alarm, vaultsync.SeverityWarning: yellow}
 	for _, p := range problems {
-		o.printf("  %s (%s): %s\n      %s\n", p.Severity, p.Lint, printable(p.Message), printable(p.Fix))
+		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
+		o.printText("  "+head+" ", "  "+o.screen.paint(styles[p.Severity], head)+" ", printable(p.Message))
+		o.printText("      ", "      ", printable(p.Fix))
 	}
 	if len(problems) > 0 {
 		o.printf("\n")
