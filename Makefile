@@ -13,6 +13,9 @@ VERSION ?= $(or $(shell git describe --tags --match 'v*' --dirty 2>/dev/null),de
 COMMIT  ?= $(or $(shell git rev-parse HEAD 2>/dev/null),unknown)
 DATE    ?= $(or $(shell git log -1 --format=%cI 2>/dev/null),unknown)
 
+# Without a date there is none to give to files: the first day of 1980, which ZIP knows.
+EPOCH = $(or $(shell git log -1 --format=%ct 2>/dev/null),315532800)
+
 BUILDFLAGS = -trimpath -buildvcs=false \
 	-ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)'
 
@@ -42,6 +45,23 @@ build: ## Build bin/harvest
 .PHONY: install
 install: ## Install harvest where go install puts commands
 	CGO_ENABLED=0 $(GO) install $(BUILDFLAGS) ./cmd/harvest
+
+.PHONY: package
+package: ## Build the deb and rpm packages, and install, upgrade and remove them in a Debian root
+	tools/package
+
+.PHONY: snapshot
+snapshot: ## Build in dist/ what a release has: archives, packages, SBOMs and checksums for every system
+	tools/goreleaser-run release --snapshot --clean --parallelism 2
+
+.PHONY: release
+release: ## Build the same for the tag that is checked out, and draft a release on GitHub (GITHUB_TOKEN)
+	tools/goreleaser-run release --clean --parallelism 2
+
+.PHONY: build-info
+build-info:
+	@printf "VERSION='%s' COMMIT='%s' DATE='%s' SOURCE_DATE_EPOCH='%s'\\n" \
+		'$(VERSION)' '$(COMMIT)' '$(if $(filter unknown,$(DATE)),1980-01-01T00:00:00Z,$(DATE))' '$(EPOCH)'
 
 ##
 
@@ -118,7 +138,7 @@ lab-older: ## Build the older pair of servers
 ##
 
 .PHONY: check
-check: rules vet tidy format lint promql vuln reproducible ## Everything that reads the code without running it
+check: rules vet tidy format lint project promql vuln reproducible ## Everything that reads the code without running it
 
 .PHONY: rules
 rules: ## Check who imports whom, and that tests don't sleep
@@ -151,6 +171,10 @@ lint: ## Run the linters that .golangci.yml chooses
 .PHONY: reproducible
 reproducible: ## Check that two builds of the same sources are the same, byte for byte
 	GO='$(GO)' tools/reproducible
+
+.PHONY: project
+project: ## Check the workflows, Dependabot's list of modules and the release's configuration
+	tools/project
 
 .PHONY: promql
 promql: ## Check the alert rules, and parse the dashboard's queries
