@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -206,18 +209,20 @@ func (a *app) printRemoval(s *mountSetup) {
 	a.out.printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", quote(s.Path))
 }
 
-// printTerraform writes resources of Vault's provider. The keys stay harvest's: Terraform
-// would undo each rotation.
+// printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
+// harvest's: Terraform would undo each rotation.
 func (a *app) printTerraform(s *mountSetup) {
 	name := terraformName(s.Path)
 	namespace := ""
 	if s.Namespace != "" {
-		namespace = fmt.Sprintf("  namespace = %s\n", terraformText(s.Namespace))
+		namespace = fmt.Sprintf("namespace = %s\n", terraformText(s.Namespace))
 	}
-	a.out.printf("resource \"vault_jwt_auth_backend\" %q {\n%s  path         = %s\n  type         = \"jwt\"\n  default_role = %s\n\n"+
-		"  # harvest keeps these. Terraform needs some to begin with: harvest sync replaces them.\n"+
-		"  jwt_validation_pubkeys = [file(\"first-key.pem\")]\n\n"+
-		"  lifecycle {\n    ignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]\n  }\n}\n",
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "resource \"vault_jwt_auth_backend\" %q {\n%spath = %s\ntype = \"jwt\"\ndefault_role = %s\n\n"+
+		"# harvest keeps these. Vault refuses an empty list, so that the first one comes from a file:\n"+
+		"# harvest pem -annotate -cluster NAME ADDRESS >first-key.pem (one key: each element is one PEM block).\n"+
+		"jwt_validation_pubkeys = [file(\"first-key.pem\")]\n\n"+
+		"lifecycle {\nignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]\n}\n}\n",
 		name, namespace, terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
 	for _, step := range s.Steps {
 		resource := terraformName(step.Name)
@@ -229,16 +234,18 @@ func (a *app) printTerraform(s *mountSetup) {
 				accessor = s.Accessor
 			}
 			text = strings.ReplaceAll(text, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
-			a.out.printf("\nresource \"vault_policy\" %q {\n%s  name   = %s\n  policy = <<-EOT\n%s  EOT\n}\n",
+			fmt.Fprintf(&b, "\nresource \"vault_policy\" %q {\n%sname = %s\npolicy = <<-EOT\n%s  EOT\n}\n",
 				resource, namespace, terraformText(step.Name), indent(text, "    "))
 		case vaultsync.StepRole:
-			a.out.printf("\nresource \"vault_jwt_auth_backend_role\" %q {\n%s  backend   = vault_jwt_auth_backend.%s.path\n  role_name = %s\n", resource, namespace, name, terraformText(step.Name))
+			fmt.Fprintf(&b, "\nresource \"vault_jwt_auth_backend_role\" %q {\n%sbackend = vault_jwt_auth_backend.%s.path\nrole_name = %s\n",
+				resource, namespace, name, terraformText(step.Name))
 			for _, field := range slices.Sorted(maps.Keys(step.Body)) {
-				a.out.printf("  %s = %s\n", field, terraformValue(step.Body[field]))
+				fmt.Fprintf(&b, "%s = %s\n", field, terraformValue(step.Body[field]))
 			}
-			a.out.printf("}\n")
+			b.WriteString("}\n")
 		}
 	}
+	a.out.printf("%s", hclwrite.Format(b.Bytes()))
 }
 
 func indent(text, by string) string {
