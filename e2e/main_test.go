@@ -41,7 +41,12 @@ var (
 	harvestCommand string
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if tool := byHand[filepath.Base(os.Args[0])]; tool != nil {
+		os.Exit(tool(os.Args[1:]))
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) (code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
