@@ -23,7 +23,8 @@ const maxResponse = 4 * MaxConfig
 type Mount struct {
 	// Client holds address, TLS and token. It is cloned once and never changed; a token
 	// that is renewed or replaced there is used from the next sync on. (A clone doesn't
-	// inherit api.Config.DisableRedirects: like Vault's own command, it follows one.)
+	// inherit api.Config.DisableRedirects: like Vault's own command, it follows one, to any
+	// host but never from https to http, whatever the CheckRedirect of its http.Client.)
 	Client *api.Client
 	// Namespace is that of the mount; "" is the client's own.
 	Namespace string
@@ -114,6 +115,9 @@ func (m *Mount) open() (*session, error) {
 // while it clones (for unix:// addresses), so it is done once, before any request.
 func (m *Mount) newClone() (*api.Client, error) {
 	c, err := m.Client.CloneWithHeaders()
+	if err == nil {
+		c, err = ownRedirects(c)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cloning the Vault client: %w", err)
 	}
@@ -141,6 +145,22 @@ func (m *Mount) newClone() (*api.Client, error) {
 		return retry(ctx, resp, err)
 	})
 	return c, nil
+}
+
+// ownRedirects returns a client that follows redirects as vault/api does: one, and never
+// from https to http. With an http.Client that has no CheckRedirect, net/http would follow
+// ten to anywhere, and take the token along. A clone shares its http.Client with the
+// caller's: it is copied, not changed.
+func ownRedirects(c *api.Client) (*api.Client, error) {
+	config := c.CloneConfig()
+	config.DisableRedirects = false // of the environment; other clones don't have it either
+	config.HttpClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	own, err := api.NewClient(config)
+	if err != nil {
+		return nil, err
+	}
+	own.SetHeaders(c.Headers())
+	return own, nil
 }
 
 // retryWait is the longest that vault/api may wait before it asks again: what a reply says
