@@ -41,33 +41,27 @@ func (n Nomad) Discover(ctx context.Context) (Metadata, error) {
 	if status, ok := errors.AsType[*StatusError](err); ok && status.StatusCode == http.StatusNotFound {
 		return Metadata{}, nil
 	}
-	if err == nil {
-		err = document.check()
-	}
 	if err != nil {
 		return Metadata{}, err
 	}
-	return document.Metadata, nil
+	return document.metadata()
 }
 
 // Discover returns what the issuer says of its tokens, with the bounds and errors of
 // [Issuer.Fetch].
 func (i Issuer) Discover(ctx context.Context) (Metadata, error) {
 	document, err := i.discover(ctx)
-	if err == nil {
-		err = document.check()
-	}
 	if err != nil {
 		return Metadata{}, err
 	}
-	return document.Metadata, nil
+	return document.metadata()
 }
 
 // discoveryDocument is what counts of one, as it was read from a URL.
 type discoveryDocument struct {
-	Metadata
-	from    *url.URL
-	keysURI string
+	issuer, keysURI string
+	algorithms      json.RawMessage // as it stands there: keys are fetched whatever it is
+	from            *url.URL
 }
 
 // discovery reads the document at u.
@@ -91,24 +85,34 @@ func parseDiscovery(data []byte) (discoveryDocument, error) {
 	}
 	// Decoded by go-jose for the same reason as a key set: names count by case, and once.
 	var d struct {
-		Issuer     string   `json:"issuer"`
-		KeysURI    string   `json:"jwks_uri"`
-		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+		Issuer     string          `json:"issuer"`
+		KeysURI    string          `json:"jwks_uri"`
+		Algorithms json.RawMessage `json:"id_token_signing_alg_values_supported"`
 	}
 	if err := json.Unmarshal(data, &d); err != nil {
 		return discoveryDocument{}, fmt.Errorf("not a discovery document: %w", err)
 	}
-	slices.Sort(d.Algorithms)
-	return discoveryDocument{Metadata: Metadata{d.Issuer, slices.Compact(d.Algorithms)}, keysURI: d.KeysURI}, nil
+	return discoveryDocument{issuer: d.Issuer, keysURI: d.KeysURI, algorithms: d.Algorithms}, nil
 }
 
-// check refuses what can't be shown or counted on.
-func (d discoveryDocument) check() error {
-	err := d.Metadata.check()
-	if err == nil {
-		return nil
+// metadata returns what the document says, and refuses what can't be shown or counted on.
+func (d discoveryDocument) metadata() (Metadata, error) {
+	m := Metadata{Issuer: d.issuer}
+	var err error
+	if len(d.algorithms) > 0 {
+		if err = json.Unmarshal(d.algorithms, &m.Algorithms); err != nil {
+			err = fmt.Errorf("id_token_signing_alg_values_supported is no list of names: %w", err)
+		}
 	}
-	return &requestError{url: shownAddress(d.from.String()), err: err}
+	if err == nil {
+		slices.Sort(m.Algorithms)
+		m.Algorithms = slices.Compact(m.Algorithms)
+		err = m.check()
+	}
+	if err != nil {
+		return Metadata{}, &requestError{url: shownAddress(d.from.String()), err: err}
+	}
+	return m, nil
 }
 
 func (m Metadata) check() error {

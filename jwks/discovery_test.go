@@ -29,6 +29,8 @@ func TestNomadDiscover(t *testing.T) {
 		"issuer twice":           {`{"issuer": "a", "issuer": "b"}`, Metadata{}, "duplicate key"},
 		"many algorithms":        {`{"issuer": "a", "id_token_signing_alg_values_supported": [` + manyNames(65) + `]}`, Metadata{}, "65 algorithms"},
 		"no algorithm's name":    {`{"issuer": "a", "id_token_signing_alg_values_supported": ["\u0007"]}`, Metadata{}, "name of no algorithm"},
+		"algorithms as a text":   {`{"issuer": "a", "id_token_signing_alg_values_supported": "RS256"}`, Metadata{}, "no list of names"},
+		"algorithms as null":     {`{"issuer": "a", "id_token_signing_alg_values_supported": null}`, Metadata{Issuer: "a"}, ""},
 		"html":                   {"<html>", Metadata{}, "HTML"},
 	}
 	for name, test := range tests {

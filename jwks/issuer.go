@@ -63,10 +63,10 @@ func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
 	if err != nil {
 		return discoveryDocument{}, err
 	}
-	if document.Issuer != i.Issuer {
+	if document.issuer != i.Issuer {
 		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: fmt.Errorf(
 			"the document is for issuer %q, not %q: give the issuer exactly as it names itself, or look for a wrong address",
-			printable(document.Issuer, maxExcerpt), printable(i.Issuer, maxExcerpt))}
+			printable(document.issuer, maxExcerpt), printable(i.Issuer, maxExcerpt))}
 	}
 	return document, nil
 }

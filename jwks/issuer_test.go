@@ -27,6 +27,7 @@ func TestIssuer(t *testing.T) {
 		message  string
 	}{
 		"plain":            {base + "/id", discovery(base+"/id", base+"/keys"), ""},
+		"odd algorithms":   {base + "/id", `{"id_token_signing_alg_values_supported": "RS256", ` + discovery(base+"/id", base+"/keys")[1:], ""},
 		"with a slash":     {base + "/id/", discovery(base+"/id/", base+"/keys"), ""},
 		"a slash too many": {base + "/id/", discovery(base+"/id", base+"/keys"), "is for issuer"},
 		"a slash too few":  {base + "/id", discovery(base+"/id/", base+"/keys"), "is for issuer"},
