@@ -87,9 +87,17 @@ mount %q { clusters = ["west", "issuing"] }
 		"role_type": "jwt", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "bound_claims": object{"/nomad_namespace": "default", "iss": "x"},
 	})
 	require.NoError(t, err)
-	assert.Equal(t, slices.Concat(shared[:1], []string{"role_audience error  nobody"}, shared[1:]), lint(t, 3, env, "-config", config))
+	assert.Equal(t, slices.Concat(shared[:1], []string{"role_audience error  nobody", shared[1], "role_nobody error  nobody"}, shared[2:]), lint(t, 3, env, "-config", config))
 	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "nobody", "jwt": jwt})
 	require.ErrorContains(t, err, "audience")
+	_, err = c.Logical().Write("auth/"+path+"/role/nobody", object{
+		"role_type": "jwt", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "bound_audiences": "vault.io", "bound_claims": object{"iss": "https://issuing.example.com/"},
+	})
+	require.NoError(t, err)
+	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "nobody", "jwt": issued})
+	require.ErrorContains(t, err, `claim "iss" does not match`)
+	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "nobody", "jwt": jwt})
+	require.ErrorContains(t, err, `claim "iss" is missing`)
 	_, err = c.Logical().Delete("auth/" + path + "/role/nobody")
 	require.NoError(t, err)
 

@@ -34,6 +34,7 @@ const (
 	LintSameIssuer   Lint = "same_issuer"   // two clusters of the mount with one iss
 	LintSameRegion   Lint = "same_region"   // two clusters of the mount with a region of one name
 	LintRoleIssuer   Lint = "role_issuer"   // a role of a shared mount takes the tokens of every cluster
+	LintRoleNobody   Lint = "role_nobody"   // a role asks for an iss that no cluster of the mount has
 	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
 	LintRoles        Lint = "roles"         // the roles could not be read
 	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
@@ -44,7 +45,7 @@ const (
 // Lints are all of them.
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
-	LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
+	LintRoleNobody, LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
 }
 
 // Problem is something about a mount that bites, or will.
@@ -80,12 +81,6 @@ type Inspection struct {
 	// server block); zero is Nomad's default, 30 days.
 	Rotation time.Duration
 }
-
-// rotationGrace is how late a rotation may be: Nomad looks at its keys every ten minutes, and
-// harvest at Nomad's every five or so.
-const rotationGrace = 24 * time.Hour
-
-func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, 720*time.Hour) }
 
 // Inspect points out what bites on a mount although its keys are in sync, the worst first. It
 // reads no clock and no network. The error wraps [ErrNotStaticKeys], or says what is missing.
@@ -239,6 +234,10 @@ func (l *linter) missingIssuers() {
 				p.Severity = SeverityWarning
 				p.Message += ", so that a role can't tell its jobs from those of another cluster"
 			}
+			if l.allBindIssuer() {
+				p.Severity = SeverityError
+				p.Message += "; every role of the mount asks for one: its logins are refused"
+			}
 			l.add(p)
 		}
 	}
@@ -280,42 +279,6 @@ func (l *linter) sharedNames() {
 	}
 }
 
-// rotations finds owners whose newest key has been trusted for longer than Nomad signs with
-// one.
-func (l *linter) rotations() {
-	newest := map[pem.Owner]trusted{}
-	for _, t := range l.trusted {
-		for _, owner := range t.block.Annotation.Owners() {
-			if n, ok := newest[owner]; !ok || t.block.Annotation.Added.After(n.block.Annotation.Added) {
-				newest[owner] = t
-			}
-		}
-	}
-	for _, d := range l.Discovered {
-		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}
-		t, ok := newest[owner]
-		if !ok || !d.Nomad || !l.ours(d.Cluster) || t.block.Annotation.Added.IsZero() {
-			continue
-		}
-		age := l.Now.Sub(t.block.Annotation.Added)
-		if age <= l.rotation()+rotationGrace {
-			continue
-		}
-		p := Problem{
-			Lint: LintRotation, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region,
-			Message: "the newest key of " + owner.String() + " is trusted for " + days(age) + ", and Nomad rotates after " + days(l.rotation()) + ": ",
-		}
-		if l.publishes(owner, t.fingerprint) {
-			p.Message += "the cluster still publishes it, and no newer one"
-			p.Fix = "see `nomad operator root keyring list` for its age; where root_key_rotation_threshold is set, say so by -rotation"
-		} else {
-			p.Message += "harvest has not brought a newer one since"
-			p.Fix = "run harvest sync, and see that it is run (cron, harvest watch)"
-		}
-		l.add(p)
-	}
-}
-
 // oneLine makes a text fit for a terminal, whatever its parts came from.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
@@ -324,28 +287,6 @@ func oneLine(s string) string {
 		}
 		return ' '
 	}, s)
-}
-
-func days(d time.Duration) string {
-	n := int(d / (24 * time.Hour))
-	if n < 2 {
-		return d.Round(time.Minute).String()
-	}
-	return strconv.Itoa(n) + " days"
-}
-
-func (l *linter) publishes(owner pem.Owner, f pem.Fingerprint) bool {
-	for _, r := range l.Results {
-		if r.Cluster != owner.Cluster || r.Region != owner.Region || r.Set == nil {
-			continue
-		}
-		for _, k := range r.Set.Keys {
-			if published, err := pem.FingerprintOf(k.Public); err == nil && published == f {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 func (l *linter) unconfigured() {

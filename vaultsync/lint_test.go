@@ -145,11 +145,70 @@ func TestInspect(t *testing.T) {
 		},
 		"a Nomad without oidc_issuer among two": {
 			func(in *Inspection) { in.Discovered[1] = says("b", "", "west") },
+			[]string{"no_issuer error b/ : every role of the mount asks for one: its logins are refused"},
+		},
+		"a Nomad without oidc_issuer among two, and a role that doesn't ask": {
+			func(in *Inspection) {
+				in.Discovered[1] = says("b", "", "west")
+				in.Roles = append(in.Roles, nomadRole(object{"bound_claims": object{"sub": "west:*"}, "bound_claims_type": "glob"}))
+			},
 			[]string{"no_issuer warning b/ : a role can't tell its jobs from those of another cluster"},
+		},
+		"a Nomad without oidc_issuer, and roles that can't all be read": {
+			func(in *Inspection) { in.Discovered[1], in.RolesErr = says("b", "", "west"), ErrForbidden },
+			[]string{"no_issuer warning b/ : ", "roles warning / : "},
+		},
+		"a Nomad without oidc_issuer, and a role that asks": {
+			func(in *Inspection) {
+				in.Config, in.Clusters = config(trust("a", "k1")), []string{"a"}
+				in.Discovered = []jwks.Discovery{says("a", "")}
+			},
+			[]string{"no_issuer error a/ : its logins are refused"},
+		},
+		"a role bound on an iss that nobody has": {
+			func(in *Inspection) { in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a/"}}) },
+			[]string{`role_nobody error / workloads: asks for an iss of "https://a/"`},
+		},
+		"a role bound on an iss that nobody says": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a/"}})
+				in.Discovered = in.Discovered[:1] // b is a file
+			},
+			nil,
+		},
+		"a role bound on an iss while one can't be asked": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://b"}})
+				in.Discovered[1].Err, in.Discovered[1].Metadata = errDown, jwks.Metadata{}
+			},
+			[]string{"discovery warning b/ : "},
+		},
+		"a role bound on any iss": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "*"}, "bound_claims_type": "glob"})
+				in.Discovered = nil
+			},
+			[]string{"role_issuer warning / workloads: "},
+		},
+		"a role bound on a star": {
+			func(in *Inspection) { in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "*"}}) },
+			[]string{"role_nobody error / workloads: "},
+		},
+		"a role bound on a pattern of both": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://*"}, "bound_claims_type": "glob"})
+			},
+			[]string{"role_issuer warning / workloads: "},
+		},
+		"a role bound on a pattern of one": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a*"}, "bound_claims_type": "glob"})
+			},
+			nil,
 		},
 		"a Nomad without oidc_issuer": {
 			func(in *Inspection) {
-				in.Config, in.Clusters = config(trust("a", "k1")), []string{"a"}
+				in.Config, in.Clusters, in.Roles = config(trust("a", "k1")), []string{"a"}, nil
 				in.Discovered = []jwks.Discovery{says("a", "")}
 			},
 			[]string{"no_issuer note a/ : no role can be bound on it"},
@@ -193,6 +252,23 @@ func TestInspect(t *testing.T) {
 				in.Results[0] = publish("a", "k3")
 			},
 			[]string{"rotation warning a/ : harvest has not brought a newer one since"},
+		},
+		"no rotation of what can't be read": {
+			func(in *Inspection) {
+				in.Config = config(trust("a", "k1", month), trust("b", "k2"))
+				in.Results[0] = down("a")
+			},
+			[]string{"rotation warning a/ : whether there is a newer one could not be read"},
+		},
+		"a file that is no longer brought": {
+			func(in *Inspection) {
+				in.Config, in.Discovered = config(trust("a", "k1", month), trust("b", "k2")), in.Discovered[1:]
+			},
+			[]string{"rotation warning a/ : its file or URL still holds it, and no newer one"},
+		},
+		"an old key of a cluster that isn't the mount's": {
+			func(in *Inspection) { in.Config = config(trust("a", "k1"), trust("b", "k2"), trust("c", "k3", month)) },
+			[]string{"unconfigured warning c/ : "},
 		},
 		"an old key beside a newer one": {
 			func(in *Inspection) { in.Config = config(trust("a", "k1", month), trust("a", "k3"), trust("b", "k2")) },

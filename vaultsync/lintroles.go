@@ -99,7 +99,7 @@ func (l *linter) roles() {
 				Fix:     "vault patch isn't there for roles: write the whole role with bound_audiences, such as by harvest setup -overwrite",
 			})
 		}
-		if l.shared() && l.Config.BoundIssuer() == "" && !role.binds() {
+		if l.shared() && l.Config.BoundIssuer() == "" && !l.binds(role) {
 			l.add(Problem{
 				Lint: LintRoleIssuer, Severity: SeverityWarning, Role: role.Name,
 				Message: "role " + role.Name + " takes tokens of every cluster on this mount (" + listed(l.owners) +
@@ -107,33 +107,109 @@ func (l *linter) roles() {
 				Fix: "bind it: bound_claims iss (with oidc_issuer set in each cluster) or sub = \"REGION:*\" with a role for each cluster, or a mount for each cluster",
 			})
 		}
+		l.reachable(role)
 	}
 }
 
+// reachable finds a role that asks for an iss which no token of this mount's clusters has.
+// It says nothing where one of them can't be asked, or none names an issuer: see
+// missingIssuers.
+func (l *linter) reachable(role *Role) {
+	want, bound := role.issuers()
+	var issuers []string
+	for _, d := range l.Discovered {
+		if d.Err != nil && l.ours(d.Cluster) {
+			return
+		}
+	}
+	for _, d := range l.discovered() {
+		if d.Metadata.Issuer != "" {
+			issuers = append(issuers, d.Metadata.Issuer)
+		}
+	}
+	asked := !slices.ContainsFunc(l.owners, func(name string) bool { return !l.asked(name) })
+	takes := func(issuer string) bool { return matches(want, []any{issuer}, role.text("bound_claims_type") == globs) }
+	if !bound || !asked || len(issuers) == 0 || slices.ContainsFunc(issuers, takes) {
+		return
+	}
+	l.add(Problem{
+		Lint: LintRoleNobody, Severity: SeverityError, Role: role.Name,
+		Message: "role " + role.Name + " asks for an iss of " + shownValues(want) + ", and the clusters of this mount issue as " + shownList(issuers) +
+			": every login with it is refused",
+		Fix: "compare bound_claims of the role with oidc_issuer of the cluster that it is for, character by character",
+	})
+}
+
+// allBindIssuer says whether no role of the mount takes a token without an iss.
+func (l *linter) allBindIssuer() bool {
+	some := false
+	for _, role := range l.Roles {
+		if role.text("role_type") != "jwt" {
+			continue
+		}
+		if _, bound := role.issuers(); !bound {
+			return false
+		}
+		some = true
+	}
+	return some && l.RolesErr == nil
+}
+
+// issuers returns what the role's bound_claims ask of iss, and whether they do.
+func (r *Role) issuers() (values []any, bound bool) {
+	claims, _ := r.fields["bound_claims"].(map[string]any)
+	for _, claim := range []string{"iss", "/iss"} {
+		if value, there := claims[claim]; there {
+			list, _ := listOf(value) // what is no list lets nobody in
+			return list, true
+		}
+	}
+	return nil, false
+}
+
 // binds says whether a role takes tokens of some issuers or regions only.
-func (r *Role) binds() bool {
+func (l *linter) binds(r *Role) bool {
 	if subject := r.text("bound_subject"); subject != "" {
 		return true
 	}
+	anyIssuer := func(v any) bool { return l.anyIssuer(r, v) }
+	if list, bound := r.issuers(); bound && !slices.ContainsFunc(list, anyIssuer) {
+		return true
+	}
 	bound, _ := r.fields["bound_claims"].(map[string]any)
-	for claim, value := range bound {
-		switch strings.TrimPrefix(claim, "/") {
-		case "iss":
+	for _, claim := range []string{"sub", "/sub"} {
+		if list, ok := listOf(bound[claim]); ok && !slices.ContainsFunc(list, r.anyRegion) {
 			return true
-		case "sub":
-			if list, ok := listOf(value); ok && !slices.ContainsFunc(list, func(v any) bool { return r.anyRegion(v) }) {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// anyIssuer says whether one value of a bound iss takes any issuer, or those of several of the
+// mount's clusters.
+func (l *linter) anyIssuer(r *Role, value any) bool {
+	pattern, ok := value.(string)
+	if !ok || r.text("bound_claims_type") != globs {
+		return false
+	}
+	first := ""
+	for _, d := range l.discovered() {
+		switch {
+		case d.Metadata.Issuer == "" || !globMatches(pattern, d.Metadata.Issuer):
+		case first == "":
+			first = d.Cluster
+		case first != d.Cluster:
+			return true
+		}
+	}
+	return strings.Trim(pattern, "*") == ""
 }
 
 // anyRegion says whether a bound "sub" takes tokens of any region.
 func (r *Role) anyRegion(value any) bool {
 	s, ok := value.(string)
 	region, _, _ := strings.Cut(s, ":")
-	return !ok || r.text("bound_claims_type") == "glob" && strings.Contains(region, "*")
+	return !ok || r.text("bound_claims_type") == globs && strings.Contains(region, "*")
 }
 
 // listed returns names with commas, cut where they are many.

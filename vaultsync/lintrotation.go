@@ -1,0 +1,109 @@
+package vaultsync
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// rotationGrace is how late a rotation may be: Nomad looks at its keys every ten minutes, and
+// harvest at Nomad's every five or so.
+const rotationGrace = 24 * time.Hour
+
+func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, 720*time.Hour) }
+
+// rotations finds owners whose newest key has been trusted for longer than Nomad signs with
+// one.
+func (l *linter) rotations() {
+	newest := map[pem.Owner]trusted{}
+	for _, t := range l.trusted {
+		for _, owner := range t.block.Annotation.Owners() {
+			if n, ok := newest[owner]; !ok || t.block.Annotation.Added.After(n.block.Annotation.Added) {
+				newest[owner] = t
+			}
+		}
+	}
+	for _, owner := range l.rotating(newest) {
+		t, ok := newest[owner]
+		if !ok || t.block.Annotation.Added.IsZero() {
+			continue
+		}
+		age := l.Now.Sub(t.block.Annotation.Added)
+		if age <= l.rotation()+rotationGrace {
+			continue
+		}
+		p := Problem{
+			Lint: LintRotation, Severity: SeverityWarning, Cluster: owner.Cluster, Region: owner.Region,
+			Message: "the newest key of " + owner.String() + " is trusted for " + days(age) + ", and Nomad rotates after " + days(l.rotation()) + ": ",
+		}
+		switch read, published := l.publishes(owner, t.fingerprint); {
+		case !read:
+			p.Message += "whether there is a newer one could not be read"
+			p.Fix = "run this again when the cluster can be read: its keys stay until then, and a newer one isn't trusted"
+		case !published:
+			p.Message += "harvest has not brought a newer one since"
+			p.Fix = "run harvest sync, and see that it is run (cron, harvest watch)"
+		case !l.asked(owner.Cluster):
+			p.Message += "its file or URL still holds it, and no newer one"
+			p.Fix = "bring the cluster's key set there again; where root_key_rotation_threshold is set, say so by -rotation; if it is no Nomad, -ignore rotation"
+		default:
+			p.Message += "the cluster still publishes it, and no newer one"
+			p.Fix = "see `nomad operator root keyring list` for its age; where root_key_rotation_threshold is set, say so by -rotation"
+		}
+		l.add(p)
+	}
+}
+
+// rotating returns the mount's owners that are Nomads, or may be: a file or a URL, which has
+// no discovery document, mostly holds the keys of one, and nobody notices when they are no
+// longer carried there.
+func (l *linter) rotating(newest map[pem.Owner]trusted) []pem.Owner {
+	var owners, more []pem.Owner
+	for _, d := range l.Discovered {
+		if d.Nomad && l.ours(d.Cluster) {
+			owners = append(owners, pem.Owner{Cluster: d.Cluster, Region: d.Region})
+		}
+	}
+	for owner := range newest {
+		if l.ours(owner.Cluster) && !l.asked(owner.Cluster) {
+			more = append(more, owner)
+		}
+	}
+	slices.SortFunc(more, func(a, b pem.Owner) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
+	})
+	return append(owners, more...)
+}
+
+// asked says whether a cluster was asked for a discovery document.
+func (l *linter) asked(cluster string) bool {
+	return slices.ContainsFunc(l.Discovered, func(d jwks.Discovery) bool { return d.Cluster == cluster })
+}
+
+// publishes says whether what an owner publishes was read, and has the key.
+func (l *linter) publishes(owner pem.Owner, f pem.Fingerprint) (read, published bool) {
+	for _, r := range l.Results {
+		if r.Cluster != owner.Cluster || r.Region != owner.Region || r.Set == nil {
+			continue
+		}
+		read = true
+		for _, k := range r.Set.Keys {
+			if other, err := pem.FingerprintOf(k.Public); err == nil && other == f {
+				return true, true
+			}
+		}
+	}
+	return read, false
+}
+
+func days(d time.Duration) string {
+	n := int(d / (24 * time.Hour))
+	if n < 2 {
+		return d.Round(time.Minute).String()
+	}
+	return strconv.Itoa(n) + " days"
+}
