@@ -171,6 +171,17 @@ func roles(t *testing.T, v *vault) {
 	require.Equal(t, []any{"nomad-workloads"}, got["token_policies"])
 	require.Equal(t, object{"nomad_namespace": "nomad_namespace", "nomad_job_id": "nomad_job_id"}, got["claim_mappings"])
 	require.Equal(t, []any{"workloads"}, v.do(t, "LIST", "auth/"+m+"/role", nil).data()["keys"])
+	v.role(t, m, "more", nil)
+	require.Equal(t, []any{"more", "workloads"}, v.do(t, "LIST", "auth/"+m+"/role", nil).data()["keys"])
+	t.Run("who may list them", func(t *testing.T) {
+		lister := v.token(t, "lister", `path "auth/`+m+`/role" { capabilities = ["list"] }`)
+		reader := v.token(t, "role-reader", `path "auth/`+m+`/role/*" { capabilities = ["read"] }`)
+		require.Equal(t, []any{"more", "workloads"}, v.as(t, lister, "LIST", "auth/"+m+"/role", nil).data()["keys"])
+		require.Equal(t, http.StatusForbidden, v.as(t, lister, "GET", "auth/"+m+"/role/more", nil).status)
+		require.Equal(t, http.StatusForbidden, v.as(t, reader, "LIST", "auth/"+m+"/role", nil).status)
+		require.Equal(t, http.StatusOK, v.as(t, reader, "GET", "auth/"+m+"/role/more", nil).status)
+	})
+	require.Equal(t, http.StatusNoContent, v.do(t, "DELETE", "auth/"+m+"/role/more", nil).status)
 
 	for name, c := range map[string]struct {
 		role  object
