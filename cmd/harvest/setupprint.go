@@ -242,6 +242,9 @@ func (a *app) printTerraform(s *mountSetup) {
 			for _, field := range slices.Sorted(maps.Keys(step.Body)) {
 				fmt.Fprintf(&b, "%s = %s\n", field, terraformValue(step.Body[field]))
 			}
+			if bound, ok := step.Body["bound_claims"].(map[string]any); ok && hasComma(bound) {
+				b.WriteString("disable_bound_claims_parsing = true # else a comma makes several values of one, of which any would do\n")
+			}
 			b.WriteString("}\n")
 		}
 	}
@@ -259,8 +262,21 @@ func indent(text, by string) string {
 	return b.String()
 }
 
-// terraformName makes a resource's name of a path.
+func hasComma(values map[string]any) bool {
+	for _, value := range values {
+		if strings.Contains(fmt.Sprint(value), ",") {
+			return true
+		}
+	}
+	return false
+}
+
+// terraformName makes a resource's name of a path: letters, digits, _ and -, the first a
+// letter or _.
 func terraformName(path string) string {
+	if path != "" && (path[0] == '-' || path[0] >= '0' && path[0] <= '9') {
+		path = "_" + path
+	}
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
 			return r

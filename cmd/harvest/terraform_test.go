@@ -233,6 +233,23 @@ func TestTerraformPrinted(t *testing.T) {
 	}
 }
 
+// The provider divides a bound claim's value at its commas, and any of the parts then fits.
+func TestTerraformPrintedComma(t *testing.T) {
+	const off = "disable_bound_claims_parsing = true"
+	text := printedTerraform(t, "jwt-nomad", "", vaultsync.Access{Bound: map[string]string{"sub": "eu,west:*"}})
+	assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
+	assert.Contains(t, string(text), off)
+	text = printedTerraform(t, "jwt-nomad", "", vaultsync.Access{Bound: map[string]string{"sub": "eu-west:*"}})
+	assert.NotContains(t, string(text), off)
+}
+
+// Terraform refuses names that begin with a digit or a dash.
+func TestTerraformNames(t *testing.T) {
+	for path, want := range map[string]string{"jwt-nomad": "jwt-nomad", "team/jwt": "team_jwt", "9-jwt": "_9-jwt", "-jwt": "_-jwt"} {
+		assert.Equal(t, want, terraformName(path))
+	}
+}
+
 func TestTerraformExample(t *testing.T) {
 	assert.Empty(t, checkTerraform(t, exampleTerraform(t)))
 	_, diags := hclparse.NewParser().ParseHCLFile(terraformExample + "/mongo.nomad.hcl")
