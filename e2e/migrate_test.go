@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,6 +124,40 @@ func TestMigrateURL(t *testing.T) {
 			same("harvest leaves it alone")
 		})
 	}
+}
+
+// Two clusters by jwks_pairs: while one can't be read nothing is switched, and the switch
+// brings the logins of both.
+func TestMigratePairs(t *testing.T) {
+	const path = "jwt-migrate-two-pairs"
+	pairs := []map[string]any{{"jwks_url": east1.Address + "/.well-known/jwks.json"}, {"jwks_url": west.Address + "/.well-known/jwks.json"}}
+	c := enable(t, vault, path, map[string]any{"jwks_pairs": pairs})
+	tokens := []string{identity(t, east1), identity(t, west)}
+	works := func(step string) {
+		t.Helper()
+		for _, jwt := range tokens {
+			require.NoError(t, login(c, path, jwt), step)
+		}
+	}
+	config := func(west string) string {
+		return configFile(t, fmt.Sprintf(`
+cluster "us-east" { address = %q }
+cluster "eu-west" { address = %q }
+mount %q {
+  clusters = ["us-east", "eu-west"]
+  convert  = true
+}
+`, east1.Address, west, path))
+	}
+	works("by pairs")
+	before := readConfig(t, c, path)
+	r := syncNow(t, 1, "-config", config(unreachable(t)))
+	assert.Contains(t, r.stderr, "eu-west")
+	assert.Equal(t, before, readConfig(t, c, path))
+	works("not switched")
+	syncNow(t, 0, "-config", config(west.Address))
+	assert.Empty(t, readConfig(t, c, path)["jwks_pairs"])
+	works("static")
 }
 
 // pemBlocks takes a text of PEM blocks apart.
