@@ -99,7 +99,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	stop()
 	switch {
 	case form != "":
-		return a.printForms(setups, form)
+		return a.printForms(setups, form, cfg)
 	case format == "json":
 		a.out.json(map[string]any{"mounts": setups})
 		if !cmd.Bool("y") {
@@ -108,7 +108,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	default:
 		a.printSetups(setups)
 	}
-	failed := a.complainOf(setups)
+	failed := a.complainOf(setups, cfg)
 	if failed == len(setups) {
 		return exit(exitNothing)
 	}
@@ -287,11 +287,11 @@ func (s *mountSetup) changes() bool {
 
 // complainOf tells stderr of what can't be planned, or is refused, and counts the mounts
 // that nothing can be done to.
-func (a *app) complainOf(setups []*mountSetup) (failed int) {
+func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 	for _, s := range setups {
 		if s.err != nil {
 			failed++
-			a.says.fail(s.err, hints{&config{file: "-"}, a.args, 0, a.getenv}.of(s.err, s.config))
+			a.says.fail(s.err, hints{cfg, a.args, 0, a.getenv}.of(s.err, s.config))
 			continue
 		}
 		if err := s.Err(); err != nil {

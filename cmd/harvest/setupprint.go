@@ -120,8 +120,8 @@ func (a *app) explainShape(s *mountSetup) {
 }
 
 // printForms writes the same as commands or as Terraform.
-func (a *app) printForms(setups []*mountSetup, form string) error {
-	failed := a.complainOf(setups)
+func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
+	failed := a.complainOf(setups, cfg)
 	for i, s := range setups {
 		if s.err != nil {
 			continue
