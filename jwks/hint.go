@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -50,12 +49,12 @@ type requestError struct {
 // Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning,
 // and a proxy's address with its password.
 func (e *requestError) Error() string {
-	text := userInformation.ReplaceAllString(e.err.Error(), "//…@")
+	text := userInformation().ReplaceAllString(e.err.Error(), "//…@")
 	return withHint("GET "+e.url+": "+printable(text, 4*maxExcerpt), e.hint)
 }
 
 // userInformation is what stands before the host of a URL.
-var userInformation = regexp.MustCompile(`//[^/\s"]*@`)
+var userInformation = onFirstUse(`//[^/\s"]*@`)
 
 func (e *requestError) Unwrap() error { return e.err }
 

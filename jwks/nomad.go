@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 
 	"github.com/go-jose/go-jose/v4/json"
@@ -16,7 +15,7 @@ const maxRegions = 1000
 
 // regionName is what the regions API may name. The names come from a remote, and end up in
 // addresses, annotations and logs.
-var regionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var regionName = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Nomad is a region of a Nomad cluster, read from /.well-known/jwks.json of any agent
 // in its federation. It needs no token and sends none.
@@ -86,7 +85,7 @@ func parseRegions(data []byte) ([]string, error) {
 		return nil, fmt.Errorf("%w: %d regions, over %d", ErrTooLarge, len(names), maxRegions)
 	}
 	for _, name := range names {
-		if !regionName.MatchString(name) {
+		if !regionName().MatchString(name) {
 			return nil, fmt.Errorf("not a list of regions: %q is no name of a region", printable(name, 64))
 		}
 	}

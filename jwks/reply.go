@@ -7,7 +7,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"regexp"
 	"strings"
 )
 
@@ -73,24 +72,24 @@ func checkContent(header http.Header) error {
 	if strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json") {
 		return nil
 	}
-	if !mediaTypeName.MatchString(mediaType) {
+	if !mediaTypeName().MatchString(mediaType) {
 		return &contentError{"the reply is no JSON, and its Content-Type is none"}
 	}
 	return &contentError{fmt.Sprintf("the reply is %q, not JSON", printable(mediaType, 64))}
 }
 
 // mediaTypeName is the form of a media type (RFC 6838 section 4.2).
-var mediaTypeName = regexp.MustCompile(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
+var mediaTypeName = onFirstUse(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
 
 // excerpt returns the beginning of a body, cleaned. One that seems to hold a private key
 // isn't shown: the server has lost it, and our log needn't spread it.
 func excerpt(body io.Reader) string {
 	text, _ := io.ReadAll(io.LimitReader(body, 4*maxExcerpt)) // as far as it could be read
-	if privateText.Match(text) {
+	if privateText().Match(text) {
 		return "(not shown: it seems to hold a private key)"
 	}
 	return printable(string(text), maxExcerpt)
 }
 
 // privateText is a member of privateMembers, in a string too, or a PEM header.
-var privateText = regexp.MustCompile(`"(?:` + strings.Join(privateMembers, "|") + `)\\*"\s*:|PRIVATE KEY`)
+var privateText = onFirstUse(`"(?:` + strings.Join(privateMembers, "|") + `)\\*"\s*:|PRIVATE KEY`)

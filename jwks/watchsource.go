@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"reflect"
-	"regexp"
 	"strconv"
 	"time"
 )
@@ -162,7 +161,7 @@ func (w *watch) same(a *answer) bool {
 
 // fail tells an error, if it is news.
 func (w *watch) fail(err error, asked time.Time, took time.Duration) bool {
-	text := localAddress.ReplaceAllString(err.Error(), "")
+	text := localAddress().ReplaceAllString(err.Error(), "")
 	if w.told && w.toldText == text {
 		return true
 	}
@@ -172,7 +171,7 @@ func (w *watch) fail(err error, asked time.Time, took time.Duration) bool {
 
 // localAddress is what differs between two errors that are otherwise the same: our side of
 // a connection, in "read tcp 10.0.0.1:54321->10.0.0.2:4646: …".
-var localAddress = regexp.MustCompile(`\S+->`)
+var localAddress = onFirstUse(`\S+->`)
 
 // nomadProbe asks a region of Nomad, which holds the question until something changes.
 type nomadProbe struct {

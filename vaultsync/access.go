@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -81,22 +80,22 @@ func orDuration(d, otherwise time.Duration) time.Duration {
 
 var (
 	// Vault lowers the case of both names, so that only one spelling reads back.
-	accessName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,127}$`)
+	accessName = onFirstUse(`^[a-z0-9][a-z0-9._-]{0,127}$`)
 	// What stands in a policy's paths: nothing that closes a string or a template, and no
 	// wildcard.
-	secretPath = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
+	secretPath = onFirstUse(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
 )
 
 // check refuses what Vault would refuse or read as something else.
 func (a Access) check() error {
 	switch {
-	case !accessName.MatchString(a.role()):
+	case !accessName().MatchString(a.role()):
 		return fmt.Errorf("role %q: use lower-case letters, digits, '.', '_' and '-', 128 at most", a.role())
-	case !accessName.MatchString(a.policy()) || a.policy() == "root" || a.policy() == "default":
+	case !accessName().MatchString(a.policy()) || a.policy() == "root" || a.policy() == "default":
 		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', 128 at most, and neither root nor default", a.policy())
-	case !secretPath.MatchString(a.kv()):
+	case !secretPath().MatchString(a.kv()):
 		return fmt.Errorf("KV path %q: want the path of a KV engine, such as secret", a.KV)
-	case a.Prefix != "" && !secretPath.MatchString(a.Prefix):
+	case a.Prefix != "" && !secretPath().MatchString(a.Prefix):
 		return fmt.Errorf("prefix %q: want names and slashes, such as us-east", a.Prefix)
 	case a.Period < 0 || a.MaxTTL < 0 || a.Period%time.Second != 0 || a.MaxTTL%time.Second != 0:
 		return errors.New("period and longest life of a token: want whole seconds from zero")

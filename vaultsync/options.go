@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -152,14 +151,14 @@ func names(list []string, owner pem.Owner) bool {
 // clusterName is what a cluster may be called: it stands in annotations, where blanks and
 // slashes separate names.
 var (
-	clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	regionName  = regexp.MustCompile(`^[A-Za-z0-9._-]{0,128}$`)
+	clusterName = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	regionName  = onFirstUse(`^[A-Za-z0-9._-]{0,128}$`)
 )
 
 // CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
 // and "-", beginning with a letter or digit, 128 bytes at most.
 func CheckClusterName(name string) error {
-	if !clusterName.MatchString(name) {
+	if !clusterName().MatchString(name) {
 		return fmt.Errorf("cluster name %q: use letters, digits, '.', '_' and '-', beginning with a letter or digit, 128 at most", name)
 	}
 	return nil

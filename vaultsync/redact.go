@@ -13,12 +13,12 @@ const hidden = "[redacted]"
 // credentials are Vault's tokens, JWTs, cut ones too, and what comes before the host of a
 // URL: what a server repeats that nobody told us to look for.
 var credentials = []struct {
-	form *regexp.Regexp
+	form func() *regexp.Regexp
 	in   string
 }{
-	{regexp.MustCompile(`\b(?:hv[sbr]\.[A-Za-z0-9_-]{8,}|[sbr]\.[A-Za-z0-9]{24,})(?:\.[A-Za-z0-9]+)?`), hidden},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`), hidden},
-	{regexp.MustCompile(`//[^/\s"]*@`), "//" + hidden + "@"},
+	{onFirstUse(`\b(?:hv[sbr]\.[A-Za-z0-9_-]{8,}|[sbr]\.[A-Za-z0-9]{24,})(?:\.[A-Za-z0-9]+)?`), hidden},
+	{onFirstUse(`\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*`), hidden},
+	{onFirstUse(`//[^/\s"]*@`), "//" + hidden + "@"},
 }
 
 // minSecret is how long a credential is at least that is looked for: a shorter one is in
@@ -39,7 +39,7 @@ func redact(text string, secrets ...string) string {
 		}
 	}
 	for _, c := range credentials {
-		text = c.form.ReplaceAllString(text, c.in)
+		text = c.form().ReplaceAllString(text, c.in)
 	}
 	return text
 }

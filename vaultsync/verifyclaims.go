@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -62,13 +61,13 @@ func (c *verifier) hasAudience() bool {
 
 // plainWord is what may stand in a command for somebody to copy: a claim is whoever's wrote
 // the token.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
+var plainWord = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
 // audiences returns a comma-separated list without repetitions.
 func audiences(list []string) string {
 	var words []string
 	for _, word := range list {
-		if !plainWord.MatchString(word) {
+		if !plainWord().MatchString(word) {
 			word = "AUDIENCE"
 		}
 		if !slices.Contains(words, word) {

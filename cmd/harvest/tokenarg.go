@@ -8,6 +8,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
@@ -16,7 +18,12 @@ import (
 )
 
 // webToken is a JWT: three parts in base64url, the first of them a JSON object.
-var webToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
+var webToken = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(webTokenBegins + `[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
+})
+
+// webTokenBegins is looked for first: most runs have no such argument.
+const webTokenBegins = "eyJ"
 
 // errExposed: a token among the arguments.
 var errExposed = errors.New("an argument holds a token, which now stands in the process list and in the shell's history: " +
@@ -25,7 +32,8 @@ var errExposed = errors.New("an argument holds a token, which now stands in the 
 // refuseTokens refuses to run with a token among the arguments, before anything could
 // repeat them.
 func refuseTokens(args []string) error {
-	if slices.ContainsFunc(args[min(1, len(args)):], webToken.MatchString) {
+	isToken := func(arg string) bool { return strings.Contains(arg, webTokenBegins) && webToken().MatchString(arg) }
+	if slices.ContainsFunc(args[min(1, len(args)):], isToken) {
 		return errExposed
 	}
 	return nil
