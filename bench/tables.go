@@ -7,6 +7,7 @@ func tables() []*compare.Table {
 	return []*compare.Table{
 		conversion(),
 		hostile(),
+		command(),
 	}
 }
 

@@ -25,7 +25,7 @@ func Report(tables []*Table, headline string) error {
 		if err := os.MkdirAll("charts", 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join("charts", t.Name+".svg"), r.chart(), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join("charts", t.Name+".svg"), r.picture(), 0o644); err != nil {
 			return err
 		}
 		if machine := r.machine(); len(machines) == 0 || machines[len(machines)-1] != machine {
@@ -80,6 +80,11 @@ func (r *record) section(machines []string) string {
 				}
 			}
 			b.WriteString("\n")
+		}
+	}
+	for _, c := range r.config {
+		if c[0] == "note" {
+			fmt.Fprintf(&b, "\n%s\n", c[1])
 		}
 	}
 	fmt.Fprintf(&b, "\n%s, %s, commit %s", r.rounds(rounds), r.value("date"), or(r.value("commit"), "unknown"))

@@ -32,7 +32,12 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 
 	begin := time.Now()
 	if t.Setup != nil {
-		if err := t.Setup(ctx, env); err != nil {
+		err := t.Setup(ctx, env)
+		if errors.Is(err, ErrNotApplicable) {
+			fmt.Fprintf(log, "%s: LEFT OUT: %v\n", t.Name, err)
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
@@ -59,6 +64,9 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 			}
 			contenders = kept
 		}
+	}
+	for _, note := range env.notes {
+		record.config = append(record.config, [2]string{"note", note})
 	}
 	fmt.Fprintf(log, "%s: %d s\n", t.Name, int(time.Since(begin).Seconds()))
 	return record.write(filepath.Join("results", t.Name+".txt"))

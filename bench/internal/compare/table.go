@@ -33,7 +33,11 @@ type Table struct {
 	MaxRounds int
 	// CaseRounds bounds those of single cases.
 	CaseRounds map[string]int
-	// Setup is called once before the first measurement; nil: nothing to do.
+	// Curve charts lines, not bars: the first metric over the first number in the names of
+	// the cases, which this names, such as "clusters". Both axes are logarithmic.
+	Curve string
+	// Setup is called once before the first measurement; nil: nothing to do. With
+	// ErrNotApplicable there is nothing to measure here: the table stays what it was.
 	Setup func(context.Context, *Env) error
 }
 
@@ -74,12 +78,21 @@ type Env struct {
 	Short bool
 
 	versions []string
+	notes    []string
 	cleanups []func()
 }
 
 // Version names the version of something that no Go module's version tells.
 func (e *Env) Version(what, version string) {
 	e.versions = append(e.versions, what+" "+version)
+}
+
+// Note is shown below the table: what was seen that is no contender's figure. One line of
+// Markdown; the same one again says nothing.
+func (e *Env) Note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(e.notes, text) {
+		e.notes = append(e.notes, text)
+	}
 }
 
 // Cleanup is called when the table's last measurement is done, the last one first.
@@ -89,7 +102,7 @@ func (e *Env) close() {
 	for _, f := range slices.Backward(e.cleanups) {
 		f()
 	}
-	e.cleanups, e.versions = nil, nil
+	e.cleanups, e.versions, e.notes = nil, nil, nil
 }
 
 // Benchmark measures a Go benchmark: "ns/op", "B/op", "allocs/op" and what it reports itself.
