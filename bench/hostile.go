@@ -109,19 +109,6 @@ func serve(ctx context.Context, env *compare.Env, documents map[string][]byte) (
 	return "http://" + listener.Addr().String(), nil
 }
 
-// child fetches one document; false if that isn't what this process is for. Whether the
-// document is refused doesn't matter here, only what that costs.
-func child(args []string) bool {
-	if len(args) != 3 || args[0] != childFlag {
-		return false
-	}
-	if err := fetchOnce(args[1], args[2]); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	return true
-}
-
 func fetchOnce(how, url string) error {
 	if how == "bounded" {
 		_, err := new(jwks.Client).Fetch(context.Background(), url)
