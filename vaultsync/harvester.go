@@ -26,7 +26,7 @@ type Harvester struct {
 	Clusters []jwks.Cluster
 	Targets  []Target
 	// Parallel bounds the mounts that are synced at the same time, in a Watch those of
-	// one Vault; zero is 64.
+	// one Vault; zero is 64. One that waits for its settle time doesn't count.
 	Parallel int
 }
 
@@ -111,7 +111,13 @@ func (h *Harvester) each(
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			report.Mounts[i], _ = do(t.Mount, ctx, Desired{t.Clusters, report.Clusters}, t.Options)
+			o := t.Options
+			o.rest = func(ctx context.Context, d time.Duration) error { // others are synced meanwhile
+				<-slots
+				defer func() { slots <- struct{}{} }()
+				return sleep(ctx, d)
+			}
+			report.Mounts[i], _ = do(t.Mount, ctx, Desired{t.Clusters, report.Clusters}, o)
 		})
 	}
 	wg.Wait()

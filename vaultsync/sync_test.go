@@ -528,6 +528,22 @@ func TestHarvester(t *testing.T) {
 	})
 }
 
+func TestHarvesterParallelDoesNotCountTheSettleTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, _ *Mount) {
+		h := &Harvester{Parallel: 1, Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{result: publish("a", "k1")}}}}}
+		for i := range 10 {
+			path := fmt.Sprintf("jwt-%d", i)
+			v.Enable("", path, "jwt")
+			h.Targets = append(h.Targets, Target{Mount: NewMount(v.Client(), path), Clusters: []string{"a"}})
+		}
+		begin := time.Now()
+		report, err := h.Sync(t.Context())
+		require.NoError(t, err)
+		assert.True(t, report.InSync())
+		assert.LessOrEqual(t, time.Since(begin), defaultSettle+defaultSettle/4, "one settle time after the other")
+	})
+}
+
 func TestHarvesterNothing(t *testing.T) {
 	ok, bad := jwks.Result{Set: &jwks.Set{}}, jwks.Result{Err: errDown}
 	for name, test := range map[string]struct {
