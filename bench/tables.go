@@ -8,6 +8,7 @@ func tables() []*compare.Table {
 		conversion(),
 		hostile(),
 		command(),
+		pipeline(),
 		scale(),
 		logins(),
 	}
