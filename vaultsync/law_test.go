@@ -51,7 +51,7 @@ func (l law) kind(e trusted) string {
 		return placeholder
 	case !l.ours(a.Cluster) && !l.retired(a.Owner()):
 		return claimed
-	case slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !l.retired(o) && !regionName().MatchString(o.Region) }):
+	case slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !l.retired(o) && !isRegionName(o.Region) }):
 		return claimed // harvest could not have written the name of that region
 	default:
 		return owned

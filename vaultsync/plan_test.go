@@ -730,3 +730,13 @@ func TestReportJSON(t *testing.T) {
 	assert.Equal(t, []any{}, m["remove"], "an empty list, not null")
 	assert.Equal(t, "i/o timeout", got.Mounts[1]["error"])
 }
+
+func TestRegionNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"": true, "eu-west_1.a": true, "-": true, strings.Repeat("a", 128): true,
+		strings.Repeat("a", 129): false, "a b": false, "a/b": false, "a\n": false, "*": false, "é": false,
+	} {
+		assert.Equal(t, want, isRegionName(name), "%q", name)
+	}
+	require.NoError(t, CheckClusterName(strings.Repeat("a", 128)))
+}

@@ -103,7 +103,7 @@ func (p *planner) readResults() error {
 			return fmt.Errorf("cluster %q: two results of region %q", r.Cluster, r.Region)
 		}
 		p.asked[owner] = r.Asked
-		if !regionName().MatchString(r.Region) && r.Region != allRegions {
+		if !isRegionName(r.Region) && r.Region != allRegions {
 			p.failed[owner] = fmt.Errorf("region name %q can't stand in an annotation", r.Region)
 			continue
 		}
@@ -185,7 +185,7 @@ func byText(a, b trusted) int { return cmp.Compare(a.raw, b.raw) }
 // couldn't be written among a key's further owners, or that stands for all of them.
 func (p *planner) oddRegion(a pem.Annotation) bool {
 	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool {
-		return !regionName().MatchString(o.Region) && !p.o.retired(o)
+		return !isRegionName(o.Region) && !p.o.retired(o)
 	})
 }
 
