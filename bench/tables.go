@@ -9,6 +9,7 @@ func tables() []*compare.Table {
 		hostile(),
 		command(),
 		pipeline(),
+		steady(),
 		scale(),
 		logins(),
 	}
