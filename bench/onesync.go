@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -27,6 +28,7 @@ type oneSync struct {
 	Clusters     []string // addresses
 	Vault, Token string
 	Mounts       int
+	Prefix       string        // of the mounts' names
 	Limit        time.Duration // of the whole; 0: none
 	Requests     int           // no sync: so many requests, one after another
 }
@@ -36,11 +38,12 @@ type oneSyncDone struct {
 	Begin             int64         // when it began, in nanoseconds since 1970
 	Took              time.Duration // until the sync ended, its settle time included
 	Fetched           time.Duration // until the last good answer of a cluster
+	Trusted           time.Duration // until a key was trusted, the last of them; 0: none was to be
 	Failed            int           // clusters
 	Allocated, Allocs uint64
 }
 
-func mountName(i int) string { return fmt.Sprintf("jwt-%03d", i) }
+func (o oneSync) mountName(i int) string { return fmt.Sprintf("%sjwt-%03d", o.Prefix, i) }
 
 // run runs it in a process of its own.
 func (o oneSync) run(ctx context.Context, env *compare.Env) (compare.Measures, oneSyncDone, error) {
@@ -109,7 +112,7 @@ func (o oneSync) harvester() (*vaultsync.Harvester, error) {
 	client.SetToken(o.Token)
 	h := new(vaultsync.Harvester)
 	for i := range o.Mounts {
-		h.Targets = append(h.Targets, vaultsync.Target{Mount: vaultsync.NewMount(client, mountName(i))})
+		h.Targets = append(h.Targets, vaultsync.Target{Mount: vaultsync.NewMount(client, o.mountName(i))})
 	}
 	for i := range max(len(o.Clusters), o.Mounts) {
 		j, t := i%len(o.Clusters), &h.Targets[i%o.Mounts]
@@ -127,10 +130,19 @@ func (o oneSync) sync(ctx context.Context) (done oneSyncDone, err error) {
 	if err != nil {
 		return done, err
 	}
+	var trusted atomic.Int64
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	begin := time.Now()
+	for i := range h.Targets {
+		h.Targets[i].Options.OnEvent = func(e vaultsync.Event) {
+			now := int64(time.Since(begin))
+			for last := trusted.Load(); e.Kind == vaultsync.EventAdded && now > last && !trusted.CompareAndSwap(last, now); last = trusted.Load() {
+			}
+		}
+	}
 	report, err := h.Sync(ctx)
+	done.Trusted = time.Duration(trusted.Load())
 	done.Begin, done.Took = begin.UnixNano(), time.Since(begin)
 	runtime.ReadMemStats(&after)
 	done.Allocated, done.Allocs = after.TotalAlloc-before.TotalAlloc, after.Mallocs-before.Mallocs
@@ -162,7 +174,7 @@ func (o oneSync) floor(ctx context.Context) (done oneSyncDone, err error) {
 		if err := read(ctx, url); err != nil {
 			return done, err
 		}
-		url = o.Vault + "/v1/auth/" + mountName(0) + "/config"
+		url = o.Vault + "/v1/auth/" + o.mountName(0) + "/config"
 	}
 	done.Begin, done.Took = begin.UnixNano(), time.Since(begin)
 	runtime.ReadMemStats(&after)

@@ -11,6 +11,7 @@ func tables() []*compare.Table {
 		pipeline(),
 		steady(),
 		scale(),
+		mounts(),
 		logins(),
 	}
 }
