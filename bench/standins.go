@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -282,15 +281,8 @@ func (f *farm) control(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "{}")
 }
 
-// firstNumber returns the number that a case begins with, such as "1,000 clusters".
-func firstNumber(name string) int {
-	digits, _, _ := strings.Cut(strings.ReplaceAll(name, ",", ""), " ")
-	n, err := strconv.Atoi(digits)
-	if err != nil {
-		panic(err) // the names are ours
-	}
-	return n
-}
+// firstNumber returns the number of a case, such as that of "1,000 clusters".
+func firstNumber(name string) int { return int(compare.FirstNumber(name)) }
 
 // errScene is a run that didn't do what was to be measured.
 var errScene = errors.New("not what was to be measured")

@@ -42,7 +42,7 @@ func (r *record) curve() []byte {
 	for i, c := range t.Contenders {
 		for _, name := range t.Cases {
 			series := r.series(name, c.Name, unit)
-			x := firstNumber(name)
+			x := FirstNumber(name)
 			if y := spreadOf(series).median; len(series) > 0 && x > 0 && y > 0 {
 				lines[i] = append(lines[i], point{x, y})
 				lowX, highX, lowY, highY = min(lowX, x), max(highX, x), min(lowY, y), max(highY, y)
@@ -68,7 +68,7 @@ func (r *record) curve() []byte {
 		fmt.Fprintf(&out, "<text class=\"note\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n", curveLeft-8, py+4, escape(quantity(y, unit)))
 	}
 	for _, name := range t.Cases {
-		x := firstNumber(name)
+		x := FirstNumber(name)
 		if x <= 0 {
 			continue
 		}
@@ -125,8 +125,8 @@ func ticks(low, high float64) []float64 {
 
 var number = regexp.MustCompile(`[0-9][0-9,]*`)
 
-// firstNumber returns the first number in a name such as "1,000 clusters"; 0 for none.
-func firstNumber(name string) float64 {
+// FirstNumber returns the first number in a name such as "1,000 clusters"; 0 for none.
+func FirstNumber(name string) float64 {
 	n, err := strconv.ParseFloat(strings.ReplaceAll(number.FindString(name), ",", ""), 64)
 	if err != nil {
 		return 0
