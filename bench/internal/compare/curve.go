@@ -76,6 +76,7 @@ func (r *record) curve() []byte {
 		fmt.Fprintf(&out, "<text class=\"note\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", px, curveTop+curveHeight+20, escape(grouped(x)))
 	}
 	fmt.Fprintf(&out, "<text class=\"note\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", curveLeft+width/2, curveTop+curveHeight+38, escape(t.Curve))
+	shown := 0
 	for i, c := range t.Contenders {
 		if len(lines[i]) == 0 {
 			continue
@@ -89,7 +90,8 @@ func (r *record) curve() []byte {
 		}
 		fmt.Fprintf(&out, "<polyline points=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\" stroke-dasharray=\"%s\"/>\n", strings.TrimSpace(path.String()), stroke.colour, stroke.dashes)
 		// The names stand in a legend: lines that end at one height would hide each other's.
-		lx, ly := float64(chartWidth-curveRight), curveTop+curveLabel+i*(curveLabel+8)
+		lx, ly := float64(chartWidth-curveRight), curveTop+curveLabel+shown*(curveLabel+8)
+		shown++
 		fmt.Fprintf(&out, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%[3]d\" stroke=\"%[4]s\" stroke-width=\"2\" stroke-dasharray=\"%[5]s\"/>\n", lx, lx+26, ly-4, stroke.colour, stroke.dashes)
 		fmt.Fprintf(&out, "<text x=\"%.1f\" y=\"%d\">%s</text>\n", lx+34, ly, escape(c.Name))
 	}
