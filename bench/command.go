@@ -31,7 +31,7 @@ func command() *compare.Table {
 	files := map[string]string{} // key sets, by case
 	run := func(args func(file string) []string) func(context.Context, *compare.Env, string) (compare.Measures, error) {
 		return func(ctx context.Context, _ *compare.Env, name string) (compare.Measures, error) {
-			return repeated(ctx, 5, os.Environ(), args(files[name])...)
+			return repeated(ctx, 3, os.Environ(), args(files[name])...)
 		}
 	}
 	pemJWKOf := func(file string) []string {

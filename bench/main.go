@@ -7,6 +7,10 @@
 //	make bench-check                 fails where the conversion got dearer than recorded.json says
 //	make bench-record                recorded.json again, after a change that is meant to
 //
+// The tables command and pipeline need npm's pem-jwk, jq, curl and openssl (root installs
+// what is missing, and pem-jwk goes into the user's cache), pipeline, mounts and logins the
+// lab's servers (make lab). A table without what it needs is left out, which is said.
+//
 // A table is a file of its own here, listed in tables.go. The contenders of a table take
 // turns in each round; ratios are taken round by round. RESULTS.md and charts/*.svg are
 // made from results/*.txt, which benchstat reads as well.

@@ -30,7 +30,7 @@ func scale() *compare.Table {
 			if hindered {
 				// The hanging ones are among the last, of which only some are asked here.
 				one.Clusters = s.Clusters[len(s.Clusters)-len(clusters):]
-				one.Limit = 8 * time.Second // of which clusters have three quarters
+				one.Limit = 6 * time.Second // of which clusters have three quarters
 			}
 			measures, done, err := one.run(ctx, env)
 			if err != nil {
