@@ -73,7 +73,7 @@ func modulus(i, factors int) *big.Int {
 }
 
 var (
-	random    = rand.New(rand.NewPCG(20, 26)) //nolint:gosec // the same keys in each run
+	random    = rand.New(rand.NewPCG(20, 26)) // the same keys in each run
 	primePool []*big.Int
 )
 

@@ -80,7 +80,7 @@ func startStandIns(ctx context.Context, env *compare.Env, s standInSettings) (*s
 	}
 	env.Cleanup(func() {
 		stdin.Close() // which ends them
-		cmd.Wait()
+		_ = cmd.Wait()
 	})
 	var running standIns
 	return &running, json.NewDecoder(bufio.NewReader(stdout)).Decode(&running.standInAddresses)
@@ -175,7 +175,7 @@ func (f *farm) listen(h http.HandlerFunc, counted bool) (string, error) {
 			}
 		}
 	}
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }()
 	return "http://" + listener.Addr().String(), nil
 }
 
@@ -258,14 +258,14 @@ func (f *farm) capabilities(w http.ResponseWriter, r *http.Request) {
 		answer[path] = []string{"read", "update"}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string]any{"data": answer})
+	_ = json.NewEncoder(w).Encode(map[string]any{"data": answer})
 }
 
 func (f *farm) control(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r.URL.Path == "/seen" {
-		json.NewEncoder(w).Encode(f.seen)
+		_ = json.NewEncoder(w).Encode(f.seen)
 		return
 	}
 	query := r.URL.Query()
@@ -278,7 +278,7 @@ func (f *farm) control(w http.ResponseWriter, r *http.Request) {
 	if query.Get("keep") != "true" {
 		clear(f.mounts)
 	}
-	io.WriteString(w, "{}")
+	_, _ = io.WriteString(w, "{}")
 }
 
 // firstNumber returns the number of a case, such as that of "1,000 clusters".

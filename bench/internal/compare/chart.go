@@ -104,7 +104,7 @@ func (r *record) chart() []byte {
 	fmt.Fprintf(&out, "<rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n", chartWidth-1, height-1)
 	fmt.Fprintf(&out, "<text class=\"title\" x=\"%d\" y=\"%d\">%s</text>\n", chartMargin, chartMargin+14, escape(t.Title))
 	fmt.Fprintf(&out, "<text class=\"note\" x=\"%d\" y=\"%d\">%s</text>\n", chartMargin, chartMargin+34, escape(note))
-	bars.WriteTo(&out)
+	out.Write(bars.Bytes())
 	out.WriteString("</svg>\n")
 	return out.Bytes()
 }

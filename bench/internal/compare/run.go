@@ -26,7 +26,7 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
 	env := &Env{Root: root, Dir: dir, Short: short}
 	defer env.close()
 
