@@ -53,6 +53,7 @@ func pipeline(t *testing.T, more ...string) (string, int) {
 	cmd := exec.CommandContext(t.Context(), "sh", "../examples/lab/01-04-nomad-jwks-harvest.sh")
 	cmd.Env = append([]string{
 		"PATH=" + path, "HOME=" + t.TempDir(), "VAULT_ADDR=" + vault.Address, "VAULT_TOKEN=" + vault.RootToken,
+		"GORACE=atexit_sleep_ms=0", // each tool would wait a second before it ends
 	}, more...)
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

@@ -151,7 +151,7 @@ mount %q {
 	}
 	works("by pairs")
 	before := readConfig(t, c, path)
-	r := syncNow(t, 1, "-config", config(unreachable(t)))
+	r := syncNow(t, 1, "-config", config(unreachable))
 	assert.Contains(t, r.stderr, "eu-west")
 	assert.Equal(t, before, readConfig(t, c, path))
 	works("not switched")
