@@ -50,6 +50,11 @@ install: ## Install harvest where go install puts commands
 package: ## Build the deb and rpm packages, and install, upgrade and remove them in a Debian root
 	tools/package
 
+.PHONY: image
+image: ## Build a container image in dist/, and run it
+	$(MAKE) --no-print-directory build GOOS=linux OUT=bin/image/harvest
+	tools/image '$(VERSION)' '$(COMMIT)' '$(EPOCH)'
+
 .PHONY: snapshot
 snapshot: ## Build in dist/ what a release has: archives, packages, SBOMs and checksums for every system
 	tools/goreleaser-run release --snapshot --clean --parallelism 2
