@@ -60,8 +60,9 @@ snapshot: ## Build in dist/ what a release has: archives, packages, SBOMs and ch
 	tools/goreleaser-run release --snapshot --clean --parallelism 2
 
 .PHONY: release
-release: ## Build the same for the tag that is checked out, and draft a release on GitHub (GITHUB_TOKEN)
-	tools/goreleaser-run release --clean --parallelism 2
+release: ## Build the same for the tag that is checked out, and draft a release on GitHub (GITHUB_TOKEN; RELEASEFLAGS=--skip=publish drafts none)
+	@grep -q '^## \[$(VERSION:v%=%)\] - ' CHANGELOG.md || { echo "release: CHANGELOG.md has no section for $(VERSION:v%=%)" >&2; exit 1; }
+	tools/goreleaser-run release --clean --parallelism 2 $(RELEASEFLAGS)
 
 .PHONY: build-info
 build-info:
