@@ -86,6 +86,16 @@ type Plan struct {
 	retained    map[pem.Fingerprint]bool // keys in their retention period; true: it begins with this plan
 }
 
+// ReasonDenied is the reason of a key on Remove or Skipped that is denied.
+const ReasonDenied = "denied"
+
+// Retained says whether a key on Keep or Adopt is no longer published, and stays for its
+// retention period.
+func (p *Plan) Retained(f pem.Fingerprint) bool {
+	_, retained := p.retained[f]
+	return retained
+}
+
 func (p *Plan) retain(f pem.Fingerprint, begins bool) {
 	if p.retained == nil {
 		p.retained = map[pem.Fingerprint]bool{}

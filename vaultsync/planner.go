@@ -151,7 +151,7 @@ func (p *planner) readTrusted() {
 		a := t.block.Annotation
 		switch {
 		case !t.opaque && p.o.denied(t.fingerprint):
-			p.remove(t, "denied")
+			p.remove(t, ReasonDenied)
 		case t.foreign():
 			p.foreign = append(p.foreign, t)
 		case a.Newer():
@@ -278,7 +278,7 @@ func (p *planner) offer() {
 			}
 			switch {
 			case p.o.denied(k.fingerprint):
-				skipped.Reason = "denied"
+				skipped.Reason = ReasonDenied
 				p.plan.Skipped = append(p.plan.Skipped, skipped)
 			case !p.o.pinned(owner.Cluster, k.fingerprint):
 				skipped.Reason = notPinned
