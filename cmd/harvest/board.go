@@ -25,6 +25,7 @@ type board struct {
 	hint func(error) string // the way out of an error; "" for none
 
 	mu      sync.Mutex
+	kinds   map[string]string // what each cluster is read from
 	sources map[sourceID]*sourceState
 	mounts  map[mountID]*mountState
 	logins  map[string]failure // by Vault; those that failed last
@@ -53,7 +54,10 @@ type errorID struct {
 type failure struct {
 	kind  string // "": none
 	since time.Time
+	last  lastError // stays when it is over
 }
+
+func (f *failure) end() { *f = failure{last: f.last} }
 
 type sourceState struct {
 	failure failure
@@ -73,6 +77,10 @@ type mountState struct {
 	foreign   int
 	read      bool // trusted and foreign are known
 	warned    []string
+	keys      shownKeys
+	partial   bool   // some cluster's keys could not be learned
+	synced    bool   // the last sync left it equal to what all its clusters publish
+	forbidden string // why it can't be written, as Vault said when the watch began
 	drift     float64
 	conflicts float64
 	writes    *histogram              // nil: none
@@ -168,7 +176,8 @@ func (b *board) result(r jwks.Result, at time.Time) {
 		return
 	}
 	again := s.failure.kind != ""
-	s.failure, s.good = failure{}, at
+	s.failure.end()
+	s.good = at
 	s.answered(r)
 	if r.Set == nil || len(r.Set.Keys) == 0 { // the list of a federation's regions
 		if again {
@@ -252,12 +261,14 @@ func (b *board) event(id mountID, e vaultsync.Event, at time.Time) {
 		log.Warn("another writer undid a write; it is done again", "error", printable(e.Err.Error()))
 		return
 	case vaultsync.EventUnwritable:
+		m.forbidden = shownError(e.Err)
 		b.errors[errorID{kind: kindOf(e.Err), mount: id}]++
 		log.Error("keys can't be written; watching all the same", "kind", kindOf(e.Err), "error", printable(mountCause(e.Err).Error()))
 		return
 	case vaultsync.EventFailed, vaultsync.EventError:
 		return // the report has them too
 	}
+	m.keys.update(e)
 	_, known := m.trusted[e.Key.Fingerprint]
 	switch e.Kind {
 	case vaultsync.EventAdded:
@@ -312,6 +323,10 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 	log := b.log.With("mount", id.String())
 	if r.Plan != nil {
 		b.planned(id, m, r.Plan, at, log)
+		m.keys, m.partial = shownOf(r.Plan, r.Err == nil), len(r.Plan.Failed) > 0
+	}
+	if m.synced = r.InSync(); m.synced {
+		m.inSync = at
 	}
 	if r.Err != nil {
 		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync; trying on")
@@ -319,10 +334,10 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 	}
 	if m.failure.kind != "" {
 		log.Info("mount synced again", "after", at.Sub(m.failure.since).Round(time.Second).String())
-		m.failure = failure{}
+		m.failure.end()
 	}
-	if r.InSync() {
-		m.inSync = at
+	if r.Written > 0 {
+		m.forbidden = ""
 	}
 	m.holds(r.Plan)
 	log.Debug("mount synced", "written", r.Written, "conflicts", r.Conflicts, "in_sync", r.InSync())
@@ -394,6 +409,7 @@ func (b *board) fail(f *failure, id errorID, err error, at time.Time, log *slog.
 		f.since = at
 	}
 	f.kind = id.kind
+	f.last = lastError{shownError(err), at}
 	if !news {
 		level = slog.LevelDebug
 	}

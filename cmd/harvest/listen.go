@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// serve answers GET /metrics, /healthz and /readyz until stop is called.
+// serve answers GET /, /metrics, /healthz and /readyz until stop is called.
 func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
@@ -63,6 +64,7 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
+	mux.Handle("/{$}", servePage(b, now))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reasons := b.unready(now(), bound); len(reasons) > 0 {
@@ -73,9 +75,13 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if r.Method != http.MethodGet {
-			w.Header().Set("Allow", http.MethodGet)
-			text(w, http.StatusMethodNotAllowed, "only GET")
+		allowed := []string{http.MethodGet}
+		if r.URL.Path == "/" {
+			allowed = append(allowed, http.MethodHead)
+		}
+		if !slices.Contains(allowed, r.Method) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			text(w, http.StatusMethodNotAllowed, "only "+strings.Join(allowed, ", "))
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -23,10 +23,11 @@ func (a *app) statusCommand() *cli.Command {
 		Description: "It needs the capability read on auth/<mount>/config, and no cluster: with -mount alone it shows what is\n" +
 			"trusted. With a cluster, or a file, it shows what a sync would change as well (the signs are plan's).\n\n" +
 			"-lint looks at roles and clusters too, and says what will bite although the keys are in sync. It needs the\n" +
-			"policy that `harvest policy -roles` prints, and exits with 3 where it finds an error or a warning.",
-		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, lintFlags(), generalFlags("text", "json")),
+			"policy that `harvest policy -roles` prints, and exits with 3 where it finds an error or a warning.\n\n" +
+			"-format html writes it as a page for a browser, with nothing in it that is fetched from elsewhere.",
+		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, lintFlags(), generalFlags("text", "json", "html")),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			format, err := oneOf(cmd, "format", "text", "json")
+			format, err := oneOf(cmd, "format", "text", "json", "html")
 			if err != nil {
 				return err
 			}
@@ -51,9 +52,16 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if format == "json" {
+			switch format {
+			case "json":
 				a.out.json(map[string]any{"mounts": statuses})
-			} else {
+			case "html":
+				body, err := newPage(factsOf(report, statuses, cfg, a.now()), a.now()).html()
+				if err != nil {
+					return err
+				}
+				_, _ = a.out.Write(body)
+			default:
 				for i, s := range statuses {
 					if i > 0 {
 						a.out.printf("\n")

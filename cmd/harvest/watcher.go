@@ -118,6 +118,7 @@ func (w *watcher) use(ctx context.Context, cfg *config) error {
 
 	stopAll(oldGroups) // before others write the same mounts
 	w.board.expect(known)
+	w.board.describe(cfg.clusters)
 	for _, k := range newKeepers {
 		// What ends with ctx is the watches; a keeper ends after them.
 		k.start(context.WithoutCancel(ctx), k.it.run)

@@ -1,0 +1,394 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// facts are what a status page is made of: as a watch remembers them, or as a run of status
+// has just read them.
+type facts struct {
+	clusters []clusterFacts
+	mounts   []mountFacts
+	problems []pageProblem // of neither, such as a login
+	watching bool
+}
+
+// clusterFacts are what is known of a cluster, or of a region of it.
+type clusterFacts struct {
+	source    sourceID
+	kind      string // what it is read from; "": unknown
+	read      time.Time
+	failing   bool
+	last      lastError
+	published int // keys; -1: unknown
+	skipped   int // members of its set that aren't taken
+}
+
+// mountFacts are what is known of a mount.
+type mountFacts struct {
+	id        mountID
+	clusters  []string // that it is to trust
+	synced    time.Time
+	known     bool // its keys are
+	inSync    bool
+	failing   bool
+	last      lastError
+	keys      shownKeys
+	partial   bool          // some cluster's keys could not be learned
+	failures  []pageProblem // of such clusters, beside what they have themselves
+	warnings  []string
+	repaired  int // keys put back or taken away again
+	conflicts int
+	problems  []pageProblem // what a check of its roles and its configuration finds
+}
+
+// lastError is what went wrong last, also where it goes well since.
+type lastError struct {
+	text string // "": nothing
+	at   time.Time
+}
+
+// pageProblem is something to look at.
+type pageProblem struct {
+	Severity string // error, warning or note
+	Where    string // a mount, a cluster, a Vault
+	Message  string
+	Fix      string // "": the message says it
+}
+
+const (
+	severityError   = string(vaultsync.SeverityError)
+	severityWarning = string(vaultsync.SeverityWarning)
+	severityNote    = string(vaultsync.SeverityNote)
+)
+
+// Bounds of what a remote says; the page shows no more of it.
+const (
+	maxShownText = 300 // bytes of an error or a reason
+	maxShownRows = 2000
+)
+
+// statusPage is what the template shows. Its strings are printable, and not yet HTML.
+type statusPage struct {
+	Style    template.CSS
+	Policy   string // the Content-Security-Policy of a page in a file
+	Refresh  int    // seconds; 0: never
+	Watching bool
+	Version  string
+	Made     stamp
+	Verdict  standing
+	Figures  []figure
+	Graph    graph
+	Problems []pageProblem
+	Clusters []pageCluster
+	More     int // clusters that aren't shown
+	Mounts   []pageMount
+	Legend   []legend
+}
+
+// standing is a state in a word, with its class of the style: good, wait, bad or none.
+type standing struct{ Class, Text string }
+
+type figure struct{ Value, Label, Class string }
+
+// stamp is a time, for machines and for readers. The zero stamp is none.
+type stamp struct{ ISO, Full, Text string }
+
+type pageCluster struct {
+	Name, Region, Kind string
+	State              standing
+	Published, Skipped string
+	Read               stamp
+	Error              string
+	ErrorAt            stamp
+}
+
+type pageMount struct {
+	ID, Path, Where string // ID is a fragment
+	State           standing
+	Clusters        string
+	Synced          stamp
+	Error           string
+	ErrorAt         stamp
+	Drift           string
+	Conflicts       int
+	Keys            []pageKey
+	More            int // keys that aren't shown
+	Known           bool
+}
+
+type pageKey struct {
+	State                  keyState
+	Owner, KeyID           string
+	Algorithm, Short, Full string
+	Since, Next            stamp
+	NextNote               string // in the place of Next, or after it
+	Note                   string
+}
+
+type legend struct {
+	State keyState
+	Text  string
+}
+
+// rotation is how long Nomad keeps to a key by default (root_key_rotation_threshold).
+const rotation = 720 * time.Hour
+
+// newPage makes a page of facts.
+func newPage(f facts, now time.Time) *statusPage {
+	p := &statusPage{
+		Style: pageStyle, Policy: filePolicy, Watching: f.watching, Version: buildInfo().Version,
+		Made: stampOf(now, now), Problems: f.problems,
+	}
+	slices.SortFunc(f.clusters, func(a, b clusterFacts) int { return compareSources(a.source, b.source) })
+	slices.SortFunc(f.mounts, func(a, b mountFacts) int {
+		return cmp.Or(cmp.Compare(a.id.path, b.id.path), cmp.Compare(a.id.namespace, b.id.namespace), cmp.Compare(a.id.vault, b.id.vault))
+	})
+	kinds := map[string]string{}
+	for _, c := range f.clusters {
+		kinds[c.source.cluster] = c.kind
+		p.addCluster(c, now)
+	}
+	for i, m := range f.mounts {
+		p.addMount(i, m, kinds, now)
+	}
+	p.More = max(0, len(p.Clusters)-maxShownRows)
+	p.Clusters = p.Clusters[:len(p.Clusters)-p.More]
+	slices.SortStableFunc(p.Problems, func(a, b pageProblem) int { return cmp.Compare(severityRank(a), severityRank(b)) })
+	p.Graph = newGraph(f)
+	p.judge(f)
+	return p
+}
+
+func severityRank(p pageProblem) int {
+	return slices.Index([]string{severityNote, severityWarning, severityError}, p.Severity) * -1
+}
+
+func compareSources(a, b sourceID) int {
+	return cmp.Or(cmp.Compare(a.cluster, b.cluster), cmp.Compare(a.region, b.region))
+}
+
+func (id sourceID) String() string { return pem.Owner{Cluster: id.cluster, Region: id.region}.String() }
+
+func (p *statusPage) problem(severity, where, message, fix string) {
+	p.Problems = append(p.Problems, pageProblem{severity, printable(where), printable(message), printable(fix)})
+}
+
+func (p *statusPage) addCluster(c clusterFacts, now time.Time) {
+	shown := pageCluster{
+		Name: printable(c.source.cluster), Region: printable(c.source.region), Kind: c.kind, State: standing{"good", "read"},
+		Published: "–", Skipped: "–", Read: stampOf(c.read, now), Error: printable(c.last.text), ErrorAt: stampOf(c.last.at, now),
+	}
+	if c.published >= 0 {
+		shown.Published, shown.Skipped = fmt.Sprint(c.published), fmt.Sprint(c.skipped)
+	}
+	switch {
+	case c.failing:
+		shown.State = standing{"bad", "not read"}
+		p.problem(severityError, "cluster "+c.source.String(), c.last.text, "Its trusted keys stay. New ones don't come until it is read again.")
+	case c.read.IsZero():
+		shown.State = standing{"none", "not asked yet"}
+	}
+	p.Clusters = append(p.Clusters, shown)
+}
+
+func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, now time.Time) {
+	shown := pageMount{
+		ID: fmt.Sprintf("mount-%d", i+1), Path: printable(m.id.path), Where: printable(whereIs(m.id)), State: m.state(),
+		Clusters: printable(strings.Join(m.clusters, ", ")), Synced: stampOf(m.synced, now),
+		Error: printable(m.last.text), ErrorAt: stampOf(m.last.at, now), Drift: m.drift(), Conflicts: m.conflicts,
+		Known: m.known, More: m.keys.more,
+	}
+	where := "mount " + m.id.String()
+	if m.failing {
+		p.problem(severityError, where, m.last.text, "")
+	}
+	for _, list := range [][]pageProblem{m.failures, m.problems} {
+		for _, problem := range list {
+			p.problem(problem.Severity, where, problem.Message, problem.Fix)
+		}
+	}
+	for _, w := range m.warnings {
+		p.problem(severityWarning, where, w, "")
+	}
+	m.keys.sort()
+	newest := m.keys.newest()
+	for _, k := range m.keys.list {
+		shown.Keys = append(shown.Keys, pageKeyOf(k, kinds[k.source.cluster] == kindNomad, newest[k.source], now))
+	}
+	p.Mounts = append(p.Mounts, shown)
+}
+
+func whereIs(id mountID) string {
+	if id.namespace == "" {
+		return id.vault
+	}
+	return "namespace " + id.namespace + ", " + id.vault
+}
+
+func (m mountFacts) state() standing {
+	switch {
+	case m.failing:
+		return standing{"bad", "not in sync"}
+	case m.inSync:
+		return standing{"good", "in sync"}
+	case !m.known:
+		return standing{"none", "not read yet"}
+	case len(m.clusters) == 0:
+		return standing{"none", "read"}
+	case m.partial:
+		return standing{"bad", "in sync in part"}
+	}
+	return standing{"wait", "changes pending"}
+}
+
+// drift says how what the mount trusts differs from what is published.
+func (m mountFacts) drift() string {
+	if !m.known || len(m.clusters) == 0 {
+		return ""
+	}
+	add, remove := m.keys.count(statePending), m.keys.count(stateOutgoing, stateDenied)
+	var parts []string
+	if add > 0 {
+		parts = append(parts, fmt.Sprintf("%d to add", add))
+	}
+	if remove > 0 {
+		parts = append(parts, fmt.Sprintf("%d to remove", remove))
+	}
+	text := "none"
+	if len(parts) > 0 {
+		text = strings.Join(parts, ", ")
+	}
+	if m.repaired > 0 {
+		text += fmt.Sprintf("; %d %s put right since the watch began", m.repaired, plural(m.repaired, "key"))
+	}
+	return text
+}
+
+func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey {
+	shown := pageKey{
+		State: k.state, Owner: printable(k.source.String()), KeyID: printable(k.kid), Algorithm: printable(k.alg),
+		Since: stampOf(k.added, now), Note: printable(k.reason),
+	}
+	if k.source == (sourceID{}) {
+		shown.Owner = "nobody"
+	}
+	if k.fingerprint != (pem.Fingerprint{}) {
+		shown.Short, shown.Full = k.fingerprint.Short(), k.fingerprint.String()
+	}
+	if nomad && k.state == stateTrusted && !k.added.IsZero() {
+		switch next := k.added.Add(rotation); {
+		case k.added.Before(newest):
+			shown.NextNote = "done: a newer key is here"
+		case next.Before(now):
+			shown.Next, shown.NextNote = dateOf(next), "is past: this cluster rotates less often"
+		default:
+			shown.Next = dateOf(next)
+		}
+	}
+	return shown
+}
+
+// judge puts the whole in a sentence and some figures.
+func (p *statusPage) judge(f facts) {
+	read, inSync, trusted, waiting := 0, 0, 0, 0
+	for _, c := range f.clusters {
+		if !c.failing && !c.read.IsZero() {
+			read++
+		}
+	}
+	for _, m := range f.mounts {
+		if m.inSync {
+			inSync++
+		}
+		trusted += m.keys.trusted()
+		waiting += m.keys.count(statePending, stateOutgoing)
+	}
+	class := func(good bool) string {
+		if good {
+			return "good"
+		}
+		return "bad"
+	}
+	p.Figures = []figure{{fmt.Sprint(trusted), plural(trusted, "key") + " trusted", "none"}}
+	if len(f.clusters) > 0 {
+		pending := figure{fmt.Sprint(waiting), plural(waiting, "change") + " pending", "good"}
+		if waiting > 0 {
+			pending.Class = "wait"
+		}
+		p.Figures = []figure{
+			{fmt.Sprintf("%d of %d", inSync, len(f.mounts)), "mounts in sync", class(inSync == len(f.mounts))},
+			{fmt.Sprintf("%d of %d", read, len(f.clusters)), "clusters and regions read", class(read == len(f.clusters))},
+			p.Figures[0], pending,
+		}
+	}
+	errors := 0
+	for _, problem := range p.Problems {
+		if problem.Severity == severityError {
+			errors++
+		}
+	}
+	switch {
+	case errors > 0:
+		p.Verdict = standing{"bad", fmt.Sprintf("%d %s attention", errors, map[bool]string{true: "thing needs", false: "things need"}[errors == 1])}
+	case len(f.clusters) == 0:
+		p.Verdict = standing{"none", "Read, compared with no cluster"}
+	case inSync < len(f.mounts):
+		p.Verdict = standing{"wait", "Changes are pending"}
+	case len(p.Problems) > 0:
+		p.Verdict = standing{"wait", "In sync, with warnings"}
+	default:
+		p.Verdict = standing{"good", "Everything is in sync"}
+	}
+	seen := map[keyState]bool{}
+	for _, m := range f.mounts {
+		for _, k := range m.keys.list {
+			seen[k.state] = true
+		}
+	}
+	for _, l := range legends {
+		if seen[l.State] {
+			p.Legend = append(p.Legend, l)
+		}
+	}
+}
+
+// stampOf is how a time that has passed is shown.
+func stampOf(t, now time.Time) stamp {
+	if t.IsZero() {
+		return stamp{}
+	}
+	s := stamp{ISO: t.UTC().Format(time.RFC3339), Full: t.UTC().Format("2006-01-02 15:04:05 UTC"), Text: ago(t, now)}
+	if d := now.Sub(t); d >= 2*time.Second && d < time.Minute {
+		s.Text = fmt.Sprintf("%d s ago", d/time.Second)
+	}
+	return s
+}
+
+// dateOf is how a time to come is shown.
+func dateOf(t time.Time) stamp {
+	s := stampOf(t, t)
+	s.Text = t.UTC().Format(time.DateOnly)
+	return s
+}
+
+// bounded returns so much of a text that came from elsewhere.
+func bounded(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	end := limit
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
