@@ -128,7 +128,7 @@ type pageMount struct {
 
 type pageKey struct {
 	State                  keyState
-	Owner, KeyID           string
+	Cluster, Region, KeyID string
 	Algorithm, Short, Full string
 	Since, Next            stamp
 	NextNote               string // in the place of Next, or after it
@@ -246,7 +246,7 @@ func (m mountFacts) state() standing {
 	case len(m.clusters) == 0:
 		return standing{"none", "read"}
 	case m.partial:
-		return standing{"bad", "in sync in part"}
+		return standing{"bad", "partly in sync"}
 	}
 	return standing{"wait", "changes pending"}
 }
@@ -276,11 +276,11 @@ func (m mountFacts) drift() string {
 
 func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey {
 	shown := pageKey{
-		State: k.state, Owner: printable(k.source.String()), KeyID: printable(k.kid), Algorithm: printable(k.alg),
+		State: k.state, Cluster: printable(k.source.cluster), Region: printable(k.source.region), KeyID: printable(k.kid), Algorithm: printable(k.alg),
 		Since: stampOf(k.added, now), Note: printable(k.reason),
 	}
 	if k.source == (sourceID{}) {
-		shown.Owner = "nobody"
+		shown.Cluster = "nobody"
 	}
 	if k.fingerprint != (pem.Fingerprint{}) {
 		shown.Short, shown.Full = k.fingerprint.Short(), k.fingerprint.String()
@@ -290,7 +290,7 @@ func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey 
 		case k.added.Before(newest):
 			shown.NextNote = "done: a newer key is here"
 		case next.Before(now):
-			shown.Next, shown.NextNote = dateOf(next), "is past: this cluster rotates less often"
+			shown.Next, shown.NextNote = dateOf(next), "that is past: the cluster rotates less often"
 		default:
 			shown.Next = dateOf(next)
 		}
@@ -367,7 +367,7 @@ func stampOf(t, now time.Time) stamp {
 	if t.IsZero() {
 		return stamp{}
 	}
-	s := stamp{ISO: t.UTC().Format(time.RFC3339), Full: t.UTC().Format("2006-01-02 15:04:05 UTC"), Text: ago(t, now)}
+	s := stamp{ISO: t.UTC().Format(time.RFC3339), Full: t.UTC().Format("2006-01-02 15:04:05 UTC"), Text: strings.TrimPrefix(ago(t, now), "since ")}
 	if d := now.Sub(t); d >= 2*time.Second && d < time.Minute {
 		s.Text = fmt.Sprintf("%d s ago", d/time.Second)
 	}

@@ -2,11 +2,25 @@ package main
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // examplePage is the page that the documentation shows: every state there is.
@@ -81,4 +95,169 @@ func TestPageGolden(t *testing.T) {
 	body, err := p.html()
 	require.NoError(t, err)
 	goldenPage(t, "page.html", body, "$VAULT")
+}
+
+// status -format html writes what the text says, in one document.
+func TestPageOfStatus(t *testing.T) {
+	noVault(t)
+	vault := fakevault.New(t)
+	t.Setenv("VAULT_ADDR", vault.URL)
+	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	upgraded, mixed := keysOf(t, "../../jwks/testdata/nomad-upgraded.json"), keysOf(t, "../../jwks/testdata/mixed.json")
+	foreign := keysOf(t, "../../jwks/testdata/rfc7517-a1.json")
+	denied, err := pem.FingerprintOf(mixed["p521"].Public)
+	require.NoError(t, err)
+	require.NoError(t, vault.WriteConfig("", "jwt-nomad", map[string]any{
+		"jwt_validation_pubkeys": []string{
+			element(t, upgraded["3f0f"], "us-east", now.Add(-3*time.Hour)),
+			element(t, foreign["2011"], "", now),
+			element(t, mixed["p256"], "another\x1b[2J\u202e", now.Add(-90*24*time.Hour)),
+			element(t, mixed["p384"], "edge", now.Add(-5*time.Minute)),
+			element(t, mixed["p521"], "us-east", now.Add(-time.Hour)),
+		},
+	}))
+	config := file(t, `
+deny = ["`+denied.String()+`"]
+cluster "us-east" { jwks_file = "`+filepath.Join(wd(t), "testdata/us-east.json")+`" }
+cluster "edge"    { jwks_file = "missing.json" }
+mount "jwt-nomad" { clusters = ["us-east", "edge"] }
+`)
+	code, stdout, _ := harvest(t, nil, "status", "-config", config, "-format", "html")
+	assert.Equal(t, exitPartial, code)
+	goldenPage(t, "status.html", []byte(strings.ReplaceAll(stdout, filepath.Dir(config), "$DIR")), vault.URL)
+	assert.NotContains(t, stdout, "refresh", "a file doesn't change")
+
+	code, stdout, _ = harvest(t, nil, "status", "-mount", "jwt-nomad", "-format", "html")
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, stdout, "compared with no cluster")
+	assert.Equal(t, 5, strings.Count(stdout, `data-label="Key id"`))
+}
+
+func wd(t *testing.T) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	return dir
+}
+
+// What a page may do is said in its header, and in the document.
+func TestPageHeaders(t *testing.T) {
+	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	handler := pages(b, newRegistry(b), func() time.Time { return now }, time.Minute)
+	get := func(method, path string) *httptest.ResponseRecorder {
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
+		return recorder
+	}
+	page := get("GET", "/")
+	require.Equal(t, http.StatusOK, page.Code)
+	body := page.Body.String()
+	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(body)
+	require.NotNil(t, style)
+	sum := sha256.Sum256([]byte(style[1]))
+	hash := base64.StdEncoding.EncodeToString(sum[:])
+	assert.Equal(t, map[string][]string{
+		"Content-Type":                 {"text/html; charset=utf-8"},
+		"Content-Security-Policy":      {"default-src 'none'; style-src 'sha256-" + hash + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+		"X-Content-Type-Options":       {"nosniff"},
+		"X-Frame-Options":              {"DENY"},
+		"Referrer-Policy":              {"no-referrer"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Cache-Control":                {"no-store"},
+	}, map[string][]string(page.Header()))
+	assert.Contains(t, body, `http-equiv="refresh" content="30"`)
+	assert.NotRegexp(t, `(?i)<script|<link|<img|<iframe|<form|javascript:|\sstyle=|\son[a-z]+=|\ssrc=|url\(`, body)
+
+	assert.Equal(t, http.StatusOK, get("HEAD", "/").Code)
+	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"} {
+		refused := get(method, "/")
+		assert.Equal(t, http.StatusMethodNotAllowed, refused.Code, method)
+		assert.Equal(t, "GET, HEAD", refused.Header().Get("Allow"))
+	}
+	for _, path := range []string{"/index.html", "/status", "//x"} {
+		assert.NotEqual(t, http.StatusOK, get("GET", path).Code, path)
+	}
+}
+
+// hostile is what a cluster, an annotation or an error could say.
+const hostile = `</title></style></code><script>alert(1)</script><img src=x onerror=alert(2)>"' onload=alert(3) {{.}}` + "\x1b[2J\u202egnp\x00\u2028"
+
+// Whatever comes from outside is text on the page, and steers neither it nor its reader.
+func TestPageHostile(t *testing.T) {
+	source := sourceID{hostile, hostile}
+	body, err := newPage(facts{
+		problems: []pageProblem{{severityError, printable(hostile), printable(hostile), printable(hostile)}},
+		clusters: []clusterFacts{{source: source, kind: kindNomad, failing: true, last: lastError{hostile, now}, read: now}},
+		mounts: []mountFacts{{
+			id: mountID{hostile, hostile, hostile}, clusters: []string{hostile}, known: true, failing: true, last: lastError{hostile, now},
+			keys: shownKeys{list: []shownKey{
+				{source: source, kid: hostile, alg: hostile, reason: hostile, added: now, state: stateTrusted, trusted: true},
+				{source: sourceID{hostile + "2", hostile}, kid: hostile, alg: hostile, reason: hostile, added: now, state: stateClaimed, trusted: true},
+			}},
+			failures: []pageProblem{{severityError, "", hostile, hostile}}, problems: []pageProblem{{severityWarning, "", hostile, hostile}},
+			warnings: []string{hostile},
+		}},
+	}, now).html()
+	require.NoError(t, err)
+	page := string(body)
+	assert.NotRegexp(t, `(?i)<script|<img`, page)
+	assert.Equal(t, 1, strings.Count(page, "</style>"))
+	assert.Equal(t, 1, strings.Count(page, "</title></style>")+strings.Count(page, "</title>\n<style>"), "the document's own title")
+	assert.NotContains(t, page, "\x1b")
+	assert.NotContains(t, page, "\u202e")
+	assert.NotContains(t, page, "\u2028")
+	assert.NotContains(t, page, "\x00")
+	assert.Contains(t, page, `&lt;script&gt;alert(1)&lt;/script&gt;`)
+	assert.Contains(t, page, `\x1b[2J\u202egnp\x00\u2028`)
+	assert.Empty(t, regexp.MustCompile(`<[^>]*"[^>="]*onload=`).FindString(page), "no attribute is broken out of")
+}
+
+// What a watch remembers for its page is bounded, whatever it hears.
+func TestPageIsBounded(t *testing.T) {
+	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	id := mountID{"https://vault:8200", "", "jwt-nomad"}
+	b.expect(map[mountID]expected{id: {[]string{"us-east"}, ""}})
+	plan := &vaultsync.Plan{}
+	for range maxShownRows {
+		plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
+		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
+	}
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan}, now)
+	b.result(jwks.Result{Cluster: "us-east", Err: errors.New(strings.Repeat("e", 4000))}, now)
+	f := b.facts(now)
+	require.Len(t, f.mounts, 1)
+	assert.Len(t, f.mounts[0].keys.list, maxShownRows)
+	assert.Equal(t, maxShownRows, f.mounts[0].keys.more)
+	require.Len(t, f.clusters, 1)
+	assert.LessOrEqual(t, len(f.clusters[0].last.text), maxShownText+len("…"))
+	assert.NotContains(t, f.mounts[0].keys.list[0].reason, "published", "the state says it")
+}
+
+// A drawing of a thousand clusters shows some, and says so.
+func TestPageOfManyClusters(t *testing.T) {
+	var f facts
+	m := mountFacts{id: mountID{path: "jwt-nomad"}, known: true}
+	for i := range 1000 {
+		source := sourceID{cluster: "c" + strings.Repeat("0", 3) + string(rune('a'+i%26)) + time.Duration(i).String()}
+		f.clusters = append(f.clusters, clusterFacts{source: source, read: now, published: 1, failing: i == 999})
+		m.clusters = append(m.clusters, source.cluster)
+		m.keys.list = append(m.keys.list, shownKey{source: source, state: stateTrusted, trusted: true})
+	}
+	f.mounts = []mountFacts{m}
+	p := newPage(f, now)
+	assert.Len(t, p.Graph.Left, maxNodes)
+	assert.Equal(t, 1000-maxNodes, p.Graph.LeftMore)
+	assert.Len(t, p.Graph.Lines, maxNodes)
+	assert.Equal(t, maxNodes*rowHeight, p.Graph.Height)
+	failing := 0
+	for _, n := range p.Graph.Left {
+		if n.Class == "bad" {
+			failing++
+		}
+	}
+	assert.Equal(t, 1, failing, "what fails is drawn, whatever is left out")
+	assert.Len(t, p.Clusters, 1000)
+	body, err := p.html()
+	require.NoError(t, err)
+	assert.Contains(t, string(body), "Not drawn: 960 more clusters")
 }

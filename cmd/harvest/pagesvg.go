@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,6 +53,47 @@ func (s *side) middle(i, rows int) int {
 	return (rows-min(len(s.nodes), maxNodes))*rowHeight/2 + i*rowHeight + rowHeight/2
 }
 
+// edge leads from a node at the left to one at the right, by their keys.
+type edge struct {
+	from, to string
+	class    string
+	keys     int
+}
+
+// untangle returns a place for each of the first n nodes, so that few lines cross: in the order of
+// what they lead to, those that nobody here watches last.
+func (s *side) untangle(edges []edge, to side, n int) []int {
+	sum, count := make([]int, len(s.nodes)), make([]int, len(s.nodes))
+	for _, e := range edges {
+		from := s.place[e.from]
+		sum[from] += to.place[e.to]
+		count[from]++
+	}
+	var order []int // nodes, by place
+	for i := range n {
+		order = append(order, i)
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(
+			cmp.Compare(strange(s.nodes[a]), strange(s.nodes[b])),
+			cmp.Compare(sum[a]*max(1, count[b]), sum[b]*max(1, count[a])),
+			cmp.Compare(s.nodes[a].Name, s.nodes[b].Name), cmp.Compare(s.nodes[a].Note, s.nodes[b].Note),
+		)
+	})
+	place := make([]int, n)
+	for i, node := range order {
+		place[node] = i
+	}
+	return place
+}
+
+func strange(n node) int {
+	if n.Class == "strange" {
+		return 1
+	}
+	return 0
+}
+
 func newGraph(f facts) graph {
 	left, right := side{place: map[string]int{}}, side{place: map[string]int{}}
 	var own []clusterFacts
@@ -59,11 +101,6 @@ func newGraph(f facts) graph {
 	slices.SortStableFunc(own, func(a, b clusterFacts) int { return failingFirst(a.failing, b.failing) })
 	for _, c := range own {
 		left.add("own "+c.source.String(), leftNode(c))
-	}
-	type edge struct {
-		from, to string
-		class    string
-		keys     int
 	}
 	var edges []edge
 	for i, m := range f.mounts {
@@ -107,6 +144,12 @@ func newGraph(f facts) graph {
 		Left: left.nodes[:min(len(left.nodes), maxNodes)], Right: right.nodes[:min(len(right.nodes), maxNodes)],
 		LeftMore: max(0, len(left.nodes)-maxNodes), RightMore: max(0, len(right.nodes)-maxNodes),
 	}
+	order := left.untangle(edges, right, len(g.Left))
+	drawn := make([]node, len(g.Left))
+	for i, n := range g.Left {
+		drawn[order[i]] = n
+	}
+	g.Left = drawn
 	rows := max(len(g.Left), len(g.Right))
 	g.Height = rows * rowHeight
 	for _, e := range edges {
@@ -114,6 +157,7 @@ func newGraph(f facts) graph {
 		if from >= maxNodes || to >= maxNodes {
 			continue
 		}
+		from = order[from]
 		y1, y2 := left.middle(from, rows), right.middle(to, rows)
 		g.Lines = append(g.Lines, line{e.class, fmt.Sprintf("M0 %dC50 %d 50 %d 100 %d", y1, y1, y2, y2)})
 		g.Words = append(g.Words, fmt.Sprintf("%s trusts %d %s of %s.", g.Right[to].Name, e.keys, plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from])))
