@@ -213,7 +213,7 @@ func (m *coalmine) all(t *testing.T) {
 	for _, c := range [][]string{
 		{"plan", "-log-level", "debug"}, {"plan", "-format", "json", "-log-level", "debug"},
 		{"sync", "-log-level", "debug", "-metrics-textfile", metrics}, {"sync", "-format", "json", "-log-format", "json", "-log-level", "debug"},
-		{"status", "-log-level", "debug"}, {"status", "-format", "json", "-log-format", "json", "-log-level", "debug"}, {"policy"},
+		{"status", "-log-level", "debug"}, {"status", "-format", "json", "-log-format", "json", "-log-level", "debug"}, {"status", "-format", "html"}, {"policy"},
 		{"verify", m.file("jwt"), "-role", "harvest", "-log-level", "debug"}, {"verify", m.file("jwt"), "-format", "json", "-log-format", "json", "-log-level", "debug"},
 	} {
 		m.harvest(t, append(c, config...)...)

@@ -72,7 +72,7 @@ func (w *minedWatch) until(t *testing.T, pattern string) []string {
 func (w *minedWatch) pages(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, page := range []string{"/metrics", "/readyz", "/healthz", "/debug/vars", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/requests", "/"} {
+	for _, page := range []string{"/metrics", "/readyz", "/healthz", "/debug/vars", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/requests", "/favicon.ico", "/"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.listen+page, nil)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)
@@ -81,7 +81,10 @@ func (w *minedWatch) pages(t *testing.T) string {
 		require.NoError(t, response.Body.Close())
 		require.NoError(t, err)
 		all.Write(body)
-		if strings.HasPrefix(page, "/debug") || page == "/" {
+		switch {
+		case page == "/":
+			assert.Equal(t, http.StatusOK, response.StatusCode, page)
+		case strings.HasPrefix(page, "/debug"), page == "/favicon.ico":
 			assert.Equal(t, http.StatusNotFound, response.StatusCode, page)
 		}
 	}

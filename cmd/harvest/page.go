@@ -93,6 +93,7 @@ type statusPage struct {
 	More     int // clusters that aren't shown
 	Mounts   []pageMount
 	Legend   []legend
+	Nomad    bool // some cluster is one
 }
 
 // standing is a state in a word, with its class of the style: good, wait, bad or none.
@@ -156,6 +157,7 @@ func newPage(f facts, now time.Time) *statusPage {
 	kinds := map[string]string{}
 	for _, c := range f.clusters {
 		kinds[c.source.cluster] = c.kind
+		p.Nomad = p.Nomad || c.kind == kindNomad
 		p.addCluster(c, now)
 	}
 	for i, m := range f.mounts {
@@ -277,7 +279,10 @@ func (m mountFacts) drift() string {
 func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey {
 	shown := pageKey{
 		State: k.state, Cluster: printable(k.source.cluster), Region: printable(k.source.region), KeyID: printable(k.kid), Algorithm: printable(k.alg),
-		Since: stampOf(k.added, now), Note: printable(k.reason),
+		Note: printable(k.reason),
+	}
+	if k.trusted {
+		shown.Since = stampOf(k.added, now)
 	}
 	if k.source == (sourceID{}) {
 		shown.Cluster = "nobody"
