@@ -23,7 +23,7 @@ BUILDFLAGS = -trimpath -buildvcs=false \
 OUT ?= bin/harvest
 
 # Packages with tests against the real servers.
-E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' '^//go:build .*e2e' \
+E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' --exclude-dir=browser '^//go:build .*e2e' \
 	$(filter-out bench/ tools/ bin/ dist/,$(wildcard */))))))
 
 .NOTPARALLEL:
@@ -91,6 +91,17 @@ e2e: lab ## Run the tests against real Vault and Nomad servers
 .PHONY: e2e-older
 e2e-older: lab-older ## The same, against the older pair of servers
 	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+
+.PHONY: browser
+browser: lab ## Look at the status page with Chromium, which is installed where root may; else it is skipped
+	@tools/chromium
+	cd e2e/browser && $(GO) mod tidy -diff && $(GO) vet -tags e2e . && \
+		HARVEST_LAB=current $(GO) test -race -tags e2e -count=1 -timeout 10m .
+
+.PHONY: pictures
+pictures: ## Take the pictures of the status page for the documentation
+	@tools/chromium
+	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' $(GO) test -count=1 -timeout 10m -run TestPictures .
 
 .PHONY: soak
 soak: e2e-older kills convergence watch-scale ## The older servers, 200 kills, ten harvesters on one mount, 1,000 sources, then each fuzz target for FUZZTIME (30m)

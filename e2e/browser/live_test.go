@@ -1,0 +1,105 @@
+package browser
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+)
+
+// watch runs harvest watch until the test ends, and returns where its page is.
+func watch(t *testing.T, config string, env ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "harvest.hcl")
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	cmd := exec.Command(harvestCommand, "watch", "-config", file, "-listen", "127.0.0.1:0", "-resync", "2s")
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	address, read := make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(read)
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() {
+			if m := regexp.MustCompile(`serving metrics and health" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+				address <- "http://" + m[1]
+			}
+		}
+		close(address)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-read
+		assert.NoError(t, cmd.Wait())
+	})
+	at, ok := <-address
+	require.True(t, ok, "harvest watch serves nothing")
+	return at
+}
+
+const hostileKid = `<img src=/x onerror=alert(1)><script>alert(2)</script>"' onload='alert(3)' </code></style>{{.}}`
+
+// What a cluster says is text in a real browser too: a kid, an error, names in an annotation.
+func TestHostile(t *testing.T) {
+	nomad, vault := fakenomad.New(t), fakevault.New(t)
+	key := fakenomad.NewKey("EdDSA")
+	key.ID = hostileKid
+	nomad.Region("").Add(key)
+	control := fakenomad.NewKey("EdDSA")
+	control.ID = "a\u202eb\x1b[2J"
+	nomad.Region("").Add(control)
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, `</p><script>alert(4)</script><iframe src=/y></iframe>`)
+	}))
+	t.Cleanup(down.Close)
+	vault.Enable("", "jwt-nomad", "jwt")
+	address := watch(t, fmt.Sprintf(`
+cluster "one"  { address = %q }
+cluster "down" { address = %q }
+mount "jwt-nomad" {
+  clusters = ["one", "down"]
+  settle   = "300ms"
+}
+`, nomad.URL, down.URL), "VAULT_ADDR="+vault.URL, "VAULT_TOKEN="+fakevault.RootToken)
+
+	b := open(t, phone)
+	b.run(t, chromedp.Navigate(address))
+	content := func() string { return ask[string](t, b, `document.body.innerText`) }
+	b.until(t, "shown", func() bool { return strings.Contains(content(), hostileKid) && strings.Contains(content(), "alert(4)") })
+	assert.Contains(t, content(), `a?b?[2J`, "as a terminal shows it")
+	assert.NotRegexp(t, `[\x00-\x08\x1b\x{202a}-\x{202e}\x{2066}-\x{2069}]`, content())
+	assert.Equal(t, 0, ask[int](t, b, `document.querySelectorAll('script,img,iframe,object,embed,form,input,link').length`))
+	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNames()).filter(n => n.startsWith('on') || n === 'style')`))
+	fits(t, b)
+
+	assert.Contains(t, b.headers["Content-Security-Policy"], "default-src 'none'")
+	assert.Equal(t, "no-store", b.headers["Cache-Control"])
+	assert.NotEqual(t, "rgba(0, 0, 0, 0)", ask[string](t, b, `getComputedStyle(document.body).backgroundColor`), "the style is used")
+	// And where the page did hold a script, the policy would keep it from running.
+	assert.False(t, ask[bool](t, b, `(() => { const s = document.createElement('script'); s.textContent = 'window.ran = true'
+		document.body.append(s); s.remove(); return !!window.ran })()`))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Len(t, b.complaints, 2, "of that script, by the header and by the document")
+	for _, complaint := range b.complaints {
+		assert.Contains(t, complaint, "inline script violates")
+	}
+	b.complaints = nil
+}
