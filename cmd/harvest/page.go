@@ -39,6 +39,7 @@ type mountFacts struct {
 	clusters  []string // that it is to trust
 	synced    time.Time
 	known     bool // its keys are
+	syncing   bool // for the first time
 	inSync    bool
 	failing   bool
 	last      lastError
@@ -245,6 +246,8 @@ func (m mountFacts) state() standing {
 		return standing{"good", "in sync"}
 	case !m.known:
 		return standing{"none", "not read yet"}
+	case m.syncing:
+		return standing{"wait", "being synced"}
 	case len(m.clusters) == 0:
 		return standing{"none", "read"}
 	case m.partial:

@@ -41,11 +41,11 @@ func (a *app) watchCommand() *cli.Command {
 			"directly or through other mounts, are watched together: what changes in one of them, in their clusters, their Vaults\n" +
 			"or in the size or time of a TLS file begins their watch and, for a Vault, its login anew. The others go on. Other flags\n" +
 			"than -config stay as they are.\n\n" +
-			"-listen serves /metrics for Prometheus, /healthz while the process lives, and /readyz where every mount was in\n" +
+			"-listen serves a status page at /, /metrics for Prometheus, /healthz while the process lives, and /readyz where every mount was in\n" +
 			"sync within twice -resync. There is no password to it: without a host it listens on 127.0.0.1 only.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, logFlags("info"), []cli.Flag{
 			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it"},
-			&cli.StringFlag{Name: "listen", Category: inGeneral, Usage: "serve metrics and health on `ADDRESS`, such as :8300 (on 127.0.0.1)"},
+			&cli.StringFlag{Name: "listen", Category: inGeneral, Usage: "serve a status page, metrics and health on `ADDRESS`, such as :8300 (on 127.0.0.1)"},
 		}),
 		Action: a.watch,
 	}
