@@ -3,7 +3,9 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +128,17 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 	assert.Equal(t, exitPartial, code)
 	goldenPage(t, "status.html", []byte(strings.ReplaceAll(stdout, filepath.Dir(config), "$DIR")), vault.URL)
 	assert.NotContains(t, stdout, "refresh", "a file doesn't change")
+
+	// What -lint finds is shown with what to do about it.
+	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "json")
+	var found struct{ Mounts []struct{ Lint []vaultsync.Problem } }
+	require.NoError(t, json.Unmarshal([]byte(stdout), &found))
+	require.NotEmpty(t, found.Mounts[0].Lint)
+	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "html")
+	for _, problem := range found.Mounts[0].Lint {
+		assert.Contains(t, html.UnescapeString(stdout), printable(problem.Message))
+		assert.Contains(t, html.UnescapeString(stdout), printable(problem.Fix))
+	}
 
 	code, stdout, _ = harvest(t, nil, "status", "-mount", "jwt-nomad", "-format", "html")
 	assert.Equal(t, exitOK, code)
