@@ -1,0 +1,174 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// declared calls f for each constant, variable and type that the package in dir declares
+// at its top, tests left out. value is nil for types, and where there is none.
+func declared(t *testing.T, dir string, f func(name string, value ast.Expr)) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		for _, d := range parsed.Decls {
+			gen, ok := d.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					f(spec.Name.Name, nil)
+				case *ast.ValueSpec:
+					for i, name := range spec.Names {
+						var value ast.Expr
+						if i < len(spec.Values) {
+							value = spec.Values[i]
+						}
+						f(name.Name, value)
+					}
+				}
+			}
+		}
+	}
+}
+
+// literal returns the text of a string or number, or "".
+func literal(e ast.Expr) string {
+	lit, ok := e.(*ast.BasicLit)
+	if !ok {
+		return ""
+	}
+	if text, err := strconv.Unquote(lit.Value); err == nil {
+		return text
+	}
+	return lit.Value
+}
+
+var (
+	sentinel  = regexp.MustCompile(`^Err[A-Z]`)
+	errorType = regexp.MustCompile(`^[A-Z]\w*Error$`)
+	inQuotes  = regexp.MustCompile("^`([^`]+)`$")
+)
+
+// rowsOf returns the rows of those tables of a page whose header begins with a cell of that
+// name: the first cells, without their backquotes, to the others.
+func rowsOf(t *testing.T, page, header string) map[string][]string {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+	require.NoError(t, err)
+	out, within := map[string][]string{}, false
+	for line := range strings.Lines(string(doc)) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			within = false
+		case cells[0] == header:
+			within = true
+		case within && !strings.HasPrefix(cells[0], "---"):
+			name := inQuotes.FindStringSubmatch(cells[0])
+			require.NotNil(t, name, line)
+			assert.NotContains(t, out, name[1], "twice")
+			for _, cell := range cells {
+				assert.NotEmpty(t, strings.TrimSpace(cell), line)
+			}
+			out[name[1]] = cells[1:]
+		}
+	}
+	require.NotEmpty(t, out, header)
+	return out
+}
+
+// TestErrorsPage: docs/errors.md has every exported error, reason, kind and exit code, and
+// nothing else.
+func TestErrorsPage(t *testing.T) {
+	t.Parallel()
+	t.Run("errors", func(t *testing.T) {
+		var want []string
+		for _, pkg := range []string{"jwks", "pem", "vaultsync"} {
+			declared(t, filepath.Join("..", "..", pkg), func(name string, value ast.Expr) {
+				if sentinel.MatchString(name) || value == nil && errorType.MatchString(name) {
+					want = append(want, pkg+"."+name)
+				}
+			})
+		}
+		got := rowsOf(t, "errors.md", "error")
+		assert.ElementsMatch(t, want, slices.Collect(maps.Keys(got)))
+		for name, cells := range got {
+			assert.Len(t, cells, 2, name)
+		}
+	})
+	t.Run("reasons", func(t *testing.T) {
+		want := map[string]string{}
+		declared(t, "../../jwks", func(name string, value ast.Expr) {
+			if strings.HasPrefix(name, "Reason") && value != nil {
+				want[literal(value)] = "`jwks." + name + "`"
+			}
+		})
+		got := map[string]string{}
+		for reason, cells := range rowsOf(t, "errors.md", "reason") {
+			require.Len(t, cells, 3, reason)
+			assert.Regexp(t, "^(skipped|rejected): ", cells[1])
+			got[reason] = cells[0]
+		}
+		assert.Equal(t, want, got)
+	})
+	t.Run("kinds", func(t *testing.T) {
+		want, errorsOf := map[string]bool{}, map[string]int{}
+		for _, k := range kindsOf {
+			want[k.kind] = true
+			errorsOf[k.kind]++
+		}
+		declared(t, ".", func(name string, value ast.Expr) {
+			if strings.HasPrefix(name, "kind") && value != nil && literal(value) != "" {
+				want[literal(value)] = true
+			}
+		})
+		got := rowsOf(t, "errors.md", "kind")
+		assert.ElementsMatch(t, slices.Collect(maps.Keys(want)), slices.Collect(maps.Keys(got)))
+		known := rowsOf(t, "errors.md", "error")
+		for kind, cells := range got {
+			require.Len(t, cells, 2, kind)
+			for _, name := range regexp.MustCompile("`((?:jwks|pem|vaultsync)\\.\\w+)`").FindAllStringSubmatch(cells[0], -1) {
+				assert.Contains(t, known, name[1], kind)
+				errorsOf[kind]--
+			}
+		}
+		for _, without := range []string{kindLogin, kindTimeout} { // errors of ours and of Go's
+			errorsOf[without]--
+		}
+		for kind, left := range errorsOf {
+			assert.Zero(t, left, "errors of kind %s", kind)
+		}
+	})
+	t.Run("exit codes", func(t *testing.T) {
+		var want []string
+		declared(t, ".", func(name string, value ast.Expr) {
+			if strings.HasPrefix(name, "exit") && value != nil {
+				want = append(want, literal(value))
+			}
+		})
+		slices.Sort(want)
+		assert.ElementsMatch(t, slices.Compact(want), slices.Collect(maps.Keys(rowsOf(t, "errors.md", "code"))))
+	})
+}
