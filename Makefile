@@ -76,6 +76,11 @@ build-info:
 test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (2s)
 	$(GO) test -race -p 4 -timeout 5m ./...
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),2s)
+	@$(MAKE) --no-print-directory docs-check
+
+.PHONY: docs-check
+docs-check: ## Hold what the command writes as JSON against docs/schema
+	cd docs/schema && $(GO) test -count=1 ./...
 
 # Not vaultsync's own: they run in bubbles of testing/synctest, where time stands still, and
 # the module's source of entropy, which measures time, refuses to start there. The command's
@@ -166,11 +171,13 @@ vet: ## Run go vet, on the tests against real servers too
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
 	cd bench && $(GO) vet ./...
+	cd docs/schema && $(GO) vet ./...
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
+	cd docs/schema && $(GO) mod tidy -diff
 
 .PHONY: format
 format: ## Check the formatting
@@ -183,7 +190,8 @@ fmt: ## Format the code
 .PHONY: lint
 lint: ## Run the linters that .golangci.yml chooses
 	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners && \
-		cd bench && echo cd bench, golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners
+		for module in bench docs/schema; do echo cd $$module, golangci-lint run && \
+			(cd $$module && "$$dir/golangci-lint" run --allow-serial-runners) || exit 1; done
 
 .PHONY: reproducible
 reproducible: ## Check that two builds of the same sources are the same, byte for byte
