@@ -160,11 +160,19 @@ lab-older: ## Build the older pair of servers
 ##
 
 .PHONY: check
-check: rules vet tidy format lint project promql vuln reproducible ## Everything that reads the code without running it
+check: rules api-check vet tidy format lint project promql vuln reproducible ## Everything that reads the code without running it
 
 .PHONY: rules
 rules: ## Check who imports whom, and that tests don't sleep
 	GO='$(GO)' tools/rules
+
+.PHONY: api
+api: ## List the packages' interfaces anew, in docs/api
+	GO='$(GO)' tools/api
+
+.PHONY: api-check
+api-check: ## Check that docs/api lists the packages' interfaces as they are
+	GO='$(GO)' tools/api -check
 
 .PHONY: vet
 vet: ## Run go vet, on the tests against real servers too
