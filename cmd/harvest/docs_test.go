@@ -1,0 +1,299 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+)
+
+// docPages returns the documentation, relative to the root of the sources.
+func docPages(t *testing.T) []string {
+	t.Helper()
+	all := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/*/*.md", "examples/*/*.md"} {
+		found, err := filepath.Glob("../../" + pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		for _, name := range found {
+			all = append(all, strings.TrimPrefix(filepath.ToSlash(name), "../../"))
+		}
+	}
+	return all
+}
+
+func docPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../" + name)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// fenced is one fenced block of a page.
+type fenced struct {
+	section  string // the last heading of two #
+	language string
+	above    string // the line before it
+	text     string // without the fence's indentation
+	line     int    // of the fence, from 1
+}
+
+// blocksOf returns the fenced blocks of a text.
+func blocksOf(t *testing.T, text string) []fenced {
+	t.Helper()
+	var all []fenced
+	section, above, indent, open := "", "", "", false
+	for i, line := range strings.Split(text, "\n") {
+		trimmed := strings.TrimLeft(line, " ")
+		switch {
+		case strings.HasPrefix(trimmed, "```"):
+			if open = !open; open {
+				indent = line[:len(line)-len(trimmed)]
+				all = append(all, fenced{section: section, language: strings.TrimPrefix(trimmed, "```"), above: strings.TrimSpace(above), line: i + 1})
+			}
+		case open:
+			all[len(all)-1].text += strings.TrimPrefix(line, indent) + "\n"
+		case strings.HasPrefix(line, "## "):
+			section = strings.TrimPrefix(line, "## ")
+		}
+		above = line
+	}
+	require.False(t, open, "a block without an end")
+	return all
+}
+
+// illustration stands above a block of commands that no test runs.
+const illustration = "<!-- illustration -->"
+
+// isRun says whether the end-to-end tests run the commands of a block (TestDocumentedCommands).
+func isRun(page string, b fenced) bool {
+	return page == "docs/start.md" || page == "README.md" && b.section == "Use"
+}
+
+// TestBlocks: each block says what it is, and one with commands is run by the end-to-end
+// tests, or says that it isn't.
+func TestBlocks(t *testing.T) {
+	t.Parallel()
+	languages := []string{"sh", "console", "text", "hcl", "json", "yaml", "go"}
+	for _, name := range docPages(t) {
+		if strings.HasPrefix(name, "examples/") { // has tests of its own
+			continue
+		}
+		for _, b := range blocksOf(t, docPage(t, name)) {
+			assert.Contains(t, languages, b.language, "%s:%d", name, b.line)
+			marked := b.above == illustration
+			switch {
+			case b.language != "sh":
+				assert.False(t, marked, "%s:%d: only commands are marked", name, b.line)
+			case !isRun(name, b):
+				assert.True(t, marked, "%s:%d: put %s above it, or make the end-to-end tests run it", name, b.line, illustration)
+			}
+			if b.language == "console" {
+				assert.Regexp(t, `(?m)^\$ `, b.text, "%s:%d", name, b.line)
+			}
+		}
+	}
+}
+
+// commandLine is a line with harvest in it.
+type commandLine struct {
+	where string
+	words []string // after harvest
+}
+
+var (
+	calledInline = regexp.MustCompile("`(harvest(?: [^`]*)?)`")
+	cronTime     = regexp.MustCompile(`^(?:[0-9*/,-]+ +){5}`)
+	aWord        = regexp.MustCompile(`'[^']*'|"[^"]*"|\$\{[^}]*\}|[^ ]+`)
+)
+
+// commandLines returns every call of harvest in a page: in blocks, and between backquotes.
+func commandLines(t *testing.T, name string) []commandLine {
+	t.Helper()
+	text := docPage(t, name)
+	var all []commandLine
+	add := func(where, line string) {
+		for part := range strings.SplitSeq(line, " | ") {
+			part = cronTime.ReplaceAllString(strings.TrimSpace(part), "")
+			part = strings.TrimPrefix(strings.TrimPrefix(part, "$ "), "sudo ")
+			part, _, _ = strings.Cut(part, " >")
+			part, _, _ = strings.Cut(part, " #")
+			if part == "harvest" || strings.HasPrefix(part, "harvest ") {
+				all = append(all, commandLine{where, aWord.FindAllString(part, -1)[1:]})
+			}
+		}
+	}
+	blocks := text
+	for _, b := range blocksOf(t, text) {
+		if slices.Contains([]string{"sh", "console", "text"}, b.language) {
+			for line := range strings.SplitSeq(strings.ReplaceAll(b.text, "\\\n", " "), "\n") {
+				add(name+" "+line, line)
+			}
+		}
+	}
+	for _, m := range calledInline.FindAllStringSubmatch(blocks, -1) {
+		add(name+" "+m[1], m[1])
+	}
+	return all
+}
+
+// isPlaceholder says whether a word of a command stands for others.
+func isPlaceholder(word string) bool {
+	return word == "…" || word == "COMMAND" || strings.Contains(word, "|")
+}
+
+// checkCommand returns what is amiss with a call, or "".
+func checkCommand(root *cli.Command, words []string) string {
+	cmd := root
+	for len(words) > 0 && len(cmd.Commands) > 0 && !strings.HasPrefix(words[0], "-") {
+		if isPlaceholder(words[0]) || cmd == root && slices.Contains([]string{"help", "completion"}, words[0]) {
+			return ""
+		}
+		next := cmd.Command(words[0])
+		if next == nil {
+			return "no command " + words[0]
+		}
+		cmd, words = next, words[1:]
+	}
+	for i := 0; i < len(words); i++ {
+		if len(words[i]) < 2 || words[i][0] != '-' || isPlaceholder(words[i]) {
+			continue
+		}
+		name, value, given := strings.Cut(strings.TrimLeft(words[i], "-"), "=")
+		name, _, _ = strings.Cut(name, "[")
+		if name == "help" || name == "h" {
+			continue
+		}
+		at := slices.IndexFunc(cmd.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+		if at < 0 {
+			return cmd.Name + " has no flag -" + name
+		}
+		takes, ok := cmd.Flags[at].(cli.DocGenerationFlag)
+		if !ok || !takes.TakesValue() || name == "allow-turnover" || given && value != "" {
+			continue
+		}
+		if i++; !given && i == len(words) {
+			// Named alone, between backquotes: the flag, and no call.
+			return ""
+		}
+	}
+	return ""
+}
+
+// TestDocumentedFlags: every call of harvest in the documentation has a command and flags
+// that there are.
+func TestDocumentedFlags(t *testing.T) {
+	t.Parallel()
+	a := &app{out: &output{}, says: &messages{}}
+	root, count := a.root(), 0
+	for _, name := range docPages(t) {
+		for _, line := range commandLines(t, name) {
+			assert.Empty(t, checkCommand(root, line.words), line.where)
+			count++
+		}
+	}
+	assert.Greater(t, count, 80)
+	for _, wrong := range []string{"sink", "sync -colour", "sync -mount a -nomad-adress b", "config check", "plan --format json -y"} {
+		assert.NotEmpty(t, checkCommand(root, strings.Fields(wrong)), wrong)
+	}
+}
+
+// TestDocumentedConfigurations: every configuration in the documentation is taken by the
+// command, the blocks of docs/start.md also together.
+func TestDocumentedConfigurations(t *testing.T) {
+	noVault(t)
+	ours := regexp.MustCompile(`(?m)^(cluster|vault|mount)\b[^\n]*\{`)
+	dir, count, start := t.TempDir(), 0, ""
+	check := func(where, text string) {
+		file := filepath.Join(dir, "harvest.hcl")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		code, stdout, stderr := harvest(t, nil, "config", "validate", "-config", file, "-skip-files")
+		assert.Equal(t, exitOK, code, "%s: %s%s", where, stdout, stderr)
+		count++
+	}
+	for _, name := range docPages(t) {
+		for _, b := range blocksOf(t, docPage(t, name)) {
+			if b.language != "hcl" || !ours.MatchString(b.text) {
+				continue
+			}
+			if name == "docs/start.md" {
+				start += b.text
+				check(name, start)
+				continue
+			}
+			check(name, b.text)
+		}
+	}
+	assert.GreaterOrEqual(t, count, 3)
+}
+
+var (
+	aLink      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	codeSpan   = regexp.MustCompile("`[^`\n]*`")
+	notInASlug = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
+)
+
+// anchors returns what # of a page leads to, as GitHub names it.
+func anchors(t *testing.T, text string) map[string]bool {
+	t.Helper()
+	all, within := map[string]bool{}, false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			within = !within
+		}
+		title, found := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if within || !strings.HasPrefix(line, "#") || !found {
+			continue
+		}
+		slug := strings.ReplaceAll(notInASlug.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""), " ", "-")
+		require.False(t, all[slug], "two headings %q", slug)
+		all[slug] = true
+	}
+	return all
+}
+
+// TestLinks: every link within the documentation leads somewhere.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	count, linked := 0, map[string]bool{}
+	for _, name := range docPages(t) {
+		text := docPage(t, name)
+		for _, b := range blocksOf(t, text) {
+			text = strings.Replace(text, b.text, "", 1)
+		}
+		text = codeSpan.ReplaceAllString(text, "")
+		for _, link := range aLink.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			count++
+			path, anchor, _ := strings.Cut(link[1], "#")
+			target := name
+			if path != "" {
+				target = filepath.ToSlash(filepath.Join(filepath.Dir(name), path))
+			}
+			_, err := os.Stat("../../" + target)
+			if !assert.NoError(t, err, "%s: %s", name, link[1]) {
+				continue
+			}
+			if name == "docs/README.md" {
+				linked[target] = true
+			}
+			if anchor != "" {
+				assert.Contains(t, anchors(t, docPage(t, target)), anchor, "%s: %s", name, link[1])
+			}
+		}
+	}
+	assert.Greater(t, count, 100)
+	for _, name := range docPages(t) {
+		if strings.HasPrefix(name, "docs/") && name != "docs/README.md" {
+			assert.True(t, linked[name], "docs/README.md doesn't have %s", name)
+		}
+	}
+}
