@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/fenced"
 )
 
 // docPages returns the documentation, relative to the root of the sources.
@@ -35,45 +37,12 @@ func docPage(t *testing.T, name string) string {
 	return string(text)
 }
 
-// fenced is one fenced block of a page.
-type fenced struct {
-	section  string // the last heading of two #
-	language string
-	above    string // the line before it
-	text     string // without the fence's indentation
-	line     int    // of the fence, from 1
-}
-
 // blocksOf returns the fenced blocks of a text.
-func blocksOf(t *testing.T, text string) []fenced {
+func blocksOf(t *testing.T, text string) []fenced.Block {
 	t.Helper()
-	var all []fenced
-	section, above, indent, open := "", "", "", false
-	for i, line := range strings.Split(text, "\n") {
-		trimmed := strings.TrimLeft(line, " ")
-		switch {
-		case strings.HasPrefix(trimmed, "```"):
-			if open = !open; open {
-				indent = line[:len(line)-len(trimmed)]
-				all = append(all, fenced{section: section, language: strings.TrimPrefix(trimmed, "```"), above: strings.TrimSpace(above), line: i + 1})
-			}
-		case open:
-			all[len(all)-1].text += strings.TrimPrefix(line, indent) + "\n"
-		case strings.HasPrefix(line, "## "):
-			section = strings.TrimPrefix(line, "## ")
-		}
-		above = line
-	}
-	require.False(t, open, "a block without an end")
-	return all
-}
-
-// illustration stands above a block of commands that no test runs.
-const illustration = "<!-- illustration -->"
-
-// isRun says whether the end-to-end tests run the commands of a block (TestDocumentedCommands).
-func isRun(page string, b fenced) bool {
-	return page == "docs/start.md" || page == "README.md" && b.section == "Use"
+	blocks, ok := fenced.Blocks(text)
+	require.True(t, ok, "a block without an end")
+	return blocks
 }
 
 // TestBlocks: each block says what it is, and one with commands is run by the end-to-end
@@ -86,16 +55,14 @@ func TestBlocks(t *testing.T) {
 			continue
 		}
 		for _, b := range blocksOf(t, docPage(t, name)) {
-			assert.Contains(t, languages, b.language, "%s:%d", name, b.line)
-			marked := b.above == illustration
-			switch {
-			case b.language != "sh":
-				assert.False(t, marked, "%s:%d: only commands are marked", name, b.line)
-			case !isRun(name, b):
-				assert.True(t, marked, "%s:%d: put %s above it, or make the end-to-end tests run it", name, b.line, illustration)
+			assert.Contains(t, languages, b.Language, "%s:%d", name, b.Line)
+			if b.Language == "sh" {
+				assert.True(t, b.Run(name) || b.Illustrates(), "%s:%d: put an illustration's mark above it, or make the end-to-end tests run it", name, b.Line)
+			} else {
+				assert.False(t, b.Illustrates(), "%s:%d: only commands are marked", name, b.Line)
 			}
-			if b.language == "console" {
-				assert.Regexp(t, `(?m)^\$ `, b.text, "%s:%d", name, b.line)
+			if b.Language == "console" {
+				assert.Regexp(t, `(?m)^\$ `, b.Text, "%s:%d", name, b.Line)
 			}
 		}
 	}
@@ -131,8 +98,8 @@ func commandLines(t *testing.T, name string) []commandLine {
 	}
 	blocks := text
 	for _, b := range blocksOf(t, text) {
-		if slices.Contains([]string{"sh", "console", "text"}, b.language) {
-			for line := range strings.SplitSeq(strings.ReplaceAll(b.text, "\\\n", " "), "\n") {
+		if slices.Contains([]string{"sh", "console", "text"}, b.Language) {
+			for line := range strings.SplitSeq(strings.ReplaceAll(b.Text, "\\\n", " "), "\n") {
 				add(name+" "+line, line)
 			}
 		}
@@ -219,15 +186,15 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 	for _, name := range docPages(t) {
 		for _, b := range blocksOf(t, docPage(t, name)) {
-			if b.language != "hcl" || !ours.MatchString(b.text) {
+			if b.Language != "hcl" || !ours.MatchString(b.Text) {
 				continue
 			}
 			if name == "docs/start.md" {
-				start += b.text
+				start += b.Text
 				check(name, start)
 				continue
 			}
-			check(name, b.text)
+			check(name, b.Text)
 		}
 	}
 	assert.GreaterOrEqual(t, count, 3)
@@ -265,7 +232,7 @@ func TestLinks(t *testing.T) {
 	for _, name := range docPages(t) {
 		text := docPage(t, name)
 		for _, b := range blocksOf(t, text) {
-			text = strings.Replace(text, b.text, "", 1)
+			text = strings.Replace(text, b.Text, "", 1)
 		}
 		text = codeSpan.ReplaceAllString(text, "")
 		for _, link := range aLink.FindAllStringSubmatch(text, -1) {
