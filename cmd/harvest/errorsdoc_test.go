@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // declared calls f for each constant, variable and type that the package in dir declares
@@ -171,4 +173,20 @@ func TestErrorsPage(t *testing.T) {
 		slices.Sort(want)
 		assert.ElementsMatch(t, slices.Compact(want), slices.Collect(maps.Keys(rowsOf(t, "errors.md", "code"))))
 	})
+}
+
+// TestOperationsNamesLints: docs/operations.md explains all that -lint finds, and every miss
+// of verify.
+func TestOperationsNamesLints(t *testing.T) {
+	t.Parallel()
+	doc := docPage(t, "docs/operations.md")
+	for _, lint := range vaultsync.Lints {
+		assert.Regexp(t, "(?m)^\\|[^|]*`"+string(lint)+"`[^|]*\\| (error|warning|note) \\|", doc)
+	}
+	misses := rowsOf(t, "operations.md", "`miss` in the JSON")
+	for _, miss := range []vaultsync.Miss{
+		vaultsync.MissNotTrusted, vaultsync.MissTurnover, vaultsync.MissRefused, vaultsync.MissElsewhere, vaultsync.MissForged, vaultsync.MissUnknown,
+	} {
+		assert.Contains(t, misses, string(miss))
+	}
 }

@@ -5,11 +5,15 @@ package schema_test
 import (
 	"bytes"
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -318,4 +322,52 @@ func TestSchemaFiles(t *testing.T) {
 			assert.Equal(t, shared[def], definitions[def], "%s of %s", def, name)
 		}
 	}
+}
+
+// TestSchemaValues: where a schema lists values, they are those of the library's type.
+func TestSchemaValues(t *testing.T) {
+	for kind, at := range map[string][]string{
+		"Lint":       {"status", "problem", "lint"},
+		"Severity":   {"status", "problem", "severity"},
+		"Miss":       {"verify", "verdict", "miss"},
+		"Outcome":    {"verify", "finding", "outcome"},
+		"StepKind":   {"setup", "step", "kind"},
+		"StepAction": {"setup", "step", "action"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			properties := read(t, at[0])["$defs"].(map[string]any)[at[1]].(map[string]any)["properties"].(map[string]any)
+			var listed []string
+			for _, value := range list(properties[at[2]].(map[string]any)["enum"]) {
+				listed = append(listed, value.(string))
+			}
+			assert.ElementsMatch(t, values(t, kind), listed)
+		})
+	}
+}
+
+// values returns those of the constants of one type of package vaultsync.
+func values(t *testing.T, kind string) (all []string) {
+	t.Helper()
+	files, err := filepath.Glob("../../vaultsync/*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			name, named := spec.Type.(*ast.Ident)
+			value, literal := spec.Values[0].(*ast.BasicLit)
+			if named && literal && name.Name == kind {
+				text, err := strconv.Unquote(value.Value)
+				require.NoError(t, err)
+				all = append(all, text)
+			}
+			return true
+		})
+	}
+	require.NotEmpty(t, all)
+	return all
 }
