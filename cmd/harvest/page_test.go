@@ -131,7 +131,9 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 
 	// What -lint finds is shown with what to do about it.
 	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "json")
-	var found struct{ Mounts []struct{ Lint []vaultsync.Problem } }
+	var found struct {
+		Mounts []struct{ Lint []vaultsync.Problem }
+	}
 	require.NoError(t, json.Unmarshal([]byte(stdout), &found))
 	require.NotEmpty(t, found.Mounts[0].Lint)
 	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "html")
