@@ -19,11 +19,11 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// declared calls f for each constant, variable and type that the package in dir declares
-// at its top, tests left out. value is nil for types, and where there is none.
-func declared(t *testing.T, dir string, f func(name string, value ast.Expr)) {
+// declared calls f for each constant, variable and type that the files of a pattern declare
+// at their top, tests left out. value is nil for types, and where there is none.
+func declared(t *testing.T, pattern string, f func(name string, value ast.Expr)) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	files, err := filepath.Glob(pattern)
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
@@ -108,7 +108,7 @@ func TestErrorsPage(t *testing.T) {
 	t.Run("errors", func(t *testing.T) {
 		var want []string
 		for _, pkg := range []string{"jwks", "pem", "vaultsync"} {
-			declared(t, filepath.Join("..", "..", pkg), func(name string, value ast.Expr) {
+			declared(t, filepath.Join("..", "..", pkg, "*.go"), func(name string, value ast.Expr) {
 				if sentinel.MatchString(name) || value == nil && errorType.MatchString(name) {
 					want = append(want, pkg+"."+name)
 				}
@@ -122,7 +122,7 @@ func TestErrorsPage(t *testing.T) {
 	})
 	t.Run("reasons", func(t *testing.T) {
 		want := map[string]string{}
-		declared(t, "../../jwks", func(name string, value ast.Expr) {
+		declared(t, "../../jwks/*.go", func(name string, value ast.Expr) {
 			if strings.HasPrefix(name, "Reason") && value != nil {
 				want[literal(value)] = "`jwks." + name + "`"
 			}
@@ -141,7 +141,7 @@ func TestErrorsPage(t *testing.T) {
 			want[k.kind] = true
 			errorsOf[k.kind]++
 		}
-		declared(t, ".", func(name string, value ast.Expr) {
+		declared(t, "kinds.go", func(name string, value ast.Expr) {
 			if strings.HasPrefix(name, "kind") && value != nil && literal(value) != "" {
 				want[literal(value)] = true
 			}
@@ -165,7 +165,7 @@ func TestErrorsPage(t *testing.T) {
 	})
 	t.Run("exit codes", func(t *testing.T) {
 		var want []string
-		declared(t, ".", func(name string, value ast.Expr) {
+		declared(t, "run.go", func(name string, value ast.Expr) {
 			if strings.HasPrefix(name, "exit") && value != nil {
 				want = append(want, literal(value))
 			}
