@@ -102,9 +102,6 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return a.printForms(setups, form, cfg)
 	case format == "json":
 		a.out.json(map[string]any{"mounts": setups})
-		if !cmd.Bool("y") {
-			return nil
-		}
 	default:
 		a.printSetups(setups)
 	}
@@ -112,7 +109,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if failed == len(setups) {
 		return exit(exitNothing)
 	}
-	if !slices.ContainsFunc(setups, (*mountSetup).changes) {
+	if format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*mountSetup).changes) {
 		return a.ended(setups, failed)
 	}
 	if !cmd.Bool("y") {
