@@ -227,14 +227,83 @@ func TestPageHostile(t *testing.T) {
 	assert.Empty(t, regexp.MustCompile(`<[^>]*"[^>="]*onload=`).FindString(page), "no attribute is broken out of")
 }
 
+// A watch's page follows what becomes of a plan.
+func TestPageOfWatch(t *testing.T) {
+	keys := keysOf(t, "../../jwks/testdata/nomad-upgraded.json")
+	fresh := keysOf(t, "testdata/us-east.json")["80ef"]
+	config := func(elements ...string) vaultsync.Config {
+		var list []any
+		for _, e := range elements {
+			list = append(list, e)
+		}
+		return vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list})
+	}
+	old, gone := element(t, keys["3f0f"], "us-east", now.Add(-time.Hour)), element(t, keys["fd33"], "us-east", now.Add(-2*time.Hour))
+	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{keys["3f0f"], fresh}}}}}
+	plan := func(current vaultsync.Config) *vaultsync.Plan {
+		p, err := vaultsync.NewPlan(current, want, vaultsync.Options{Now: now, Retain: time.Hour})
+		require.NoError(t, err)
+		return p
+	}
+	id := mountID{"https://vault:8200", "", "jwt-nomad"}
+	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	b.expect(map[mountID]expected{id: {[]string{"us-east"}, ""}})
+	b.describe([]clusterConfig{{name: "us-east", address: "https://nomad:4646"}})
+	look := func() (state string, keys []string) {
+		p := newPage(b.facts(now), now)
+		require.Len(t, p.Mounts, 1)
+		for _, k := range p.Mounts[0].Keys {
+			line := string(k.State) + " " + k.KeyID[:4]
+			if k.Since.ISO != "" {
+				line += " since"
+			}
+			if k.Next.ISO != "" {
+				line += " next"
+			}
+			keys = append(keys, line)
+		}
+		return p.Mounts[0].State.Text, keys
+	}
+	state, shown := look()
+	assert.Equal(t, "not read yet", state)
+	assert.Empty(t, shown)
+
+	b.result(want.Results[0], now)
+	first := plan(config(old, gone))
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: first, Err: errors.New("sealed")}, now)
+	state, shown = look()
+	assert.Equal(t, "not in sync", state)
+	assert.Equal(t, []string{"pending 80ef", "trusted 3f0f since next", "retained fd33 since"}, shown)
+
+	b.event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: first.Add[0]}, now)
+	_, shown = look()
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
+
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: first}, now) // superseded, as far as its report says
+	state, shown = look()
+	assert.Equal(t, "changes pending", state)
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
+
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan(config(old, element(t, fresh, "us-east", now)))}, now)
+	state, shown = look()
+	assert.Equal(t, "in sync", state)
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since"}, shown)
+	p := newPage(b.facts(now), now)
+	assert.Equal(t, "Everything is in sync", p.Verdict.Text)
+	assert.Equal(t, "sealed", p.Mounts[0].Error, "the last error stays")
+	assert.Equal(t, kindNomad, p.Clusters[0].Kind)
+}
+
 // What a watch remembers for its page is bounded, whatever it hears.
 func TestPageIsBounded(t *testing.T) {
 	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
 	id := mountID{"https://vault:8200", "", "jwt-nomad"}
 	b.expect(map[mountID]expected{id: {[]string{"us-east"}, ""}})
 	plan := &vaultsync.Plan{}
-	for range maxShownRows {
-		plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
+	for i := range maxShownRows {
+		if i > 0 {
+			plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
+		}
 		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
 	}
 	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan}, now)
@@ -242,7 +311,10 @@ func TestPageIsBounded(t *testing.T) {
 	f := b.facts(now)
 	require.Len(t, f.mounts, 1)
 	assert.Len(t, f.mounts[0].keys.list, maxShownRows)
-	assert.Equal(t, maxShownRows, f.mounts[0].keys.more)
+	assert.Equal(t, maxShownRows-1, f.mounts[0].keys.more)
+	for _, k := range f.mounts[0].keys.list {
+		assert.LessOrEqual(t, len(k.reason), maxShownText+len("…"))
+	}
 	require.Len(t, f.clusters, 1)
 	assert.LessOrEqual(t, len(f.clusters[0].last.text), maxShownText+len("…"))
 	assert.NotContains(t, f.mounts[0].keys.list[0].reason, "published", "the state says it")
