@@ -45,6 +45,8 @@ func fits(t *testing.T, b *tab) {
 		const box = e.getBoundingClientRect()
 		return box.width > 1 && getComputedStyle(e).position !== 'absolute' && (box.right > innerWidth + 0.5 || box.left < -0.5)
 	}).map(e => e.tagName + ' ' + e.className + ' ' + e.textContent.slice(0, 40))`), "these stick out")
+	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('.side li')].filter(
+		e => e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right + 0.5).map(e => e.textContent)`), "names hide the lines")
 	assert.LessOrEqual(t, ask[int](t, b, `document.documentElement.scrollWidth`), ask[int](t, b, `innerWidth`), "the page scrolls sideways")
 }
 
