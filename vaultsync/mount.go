@@ -154,7 +154,15 @@ func (m *Mount) newClone() (*api.Client, error) {
 func ownRedirects(c *api.Client) (*api.Client, error) {
 	config := c.CloneConfig()
 	config.DisableRedirects = false // of the environment; other clones don't have it either
-	config.HttpClient.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	refuse := config.HttpClient.CheckRedirect
+	config.HttpClient.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		if refuse != nil { // a caller's own rule may be stricter
+			if err := refuse(r, via); err != nil {
+				return err
+			}
+		}
+		return http.ErrUseLastResponse
+	}
 	own, err := api.NewClient(config)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
 // terminal returns both ends of a pseudo terminal of so many columns.
@@ -89,4 +92,17 @@ func TestTerminal(t *testing.T) {
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, piped.String(), string(written))
+}
+
+// What is shown of the progress must not keep clusters from being asked.
+func TestTerminalLint(t *testing.T) {
+	nomad, vault := fakenomad.New(t), fakevault.New(t)
+	vault.Enable("", "jwt-nomad", "jwt")
+	require.NoError(t, vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{
+		element(t, keysOf(t, "../../jwks/testdata/nomad-upgraded.json")["3f0f"], "us-east", now),
+	}}))
+	env := []string{"TERM=xterm-256color", "VAULT_ADDR=" + vault.URL, "VAULT_TOKEN=" + fakevault.RootToken, "HOME=" + t.TempDir()}
+	args := []string{"-cluster", "us-east", "-nomad-address", nomad.URL, "-mount", "jwt-nomad"}
+	text := atTerminal(t, 200, env, append([]string{"status", "-lint"}, args...)...)
+	assert.Contains(t, text, "us-east has no oidc_issuer")
 }

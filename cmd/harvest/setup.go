@@ -94,8 +94,10 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	defer cancel()
 	j := a.prepare(planning, cfg, false, log)
 	defer j.close()
+	// Before progress is shown: of a source that it follows, nothing is discovered.
+	discovered := jwks.DiscoverAll(planning, j.harvester.Clusters)
 	stop := a.showProgress(cmd, j.harvester.Clusters)
-	setups := a.planSetups(planning, j)
+	setups := a.planSetups(planning, j, discovered)
 	stop()
 	switch {
 	case form != "":
@@ -212,8 +214,7 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 }
 
 // planSetups reads every mount and every cluster.
-func (a *app) planSetups(ctx context.Context, j *job) []*mountSetup {
-	discovered := jwks.DiscoverAll(ctx, j.harvester.Clusters)
+func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*mountSetup {
 	results := jwks.FetchAll(ctx, j.harvester.Clusters)
 	setups := make([]*mountSetup, len(j.cfg.mounts))
 	var pending sync.WaitGroup

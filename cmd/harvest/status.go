@@ -109,16 +109,16 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, lint *l
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.mounts))}
+	if lint != nil { // before progress is shown: of a source that it follows, nothing is discovered
+		lint.discovered = jwks.DiscoverAll(ctx, j.harvester.Clusters)
+		lint.now = a.now()
+	}
 	if len(cfg.clusters) > 0 {
 		defer a.showProgress(cmd, j.harvester.Clusters)()
 		var err error
 		if report, err = j.do(ctx, (*vaultsync.Harvester).Plan); err != nil {
 			return nil, nil, err
 		}
-	}
-	if lint != nil {
-		lint.discovered = jwks.DiscoverAll(ctx, j.harvester.Clusters)
-		lint.now = a.now()
 	}
 	statuses := make([]*mountStatus, len(cfg.mounts))
 	var pending sync.WaitGroup
