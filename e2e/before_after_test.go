@@ -30,12 +30,12 @@ const unreachable = "http://127.0.0.1:1"
 func TestBeforePKCS1(t *testing.T) {
 	c := enable(t, vault, "jwt-before-pkcs1", nil)
 	jwt := identity(t, west)
-	out, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-pkcs1")
+	out, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-pkcs1")
 	assert.NotZero(t, code)
 	assert.Contains(t, out, "x509: malformed tbs certificate")
 	require.Error(t, login(c, "jwt-before-pkcs1", jwt))
 
-	out, code = pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-pkcs1", "PKIX=1")
+	out, code = pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-pkcs1", "PKIX=1")
 	require.Zero(t, code, out)
 	require.NoError(t, login(c, "jwt-before-pkcs1", jwt), "openssl mends that, and the rest of the script works")
 
@@ -50,14 +50,14 @@ func TestBeforeSettings(t *testing.T) {
 	settings := map[string]any{"default_role": "nomad-workloads", "jwt_supported_algs": []string{"RS256"}, "jwt_validation_pubkeys": []string{examplePEM(t)}}
 	c := enable(t, vault, "jwt-before-wiped", settings)
 	noRole := func() error {
-		_, err := c.Logical().Write("auth/jwt-wiped/login", map[string]any{"jwt": jwt})
+		_, err := c.Logical().Write("auth/jwt-before-wiped/login", map[string]any{"jwt": jwt})
 		return err
 	}
 	syncNow(t, 0, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-before-wiped")
 	require.NoError(t, noRole(), "harvest writes the rest back as it was")
 	assert.Equal(t, "nomad-workloads", readConfig(t, c, "jwt-before-wiped")["default_role"])
 
-	_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-wiped", "PKIX=1")
+	_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-wiped", "PKIX=1")
 	require.Zero(t, code, "and nothing says what it took")
 	require.ErrorContains(t, noRole(), "missing role")
 	config := readConfig(t, c, "jwt-before-wiped")
@@ -73,7 +73,7 @@ func TestBeforeSettings(t *testing.T) {
 			require.ErrorContains(t, login(c, "jwt-before-wiped", jwt), "iss", "a token of no issuer is refused")
 			continue
 		}
-		_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-wiped", "PKIX=1")
+		_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-wiped", "PKIX=1")
 		require.Zero(t, code)
 		assert.Empty(t, readConfig(t, c, "jwt-before-wiped")["bound_issuer"])
 		require.NoError(t, login(c, "jwt-before-wiped", jwt), "tokens of any issuer are taken from then on")
@@ -87,7 +87,7 @@ func TestBeforeUnreachable(t *testing.T) {
 	both := func(east, mount string) string {
 		return configFile(t, fmt.Sprintf("cluster \"us-east\" { address = %q }\ncluster \"eu-west\" { address = %q }\nmount %q { clusters = [\"us-east\", \"eu-west\"] }\n", east, west.Address, mount))
 	}
-	_, code := pipeline(t, "NOMAD_ADDRS="+east1.Address+" "+west.Address, "MOUNT=jwt-gone", "PKIX=1")
+	_, code := pipeline(t, "NOMAD_ADDRS="+east1.Address+" "+west.Address, "MOUNT=jwt-before-gone", "PKIX=1")
 	require.Zero(t, code)
 	require.NoError(t, login(c, "jwt-before-gone", eastJWT))
 	require.NoError(t, login(c, "jwt-before-gone", westJWT))
@@ -97,14 +97,14 @@ func TestBeforeUnreachable(t *testing.T) {
 	require.NoError(t, login(c, "jwt-before-gone", eastJWT), "and it keeps its keys")
 	require.NoError(t, login(c, "jwt-before-gone", westJWT))
 
-	_, code = pipeline(t, "NOMAD_ADDRS="+unreachable+" "+west.Address, "MOUNT=jwt-gone", "PKIX=1")
+	_, code = pipeline(t, "NOMAD_ADDRS="+unreachable+" "+west.Address, "MOUNT=jwt-before-gone", "PKIX=1")
 	assert.Zero(t, code, "curl -s | jq fails in silence")
 	require.Error(t, login(c, "jwt-before-gone", eastJWT))
 	require.NoError(t, login(c, "jwt-before-gone", westJWT))
 
 	// With no other cluster, the list is empty, which Vault happens to refuse.
 	before := readConfig(t, c, "jwt-before-gone")
-	_, code = pipeline(t, "NOMAD_ADDRS="+unreachable, "MOUNT=jwt-gone", "PKIX=1")
+	_, code = pipeline(t, "NOMAD_ADDRS="+unreachable, "MOUNT=jwt-before-gone", "PKIX=1")
 	assert.NotZero(t, code)
 	assert.Equal(t, before, readConfig(t, c, "jwt-before-gone"))
 
@@ -115,7 +115,7 @@ func TestBeforeUnreachable(t *testing.T) {
 	}))
 	defer page.Close()
 	c = enable(t, vault, "jwt-before-page", nil)
-	_, code = pipeline(t, "NOMAD_ADDRS="+page.URL+" "+west.Address, "MOUNT=jwt-page", "PKIX=1")
+	_, code = pipeline(t, "NOMAD_ADDRS="+page.URL+" "+west.Address, "MOUNT=jwt-before-page", "PKIX=1")
 	assert.NotZero(t, code)
 	require.Error(t, login(c, "jwt-before-page", westJWT))
 	syncNow(t, 3, "-config", both(page.URL, "jwt-before-page"))
@@ -127,7 +127,7 @@ func TestBeforeShared(t *testing.T) {
 	eastJWT, westJWT := identity(t, east1), identity(t, west)
 	c := enable(t, vault, "jwt-before-two", nil)
 	for _, address := range []string{east1.Address, west.Address} {
-		_, code := pipeline(t, "NOMAD_ADDRS="+address, "MOUNT=jwt-two", "PKIX=1")
+		_, code := pipeline(t, "NOMAD_ADDRS="+address, "MOUNT=jwt-before-two", "PKIX=1")
 		require.Zero(t, code)
 	}
 	require.Error(t, login(c, "jwt-before-two", eastJWT), "the second script took the first one's keys")
@@ -142,7 +142,7 @@ func TestBeforeShared(t *testing.T) {
 // After rotate -now, every login fails until the script's next run.
 func TestBeforeRotation(t *testing.T) {
 	c, after := enable(t, vault, "jwt-before-rotated", nil), enable(t, vault, "jwt-rotated-after", nil)
-	_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-rotated", "PKIX=1")
+	_, code := pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-rotated", "PKIX=1")
 	require.Zero(t, code)
 	watch(t, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-rotated-after")
 	await(t, after, "jwt-rotated-after", "eu-west", func(kids []string) bool { return len(kids) > 0 })
@@ -155,7 +155,7 @@ func TestBeforeRotation(t *testing.T) {
 	await(t, after, "jwt-rotated-after", "eu-west", has(id))
 	require.NoError(t, login(after, "jwt-rotated-after", jwt))
 
-	_, code = pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-rotated", "PKIX=1")
+	_, code = pipeline(t, "NOMAD_ADDRS="+west.Address, "MOUNT=jwt-before-rotated", "PKIX=1")
 	require.Zero(t, code)
 	require.NoError(t, login(c, "jwt-before-rotated", jwt), "until the script has run")
 }
@@ -165,12 +165,12 @@ func TestBeforeRotation(t *testing.T) {
 func TestBeforeOneString(t *testing.T) {
 	k1, k2 := fakenomad.NewKey("RS256"), fakenomad.NewKey("RS256")
 	c := enable(t, vault, "jwt-before-string", nil)
-	_, code := pipeline(t, "NOMAD_ADDRS="+publishing(t, k1), "MOUNT=jwt-string", "PKIX=1", "ONE=1")
+	_, code := pipeline(t, "NOMAD_ADDRS="+publishing(t, k1), "MOUNT=jwt-before-string", "PKIX=1", "ONE=1")
 	require.Zero(t, code)
 	require.NoError(t, login(c, "jwt-before-string", ownToken(k1)))
 
 	rotated := publishing(t, k1, k2)
-	out, code := pipeline(t, "NOMAD_ADDRS="+rotated, "MOUNT=jwt-string", "PKIX=1", "ONE=1")
+	out, code := pipeline(t, "NOMAD_ADDRS="+rotated, "MOUNT=jwt-before-string", "PKIX=1", "ONE=1")
 	assert.NotZero(t, code)
 	assert.Contains(t, out, "unexpected trailing data after parsed PEM block")
 	require.Error(t, login(c, "jwt-before-string", ownToken(k2)))
@@ -186,7 +186,7 @@ func TestBeforeEdDSA(t *testing.T) {
 	source := publishing(t, k1, k2)
 	c := enable(t, vault, "jwt-before-eddsa", nil)
 	for _, env := range []string{"PKIX=", "PKIX=1"} {
-		_, code := pipeline(t, "NOMAD_ADDRS="+source, "MOUNT=jwt-eddsa", env)
+		_, code := pipeline(t, "NOMAD_ADDRS="+source, "MOUNT=jwt-before-eddsa", env)
 		assert.NotZero(t, code)
 		require.Error(t, login(c, "jwt-before-eddsa", ownToken(k1)))
 	}
@@ -200,7 +200,7 @@ func TestBeforeUnfit(t *testing.T) {
 	c := enable(t, vault, "jwt-before-unfit", nil)
 	weak, sound := weakKey(t), fakenomad.NewKey("RS256")
 	source := publishing(t, weak, sound)
-	_, code := pipeline(t, "NOMAD_ADDRS="+source, "MOUNT=jwt-unfit", "PKIX=1")
+	_, code := pipeline(t, "NOMAD_ADDRS="+source, "MOUNT=jwt-before-unfit", "PKIX=1")
 	require.Zero(t, code)
 	require.NoError(t, login(c, "jwt-before-unfit", ownToken(weak)), "Vault doesn't mind either")
 
