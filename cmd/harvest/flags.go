@@ -49,7 +49,7 @@ func mountFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "mount", Category: inMount, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
 		&cli.StringFlag{Name: "namespace", Category: inMount, Usage: "its `NAMESPACE`; $VAULT_NAMESPACE"},
-		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "what to do with keys that have no annotation: `keep`, warn or remove", DefaultText: "warn"},
+		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn"},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", HideDefault: true},
 		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},

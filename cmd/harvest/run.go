@@ -96,8 +96,8 @@ func (a *app) root() *cli.Command {
 		Usage: "keep the signing keys that Vault trusts equal to those that Nomad clusters publish",
 		Description: "Flags take one dash or two, and follow the command they belong to.\n\n" +
 			"Results go to stdout, everything else to stderr. Exit codes: 0 everything is in sync; 1 nothing could be\n" +
-			"done; 2 changes are pending (plan -detailed-exitcode); 3 some cluster or mount is not in sync, or verify's\n" +
-			"token would not log in.",
+			"done; 2 changes are pending (plan -detailed-exitcode); 3 some cluster or mount is not in sync, status -lint\n" +
+			"found something, setup left something as it is, or verify's token would not log in.",
 		Version:               buildInfo().Version,
 		Writer:                a.out,
 		ErrWriter:             a.stderr,

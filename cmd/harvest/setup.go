@@ -336,7 +336,12 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 		return exit(code)
 	}
 	if cmd.String("format") == "text" {
-		a.out.printf("\n  Done. In Nomad's configuration, name the mount: vault { jwt_auth_backend_path = %q }\n", setups[0].Path)
+		a.out.printf("\n  Done. In the configuration of Nomad's clients, name the mount:\n")
+		for _, s := range setups {
+			if s.err == nil {
+				a.out.printf("  vault { jwt_auth_backend_path = %q }  # %s\n", s.Path, printable(strings.Join(s.config.clusters, ", ")))
+			}
+		}
 	}
 	return a.ended(setups, failed)
 }
