@@ -73,9 +73,9 @@ build-info:
 
 # Four packages at a time: most of them wait for something most of the time.
 .PHONY: test
-test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (2s)
+test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (1s)
 	$(GO) test -race -p 4 -timeout 5m ./...
-	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),2s)
+	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),1s)
 	@$(MAKE) --no-print-directory docs-check
 
 .PHONY: docs-check
