@@ -61,9 +61,6 @@ func TestFind(t *testing.T) {
 }
 
 func TestBuild(t *testing.T) {
-	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip(err)
-	}
 	cache := t.TempDir()
 	var want string
 	for _, name := range []string{"vault", "nomad"} {

@@ -77,7 +77,6 @@ mount "m" {
 	"expired":     {"cluster \"a\" {\n  address = \"https://x\"\n  ca_cert = \"old.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:3:3: warning: old.pem: the certificate of "CN=old" expired on 2026-11-21`, ": valid: "}, 0},
 	"unused":      {"cluster \"a\" { jwks_file = \"us-east.json\" }\ncluster \"b\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:2:1: warning: cluster "b" is on no mount`}, 0},
 	"empty token": {"vault {\n  auth \"token_file\" {\n    path = \"empty\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:5: error: token file"}, 1},
-	"readable":    {"vault {\n  auth \"approle\" {\n    role_id = \"r\"\n    secret_id_file = \"open\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":4:5: warning: open holds a credential, and every user"}, 0},
 	"hostile":     {"cluster \"a\x1b[2J\u202e\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"b\u202e\"] }\n", []string{`\x1b[2J\u202e`, `no cluster "b\u202e"`}, 2},
 }
 
@@ -87,16 +86,13 @@ func TestConfigValidate(t *testing.T) {
 	set, err := os.ReadFile("testdata/us-east.json")
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(dir, 0o755))
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	t.Chdir(dir)
 	certificatePair(t, dir, "a", now.Add(time.Hour))
 	certificatePair(t, dir, "b", now.Add(time.Hour))
 	certificatePair(t, dir, "old", now.Add(-24*time.Hour))
-	for name, data := range map[string]string{"empty": "", "token": "s.x\n", "us-east.json": string(set), "open": "secret\n"} {
+	for name, data := range map[string]string{"empty": "", "token": "s.x\n", "us-east.json": string(set)} {
 		require.NoError(t, os.WriteFile(name, []byte(data), 0o600))
 	}
-	require.NoError(t, os.Chmod("open", 0o644))
 	for name, test := range validateTexts {
 		t.Run(name, func(t *testing.T) {
 			require.NoError(t, os.WriteFile("c.hcl", []byte(test.src), 0o600))
@@ -109,9 +105,6 @@ func TestConfigValidate(t *testing.T) {
 			assert.Empty(t, stderr)
 			rest := stdout
 			for _, want := range test.want {
-				if name == "readable" && !strings.Contains(stdout, want) {
-					t.Skip("a directory above the test's lets nobody in")
-				}
 				_, after, found := strings.Cut(rest, want)
 				assert.True(t, found, "%q is not in what follows of\n%s", want, stdout)
 				rest = after

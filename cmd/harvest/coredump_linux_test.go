@@ -12,12 +12,10 @@ import (
 )
 
 // TestNoCoreDumps: a process that may dump its memory doesn't, unless GOTRACEBACK asks for it.
+// Where no process may, ours don't either, whatever it says.
 func TestNoCoreDumps(t *testing.T) {
 	var before syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_CORE, &before))
-	if before.Max == 0 {
-		t.Skip("no process here may dump its memory")
-	}
 	t.Cleanup(func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_CORE, &before)) })
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: before.Max, Max: before.Max})) // for what is started
 	for traceback, none := range map[string]bool{"": true, "all": true, "crash": false} {
@@ -28,7 +26,7 @@ func TestNoCoreDumps(t *testing.T) {
 		require.NoError(t, err)
 		soft := regexp.MustCompile(`Max core file size +(\S+)`).FindSubmatch(limits)
 		require.NotNil(t, soft, string(limits))
-		assert.Equal(t, none, string(soft[1]) == "0", "GOTRACEBACK=%s: %s", traceback, soft[1])
+		assert.Equal(t, none || before.Max == 0, string(soft[1]) == "0", "GOTRACEBACK=%s: %s", traceback, soft[1])
 		require.NoError(t, w.cmd.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, w.cmd.Wait())
 	}

@@ -262,15 +262,14 @@ func blocking(t *testing.T, a Agent) {
 		require.Greater(t, r.index(t), now.index(t))
 		require.Contains(t, r.keys(t), id)
 	})
-	t.Run("in another region", func(t *testing.T) {
-		if a.Other == "" {
-			t.Skip("one region only")
-		}
-		other := a.get(t.Context(), jwksPath+"?region="+url.QueryEscape(a.Other))
-		r := a.get(t.Context(), at(other.index(t), "1s")+"&region="+url.QueryEscape(a.Other))
-		require.Equal(t, other.body, r.body)
-		require.GreaterOrEqual(t, r.took, time.Second)
-	})
+	if a.Other != "" {
+		t.Run("in another region", func(t *testing.T) {
+			other := a.get(t.Context(), jwksPath+"?region="+url.QueryEscape(a.Other))
+			r := a.get(t.Context(), at(other.index(t), "1s")+"&region="+url.QueryEscape(a.Other))
+			require.Equal(t, other.body, r.body)
+			require.GreaterOrEqual(t, r.took, time.Second)
+		})
+	}
 	t.Run("nonsense", func(t *testing.T) {
 		r := a.get(t.Context(), jwksPath+"?index=x")
 		require.Equal(t, http.StatusBadRequest, r.status)

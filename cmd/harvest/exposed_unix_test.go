@@ -1,9 +1,10 @@
+//go:build unix
+
 package main
 
 import (
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,27 +13,46 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// openDir returns a directory that everybody may enter.
+// openDir returns a directory that everybody may enter, wherever TMPDIR is.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{dir, filepath.Dir(dir)} { // both are this test's
-		require.NoError(t, os.Chmod(d, 0o755))
+	dir, err := os.MkdirTemp("/tmp", "harvest-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+// TestConfigValidateExposed: a credential that everybody can read is a warning, and one in
+// a directory of the owner's alone is not.
+func TestConfigValidateExposed(t *testing.T) {
+	set, err := os.ReadFile("testdata/us-east.json")
+	require.NoError(t, err)
+	dir := openDir(t)
+	t.Chdir(dir)
+	for name, data := range map[string]string{"us-east.json": string(set), "open": "secret\n", "c.hcl": `vault {
+  auth "approle" {
+    role_id = "r"
+    secret_id_file = "open"
+  }
+}
+cluster "a" { jwks_file = "us-east.json" }
+mount "m" { clusters = ["a"] }
+`} {
+		require.NoError(t, os.WriteFile(name, []byte(data), 0o600))
 	}
-	for d := filepath.Dir(filepath.Dir(dir)); ; d = filepath.Dir(d) {
-		if info, err := os.Stat(d); err != nil || info.Mode()&0o001 == 0 {
-			t.Skipf("not everybody may enter %s", d)
-		}
-		if d == filepath.Dir(d) {
-			return dir
-		}
+	require.NoError(t, os.Chmod("open", 0o644))
+	const warning = ":4:5: warning: open holds a credential, and every user"
+	for mode, warned := range map[os.FileMode]bool{0o755: true, 0o700: false} {
+		require.NoError(t, os.Chmod(dir, mode))
+		code, stdout, stderr := harvest(t, nil, "config", "validate", "-config", "c.hcl")
+		assert.Zero(t, code)
+		assert.Empty(t, stderr)
+		assert.Equal(t, warned, strings.Contains(stdout, warning), stdout)
 	}
 }
 
 func TestExposed(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no modes")
-	}
 	dir := openDir(t)
 	put := func(name string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
