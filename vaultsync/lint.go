@@ -78,7 +78,7 @@ type Inspection struct {
 	Roles    []*Role
 	RolesErr error
 	// Rotation is how long Nomad signs with one key (root_key_rotation_threshold of its
-	// server block); zero is Nomad's default, 30 days.
+	// server block); zero is DefaultRotation.
 	Rotation time.Duration
 }
 

@@ -324,6 +324,9 @@ func TestInspect(t *testing.T) {
 				assert.Equal(t, head, fmt.Sprintf("%s %s %s/%s %s", p.Lint, p.Severity, p.Cluster, p.Region, p.Role))
 				assert.Contains(t, p.Message, part)
 				assert.NotEmpty(t, p.Fix)
+				if p.Lint == LintRoleAudience {
+					assert.Equal(t, "vault write auth/jwt-nomad/role/workloads role_type=jwt bound_audiences=vault.io", p.Fix)
+				}
 				assert.Contains(t, Lints, p.Lint)
 			}
 		})

@@ -96,7 +96,7 @@ func (l *linter) roles() {
 			l.add(Problem{
 				Lint: LintRoleAudience, Severity: SeverityError, Role: role.Name,
 				Message: "role " + role.Name + " has no bound_audiences: Vault refuses Nomad's tokens there, which have an audience (and before 1.17 took any, a token made for another service too)",
-				Fix:     "vault patch isn't there for roles: write the whole role with bound_audiences, such as by harvest setup -overwrite",
+				Fix:     role.command(l.Path, "bound_audiences="+DefaultAudience),
 			})
 		}
 		if l.shared() && l.Config.BoundIssuer() == "" && !l.binds(role) {

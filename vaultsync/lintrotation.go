@@ -14,7 +14,11 @@ import (
 // harvest at Nomad's every five or so.
 const rotationGrace = 24 * time.Hour
 
-func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, 720*time.Hour) }
+// DefaultRotation is how long Nomad signs with one key where root_key_rotation_threshold of
+// its server block isn't set.
+const DefaultRotation = 720 * time.Hour
+
+func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, DefaultRotation) }
 
 // rotations finds owners whose newest key has been trusted for longer than Nomad signs with
 // one.

@@ -33,7 +33,7 @@ func (c *verifier) checkAudience() {
 		return
 	}
 	bound := c.Role.list("bound_audiences")
-	fix := c.roleCommand("bound_audiences=" + audiences(append(slices.Clone(bound), have...)))
+	fix := c.Role.command(c.Path, "bound_audiences="+audiences(append(slices.Clone(bound), have...)))
 	switch {
 	case slices.ContainsFunc(bound, func(b string) bool { return slices.Contains(have, b) }):
 		c.ok("aud", "%s, of bound_audiences %s", shownList(have), shownList(bound))
@@ -77,14 +77,14 @@ func audiences(list []string) string {
 	return strings.Join(words, ",")
 }
 
-// roleCommand returns the command that changes a field of the role. A write resets role_type
+// command returns the command that changes a field of a role of the mount at path. A write resets role_type
 // and bound_claims_type where it doesn't name them, and leaves the rest.
-func (c *verifier) roleCommand(setting string) string {
+func (r *Role) command(path, setting string) string {
 	more := ""
-	if c.Role.text("bound_claims_type") == globs {
+	if r.text("bound_claims_type") == globs {
 		more = " bound_claims_type=glob"
 	}
-	return fmt.Sprintf("vault write auth/%s/role/%s role_type=jwt%s %s", c.Path, c.Role.Name, more, setting)
+	return fmt.Sprintf("vault write auth/%s/role/%s role_type=jwt%s %s", path, r.Name, more, setting)
 }
 
 // What cap's Validator allows where the role says nothing (DefaultLeewaySeconds, and go-jose's
@@ -177,9 +177,9 @@ func (c *verifier) checkUserClaim() {
 	if c.Role.flag("user_claim_json_pointer") {
 		value = findClaim(c.Token, name)
 	}
-	fix := c.roleCommand("user_claim=CLAIM")
+	fix := c.Role.command(c.Path, "user_claim=CLAIM")
 	if !c.Role.flag("user_claim_json_pointer") && findClaim(c.Token, name) != nil {
-		fix = c.roleCommand("user_claim_json_pointer=true")
+		fix = c.Role.command(c.Path, "user_claim_json_pointer=true")
 	}
 	switch text, ok := value.(string); {
 	case value == nil:
@@ -217,9 +217,9 @@ func (c *verifier) checkGroups() {
 	isText := func(v any) bool { _, ok := v.(string); return ok }
 	switch {
 	case value == nil:
-		c.fail("groups_claim", c.roleCommand("groups_claim="), "the token has no claim %s, which groups_claim asks for", shown(name))
+		c.fail("groups_claim", c.Role.command(c.Path, "groups_claim="), "the token has no claim %s, which groups_claim asks for", shown(name))
 	case !ok || slices.ContainsFunc(groups, func(v any) bool { return !isText(v) }):
-		c.fail("groups_claim", c.roleCommand("groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", shown(name))
+		c.fail("groups_claim", c.Role.command(c.Path, "groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", shown(name))
 	default:
 		c.ok("groups_claim", "%s, of %d", clean(name), len(groups))
 	}

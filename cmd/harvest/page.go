@@ -140,13 +140,10 @@ type legend struct {
 	Text  string
 }
 
-// rotation is how long Nomad keeps to a key by default (root_key_rotation_threshold).
-const rotation = 720 * time.Hour
-
 // newPage makes a page of facts.
 func newPage(f facts, now time.Time) *statusPage {
 	p := &statusPage{
-		Style: pageStyle, Policy: filePolicy, Watching: f.watching, Version: buildInfo().Version,
+		Style: template.CSS(pageCSS), Policy: pagePolicy(), Watching: f.watching, Version: buildInfo().Version,
 		Made: stampOf(now, now), Problems: f.problems,
 	}
 	slices.SortFunc(f.clusters, func(a, b clusterFacts) int { return compareSources(a.source, b.source) })
@@ -170,8 +167,9 @@ func newPage(f facts, now time.Time) *statusPage {
 	return p
 }
 
+// severityRank puts the worst first.
 func severityRank(p pageProblem) int {
-	return slices.Index([]string{severityNote, severityWarning, severityError}, p.Severity) * -1
+	return slices.Index([]string{severityError, severityWarning, severityNote}, p.Severity)
 }
 
 func compareSources(a, b sourceID) int {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 func (p *statusPage) problem(severity, where, message, fix string) {
@@ -121,7 +122,7 @@ func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey 
 		shown.Short, shown.Full = k.fingerprint.Short(), k.fingerprint.String()
 	}
 	if nomad && k.state == stateTrusted && !k.added.IsZero() {
-		switch next := k.added.Add(rotation); {
+		switch next := k.added.Add(vaultsync.DefaultRotation); {
 		case k.added.Before(newest):
 			shown.NextNote = "done: a newer key is here"
 		case next.Before(now):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -17,28 +18,28 @@ var pageSource string
 //go:embed page.css
 var pageCSS string
 
-var pageTemplate = template.Must(template.New("page").Parse(pageSource))
+// pageTemplate is parsed when the first page is made: most runs make none.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Parse(pageSource))
+})
 
 // refresh is after how many seconds a browser asks for a served page again.
 const refresh = 30
 
-// Nothing but the page's own style, which its hash names: no script, no image, no request.
-// A page in a file says so itself, where frame-ancestors has no meaning.
-var (
-	pageStyle  = template.CSS(pageCSS) //nolint:gosec // it is a file of this package
-	filePolicy = "default-src 'none'; style-src '" + styleHash() + "'; base-uri 'none'; form-action 'none'"
-	pagePolicy = filePolicy + "; frame-ancestors 'none'"
-)
-
-func styleHash() string {
+// pagePolicy allows nothing but the page's own style, which its hash names: no script, no
+// image, no request. A page in a file says so itself.
+var pagePolicy = sync.OnceValue(func() string {
 	sum := sha256.Sum256([]byte(pageCSS))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
+})
+
+// servedPolicy is what has no meaning in a file.
+const servedPolicy = "; frame-ancestors 'none'"
 
 // html returns the page.
 func (p *statusPage) html() ([]byte, error) {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	if err := pageTemplate().Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("making the page: %w", err)
 	}
 	return b.Bytes(), nil
@@ -68,7 +69,7 @@ func servePage(b *board, now func() time.Time) http.Handler {
 		}
 		h := w.Header()
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", pagePolicy)
+		h.Set("Content-Security-Policy", pagePolicy()+servedPolicy)
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
