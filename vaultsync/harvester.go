@@ -126,12 +126,25 @@ func (h *Harvester) each(
 
 // fetch asks every cluster, and leaves the mounts a quarter of the time.
 func (h *Harvester) fetch(ctx context.Context) []jwks.Result {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
-		defer cancel()
-	}
+	ctx, cancel := clustersTime(ctx)
+	defer cancel()
 	return jwks.FetchAll(ctx, h.used())
+}
+
+// Discover asks the clusters that a target names what they say of their tokens: see
+// [jwks.DiscoverAll]. It leaves a quarter of the time for what comes after, as Sync does.
+func (h *Harvester) Discover(ctx context.Context) []jwks.Discovery {
+	ctx, cancel := clustersTime(ctx)
+	defer cancel()
+	return jwks.DiscoverAll(ctx, h.used())
+}
+
+// clustersTime returns a context with three quarters of the time until a deadline.
+func clustersTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
+	}
+	return ctx, func() {}
 }
 
 const defaultParallel = 64

@@ -95,7 +95,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	j := a.prepare(planning, cfg, false, log)
 	defer j.close()
 	// Before progress is shown: of a source that it follows, nothing is discovered.
-	discovered := jwks.DiscoverAll(planning, j.harvester.Clusters)
+	discovered := j.harvester.Discover(planning)
 	stop := a.showProgress(cmd, j.harvester.Clusters)
 	setups := a.planSetups(planning, j, discovered)
 	stop()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -110,7 +109,7 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, lint *l
 	defer j.close()
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.mounts))}
 	if lint != nil { // before progress is shown: of a source that it follows, nothing is discovered
-		lint.discovered = jwks.DiscoverAll(ctx, j.harvester.Clusters)
+		lint.discovered = j.harvester.Discover(ctx)
 		lint.now = a.now()
 	}
 	if len(cfg.clusters) > 0 {
