@@ -58,10 +58,15 @@ func below(u *url.URL, path string) *url.URL {
 	return u.JoinPath(path)
 }
 
-// shownAddress returns an address fit for an error: printable and without user information.
+// shownAddress returns an address fit for an error: printable, and without user information
+// and the values of a query, which may be a signature that lets whoever knows it read. The
+// region of a Nomad stays.
 func shownAddress(raw string) string {
 	if u, err := url.Parse(raw); err == nil && u.Opaque == "" {
 		u.User = nil
+		if region := u.Query().Get("region"); u.RawQuery != "" && u.RawQuery != (url.Values{"region": {region}}).Encode() {
+			u.RawQuery = "…"
+		}
 		return printable(u.String(), 2*maxExcerpt)
 	}
 	if at := strings.LastIndex(raw, "@"); at >= 0 {

@@ -70,3 +70,23 @@ func TestURL(t *testing.T) {
 	assert.Equal(t, []string{"a"}, keyIDs(set))
 	assert.Empty(t, source.RegionName())
 }
+
+// The query of an address may be what lets its reader in.
+func TestQueryIsNotShown(t *testing.T) {
+	gone := newServer(t, http.NotFound)
+	closed := newServer(t, http.NotFound)
+	closed.Close()
+	elsewhere := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://other.example.com/keys?sig=canary", http.StatusFound)
+	})
+	for _, address := range []string{
+		gone.URL, closed.URL, elsewhere.URL, "http://keys.example.com", "ftp://keys.example.com", "https://me:canary@keys.example.com", "https://",
+	} {
+		source := URL{Address: address + "/keys?sig=canary&region=canary"}
+		_, err := source.Fetch(t.Context())
+		require.Error(t, err)
+		assert.NotContains(t, err.Error()+source.String(), "canary")
+	}
+	assert.Contains(t, Nomad{Address: "https://nomad.example.com", Region: "eu"}.String(), "region eu")
+	assert.Equal(t, "https://nomad.example.com/keys?region=eu", shownAddress("https://nomad.example.com/keys?region=eu"))
+}
