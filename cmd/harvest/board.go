@@ -345,8 +345,12 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 
 // planned tells of what a plan warns of and could not read, unless the source told already.
 func (b *board) planned(id mountID, m *mountState, p *vaultsync.Plan, at time.Time, log *slog.Logger) {
+	told := make(map[string]bool, len(m.warned)) // a remote may be worth very many remarks
+	for _, w := range m.warned {
+		told[w] = true
+	}
 	for _, w := range p.Warnings {
-		if !slices.Contains(m.warned, w) {
+		if !told[w] {
 			log.Warn("remark on the mount", "warning", printable(w))
 		}
 	}

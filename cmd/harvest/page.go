@@ -72,8 +72,9 @@ const (
 
 // Bounds of what a remote says; the page shows no more of it.
 const (
-	maxShownText = 300 // bytes of an error or a reason
-	maxShownRows = 2000
+	maxShownText    = 300 // bytes of an error or a reason
+	maxShownRows    = 2000
+	maxShownRemarks = 50 // of a mount
 )
 
 // statusPage is what the template shows. Its strings are printable, and not yet HTML.

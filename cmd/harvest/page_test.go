@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html"
 	"log/slog"
 	"net/http"
@@ -305,6 +306,7 @@ func TestPageIsBounded(t *testing.T) {
 			plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
 		}
 		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
+		plan.Warnings = append(plan.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
 	}
 	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan}, now)
 	b.result(jwks.Result{Cluster: "us-east", Err: errors.New(strings.Repeat("e", 4000))}, now)
@@ -318,6 +320,12 @@ func TestPageIsBounded(t *testing.T) {
 	require.Len(t, f.clusters, 1)
 	assert.LessOrEqual(t, len(f.clusters[0].last.text), maxShownText+len("…"))
 	assert.NotContains(t, f.mounts[0].keys.list[0].reason, "published", "the state says it")
+	problems := newPage(f, now).Problems
+	assert.Len(t, problems, 1+maxShownRemarks+1, "the cluster, remarks, and how many more")
+	for _, p := range problems {
+		assert.LessOrEqual(t, len(p.Message), maxShownText+len("…"))
+	}
+	assert.Equal(t, fmt.Sprintf("and %d more remarks: see the log", maxShownRows-maxShownRemarks), problems[len(problems)-1].Message)
 }
 
 // A drawing of a thousand clusters shows some, and says so.

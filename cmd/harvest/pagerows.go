@@ -48,8 +48,11 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, now 
 			p.problem(problem.Severity, where, problem.Message, problem.Fix)
 		}
 	}
-	for _, w := range m.warnings {
-		p.problem(severityWarning, where, w, "")
+	for _, w := range m.warnings[:min(len(m.warnings), maxShownRemarks)] {
+		p.problem(severityWarning, where, bounded(w, maxShownText), "")
+	}
+	if more := len(m.warnings) - maxShownRemarks; more > 0 {
+		p.problem(severityWarning, where, fmt.Sprintf("and %d more remarks: see the log", more), "")
 	}
 	m.keys.sort()
 	newest := m.keys.newest()
