@@ -141,13 +141,10 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 			a.printTerraform(s)
 		}
 	}
-	switch {
-	case failed == len(setups):
+	if failed == len(setups) {
 		return exit(exitNothing)
-	case failed > 0:
-		return exit(exitPartial)
 	}
-	return nil
+	return a.ended(setups, failed)
 }
 
 // environment writes where the commands go.
@@ -166,6 +163,10 @@ func (a *app) printVault(s *mountSetup) error {
 	}
 	a.out.printf("ACCESSOR=$(vault read -field=accessor %s)\n", quote("sys/auth/"+s.Path))
 	for _, step := range s.Steps {
+		if step.Action == vaultsync.ActionRefuse {
+			a.out.printf("# %s %s was %s and differs: left as it is (-overwrite changes it)\n", step.Kind, printable(step.Name), step.Foreign)
+			continue
+		}
 		switch step.Kind {
 		case vaultsync.StepPolicy:
 			text := fmt.Sprint(step.Body["policy"])
