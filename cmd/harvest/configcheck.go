@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -64,6 +63,9 @@ func (r *fileReader) nameTLSFiles(b block, t jwks.TLS) {
 		return // a problem by itself
 	}
 	r.name(b, "client_cert", t.ClientCert, func(_ context.Context, now time.Time) ([]string, error) {
+		if irregular(t.ClientKey) {
+			return []string{notRead(t.ClientKey)}, nil
+		}
 		if _, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey); err != nil {
 			return nil, fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
 		}
@@ -194,16 +196,21 @@ func (f namedFile) run(ctx context.Context, now time.Time) ([]string, error) {
 	if f.check == nil {
 		return nil, nil
 	}
-	if path, err := filepath.EvalSymlinks(f.name); err == nil {
-		info, err := os.Stat(path)
-		if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-			return []string{f.name + " is no regular file: not read"}, nil
-		}
+	if irregular(f.name) {
+		return []string{notRead(f.name)}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxFileCheck)
 	defer cancel()
 	return f.check(ctx, now)
 }
+
+// irregular says whether a file is one whose reading may never end, such as a pipe.
+func irregular(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+func notRead(name string) string { return name + " is no regular file: not read" }
 
 var wordStyles = map[string]style{"error": alarm, "warning": yellow}
 

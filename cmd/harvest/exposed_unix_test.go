@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,24 @@ mount "m" { clusters = ["a"] }
 		assert.Empty(t, stderr)
 		assert.Equal(t, warned, strings.Contains(stdout, warning), stdout)
 	}
+}
+
+// TestConfigValidatePipe: a key that comes through a pipe isn't waited for.
+func TestConfigValidatePipe(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	certificatePair(t, dir, "a", now.Add(time.Hour))
+	require.NoError(t, syscall.Mkfifo("pipe", 0o600))
+	require.NoError(t, os.WriteFile("c.hcl", []byte(`cluster "a" {
+  address     = "https://nomad.example.com:4646"
+  client_cert = "a.pem"
+  client_key  = "pipe"
+}
+mount "m" { clusters = ["a"] }
+`), 0o600))
+	code, stdout, _ := harvest(t, nil, "config", "validate", "-config", "c.hcl")
+	assert.Zero(t, code)
+	assert.Contains(t, stdout, "c.hcl:3:3: warning: pipe is no regular file: not read")
 }
 
 func TestExposed(t *testing.T) {
