@@ -17,7 +17,7 @@ import (
 // openDir returns a directory that everybody may enter, wherever TMPDIR is.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "harvest-")
+	dir, err := os.MkdirTemp("/tmp", "harvest-") //nolint:usetesting // TMPDIR may be below a directory of its owner alone
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))

@@ -144,7 +144,7 @@ type legend struct {
 // newPage makes a page of facts.
 func newPage(f facts, now time.Time) *statusPage {
 	p := &statusPage{
-		Style: template.CSS(pageCSS), Policy: pagePolicy(), Watching: f.watching, Version: buildInfo().Version,
+		Style: template.CSS(pageCSS), Policy: pagePolicy(), Watching: f.watching, Version: buildInfo().Version, //nolint:gosec // a file of this package
 		Made: stampOf(now, now), Problems: f.problems,
 	}
 	slices.SortFunc(f.clusters, func(a, b clusterFacts) int { return compareSources(a.source, b.source) })
