@@ -14,6 +14,8 @@ func child(args []string) bool {
 		err = fetchOnce(args[1], args[2])
 	case len(args) == 3 && args[0] == oneSyncFlag:
 		err = runOneSync(args[1], args[2])
+	case len(args) == 4 && args[0] == convertFlag:
+		err = measureConverter(args[1], args[2], args[3])
 	case len(args) == 2 && args[0] == standInsFlag:
 		err = runStandIns(args[1])
 	default:

@@ -8,7 +8,11 @@ import (
 	"encoding/json"
 	stdpem "encoding/pem"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/MicahParks/jwkset"
@@ -26,19 +30,20 @@ func conversion() *compare.Table {
 	t := &compare.Table{
 		Name:  "conversion",
 		Title: "A key set to PEM",
-		Text: "From the bytes of a JWKS to one PKIX PEM block a key. harvest judges each key on the way (weak moduli, " +
-			"points off their curve, misleading documents), which is also shown apart; the others take any key that can be decoded. " +
-			"The floor judges and checks nothing: it decodes base64, puts a fixed prefix before it and encodes it again, " +
-			"without reading the JSON.",
+		Text: "From the bytes of a JWKS to one PKIX PEM block a key. The first line is harvest's conversion by itself, like for like: " +
+			"the others judge nothing, and take any key that can be decoded. What harvest adds, a judgement of each key " +
+			"(weak moduli, points off their curve, misleading documents), is shown apart, and together with the conversion as " +
+			"`jwks.Parse` does it. The floor checks nothing at all: it decodes base64, puts a fixed prefix before it and encodes " +
+			"it again, without reading the JSON. Each measurement has a process of its own.",
 		Metrics: []compare.Metric{compare.Time, compare.Memory, compare.Allocations},
 		Contenders: []compare.Contender{
-			{Name: "harvest", Measure: converting(documents, convertHarvest)},
-			{Name: "harvest, conversion alone", Measure: part(documents, "convert")},
-			{Name: "harvest, judging alone", Measure: part(documents, "judge")},
-			{Name: "go-jose, crypto/x509", Modules: []string{"github.com/go-jose/go-jose/v4"}, Measure: converting(documents, convertJose)},
-			{Name: "jwx", Modules: []string{"github.com/lestrrat-go/jwx/v3"}, Measure: converting(documents, convertJWX)},
-			{Name: "jwkset", Modules: []string{"github.com/MicahParks/jwkset"}, Measure: converting(documents, convertJWKSet)},
-			{Name: "floor", Measure: floor(documents)},
+			{Name: "harvest, conversion", Measure: part(documents, "convert")},
+			{Name: "harvest, judging", Measure: part(documents, "judge")},
+			{Name: "harvest, both", Measure: converting(documents, "harvest")},
+			{Name: "go-jose, crypto/x509", Modules: []string{"github.com/go-jose/go-jose/v4"}, Measure: converting(documents, "go-jose")},
+			{Name: "jwx", Modules: []string{"github.com/lestrrat-go/jwx/v3"}, Measure: converting(documents, "jwx")},
+			{Name: "jwkset", Modules: []string{"github.com/MicahParks/jwkset"}, Measure: converting(documents, "jwkset")},
+			{Name: "floor", Measure: converting(documents, "floor")},
 		},
 		Cases: []string{
 			caseName(kindRSA, 1), caseName(kindRSA, 3), caseName(kindRSA, 100), caseName(kindRSA, 1000),
@@ -69,16 +74,76 @@ func conversion() *compare.Table {
 // converter returns the PEM blocks of a document, one after another.
 type converter func(document []byte) ([]byte, error)
 
-func converting(documents map[string][]byte, convert converter) func(context.Context, *compare.Env, string) (compare.Measures, error) {
-	return func(_ context.Context, _ *compare.Env, name string) (compare.Measures, error) {
-		return compare.Benchmark(func(b *testing.B) {
-			for b.Loop() {
-				if _, err := convert(documents[name]); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+var converters = map[string]converter{
+	"harvest": convertHarvest,
+	"go-jose": convertJose,
+	"jwx":     convertJWX,
+	"jwkset":  convertJWKSet,
+}
+
+// convertFlag makes of this program one that measures one converter: what other measurements
+// left on the heap decides how often the garbage collector runs.
+const convertFlag = "-convert"
+
+func converting(documents map[string][]byte, converter string) func(context.Context, *compare.Env, string) (compare.Measures, error) {
+	return func(ctx context.Context, env *compare.Env, name string) (compare.Measures, error) {
+		document, err := writeDocument(env, documents[name])
+		if err != nil {
+			return nil, err
+		}
+		program, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		run := exec.CommandContext(ctx, program, convertFlag, converter, document, benchtime(env))
+		run.Stderr = os.Stderr
+		out, err := run.Output()
+		if err != nil {
+			return nil, err
+		}
+		var measures compare.Measures
+		return measures, json.Unmarshal(out, &measures)
 	}
+}
+
+// writeDocument puts a document where another process can read it.
+func writeDocument(env *compare.Env, document []byte) (string, error) {
+	file := filepath.Join(env.Dir, "jwks.json")
+	return file, os.WriteFile(file, document, 0o600)
+}
+
+// measureConverter writes to standard output what one converter takes.
+func measureConverter(name, file, benchtime string) error {
+	testing.Init()
+	if err := flag.Set("test.benchtime", benchtime); err != nil {
+		return err
+	}
+	document, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	convert := func() error {
+		_, err := converters[name](document)
+		return err
+	}
+	if name == "floor" {
+		keys := floorKeys(document)
+		convert = func() error {
+			_, err := convertFloor(keys)
+			return err
+		}
+	}
+	measures, err := compare.Benchmark(func(b *testing.B) {
+		for b.Loop() {
+			if err := convert(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(measures)
 }
 
 // sameBlocks makes sure that what is compared comes to the same bytes.
@@ -87,8 +152,7 @@ func sameBlocks(document []byte) error {
 	if err != nil {
 		return err
 	}
-	all := map[string]converter{"go-jose": convertJose, "jwx": convertJWX, "jwkset": convertJWKSet}
-	for name, convert := range all {
+	for name, convert := range converters {
 		got, err := convert(document)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -111,11 +175,10 @@ func convertHarvest(document []byte) ([]byte, error) {
 	}
 	var out []byte
 	for _, key := range set.Keys {
-		block, err := pem.Encode(key.Public)
-		if err != nil {
+		if out, err = (pem.Block{Public: key.Public}).AppendText(out); err != nil {
 			return nil, err
 		}
-		out = append(out, block...)
+		out = append(out, '\n')
 	}
 	return out, nil
 }
@@ -184,19 +247,6 @@ func floorKeys(document []byte) (keys []string) {
 		keys = append(keys, m.N+m.X)
 	}
 	return keys
-}
-
-func floor(documents map[string][]byte) func(context.Context, *compare.Env, string) (compare.Measures, error) {
-	return func(_ context.Context, _ *compare.Env, name string) (compare.Measures, error) {
-		keys := floorKeys(documents[name])
-		return compare.Benchmark(func(b *testing.B) {
-			for b.Loop() {
-				if _, err := convertFloor(keys); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
 
 // convertFloor is the least that any conversion must do.

@@ -26,8 +26,8 @@ func buildParts(ctx context.Context, env *compare.Env) error {
 // part measures one of them.
 func part(documents map[string][]byte, name string) func(context.Context, *compare.Env, string) (compare.Measures, error) {
 	return func(ctx context.Context, env *compare.Env, caseName string) (compare.Measures, error) {
-		document := filepath.Join(env.Dir, "jwks.json")
-		if err := os.WriteFile(document, documents[caseName], 0o600); err != nil {
+		document, err := writeDocument(env, documents[caseName])
+		if err != nil {
 			return nil, err
 		}
 		run := exec.CommandContext(ctx, filepath.Join(env.Dir, "jwks.test"),

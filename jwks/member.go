@@ -139,11 +139,9 @@ func (m *member) joseKey() (any, error) {
 
 // appendString appends a string as JSON.
 func appendString(data []byte, s string) ([]byte, error) {
-	for _, c := range []byte(s) {
-		if c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, err := json.Marshal(s)
-			return append(data, quoted...), err
-		}
+	if !isPlainText(s) {
+		quoted, err := json.Marshal(s)
+		return append(data, quoted...), err
 	}
 	return append(append(append(data, '"'), s...), '"'), nil
 }

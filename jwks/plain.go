@@ -1,6 +1,9 @@
 package jwks
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Nearly every document is plain: objects, arrays, strings of printable ASCII without escapes,
 // natural numbers, true, false and null; no name twice in the document or in a member of "keys", which are
@@ -170,17 +173,30 @@ func (p *plainReader) string() (string, bool) {
 	if !p.byte('"') {
 		return "", false
 	}
-	for i := p.at; i < len(p.text); i++ {
-		switch c := p.text[i]; {
-		case c == '"':
-			s := p.text[p.at:i]
-			p.at = i + 1
-			return s, true
-		case c < ' ' || c > '~' || c == '\\':
-			return "", false
+	length := strings.IndexByte(p.text[p.at:], '"')
+	if length < 0 {
+		return "", false
+	}
+	s := p.text[p.at : p.at+length]
+	p.at += length + 1
+	return s, isPlainText(s)
+}
+
+// plainText are the bytes that stand in JSON as they are: printable ASCII.
+var plainText = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
+func isPlainText(s string) bool {
+	for i := range len(s) {
+		if !plainText[s[i]] {
+			return false
 		}
 	}
-	return "", false
+	return true
 }
 
 func (p *plainReader) null() bool {

@@ -22,6 +22,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,11 +30,12 @@ import (
 // Vault accepts: it refuses PKCS#1. pub is a *rsa.PublicKey, an *ecdsa.PublicKey or an
 // ed25519.PublicKey; others, which Vault refuses, are an error.
 func Encode(pub crypto.PublicKey) ([]byte, error) {
-	der, err := subjectPublicKeyInfo(pub)
+	var room usualKeyInfo
+	der, err := appendKeyInfo(room[:0], pub)
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
-	return appendBlock(make([]byte, 0, blockSize(len(der))), der), nil
+	return appendBlock(nil, der), nil
 }
 
 // Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,
@@ -44,7 +46,8 @@ const fingerprintPrefix = "sha256:"
 
 // FingerprintOf returns the fingerprint of pub, a type that [Encode] takes.
 func FingerprintOf(pub crypto.PublicKey) (Fingerprint, error) {
-	der, err := subjectPublicKeyInfo(pub)
+	var room usualKeyInfo
+	der, err := appendKeyInfo(room[:0], pub)
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("fingerprint of public key: %w", err)
 	}
@@ -112,12 +115,18 @@ func (b Block) Fingerprint() Fingerprint {
 
 // MarshalText returns the element: the annotation's line, if there is one, the comment
 // and the PEM block, with no line feed at the end, as Vault stores it.
-func (b Block) MarshalText() ([]byte, error) {
-	der, err := subjectPublicKeyInfo(b.Public)
+func (b Block) MarshalText() ([]byte, error) { return b.AppendText(nil) }
+
+// AppendText implements encoding.TextAppender: it appends what [Block.MarshalText] returns.
+func (b Block) AppendText(out []byte) ([]byte, error) {
+	var room usualKeyInfo
+	der, err := appendKeyInfo(room[:0], b.Public)
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
-	out := make([]byte, 0, blockSize(len(der))+len(b.Comment)+usualLine)
+	if !b.Annotation.IsZero() {
+		out = slices.Grow(out, blockSize(len(der))+len(b.Comment)+usualLine)
+	}
 	if !b.Annotation.IsZero() {
 		if out, err = b.Annotation.appendLine(out); err != nil {
 			return nil, err
@@ -196,7 +205,8 @@ func publicKey(der []byte) (crypto.PublicKey, error) {
 		}
 		pub = cert.PublicKey
 	}
-	if _, err := subjectPublicKeyInfo(pub); err != nil {
+	var room usualKeyInfo
+	if _, err := appendKeyInfo(room[:0], pub); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoBlock, err)
 	}
 	return pub, nil

@@ -9,32 +9,35 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"slices"
 )
 
-// subjectPublicKeyInfo returns the DER of a key that can verify signatures: crypto/x509 would
-// encode one for key agreement as well.
+// appendKeyInfo appends the DER (SubjectPublicKeyInfo) of a key that can verify signatures:
+// crypto/x509 would encode one for key agreement as well.
 //
 // The keys that clusters publish are written here, in the very bytes of crypto/x509, whose
 // way through encoding/asn1 takes longer than all else that makes an element; the others
 // are left to it.
-func subjectPublicKeyInfo(pub crypto.PublicKey) ([]byte, error) {
+func appendKeyInfo(der []byte, pub crypto.PublicKey) ([]byte, error) {
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
 		if pub != nil && pub.N != nil && pub.N.Sign() > 0 && pub.E > 0 && pub.E <= math.MaxInt32 && pub.N.BitLen() <= maxDirectBits {
-			return rsaDER(pub), nil
+			return appendRSA(der, pub), nil
 		}
-		return x509.MarshalPKIXPublicKey(pub)
 	case ed25519.PublicKey:
 		if len(pub) == ed25519.PublicKeySize {
-			return append(append(make([]byte, 0, len(ed25519Header)+len(pub)), ed25519Header...), pub...), nil
+			return append(append(der, ed25519Header...), pub...), nil
 		}
-		return x509.MarshalPKIXPublicKey(pub)
 	case *ecdsa.PublicKey:
-		return x509.MarshalPKIXPublicKey(pub)
 	default:
 		return nil, fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
 	}
+	info, err := x509.MarshalPKIXPublicKey(pub)
+	return append(der, info...), err
 }
+
+// usualKeyInfo has room for the DER of an RSA key of 4096 bits.
+type usualKeyInfo [560]byte
 
 // maxDirectBits is the size of modulus up to which each length in the DER fits two bytes.
 const maxDirectBits = 16384
@@ -53,8 +56,8 @@ var (
 	ed25519Header = []byte("\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00")
 )
 
-// rsaDER writes a key whose numbers are positive.
-func rsaDER(pub *rsa.PublicKey) []byte {
+// appendRSA appends a key whose numbers are positive.
+func appendRSA(der []byte, pub *rsa.PublicKey) []byte {
 	// An integer begins with a zero where its highest bit would be a sign.
 	modulus := pub.N.BitLen()/8 + 1
 	exponent := exponentSize(pub.E)
@@ -62,7 +65,7 @@ func rsaDER(pub *rsa.PublicKey) []byte {
 	bits := 1 + elementSize(numbers) // one byte says that none of the last one's bits are unused
 	content := len(rsaAlgorithm) + elementSize(bits)
 
-	der := make([]byte, 0, elementSize(content))
+	der = slices.Grow(der, elementSize(content))
 	der = appendHeader(der, tagSequence, content)
 	der = append(der, rsaAlgorithm...)
 	der = append(appendHeader(der, tagBitString, bits), 0)
@@ -121,6 +124,7 @@ func blockSize(der int) int {
 
 // appendBlock appends what encoding/pem writes of a PUBLIC KEY without headers.
 func appendBlock(out, der []byte) []byte {
+	out = slices.Grow(out, blockSize(len(der)))
 	out = append(out, blockBegin...)
 	for len(der) > 0 {
 		line := der[:min(lineOctets, len(der))]

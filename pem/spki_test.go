@@ -18,7 +18,7 @@ import (
 func requireStandard(t *testing.T, pub crypto.PublicKey) {
 	t.Helper()
 	want, wantErr := x509.MarshalPKIXPublicKey(pub)
-	got, err := subjectPublicKeyInfo(pub)
+	got, err := appendKeyInfo(nil, pub)
 	require.Equal(t, wantErr, err)
 	require.Equal(t, want, got)
 	if err != nil {
@@ -69,6 +69,6 @@ func TestSubjectPublicKeyInfo(t *testing.T) {
 		requireStandard(t, &rsa.PublicKey{N: big.NewInt(n), E: 65537})
 	}
 	requireStandard(t, &rsa.PublicKey{N: big.NewInt(15), E: -3})
-	_, err := subjectPublicKeyInfo((*ecdsa.PrivateKey)(nil))
+	_, err := appendKeyInfo(nil, (*ecdsa.PrivateKey)(nil))
 	require.Error(t, err)
 }

@@ -40,7 +40,7 @@ const chartStyle = `<style>
 `
 
 // chart draws a bar for each contender in each case: its ratio to the first contender, with
-// the middle half of the ratios as a line. Where the ratios are more than thirtyfold apart
+// the range of the ratios as a line. Where the ratios are more than thirtyfold apart
 // the scale is logarithmic, and says so.
 func (r *record) chart() []byte {
 	t := r.table

@@ -36,13 +36,13 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := r.ratio("RSA, 1 key", "theirs & co"); got != (spread{2, 1.75, 2.5}) {
+	if got := r.ratio("RSA, 1 key", "theirs & co"); got != (spread{2, 1.5, 3}) {
 		t.Errorf("ratio %+v", got)
 	}
 	section := r.section([]string{""})
 	for _, line := range []string{
 		"| RSA, 1 key | ours | 100 ns | 1 | 2.00 KiB |",
-		"|  | theirs & co | 200 ns | 2.00 (1.75 to 2.50) | 1.00 MiB |",
+		"|  | theirs & co | 200 ns | 2.00 (1.50 to 3.00) | 1.00 MiB |",
 		"| slow | ours | 5.00 s | 1 | |",
 		"3 rounds (slow: 1), ",
 	} {
@@ -67,6 +67,33 @@ func TestRecord(t *testing.T) {
 func TestMain(m *testing.M) {
 	Launch()
 	os.Exit(m.Run())
+}
+
+// What is outside the range of the run before is named.
+func TestAgain(t *testing.T) {
+	run := func(ratios ...float64) *record {
+		r := newRecord(testTable(), &Env{Root: t.TempDir()})
+		for _, ratio := range ratios {
+			r.add("slow", "ours", Measures{"ns/op": 10})
+			r.add("slow", "theirs & co", Measures{"ns/op": 10 * ratio})
+		}
+		return r
+	}
+	for name, test := range map[string]struct {
+		before, now *record
+		want        string
+	}{
+		"within": {run(2, 3, 5), run(4, 4, 9), "some-table: 1 of 1 ratios lie within the range of the run before\n"},
+		"outside": {run(2, 3, 5), run(1, 1, 3), "some-table: slow, theirs & co: 1.00 (1.00 to 3.00), and 3.00 (2.00 to 5.00) in the run before\n" +
+			"some-table: 0 of 1 ratios lie within the range of the run before\n"},
+		"a new case": {run(), run(1), ""},
+	} {
+		var log strings.Builder
+		compareAgain(test.before, test.now, &log)
+		if log.String() != test.want {
+			t.Errorf("%s: %q", name, log.String())
+		}
+	}
 }
 
 // A process is measured alone: this one's memory isn't counted as its own.

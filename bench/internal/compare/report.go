@@ -54,7 +54,7 @@ func (r *record) section(machines []string) string {
 	for i, m := range t.Metrics {
 		fmt.Fprintf(&b, " %s |", m.Name)
 		if i == 0 {
-			fmt.Fprintf(&b, " times %s (middle half) |", t.Contenders[0].Name)
+			fmt.Fprintf(&b, " times %s (range) |", t.Contenders[0].Name)
 		}
 	}
 	b.WriteString("\n| --- | --- |" + strings.Repeat(" ---: |", len(t.Metrics)+1) + "\n")

@@ -69,7 +69,11 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 		record.config = append(record.config, [2]string{"note", note})
 	}
 	fmt.Fprintf(log, "%s: %d s\n", t.Name, int(time.Since(begin).Seconds()))
-	return record.write(filepath.Join("results", t.Name+".txt"))
+	file := filepath.Join("results", t.Name+".txt")
+	if before, err := readRecord(t, file); err == nil { // else of another table, or none
+		compareAgain(before, record, log)
+	}
+	return record.write(file)
 }
 
 func counted(rounds int) string {

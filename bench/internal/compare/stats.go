@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// spread is the median of a series and the range of its middle half.
+// spread is the median of a series, its least and its greatest.
 type spread struct{ median, low, high float64 }
 
 func spreadOf(series []float64) spread {
 	sorted := slices.Sorted(slices.Values(series))
-	return spread{quantile(sorted, 0.5), quantile(sorted, 0.25), quantile(sorted, 0.75)}
+	return spread{quantile(sorted, 0.5), quantile(sorted, 0), quantile(sorted, 1)}
 }
 
 // quantile interpolates between the two nearest figures of a sorted series.

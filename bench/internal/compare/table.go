@@ -3,7 +3,7 @@
 //
 // The contenders of a table take turns (A B C, A B C, …), so that whatever else the machine
 // does hits all of them alike, and each round gives one ratio of each contender to the first.
-// The report has the median of these ratios and the range of their middle half.
+// The report has the median of these ratios and their range.
 package compare
 
 import (
