@@ -27,7 +27,7 @@ const (
 
 // command compares harvest pem with pem-jwk, as processes.
 func command() *compare.Table {
-	var harvest, other, empty string
+	var harvest, other, libraries, empty string
 	files := map[string]string{} // key sets, by case
 	run := func(args func(file string) []string) func(context.Context, *compare.Env, string) (compare.Measures, error) {
 		return func(ctx context.Context, _ *compare.Env, name string) (compare.Measures, error) {
@@ -43,13 +43,15 @@ func command() *compare.Table {
 	return &compare.Table{
 		Name:  "command",
 		Title: "The command: a key set to PEM",
-		Text: "A whole process, from its start to its end: `harvest pem FILE`, `pem-jwk FILE`, and a Go program that does nothing. " +
-			"pem-jwk takes one key, not a set: of more, `jq` takes the set apart and it is started for each.",
+		Text: "A whole process, from its start to its end: `harvest pem FILE`, `pem-jwk FILE`, and two Go programs that do nothing: one that links " +
+			"the libraries that harvest is built on (Vault's client, Prometheus' metrics, HCL and the like), which set themselves " +
+			"up before any program begins, and one that links none. pem-jwk takes one key, not a set: of more, `jq` takes the set apart and it is started for each.",
 		Metrics: processMetrics,
 		Cases:   []string{caseOneKey, caseThreeKeys},
 		Contenders: []compare.Contender{
 			{Name: "harvest pem", Measure: run(func(file string) []string { return []string{harvest, "pem", file} })},
 			{Name: "pem-jwk", Measure: run(pemJWKOf)},
+			{Name: "harvest's libraries alone", Measure: run(func(string) []string { return []string{libraries} })},
 			{Name: "empty Go program", Measure: run(func(string) []string { return []string{empty} })},
 		},
 		Setup: func(ctx context.Context, env *compare.Env) (err error) {
@@ -60,6 +62,9 @@ func command() *compare.Table {
 				return err
 			}
 			if harvest, err = buildHarvest(ctx, env); err != nil {
+				return err
+			}
+			if libraries, err = buildLibraries(ctx, env); err != nil {
 				return err
 			}
 			if empty, err = buildEmpty(ctx, env); err != nil {

@@ -8,9 +8,11 @@ import (
 	stdpem "encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jwksharvest/harvest/bench/internal/compare"
@@ -92,6 +94,35 @@ func buildEmpty(ctx context.Context, env *compare.Env) (string, error) {
 		return "", err
 	}
 	return buildGo(ctx, env, env.Dir, source, "empty")
+}
+
+// buildLibraries builds a program that does nothing either, and links what harvest is built on.
+func buildLibraries(ctx context.Context, env *compare.Env) (string, error) {
+	const module = "github.com/jwksharvest/harvest"
+	list := exec.CommandContext(ctx, "go", "list", "-deps", "-f", `{{if and .Module .Module.Main}}{{join .Imports "\n"}}{{end}}`, "./cmd/harvest")
+	list.Dir = env.Root
+	imports, err := list.Output()
+	if err != nil {
+		return "", fmt.Errorf("listing harvest's imports: %w", err)
+	}
+	libraries := map[string]bool{}
+	for line := range strings.Lines(string(imports)) {
+		path := strings.TrimSpace(line)
+		if host, _, _ := strings.Cut(path, "/"); strings.Contains(host, ".") && !strings.HasPrefix(path, module) {
+			libraries[path] = true
+		}
+	}
+	var program strings.Builder
+	program.WriteString("package main\n\n")
+	for _, path := range slices.Sorted(maps.Keys(libraries)) {
+		fmt.Fprintf(&program, "import _ %q\n", path)
+	}
+	program.WriteString("\nfunc main() {}\n")
+	source := filepath.Join(env.Dir, "libraries.go")
+	if err := os.WriteFile(source, []byte(program.String()), 0o600); err != nil {
+		return "", err
+	}
+	return buildGo(ctx, env, env.Root, source, "libraries")
 }
 
 func buildGo(ctx context.Context, env *compare.Env, dir, what, name string) (string, error) {
