@@ -47,7 +47,9 @@ func run(ctx context.Context, args []string, p process) int {
 	a := &app{process: p, args: args, out: &output{w: p.stdout, screen: p.outScreen}, says: &messages{w: p.stderr, screen: p.errScreen}}
 	err := refuseTokens(args)
 	if err == nil {
-		err = a.root().Run(ctx, args)
+		root := a.root()
+		root.Commands = called(root.Commands, args)
+		err = root.Run(ctx, args)
 	}
 	if err == nil && a.out.err != nil {
 		err = fmt.Errorf("writing the results: %w", a.out.err)
@@ -122,6 +124,19 @@ func (a *app) root() *cli.Command {
 	}
 	a.strict(root.Commands)
 	return root
+}
+
+// called returns the command that args name alone, and all where they name none: what the flags
+// of the others take to set up is time before a key is looked at.
+func called(commands []*cli.Command, args []string) []*cli.Command {
+	if len(args) > 1 {
+		for i, cmd := range commands {
+			if cmd.Name == args[1] {
+				return commands[i : i+1]
+			}
+		}
+	}
+	return commands
 }
 
 // strict makes commands refuse what they don't know, in our words.
