@@ -57,8 +57,8 @@ func scale() *compare.Table {
 		Name:  "scale",
 		Title: "Many clusters, many mounts",
 		Text: fmt.Sprintf("The first sync of a Harvester: each cluster publishes one RSA key and answers after %v, as does Vault; each is on one mount. "+
-			"The time is until the last mount's write reached Vault: a round trip to the clusters, then to Vault for the mount, for what the token may do, and for the write. "+
-			"The least that any such program needs is three. FetchAll asks 64 clusters at a time, and a Harvester syncs 64 mounts at a time: "+
+			"The time is until the last mount's write reached Vault: a round trip to the clusters, then to Vault for the mount, and for the write: the three that any such program needs. "+
+			"FetchAll asks 64 clusters at a time, and a Harvester syncs 64 mounts at a time: "+
 			"beyond these each 64 more take as long again. With one cluster silent and ten out of order the answers of all others are there at the same time; "+
 			"the mounts that trust the silent one wait for it as long as the sync's time limit allows (three quarters of it), so its time until the write isn't shown. "+
 			"Clusters and Vault are a lean stand-in in a process of its own on the same machine.", latency),

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 )
 
 // askTimeout bounds the question what the token may do: it holds nothing up for long.
@@ -48,8 +51,7 @@ func (s *session) capabilities(ctx context.Context) ([]string, error) {
 }
 
 // mayUpdate returns an error, which wraps ErrForbidden, where Vault says that the token
-// may not write the mount's configuration. Without an answer there is none: whether the
-// token may is seen when it writes.
+// may not write the mount's configuration. Without an answer there is none.
 func (s *session) mayUpdate(ctx context.Context) error {
 	lacks, _ := s.lacksUpdate(ctx)
 	return lacks
@@ -64,7 +66,23 @@ func (s *session) lacksUpdate(ctx context.Context) (lacks, unanswered error) {
 	return &lacksUpdateError{s.mount.configPath()}, nil
 }
 
-// lacksUpdateError is ErrForbidden, known before anything was written.
+// forbidden says whether Vault answered 403, and so did nothing.
+func forbidden(err error) bool {
+	answer, ok := errors.AsType[*api.ResponseError](err)
+	return ok && answer.StatusCode == http.StatusForbidden
+}
+
+// explainWrite explains why a write is forbidden. Vault answers 403 for several reasons: it is
+// asked whether the token lacks "update".
+func (s *session) explainWrite(ctx context.Context, err error) error {
+	if lacks := s.mayUpdate(ctx); lacks != nil {
+		answer, _ := errors.AsType[*api.ResponseError](err)
+		return &answered{lacks, answer}
+	}
+	return explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
+}
+
+// lacksUpdateError is ErrForbidden, where Vault said what the token may do.
 type lacksUpdateError struct{ path string }
 
 // Error implements error.

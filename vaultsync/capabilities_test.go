@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -70,8 +72,7 @@ func TestCapabilities(t *testing.T) {
 
 const lacks = `the token lacks "update" on auth/jwt-nomad/config: no change of the keys can be written; ` + "`harvest policy` prints the policy"
 
-// A plan says it, with changes or without; a sync only where it would write, and then
-// before it does.
+// A plan says it, with changes or without; a sync only where Vault refuses its write.
 func TestTokenWithoutUpdate(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, root *Mount) {
 		want := desired(publish("a", "k1"))
@@ -93,14 +94,18 @@ func TestTokenWithoutUpdate(t *testing.T) {
 		report, err = m.Sync(t.Context(), desired(publish("a", "k1", "k2")), Options{})
 		require.ErrorIs(t, err, ErrForbidden)
 		require.ErrorContains(t, err, lacks)
+		var answer *api.ResponseError
+		require.ErrorAs(t, err, &answer)
+		assert.Equal(t, http.StatusForbidden, answer.StatusCode)
 		assert.Zero(t, report.Written)
-		assert.Zero(t, v.Count("PUT", configPath))
+		assert.Empty(t, report.WriteTimes)
+		assert.Equal(t, 1, v.Count("PUT", configPath))
 		assert.Equal(t, 1, v.Count("PUT", capabilitiesPath))
 		assert.Equal(t, []string{"a k1"}, trustedNames(v))
 	})
 }
 
-// Without an answer nothing is said, and the write is tried.
+// Without an answer a plan says nothing, and a sync that is refused says what Vault did.
 func TestCapabilitiesUnknown(t *testing.T) {
 	for name, f := range map[string]fault.Fault{
 		"may not ask": fault.Status(403, "permission denied"),
@@ -122,6 +127,13 @@ func TestCapabilitiesUnknown(t *testing.T) {
 				report, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
 				require.NoError(t, err)
 				assert.Equal(t, 1, report.Written)
+				assert.Equal(t, 1, v.Count("PUT", capabilitiesPath), "a sync that isn't refused doesn't ask")
+
+				v.Inject(fault.On("PUT", configPath, fault.Status(403, "permission denied")))
+				_, err = m.Sync(t.Context(), desired(publish("a", "k1", "k2")), Options{})
+				require.ErrorIs(t, err, ErrForbidden)
+				require.ErrorContains(t, err, `Vault wants a valid token with "update" on auth/jwt-nomad/config`)
+				assert.Equal(t, 2, v.Count("PUT", capabilitiesPath), "it is asked once")
 			})
 		})
 	}

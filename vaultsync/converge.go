@@ -13,7 +13,7 @@ import (
 type MountReport struct {
 	Vault, Namespace, Path string
 	Plan                   *Plan           // what the sync set out to do; nil where there could be no plan
-	Written                int             // writes sent; 0: nothing was to be done, or the sync was a dry run
+	Written                int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
 	WriteTimes             []time.Duration // how long each of these took to be answered, or to fail
 	Conflicts              int             // times that another writer undid a write
 	Err                    error           // a *MountError; nil: the mount holds what the plan says
@@ -64,8 +64,8 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, err
 // again each o.Settle, until the keys stood still for one, five times at the most. What
 // another writer undid is planned and written anew, o.Writes times at the most; then the
 // error wraps [ErrConflict], or what else kept it from writing. A mount that is in sync
-// costs one read and no write. Before the first write Vault is asked whether the token
-// may write ([Mount.Capabilities]); without an answer it is tried.
+// costs one read and no write. Where Vault refuses a write with 403, it is asked whether the
+// token may write at all ([Mount.Capabilities]), and the error says so where it may not.
 //
 // The promise is conditional: while each write of each harvester reaches Vault within half
 // of o.Settle after it was sent, and they all have that settle time, no change is lost for
@@ -161,11 +161,6 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			if err := s.hasNamespaces(ctx); err != nil {
 				return err
 			}
-			if o.seen == nil { // a watch has asked when it began
-				if err := s.mayUpdate(ctx); err != nil {
-					return err
-				}
-			}
 		}
 		try++
 		body, err := plan.Body()
@@ -177,10 +172,13 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 				late.Round(time.Millisecond), o.settle())
 			continue
 		}
-		report.Written++
-		cause, settled = nil, false
 		sentAt := time.Now()
 		err = s.write(ctx, body)
+		if forbidden(err) {
+			return s.explainWrite(ctx, err)
+		}
+		report.Written++
+		cause, settled = nil, false
 		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
 		if err == nil {
 			o.announce(s.mount, plan)

@@ -27,6 +27,11 @@ func TestHarvesterSteadyRequests(t *testing.T) {
 		}
 		_, err := h.Sync(t.Context())
 		require.NoError(t, err)
+		for _, path := range []string{"jwt-nomad", "second"} { // read, written, read back, looked at
+			assert.Equal(t, 3, v.Count("GET", path+configPath))
+			assert.Equal(t, 1, v.Count("PUT", path+configPath))
+		}
+		assert.Len(t, v.Requests(), 8, "the first sync asks nothing else")
 		agent.ClearRequests()
 		v.ClearRequests()
 
