@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,9 @@ const (
 	MaxConcurrentClusterFetches = 8
 )
 
+// ErrPending is the error of a source that has been neither read nor given up yet.
+var ErrPending = errors.New("no answer yet")
+
 // FetchAll asks every source of every cluster, each once, up to MaxConcurrentFetches at a
 // time and MaxConcurrentClusterFetches of one cluster. It returns a Result for each when
 // all have answered or failed: in the order of clusters, then of their Sources, then the
@@ -23,34 +27,88 @@ const (
 // others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
 // Result's error is a *ClusterError. When ctx ends, what is left fails with its error.
 func FetchAll(ctx context.Context, clusters []Cluster) []Result {
-	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches)}
-	named := make([][]Result, len(clusters))
-	federated := make([][]Result, len(clusters))
+	return FetchEach(ctx, clusters, nil)
+}
+
+// FetchEach does what FetchAll does, and calls each with the place of a cluster in clusters
+// and its Results so far: for every cluster once at the beginning, and then whenever one of
+// its sources has answered or failed. Whatever is still out is a Result whose error wraps
+// [ErrPending]; where that is the list of a federation's regions, its Region is "*". A
+// cluster without a pending Result is complete. Its Results are in the order of FetchAll, and
+// the caller's to keep.
+//
+// The calls are one at a time, and hold up the answers: each should return soon.
+func FetchEach(ctx context.Context, clusters []Cluster, each func(cluster int, results []Result)) []Result {
+	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches), each: each}
+	gathered := make([]*gathering, len(clusters))
+	for i, cluster := range clusters {
+		gathered[i] = newGathering(i, cluster)
+		f.tell(gathered[i], nil)
+	}
 	for i, cluster := range clusters {
 		own := make(slots, MaxConcurrentClusterFetches)
-		named[i] = make([]Result, len(cluster.Sources))
 		for j, source := range cluster.Sources {
-			f.pending.Go(func() { named[i][j] = f.fetch(cluster.Name, source, own) })
+			f.pending.Go(func() {
+				r := f.fetch(cluster.Name, source, own)
+				f.tell(gathered[i], func() { gathered[i].named[j] = r })
+			})
 		}
 		if cluster.Federation != nil {
-			f.pending.Go(func() { federated[i] = f.federation(cluster, own) })
+			f.pending.Go(func() { f.federation(cluster, own, gathered[i]) })
 		}
 	}
 	f.pending.Wait()
 
 	var results []Result
-	for i := range clusters {
-		results = append(results, named[i]...)
-		results = append(results, federated[i]...)
+	for _, g := range gathered {
+		results = append(results, g.results()...)
 	}
 	return results
 }
+
+// gathering is what is known of one cluster.
+type gathering struct {
+	place            int
+	named, federated []Result
+}
+
+func newGathering(place int, c Cluster) *gathering {
+	g := &gathering{place: place, named: make([]Result, len(c.Sources))}
+	for i, s := range c.Sources {
+		g.named[i] = pending(c.Name, s.RegionName())
+	}
+	if c.Federation != nil {
+		g.federated = []Result{pending(c.Name, "*")}
+	}
+	return g
+}
+
+func pending(cluster, region string) Result {
+	return Result{Cluster: cluster, Region: region, Err: &ClusterError{Cluster: cluster, Region: region, Err: ErrPending}}
+}
+
+func (g *gathering) results() []Result { return slices.Concat(g.named, g.federated) }
 
 // fetcher is one run of FetchAll.
 type fetcher struct {
 	ctx     context.Context
 	all     slots
 	pending sync.WaitGroup
+
+	mu   sync.Mutex // one call of each at a time, and what is gathered until all is
+	each func(cluster int, results []Result)
+}
+
+// tell takes in what learned does to a gathering, and tells who asked for it.
+func (f *fetcher) tell(g *gathering, learned func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if learned != nil {
+		learned()
+	}
+	if f.each != nil {
+		f.each(g.place, g.results())
+	}
 }
 
 // fetch asks one source when there is a slot for it.
@@ -72,7 +130,7 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 }
 
 // federation asks for the regions of a cluster, and then each that isn't among its sources.
-func (f *fetcher) federation(cluster Cluster, own slots) []Result {
+func (f *fetcher) federation(cluster Cluster, own slots, g *gathering) {
 	var regions []string
 	var asked time.Time
 	var took time.Duration
@@ -84,16 +142,24 @@ func (f *fetcher) federation(cluster Cluster, own slots) []Result {
 	})
 	if err != nil {
 		err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
-		return []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked, Took: took}}
+		f.tell(g, func() {
+			g.federated = []Result{{Cluster: cluster.Name, Region: "*", Err: err, Asked: asked, Took: took}}
+		})
+		return
 	}
 	agents := cluster.federated(regions)
-	results := make([]Result, len(agents))
-	var pending sync.WaitGroup
+	f.tell(g, func() {
+		g.federated = make([]Result, len(agents))
+		for i, agent := range agents {
+			g.federated[i] = pending(cluster.Name, agent.Region)
+		}
+	})
 	for i, agent := range agents {
-		pending.Go(func() { results[i] = f.fetch(cluster.Name, agent, own) })
+		f.pending.Go(func() {
+			r := f.fetch(cluster.Name, agent, own)
+			f.tell(g, func() { g.federated[i] = r })
+		})
 	}
-	pending.Wait()
-	return results
 }
 
 // federated returns the regions of a federation that aren't among the cluster's sources.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -242,4 +243,70 @@ func TestFetchAllCancelled(t *testing.T) {
 			require.ErrorIs(t, r.Err, context.Canceled)
 		}
 	}
+}
+
+// Each answer is told as it comes, with what is still out, and the order never changes.
+func TestFetchEach(t *testing.T) {
+	_, server := newFederation(t, `["us", "eu", "down"]`)
+	agent := Nomad{Address: server.URL}
+	hold := make(chan struct{})
+	var told [2][]string
+	var calling atomic.Int32
+	complete := false // the federation
+	clusters := []Cluster{
+		{Name: "slow", Sources: []Source{
+			fakeSource{"held", func(ctx context.Context) (*Set, error) {
+				<-hold
+				return publishes("late")(ctx)
+			}},
+			fakeSource{"", publishes("soon")},
+		}},
+		{Name: "fed", Federation: &agent},
+	}
+	results := FetchEach(t.Context(), clusters, func(i int, results []Result) {
+		assert.EqualValues(t, 1, calling.Add(1), "one call at a time")
+		defer calling.Add(-1)
+		var out []string
+		waiting := 0
+		for _, r := range results {
+			assert.Equal(t, clusters[i].Name, r.Cluster)
+			assert.NotEqual(t, r.Set == nil, r.Err == nil, "a set or an error")
+			state := "failed"
+			switch {
+			case errors.Is(r.Err, ErrPending):
+				state = "out"
+				waiting++
+			case r.Err == nil:
+				state = "read"
+			}
+			out = append(out, r.Region+" "+state)
+		}
+		told[i] = append(told[i], strings.Join(out, ", "))
+		complete = complete || i == 1 && waiting == 0
+		if complete && len(told[0]) == 2 {
+			close(hold)
+		}
+	})
+	assert.Equal(t, []string{"held out,  out", "held out,  read", "held read,  read"}, told[0])
+	fed := told[1]
+	require.Len(t, fed, 5)
+	assert.Equal(t, []string{"* out", "down out, eu out, us out"}, fed[:2])
+	assert.Equal(t, "down failed, eu read, us read", fed[4])
+	var regions []string
+	for _, r := range results {
+		require.NotErrorIs(t, r.Err, ErrPending)
+		regions = append(regions, r.Cluster+"/"+r.Region)
+	}
+	assert.Equal(t, []string{"slow/held", "slow/", "fed/down", "fed/eu", "fed/us"}, regions)
+}
+
+// A cluster without sources is complete.
+func TestFetchEachNothing(t *testing.T) {
+	none := 0
+	assert.Empty(t, FetchEach(t.Context(), []Cluster{{Name: "empty"}}, func(i int, results []Result) {
+		none++
+		assert.Zero(t, i)
+		assert.Empty(t, results)
+	}))
+	assert.Equal(t, 1, none)
 }
