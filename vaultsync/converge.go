@@ -120,11 +120,16 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		o.seen.planned(plan)
 		if report.Plan == nil {
 			report.Plan = plan
-			o.complain(s.mount, plan)
+			if !o.early {
+				o.complain(s.mount, plan)
+			}
 		}
 		if unsure != nil {
 			o.announce(s.mount, unsure.landed(config))
 			unsure = nil
+		}
+		if o.early && config.IsZero() {
+			return nil
 		}
 		if !plan.Changed {
 			if settled || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {

@@ -25,9 +25,11 @@ type Target struct {
 type Harvester struct {
 	Clusters []jwks.Cluster
 	Targets  []Target
-	// Parallel bounds the mounts that are synced at the same time, in a Watch those of
-	// one Vault; zero is 64. One that waits for its settle time doesn't count.
+	// Parallel bounds the mounts of one Vault that are synced at the same time; zero is 64.
+	// One that waits for its settle time, or for clusters, doesn't count.
 	Parallel int
+
+	patience time.Duration // for tests alone: see Harvester.Sync; zero is defaultPatience
 }
 
 // Report is what became of every cluster and mount.
@@ -77,58 +79,81 @@ func (r *Report) Err() error {
 	return errors.Join(all...)
 }
 
-// Sync fetches every source once, and then makes each mount trust what its clusters
-// publish, as [Mount.Sync] does. What succeeds is applied, whatever else fails: the error
-// is [Report.Err]. The report is nil only where the Harvester itself is at fault.
+// Sync fetches every source once, and makes each mount trust what its clusters publish, as
+// [Mount.Sync] does, as soon as all of them have answered or failed. What succeeds is
+// applied, whatever else fails: the error is [Report.Err]. The report is nil only where the
+// Harvester itself is at fault.
+//
+// A mount doesn't wait long for the silent: when none of its clusters has answered for half a
+// second and one of them was read, or keys are denied, it is synced with what there is. What is
+// still out counts as failed then, and nothing is removed but denied keys. When it has answered
+// or failed too, the mount is synced again; a MountReport and the events tell of both together.
+// Only a mount without configuration waits for all: its first keys decide its algorithms.
 //
 // Where ctx has a deadline, clusters have three quarters of the time until then: a silent one
-// would else leave none for the mounts, and for the keys of the others.
+// would else leave none for the mounts that wait for it.
 func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
-	return h.each(ctx, (*Mount).Sync)
-}
-
-// Plan does what Sync does up to the first write: it changes nothing.
-func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
-	return h.each(ctx, (*Mount).Plan)
-}
-
-func (h *Harvester) each(
-	ctx context.Context, do func(*Mount, context.Context, Desired, Options) (*MountReport, error),
-) (*Report, error) {
 	if err := h.Check(); err != nil {
 		return nil, err
 	}
+	h.open()
+	a := h.newArrivals()
+	report := &Report{Mounts: make([]*MountReport, len(h.Targets))}
+	var wg sync.WaitGroup
+	for i, m := range a.mounts {
+		wg.Go(func() { report.Mounts[i] = m.sync(ctx) })
+	}
+	fetching, cancel := clustersTime(ctx)
+	defer cancel()
+	report.Clusters = jwks.FetchEach(fetching, a.clusters, a.learn)
+	wg.Wait()
+	return report, report.Err()
+}
+
+// Plan reads every cluster and every mount, and returns what a Sync would do: it changes
+// nothing, and waits for all clusters.
+func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
+	if err := h.Check(); err != nil {
+		return nil, err
+	}
+	h.open()
+	fetching, cancel := clustersTime(ctx)
+	defer cancel()
 	report := &Report{
-		Clusters: h.fetch(ctx),
+		Clusters: jwks.FetchAll(fetching, h.used()),
 		Mounts:   make([]*MountReport, len(h.Targets)),
 	}
-	for _, t := range h.Targets {
-		_, _ = t.Mount.open() // before any request: see Mount.newClone; an error comes up again
-	}
+	slots := h.slots()
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, h.parallel())
 	for i, t := range h.Targets {
-		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
-			o := t.Options
-			o.rest = func(ctx context.Context, d time.Duration) error { // others are synced meanwhile
-				<-slots
-				defer func() { slots <- struct{}{} }()
-				return sleep(ctx, d)
-			}
-			report.Mounts[i], _ = do(t.Mount, ctx, Desired{t.Clusters, report.Clusters}, o)
+			own := slots[t.Mount.Vault()]
+			own <- struct{}{}
+			defer func() { <-own }()
+			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{t.Clusters, report.Clusters}, t.Options)
 		})
 	}
 	wg.Wait()
 	return report, report.Err()
 }
 
-// fetch asks every cluster, and leaves the mounts a quarter of the time.
-func (h *Harvester) fetch(ctx context.Context) []jwks.Result {
-	ctx, cancel := clustersTime(ctx)
-	defer cancel()
-	return jwks.FetchAll(ctx, h.used())
+// open opens the mounts before any request: see Mount.newClone. An error comes up again.
+func (h *Harvester) open() {
+	for _, t := range h.Targets {
+		_, _ = t.Mount.open()
+	}
+}
+
+// slots returns the room for mounts that are synced at the same time, by Vault: one that
+// hangs holds up nobody else's mounts.
+func (h *Harvester) slots() map[string]chan struct{} {
+	slots := map[string]chan struct{}{}
+	for _, t := range h.Targets {
+		if vault := t.Mount.Vault(); slots[vault] == nil {
+			slots[vault] = make(chan struct{}, h.parallel())
+		}
+	}
+	return slots
 }
 
 // Discover asks the clusters that a target names what they say of their tokens: see
@@ -155,6 +180,10 @@ func (h *Harvester) parallel() int {
 	}
 	return h.Parallel
 }
+
+// defaultPatience is how long a Sync waits for a mount's clusters after the last answer of
+// one. Answers that come in waves, one a round trip, are no further apart than this.
+const defaultPatience = 500 * time.Millisecond
 
 // used returns the clusters that a target names: what nobody trusts needn't be fetched.
 func (h *Harvester) used() []jwks.Cluster {

@@ -78,6 +78,10 @@ type Options struct {
 	// looks as if it had written itself.
 	rest      func(ctx context.Context, d time.Duration) error
 	unsettled bool
+	// early: not all clusters have answered yet, and another sync comes when they have. That
+	// one removes what isn't denied, tells what was not read, and gives a mount without
+	// configuration its algorithms.
+	early bool
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
 

@@ -340,7 +340,7 @@ func (p *planner) passThrough() {
 	for _, t := range p.foreign {
 		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`
 		if p.o.foreign() == ForeignRemove {
-			if !unread {
+			if !unread && !p.o.early {
 				p.remove(t, `nobody's, and foreign = "remove"`)
 				continue
 			}

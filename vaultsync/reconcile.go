@@ -185,6 +185,8 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	}
 	newcomer, unread := p.newcomer()
 	switch {
+	case p.o.early: // who hasn't answered yet may publish it
+		keep("kept until all clusters have answered")
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):

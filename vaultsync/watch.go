@@ -72,15 +72,11 @@ func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	}
 	w := &watcher{options: o, clusters: map[string]*watchedCluster{}}
 	var mounts []*watchedMount
-	slots := map[string]chan struct{}{} // by Vault: one that hangs holds up nobody else's mounts
+	h.open()
+	slots := h.slots()
 	for _, t := range h.Targets {
-		vault := t.Mount.Vault()
-		if slots[vault] == nil {
-			slots[vault] = make(chan struct{}, h.parallel())
-		}
-		_, _ = t.Mount.open() // before any request: see Mount.newClone; an error comes up again
 		mounts = append(mounts, &watchedMount{
-			watcher: w, target: t, slots: slots[vault],
+			watcher: w, target: t, slots: slots[t.Mount.Vault()],
 			change: make(chan struct{}, 1), remark: make(chan struct{}, 1),
 		})
 	}
