@@ -101,6 +101,28 @@ mount %q { clusters = ["west", "issuing"] }
 	_, err = c.Logical().Delete("auth/" + path + "/role/nobody")
 	require.NoError(t, err)
 
+	// A star is any text in a glob of bound_claims, and a star everywhere else.
+	star := object{"role_type": "jwt", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "bound_audiences": "vault.io"}
+	starred := slices.Concat(shared[:2], []string{"role_star error  star"}, shared[2:])
+	asStar := func() error {
+		_, err := c.Logical().Write("auth/"+path+"/login", object{"role": "star", "jwt": jwt})
+		return err
+	}
+	_, err = c.Logical().Write("auth/"+path+"/role/star", changed(star, object{"bound_claims": object{"sub": "eu-west:*"}}))
+	require.NoError(t, err)
+	assert.Equal(t, starred, lint(t, 3, env, "-config", config))
+	require.ErrorContains(t, asStar(), `claim "sub" does not match`)
+	_, err = c.Logical().Write("auth/"+path+"/role/star", object{"role_type": "jwt", "bound_claims_type": "glob"}) // as the fix says
+	require.NoError(t, err)
+	assert.Equal(t, shared, lint(t, 3, env, "-config", config))
+	require.NoError(t, asStar())
+	_, err = c.Logical().Write("auth/"+path+"/role/star", object{"role_type": "jwt", "bound_claims_type": "glob", "bound_subject": "eu-west:*"})
+	require.NoError(t, err)
+	assert.Equal(t, starred, lint(t, 3, env, "-config", config))
+	require.ErrorContains(t, asStar(), "(sub)")
+	_, err = c.Logical().Delete("auth/" + path + "/role/star")
+	require.NoError(t, err)
+
 	// A key as old as if it had never been rotated, and one of a cluster that is gone.
 	var elements []string
 	for _, element := range vaultsync.NewConfig(readConfig(t, c, path)).Keys() {

@@ -35,6 +35,7 @@ const (
 	LintSameRegion   Lint = "same_region"   // two clusters of the mount with a region of one name
 	LintRoleIssuer   Lint = "role_issuer"   // a role of a shared mount takes the tokens of every cluster
 	LintRoleNobody   Lint = "role_nobody"   // a role asks for an iss that no cluster of the mount has
+	LintRoleStar     Lint = "role_star"     // a role with a * that Vault compares as it stands, not as any text
 	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
 	LintRoles        Lint = "roles"         // the roles could not be read
 	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
@@ -45,7 +46,7 @@ const (
 // Lints are all of them.
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
-	LintRoleNobody, LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
+	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
 }
 
 // Problem is something about a mount that bites, or will.

@@ -193,7 +193,34 @@ func TestInspect(t *testing.T) {
 		},
 		"a role bound on a star": {
 			func(in *Inspection) { in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "*"}}) },
-			[]string{"role_nobody error / workloads: "},
+			[]string{"role_nobody error / workloads: ", `role_star error / workloads: is bound to "*" of iss, and Vault compares that * as it stands`},
+		},
+		"a role bound on a region as if it were a pattern": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:default:x", "east:*"}, "/a": "*", "iss": "https://a"}})}
+			},
+			[]string{
+				`role_star error / workloads: is bound to "*" of /a`,
+				`role_star error / workloads: is bound to ["east:default:x", "east:*"] of sub`,
+			},
+		},
+		"a role bound on a pattern beside what is no text": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": "east:*", "a": true, "b": object{"c": "*"}}})}
+			},
+			[]string{"role_star error / workloads: of sub"},
+		},
+		"a role bound on a subject as if it were a pattern": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"bound_subject": "east:*", "bound_claims_type": "glob"})}
+			},
+			[]string{`role_star error / workloads: has the bound_subject "east:*"`},
+		},
+		"a role for people, with a star": {
+			func(in *Inspection) {
+				in.Roles = []*Role{nomadRole(object{"role_type": "oidc", "bound_claims": object{"sub": "east:*"}})}
+			},
+			nil,
 		},
 		"a role bound on a pattern of both": {
 			func(in *Inspection) {
@@ -327,6 +354,9 @@ func TestInspect(t *testing.T) {
 				assert.NotEmpty(t, p.Fix)
 				if p.Lint == LintRoleAudience {
 					assert.Equal(t, "vault write auth/jwt-nomad/role/workloads role_type=jwt bound_audiences=vault.io", p.Fix)
+				}
+				if p.Lint == LintRoleStar {
+					assert.Contains(t, p.Fix, "bound_claims_type=glob")
 				}
 				assert.Contains(t, Lints, p.Lint)
 			}

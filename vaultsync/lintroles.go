@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -108,6 +109,49 @@ func (l *linter) roles() {
 			})
 		}
 		l.reachable(role)
+		l.literalStars(role)
+	}
+}
+
+// literalStars finds a * that is meant for any text, and that Vault compares as it stands: in
+// bound_claims while bound_claims_type isn't glob, and in bound_subject always.
+func (l *linter) literalStars(role *Role) {
+	if subject := role.text("bound_subject"); strings.Contains(subject, "*") {
+		l.add(Problem{
+			Lint: LintRoleStar, Severity: SeverityError, Role: role.Name,
+			Message: "role " + role.Name + " has the bound_subject " + shown(subject) + ", and Vault compares that * as it stands, whatever bound_claims_type is: " +
+				"a login of any other sub is refused",
+			Fix: "clear bound_subject, and bind sub in bound_claims with bound_claims_type=glob",
+		})
+	}
+	if role.text("bound_claims_type") == globs {
+		return
+	}
+	bound, _ := role.fields["bound_claims"].(map[string]any)
+	others := false // values that Vault refuses beside a glob
+	var starred []string
+	for _, claim := range slices.Sorted(maps.Keys(bound)) {
+		values, _ := listOf(bound[claim])
+		for _, value := range values {
+			text, ok := value.(string)
+			others = others || !ok
+			if ok && strings.Contains(text, "*") && !slices.Contains(starred, claim) {
+				starred = append(starred, claim)
+			}
+		}
+	}
+	fix := role.command(l.Path, "bound_claims_type=glob")
+	if others {
+		fix = "set bound_claims_type=glob, in one write with bound_claims of texts alone: a glob compares nothing else"
+	}
+	for _, claim := range starred {
+		values, _ := listOf(bound[claim])
+		l.add(Problem{
+			Lint: LintRoleStar, Severity: SeverityError, Role: role.Name,
+			Message: "role " + role.Name + " is bound to " + shownValues(values) + " of " + clean(claim) + ", and Vault compares that * as it stands, as " +
+				"bound_claims_type isn't glob: a login that it is meant for is refused",
+			Fix: fix,
+		})
 	}
 }
 
