@@ -5,8 +5,11 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/lab"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -154,4 +158,35 @@ func TestSetupAnnounced(t *testing.T) {
 	require.Zero(t, harvest(t, nil, "setup", "-y", "-cluster", "a", "-nomad-address", issuing.Address, "-mount", "jwt-announced", "-role", "announced").code)
 	algorithms := readConfig(t, vault.Client(), "jwt-announced")["jwt_supported_algs"]
 	assert.Equal(t, []any{"EdDSA", "RS256"}, algorithms)
+}
+
+// RFC 9864's name of EdDSA is one that Vault refuses: an issuer that announces it is taken at
+// its meaning, and logs in when it rotates to such a key.
+func TestSetupAnnouncedEd25519(t *testing.T) {
+	first, next := fakenomad.NewKey("RS256"), fakenomad.NewKey("EdDSA")
+	jwk := next.JWK()
+	jwk.Algorithm = "Ed25519"
+	var keys atomic.Value
+	keys.Store(object{"keys": []any{first.JWK()}})
+	mux := http.NewServeMux()
+	issuer := httptest.NewServer(mux)
+	t.Cleanup(issuer.Close)
+	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(object{"issuer": issuer.URL, "jwks_uri": issuer.URL + "/keys", "id_token_signing_alg_values_supported": []string{"RS256", "Ed25519"}})
+	})
+	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(keys.Load()) })
+	const path = "jwt-ed25519"
+	cluster := []string{"-cluster", "a", "-oidc-issuer", issuer.URL, "-mount", path}
+	require.Zero(t, harvest(t, nil, append([]string{"setup", "-y", "-role", "ed25519"}, cluster...)...).code)
+	c := vault.Client()
+	config := readConfig(t, c, path)
+	assert.Equal(t, []any{"EdDSA", "RS256"}, config["jwt_supported_algs"])
+	_, err := c.Logical().Write("auth/"+path+"/config", changed(config, object{"jwt_supported_algs": []string{"Ed25519"}}))
+	require.ErrorContains(t, err, "unsupported")
+
+	keys.Store(object{"keys": []any{first.JWK(), jwk}})
+	syncNow(t, 0, cluster...)
+	claims := object{"aud": "vault.io", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "nomad_job_id": "mongo", "nomad_namespace": "default"}
+	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "ed25519", "jwt": fakenomad.Sign(next, claims)})
+	require.NoError(t, err)
 }

@@ -56,8 +56,9 @@ type Options struct {
 	DefaultRole string
 
 	// Algorithms are allowed on a mount that has no configuration yet, besides those of its
-	// first keys: what its clusters announce that they may sign with (jwks.Metadata). Names
-	// that Vault doesn't know are passed over. A mount that has a configuration keeps its own.
+	// first keys: what its clusters announce that they may sign with (jwks.Metadata),
+	// Ed25519 (RFC 9864) as Vault spells it, EdDSA. Names that Vault doesn't know are passed
+	// over. A mount that has a configuration keeps its own.
 	Algorithms []string
 
 	// Settle is how long after a write the mount is looked at again, for another writer's

@@ -190,6 +190,7 @@ func (p *Plan) fitting() []string {
 		algs = append(algs, k.Algorithm)
 	}
 	for _, alg := range p.announced {
+		alg = usualAlgorithm(alg, nil)
 		if slices.Contains(vaultAlgorithms, alg) {
 			algs = append(algs, alg)
 		}

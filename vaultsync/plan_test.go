@@ -1,7 +1,10 @@
 package vaultsync
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -572,6 +575,15 @@ func TestPlanNewMount(t *testing.T) {
 	body, err = p.Body()
 	require.NoError(t, err)
 	assert.Equal(t, []string{"EdDSA", "RS256"}, body[algsField], "what is announced, and Vault takes")
+
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	published := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "k", Algorithm: "ES256", Public: curve.Public()}}}}
+	p, err = NewPlan(Config{}, desired(published), Options{Now: now, Algorithms: []string{"Ed25519", "Ed448", ""}})
+	require.NoError(t, err)
+	body, err = p.Body()
+	require.NoError(t, err)
+	assert.Equal(t, []string{"ES256", "EdDSA"}, body[algsField], "Vault refuses RFC 9864's name of it")
 }
 
 func TestPlanKeepsComment(t *testing.T) {
