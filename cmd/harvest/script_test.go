@@ -123,6 +123,12 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"clear":   command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Clear() }),
 	// issuer NOMAD URL sets oidc_issuer.
 	"issuer": command(2, func(_ *testscript.TestScript, w *world, args []string) { w.nomads[args[0]].SetIssuer(args[1]) }),
+	// failing SERVER PATH CODE answers what is asked for there with that status.
+	"failing": command(3, func(ts *testscript.TestScript, w *world, args []string) {
+		code, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		w.server(args[0]).Inject(fakehttp.On("", args[1], fakehttp.Status(code)))
+	}),
 	// retire NOMAD REGION stops publishing what isn't active.
 	"retire": command(2, func(_ *testscript.TestScript, w *world, args []string) {
 		r := w.region(args)

@@ -96,6 +96,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	defer j.close()
 	// Before progress is shown: of a source that it follows, nothing is discovered.
 	discovered := j.harvester.Discover(planning)
+	a.warnUndiscovered(discovered, j)
 	stop := a.showProgress(cmd, j.harvester.Clusters)
 	setups := a.planSetups(planning, j, discovered)
 	stop()
@@ -231,6 +232,27 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 	}
 	pending.Wait()
 	return setups
+}
+
+// warnUndiscovered names the clusters that could not be asked what they sign with: a new mount
+// is made without it, and takes the algorithms of the keys alone.
+func (a *app) warnUndiscovered(discovered []jwks.Discovery, j *job) {
+	say := func(err error) {
+		a.says.warn("%v: what it signs with could not be asked, and a new mount takes the algorithms of its present keys alone", err)
+	}
+	for _, d := range discovered {
+		if d.Err != nil {
+			say(d.Err)
+		}
+	}
+	for _, c := range j.harvester.Clusters {
+		used := slices.ContainsFunc(j.cfg.mounts, func(m mountConfig) bool { return slices.Contains(m.clusters, c.Name) })
+		for _, source := range c.Sources {
+			if b, ok := source.(broken); ok && used {
+				say(&jwks.ClusterError{Cluster: c.Name, Region: b.region, Err: b.err})
+			}
+		}
+	}
 }
 
 // announced returns the algorithms that clusters say they may sign with, so that a mount is
