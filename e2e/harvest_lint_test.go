@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/lab"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -148,6 +149,17 @@ mount %q { clusters = ["west", "issuing"] }
 	require.NoError(t, c.Sys().PutPolicy("lint", harvest(t, nil, "policy", "-config", config).stdout))
 	assert.Equal(t, []string{"no_issuer warning west", "roles warning", "rotation warning west", "same_region warning issuing", "unconfigured warning gone"},
 		lint(t, 3, env, "-config", config))
+}
+
+// An agent that was given no region to ask for is in one all the same: among several, its keys
+// tell which.
+func TestLintNamesRegions(t *testing.T) {
+	for region, agent := range map[string]*lab.Nomad{"us-east-1": east1, "us-east-2": east2} {
+		found := jwks.DiscoverAll(t.Context(), []jwks.Cluster{{Name: "own", Sources: []jwks.Source{jwks.Nomad{Address: agent.Address}}}})
+		require.Len(t, found, 1)
+		require.NoError(t, found[0].Err)
+		assert.Equal(t, region, found[0].RegionName)
+	}
 }
 
 // A mount that setup makes is ready for every algorithm that its cluster announces.

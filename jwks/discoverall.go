@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"crypto"
 	"slices"
 	"sync"
 )
@@ -13,7 +14,8 @@ type Discovery struct {
 	// Nomad says that it is a region of a Nomad cluster.
 	Nomad bool
 	// RegionName is the region as Nomad calls it, with which the "sub" of its tokens begins;
-	// "" where it isn't known: no Nomad, or an agent's own region among several.
+	// "" where it isn't known: no Nomad, or an agent's own region among several of which no other
+	// than one publishes the same keys.
 	RegionName string
 	Metadata   Metadata
 	Err        error // a *ClusterError; Metadata is zero then
@@ -98,13 +100,63 @@ func (f *fetcher) discover(cluster string, source Source, own slots) *Discovery 
 	return d
 }
 
-// name returns what the region is called, or "".
+// maxNameless is how many regions are asked at the most to find out which one is the agent's.
+const maxNameless = 64
+
+// name returns what the region is called, or "". An agent doesn't tell without a token which
+// region is its own; among several it is the one that publishes the same keys, as each region
+// has a keyring of its own.
 func (n Nomad) name(ctx context.Context) string {
 	if n.Region != "" {
 		return n.Region
 	}
-	if regions, err := n.Regions(ctx); err == nil && len(regions) == 1 {
+	regions, err := n.Regions(ctx)
+	if err != nil || len(regions) > maxNameless {
+		return ""
+	}
+	if len(regions) == 1 {
 		return regions[0]
 	}
-	return ""
+	own, err := n.Fetch(ctx)
+	if err != nil {
+		return ""
+	}
+	var pending sync.WaitGroup
+	var mu sync.Mutex
+	var same []string
+	slots := make(slots, MaxConcurrentClusterFetches)
+	for _, region := range regions {
+		pending.Go(func() {
+			if slots.acquire(ctx) != nil {
+				return
+			}
+			defer slots.release()
+			other := n
+			other.Region = region
+			set, err := other.Fetch(ctx)
+			if err != nil || !sameKeys(own, set) {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			same = append(same, region)
+		})
+	}
+	pending.Wait()
+	if len(same) != 1 { // none, as during a rotation, or a proxy that drops the region
+		return ""
+	}
+	return same[0]
+}
+
+// sameKeys says whether two sets have the same key IDs and keys, in any order.
+func sameKeys(a, b *Set) bool {
+	within := func(s *Set, k Key) bool {
+		public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && slices.ContainsFunc(s.Keys, func(other Key) bool { return other.KeyID == k.KeyID && public.Equal(other.Public) })
+	}
+	lacks := func(s, other *Set) bool {
+		return slices.ContainsFunc(other.Keys, func(k Key) bool { return !within(s, k) })
+	}
+	return !lacks(a, b) && !lacks(b, a)
 }

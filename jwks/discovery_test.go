@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakenomad"
 )
 
 func TestNomadDiscover(t *testing.T) {
@@ -116,4 +118,45 @@ func TestDiscoverAll(t *testing.T) {
 	require.Len(t, found, 1)
 	assert.Equal(t, "*", found[0].Region)
 	require.ErrorContains(t, found[0].Err, "not a list of regions")
+}
+
+// An agent's own region among several is the one that has its keys.
+func TestDiscoverOwnRegion(t *testing.T) {
+	name := func(address string) string {
+		found := DiscoverAll(t.Context(), []Cluster{{Name: "own", Sources: []Source{Nomad{Address: address}}}})
+		require.Len(t, found, 1)
+		require.NoError(t, found[0].Err)
+		assert.Empty(t, found[0].Region, "its keys stay those of the region without a name")
+		return found[0].RegionName
+	}
+	agent := fakenomad.New(t, "eu", "ap", "us")
+	assert.Equal(t, "eu", name(agent.URL))
+
+	other := agent.Region("us").Active()
+	agent.Region("us").Add(agent.Region("eu").Active())
+	assert.Equal(t, "eu", name(agent.URL), "another region has a key more")
+	agent.Region("eu").Add(other)
+	assert.Empty(t, name(agent.URL), "two with the same keys can't be told apart")
+	agent.Inject(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+		if r.URL.Query().Get("region") == "us" {
+			http.Error(w, "No path to region", http.StatusInternalServerError)
+			return
+		}
+		next(w, r)
+	})
+	assert.Equal(t, "eu", name(agent.URL), "a region that can't be asked isn't the agent's own")
+	agent.Region("eu").Clear()
+	assert.Empty(t, name(agent.URL), "no keys, nothing to compare")
+
+	many := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v1/regions":
+			serve("["+manyNames(65)+"]")(w, r)
+		case "/.well-known/jwks.json":
+			t.Error("so many regions aren't asked for their keys")
+		default:
+			http.NotFound(w, r)
+		}
+	})
+	assert.Empty(t, name(many.URL))
 }

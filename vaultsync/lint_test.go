@@ -355,6 +355,9 @@ func TestInspect(t *testing.T) {
 				if p.Lint == LintRoleAudience {
 					assert.Equal(t, "vault write auth/jwt-nomad/role/workloads role_type=jwt bound_audiences=vault.io", p.Fix)
 				}
+				if p.Lint == LintRoleIssuer && len(in.Discovered) > 0 && len(in.Clusters) > 1 {
+					assert.Contains(t, p.Fix, `sub = "REGION:*" (east of a, west of b) with a role for each`)
+				}
 				if p.Lint == LintRoleStar {
 					assert.Contains(t, p.Fix, "bound_claims_type=glob")
 				}

@@ -105,7 +105,7 @@ func (l *linter) roles() {
 				Lint: LintRoleIssuer, Severity: SeverityWarning, Role: role.Name,
 				Message: "role " + role.Name + " takes tokens of every cluster on this mount (" + listed(l.owners) +
 					"): a job of one has what the policy gives to a job of the same name in another",
-				Fix: "bind it: bound_claims iss (with oidc_issuer set in each cluster) or sub = \"REGION:*\" with a role for each cluster, or a mount for each cluster",
+				Fix: "bind it: bound_claims iss (with oidc_issuer set in each cluster) or sub = \"REGION:*\"" + l.regionNames() + " with a role for each cluster, or a mount for each cluster",
 			})
 		}
 		l.reachable(role)
@@ -153,6 +153,20 @@ func (l *linter) literalStars(role *Role) {
 			Fix: fix,
 		})
 	}
+}
+
+// regionNames says what Nomad calls the regions of the mount's clusters, as far as it is known.
+func (l *linter) regionNames() string {
+	var names []string
+	for _, d := range l.discovered() {
+		if d.Nomad && d.RegionName != "" {
+			names = append(names, d.RegionName+" of "+d.Cluster)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + listed(names) + ")"
 }
 
 // reachable finds a role that asks for an iss which no token of this mount's clusters has.

@@ -58,9 +58,10 @@ type mountSetup struct {
 	*vaultsync.SetupPlan
 	Report *vaultsync.MountReport `json:"keys"` // nil where the mount could not be read
 
-	mount  *vaultsync.Mount
-	config mountConfig
-	err    error
+	mount   *vaultsync.Mount
+	config  mountConfig
+	regions map[string]string // what Nomad calls the one region of a cluster, where it is known
+	err     error
 }
 
 func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
@@ -221,7 +222,7 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 	var pending sync.WaitGroup
 	for i, m := range j.cfg.mounts {
 		m.options.Algorithms = announced(discovered, m.clusters)
-		s := &mountSetup{mount: j.mounts[i], config: m}
+		s := &mountSetup{mount: j.mounts[i], config: m, regions: onlyRegions(discovered)}
 		setups[i] = s
 		if s.mount == nil {
 			s.err = j.refused[i].Err
@@ -253,6 +254,20 @@ func (a *app) warnUndiscovered(discovered []jwks.Discovery, j *job) {
 			}
 		}
 	}
+}
+
+// onlyRegions returns the names of the regions of those clusters that have one.
+func onlyRegions(discovered []jwks.Discovery) map[string]string {
+	regions, seen := map[string]string{}, map[string]bool{}
+	for _, d := range discovered {
+		if d.Nomad && d.RegionName != "" && !seen[d.Cluster] {
+			regions[d.Cluster] = d.RegionName
+		} else {
+			delete(regions, d.Cluster)
+		}
+		seen[d.Cluster] = true
+	}
+	return regions
 }
 
 // announced returns the algorithms that clusters say they may sign with, so that a mount is

@@ -110,8 +110,12 @@ func (a *app) explainShape(s *mountSetup) {
 		a.out.paragraph("  ", "or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:")
 		a.out.printf("\n")
 		for _, name := range clusters {
-			a.out.printf("    role %q {\n      bound  = { sub = \"REGION-OF-%s:*\" } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
-				"nomad-"+strings.ToLower(name), strings.ToUpper(name), name)
+			region, known := s.regions[name]
+			if !known {
+				region = "REGION-OF-" + strings.ToUpper(name)
+			}
+			a.out.printf("    role %q {\n      bound  = { sub = %q } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
+				"nomad-"+strings.ToLower(name), region+":*", name)
 		}
 	}
 	a.out.printf("\n")
