@@ -56,7 +56,8 @@ func roleFlags() []cli.Flag {
 // mountSetup is what is to be done to one mount.
 type mountSetup struct {
 	*vaultsync.SetupPlan
-	Report *vaultsync.MountReport `json:"keys"` // nil where the mount could not be read
+	Report *vaultsync.MountReport `json:"keys"`            // nil where the mount could not be read
+	Error  string                 `json:"error,omitempty"` // why the mount could not be read or planned
 
 	mount   *vaultsync.Mount
 	config  mountConfig
@@ -225,7 +226,7 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 		s := &mountSetup{mount: j.mounts[i], config: m, regions: onlyRegions(discovered)}
 		setups[i] = s
 		if s.mount == nil {
-			s.err = j.refused[i].Err
+			s.fail(j.refused[i].Err)
 			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.path}
 			continue
 		}
@@ -287,13 +288,13 @@ func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
 	s.SetupPlan, err = s.mount.PlanSetup(ctx, s.config.setup)
 	if err != nil {
 		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.mount.Vault(), Namespace: mountNamespace(s.mount), Path: s.mount.Path}
-		s.err = err
+		s.fail(err)
 		return
 	}
 	var current vaultsync.Config
 	if s.Accessor != "" {
 		if current, err = s.mount.Read(ctx); err != nil {
-			s.err = err
+			s.fail(err)
 			return
 		}
 	}
@@ -302,10 +303,13 @@ func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
 	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.config.clusters, Results: results}, options)
 	s.Report = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Plan: plan}
 	if err != nil {
-		s.err = &vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err}
+		s.fail(&vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err})
 		s.Report.Err = s.err
 	}
 }
+
+// fail notes why nothing can be done to the mount.
+func (s *mountSetup) fail(err error) { s.err, s.Error = err, err.Error() }
 
 // keys returns the plan for the mount's keys; nil where there is none.
 func (s *mountSetup) keys() *vaultsync.Plan {
