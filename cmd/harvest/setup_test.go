@@ -28,7 +28,7 @@ func TestSetupTerraform(t *testing.T) {
 	}
 	var text bytes.Buffer
 	a := &app{process: process{now: time.Now}, out: &output{w: &text}, says: &messages{w: t.Output()}}
-	a.printTerraform(s)
+	require.NoError(t, a.printTerraform(s))
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
 	resources := map[string]hclsyntax.Attributes{}

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
-
-	"github.com/hashicorp/hcl/v2/hclwrite"
 
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -142,7 +138,9 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 		case "removal":
 			a.printRemoval(s)
 		default:
-			a.printTerraform(s)
+			if err := a.printTerraform(s); err != nil {
+				return err
+			}
 		}
 	}
 	if failed == len(setups) {
@@ -212,113 +210,4 @@ func (a *app) printRemoval(s *mountSetup) {
 		a.out.printf("vault policy delete %s\n", quote(step.Name))
 	}
 	a.out.printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", quote(s.Path))
-}
-
-// printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
-// harvest's: Terraform would undo each rotation.
-func (a *app) printTerraform(s *mountSetup) {
-	name := terraformName(s.Path)
-	namespace := ""
-	if s.Namespace != "" {
-		namespace = fmt.Sprintf("namespace = %s\n", terraformText(s.Namespace))
-	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "resource \"vault_jwt_auth_backend\" %q {\n%spath = %s\ntype = \"jwt\"\ndefault_role = %s\n\n"+
-		"# harvest keeps these. Vault refuses an empty list, so that the first one comes from a file:\n"+
-		"# harvest pem -annotate -cluster NAME ADDRESS >first-key.pem (one key: each element is one PEM block).\n"+
-		"jwt_validation_pubkeys = [file(\"first-key.pem\")]\n\n"+
-		"lifecycle {\nignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]\n}\n}\n",
-		name, namespace, terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
-	for _, step := range s.Steps {
-		resource := terraformName(step.Name)
-		switch step.Kind {
-		case vaultsync.StepPolicy:
-			text := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
-			accessor := vaultsync.PendingAccessor
-			if s.Accessor != "" {
-				accessor = s.Accessor
-			}
-			text = strings.ReplaceAll(text, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
-			fmt.Fprintf(&b, "\nresource \"vault_policy\" %q {\n%sname = %s\npolicy = <<-EOT\n%s  EOT\n}\n",
-				resource, namespace, terraformText(step.Name), indent(text, "    "))
-		case vaultsync.StepRole:
-			fmt.Fprintf(&b, "\nresource \"vault_jwt_auth_backend_role\" %q {\n%sbackend = vault_jwt_auth_backend.%s.path\nrole_name = %s\n",
-				resource, namespace, name, terraformText(step.Name))
-			for _, field := range slices.Sorted(maps.Keys(step.Body)) {
-				fmt.Fprintf(&b, "%s = %s\n", field, terraformValue(step.Body[field]))
-			}
-			if bound, ok := step.Body["bound_claims"].(map[string]any); ok && hasComma(bound) {
-				b.WriteString("disable_bound_claims_parsing = true # else a comma makes several values of one, of which any would do\n")
-			}
-			b.WriteString("}\n")
-		}
-	}
-	a.out.printf("%s", hclwrite.Format(b.Bytes()))
-}
-
-func indent(text, by string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if strings.TrimSpace(line) != "" {
-			b.WriteString(by)
-		}
-		b.WriteString(line)
-	}
-	return b.String()
-}
-
-func hasComma(values map[string]any) bool {
-	for _, value := range values {
-		if strings.Contains(fmt.Sprint(value), ",") {
-			return true
-		}
-	}
-	return false
-}
-
-// terraformName makes a resource's name of a path: letters, digits, _ and -, the first a
-// letter or _.
-func terraformName(path string) string {
-	if path != "" && (path[0] == '-' || path[0] >= '0' && path[0] <= '9') {
-		path = "_" + path
-	}
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
-			return r
-		}
-		return '_'
-	}, path)
-}
-
-func terraformText(s string) string {
-	return strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprintf("%q", s))
-}
-
-func terraformValue(v any) string {
-	switch v := v.(type) {
-	case string:
-		return terraformText(v)
-	case []string:
-		var all []string
-		for _, s := range v {
-			all = append(all, terraformText(s))
-		}
-		return "[" + strings.Join(all, ", ") + "]"
-	case map[string]string:
-		object := map[string]any{}
-		for k, s := range v {
-			object[k] = s
-		}
-		return terraformValue(object)
-	case map[string]any:
-		if len(v) == 0 {
-			return "{}"
-		}
-		var b strings.Builder
-		for _, k := range slices.Sorted(maps.Keys(v)) {
-			fmt.Fprintf(&b, "    %s = %s\n", terraformText(k), terraformValue(v[k]))
-		}
-		return "{\n" + b.String() + "  }"
-	}
-	return fmt.Sprint(v)
 }

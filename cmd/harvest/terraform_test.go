@@ -18,6 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -197,9 +200,14 @@ func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Acc
 		}},
 		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
+	return printTerraformOf(t, s)
+}
+
+func printTerraformOf(t *testing.T, s *mountSetup) []byte {
+	t.Helper()
 	var text bytes.Buffer
 	a := &app{process: process{now: time.Now}, out: &output{w: &text}, says: &messages{w: t.Output()}}
-	a.printTerraform(s)
+	require.NoError(t, a.printTerraform(s))
 	return text.Bytes()
 }
 
@@ -229,6 +237,61 @@ func TestTerraformPrinted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			text := printedTerraform(t, "team/jwt", "a/b", access)
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
+		})
+	}
+}
+
+// A mount's keys are printed as it is to hold them, each an element, and its other settings as
+// they are: an apply would change what others made, or trust but one of its clusters.
+func TestTerraformPrintedKeys(t *testing.T) {
+	first, second, pasted := fakenomad.NewKey("EdDSA"), fakenomad.NewKey("EdDSA"), fakenomad.NewKey("EdDSA")
+	text, err := pem.Encode(pasted.Public())
+	require.NoError(t, err)
+	current := vaultsync.NewConfig(map[string]any{
+		"jwt_validation_pubkeys": []any{"EOT\n${evil} %{ if true }\" \x07\n" + string(text)},
+		"default_role":           "theirs", "bound_issuer": "https://nomad.example.com", "jwt_supported_algs": []any{"EdDSA"},
+	})
+	publishes := func(cluster string, k *fakenomad.Key) jwks.Result {
+		return jwks.Result{Cluster: cluster, Set: &jwks.Set{Keys: []jwks.Key{{KeyID: k.ID, Algorithm: "EdDSA", Public: k.Public()}}}}
+	}
+	for name, test := range map[string]struct {
+		current  vaultsync.Config
+		role     string
+		elements int
+	}{
+		"new":   {vaultsync.Config{}, "nomad-workloads", 2},
+		"there": {current, "theirs", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan, err := vaultsync.NewPlan(test.current, vaultsync.Desired{
+				Clusters: []string{"a", "b"}, Results: []jwks.Result{publishes("a", first), publishes("b", second)},
+			}, vaultsync.Options{Now: time.Now(), DefaultRole: "nomad-workloads"})
+			require.NoError(t, err)
+			body, err := plan.Body()
+			require.NoError(t, err)
+			text := printTerraformOf(t, &mountSetup{
+				SetupPlan: &vaultsync.SetupPlan{Path: "jwt-nomad"}, Report: &vaultsync.MountReport{Plan: plan},
+			})
+			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
+			file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
+			require.False(t, diags.HasErrors(), diags)
+			mount := file.Body.(*hclsyntax.Body).Blocks[0].Body.Attributes
+			value := func(field string) cty.Value {
+				v, diags := mount[field].Expr.Value(nil)
+				require.False(t, diags.HasErrors(), diags)
+				return v
+			}
+			var keys []string
+			for _, v := range value("jwt_validation_pubkeys").AsValueSlice() {
+				keys = append(keys, v.AsString())
+			}
+			assert.Equal(t, vaultsync.NewConfig(body).Keys(), keys)
+			assert.Len(t, keys, test.elements)
+			assert.Equal(t, test.role, value("default_role").AsString())
+			assert.Equal(t, "EdDSA", value("jwt_supported_algs").AsValueSlice()[0].AsString())
+			if issuer := test.current.BoundIssuer(); issuer != "" {
+				assert.Equal(t, issuer, value("bound_issuer").AsString())
+			}
 		})
 	}
 }
