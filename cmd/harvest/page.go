@@ -123,7 +123,7 @@ type pageMount struct {
 	Drift           string
 	Conflicts       int
 	Keys            []pageKey
-	More            int // keys that aren't shown
+	More            string // how many keys aren't shown; "": none
 	Known           bool
 }
 
@@ -192,7 +192,8 @@ func (p *statusPage) judge(f facts) {
 			inSync++
 		}
 		trusted += m.keys.trusted()
-		waiting += m.keys.count(statePending, stateOutgoing)
+		add, remove := m.keys.pending()
+		waiting += add + remove
 	}
 	class := func(good bool) string {
 		if good {
@@ -234,6 +235,9 @@ func (p *statusPage) judge(f facts) {
 	for _, m := range f.mounts {
 		for _, k := range m.keys.list {
 			seen[k.state] = true
+		}
+		for k, n := range m.keys.more {
+			seen[k.state] = seen[k.state] || n > 0
 		}
 	}
 	for _, l := range legends {

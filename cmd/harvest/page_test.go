@@ -313,7 +313,7 @@ func TestPageIsBounded(t *testing.T) {
 	f := b.facts(now)
 	require.Len(t, f.mounts, 1)
 	assert.Len(t, f.mounts[0].keys.list, maxShownRows)
-	assert.Equal(t, maxShownRows-1, f.mounts[0].keys.more)
+	assert.Equal(t, map[standingKey]int{{stateSkipped, false}: maxShownRows - 1}, f.mounts[0].keys.more)
 	for _, k := range f.mounts[0].keys.list {
 		assert.LessOrEqual(t, len(k.reason), maxShownText+len("…"))
 	}
@@ -326,6 +326,63 @@ func TestPageIsBounded(t *testing.T) {
 		assert.LessOrEqual(t, len(p.Message), maxShownText+len("…"))
 	}
 	assert.Equal(t, fmt.Sprintf("and %d more remarks: see the log", maxShownRows-maxShownRemarks), problems[len(problems)-1].Message)
+}
+
+// What changes on a mount is shown, however many keys stay as they are; what isn't shown is
+// counted, in the figures too.
+func TestPageShowsChangesFirst(t *testing.T) {
+	fingerprint := func(i int) pem.Fingerprint { return sha256.Sum256([]byte(fmt.Sprint(i))) }
+	list := func(from, n int, cluster, reason string) (keys []vaultsync.Key) {
+		for i := range n {
+			keys = append(keys, vaultsync.Key{Cluster: cluster, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
+		}
+		return keys
+	}
+	plan := &vaultsync.Plan{
+		Keep: list(10_000, maxShownRows+5, "kept", "published"), Add: list(0, 3, "added", ""), Changed: true,
+		Remove:  append(list(100, 2, "removed", ""), list(200, 1, "refused", vaultsync.ReasonDenied)...),
+		Claimed: list(300, 1, "claimed", ""), Foreign: list(400, 2, "", ""),
+		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", vaultsync.ReasonDenied)...),
+	}
+	id := mountID{"https://vault:8200", "", "jwt-nomad"}
+	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	b.expect(map[mountID]expected{id: {[]string{"kept"}, ""}})
+	b.result(jwks.Result{Cluster: "kept", Set: &jwks.Set{Keys: []jwks.Key{keysOf(t, "testdata/us-east.json")["80ef"]}}}, now)
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan, Err: errors.New("sealed")}, now)
+	look := func() (p *statusPage, shown map[string]int) {
+		p, shown = newPage(b.facts(now), now), map[string]int{}
+		for _, k := range p.Mounts[0].Keys {
+			shown[k.Cluster+" "+string(k.State)]++
+		}
+		return p, shown
+	}
+	p, shown := look()
+	assert.Equal(t, map[string]int{
+		"added pending": 3, "removed outgoing": 2, "refused denied": 1, "kept trusted": maxShownRows - 6,
+	}, shown)
+	assert.Equal(t, "19 more keys aren't shown: 11 trusted, 1 claimed, 2 foreign, 1 denied, 4 skipped.", p.Mounts[0].More)
+	assert.Equal(t, "3 to add, 3 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, figure{fmt.Sprint(maxShownRows + 5 + 3 + 1 + 2), "keys trusted", "none"}, p.Figures[2])
+	assert.Equal(t, figure{"6", "changes pending", "wait"}, p.Figures[3])
+	assert.Len(t, p.Legend, 7, "also of what isn't shown")
+	body, err := p.html()
+	require.NoError(t, err)
+	assert.Contains(t, string(body), "<p class=\"more\">19 more keys aren&#39;t shown: 11 trusted")
+
+	// What happens to keys then keeps the sums.
+	for kind, k := range map[vaultsync.EventKind]vaultsync.Key{
+		vaultsync.EventAdded: plan.Add[0], vaultsync.EventRemoved: plan.Remove[0], vaultsync.EventAdopted: plan.Keep[maxShownRows],
+	} {
+		b.event(id, vaultsync.Event{Kind: kind, Key: k}, now)
+	}
+	p, _ = look()
+	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, fmt.Sprint(maxShownRows+5+3+1+2), p.Figures[2].Value, "one came, one went")
+	b.report(&vaultsync.MountReport{Vault: id.vault, Path: id.path, Plan: plan}, now)
+	p, shown = look()
+	assert.Equal(t, "none", p.Mounts[0].Drift)
+	assert.Equal(t, 3, shown["added trusted"])
+	assert.Equal(t, fmt.Sprint(maxShownRows+5+3+1+2), p.Figures[2].Value)
 }
 
 // A drawing of a thousand clusters shows some, and says so.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -77,7 +78,7 @@ func (b *board) facts(now time.Time) facts {
 	for id, m := range b.mounts {
 		one := mountFacts{
 			id: id, clusters: m.clusters, synced: at(m.inSync), known: m.attempted && m.read || len(m.keys.list) > 0, syncing: !m.attempted, inSync: m.synced, partial: m.partial, failing: m.failure.kind != "",
-			last: last(m.failure.last), keys: shownKeys{slices.Clone(m.keys.list), m.keys.more}, warnings: m.warned,
+			last: last(m.failure.last), keys: shownKeys{slices.Clone(m.keys.list), maps.Clone(m.keys.more)}, warnings: m.warned,
 			repaired: int(m.drift), conflicts: int(m.conflicts),
 		}
 		for source, failed := range m.failed {

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 	"unique"
 
@@ -51,13 +53,20 @@ type shownKey struct {
 	trusted          bool // it is on the mount
 }
 
-// shownKeys are the keys of a mount, maxShownRows at the most.
+// shownKeys are the keys of a mount: maxShownRows of them, and how many more there are.
 type shownKeys struct {
 	list []shownKey
-	more int
+	more map[standingKey]int
 }
 
-// shownOf returns the keys of a plan, as they stand before it is carried out or after.
+// standingKey is what is counted of a key that isn't shown.
+type standingKey struct {
+	state   keyState
+	trusted bool
+}
+
+// shownOf returns the keys of a plan, as they stand before it is carried out or after. What
+// changes comes first: it is shown, however many keys stay as they are.
 func shownOf(p *vaultsync.Plan, done bool) shownKeys {
 	var s shownKeys
 	for _, part := range []struct {
@@ -65,8 +74,8 @@ func shownOf(p *vaultsync.Plan, done bool) shownKeys {
 		state keyState
 		kind  vaultsync.EventKind
 	}{
-		{p.Add, statePending, vaultsync.EventAdded}, {p.Keep, stateTrusted, ""}, {p.Adopt, stateTrusted, vaultsync.EventAdopted},
-		{p.Claimed, stateClaimed, ""}, {p.Foreign, stateForeign, ""}, {p.Remove, stateOutgoing, vaultsync.EventRemoved},
+		{p.Remove, stateOutgoing, vaultsync.EventRemoved}, {p.Add, statePending, vaultsync.EventAdded}, {p.Adopt, stateTrusted, vaultsync.EventAdopted},
+		{p.Keep, stateTrusted, ""}, {p.Claimed, stateClaimed, ""}, {p.Foreign, stateForeign, ""},
 		{p.Skipped, stateSkipped, ""},
 	} {
 		for _, k := range part.keys {
@@ -107,7 +116,10 @@ func shownTrusted(keys []vaultsync.Key) shownKeys {
 
 func (s *shownKeys) add(k vaultsync.Key, state keyState, trusted bool) {
 	if len(s.list) == maxShownRows {
-		s.more++
+		if s.more == nil {
+			s.more = map[standingKey]int{}
+		}
+		s.more[standingKey{state, trusted}]++
 		return
 	}
 	share := func(text string) string { return unique.Make(bounded(text, maxShownText)).Value() }
@@ -129,33 +141,74 @@ func (s *shownKeys) sort() {
 
 // update takes in what happened to a key since the plan.
 func (s *shownKeys) update(e vaultsync.Event) {
+	shown := len(s.list)
 	s.list = slices.DeleteFunc(s.list, func(k shownKey) bool {
 		return k.fingerprint == e.Key.Fingerprint && k.state != stateSkipped && k.state != stateClaimed
 	})
+	if len(s.list) == shown { // it is one of those that are only counted, or new
+		s.uncount(e.Kind)
+	}
 	if e.Kind != vaultsync.EventRemoved {
 		e.Key.Reason = ""
 		s.add(e.Key, stateTrusted, true)
 	}
 }
 
+// uncount takes one from those that aren't shown and could be what an event is of.
+func (s *shownKeys) uncount(kind vaultsync.EventKind) {
+	for _, was := range map[vaultsync.EventKind][]standingKey{
+		vaultsync.EventAdded:   {{statePending, false}},
+		vaultsync.EventAdopted: {{stateTrusted, true}, {stateForeign, true}},
+		vaultsync.EventRemoved: {{stateOutgoing, true}, {stateDenied, true}},
+	}[kind] {
+		if s.more[was] > 0 {
+			s.more[was]--
+			return
+		}
+	}
+}
+
 func (s *shownKeys) trusted() int {
+	return s.count(func(k standingKey) bool { return k.trusted })
+}
+
+// pending returns how many keys are to be added, and how many to be removed.
+func (s *shownKeys) pending() (add, remove int) {
+	return s.count(func(k standingKey) bool { return k.state == statePending }),
+		s.count(func(k standingKey) bool { return k.state == stateOutgoing || k.state == stateDenied && k.trusted })
+}
+
+// count counts keys, shown or not.
+func (s *shownKeys) count(of func(standingKey) bool) int {
 	n := 0
 	for _, k := range s.list {
-		if k.trusted {
+		if of(standingKey{k.state, k.trusted}) {
 			n++
+		}
+	}
+	for k, times := range s.more {
+		if of(k) {
+			n += times
 		}
 	}
 	return n
 }
 
-func (s *shownKeys) count(states ...keyState) int {
-	n := 0
-	for _, k := range s.list {
-		if slices.Contains(states, k.state) {
-			n++
+// unshown says how many keys aren't shown, by their states; "": all are.
+func (s *shownKeys) unshown() string {
+	sum := 0
+	var parts []string
+	for _, l := range legends {
+		n := s.more[standingKey{l.State, false}] + s.more[standingKey{l.State, true}]
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, l.State))
 		}
+		sum += n
 	}
-	return n
+	if sum == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d more %s shown: %s.", sum, map[bool]string{true: "key isn't", false: "keys aren't"}[sum == 1], strings.Join(parts, ", "))
 }
 
 // newest returns when each owner's newest key came to be trusted.

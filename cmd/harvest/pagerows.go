@@ -37,7 +37,7 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, now 
 		ID: fmt.Sprintf("mount-%d", i+1), Path: printable(m.id.path), Where: printable(whereIs(m.id)), State: m.state(),
 		Clusters: printable(strings.Join(m.clusters, ", ")), Synced: stampOf(m.synced, now),
 		Error: printable(m.last.text), ErrorAt: stampOf(m.last.at, now), Drift: m.drift(), Conflicts: m.conflicts,
-		Known: m.known, More: m.keys.more,
+		Known: m.known, More: m.keys.unshown(),
 	}
 	where := "mount " + m.id.String()
 	if m.failing {
@@ -92,7 +92,7 @@ func (m mountFacts) drift() string {
 	if !m.known || len(m.clusters) == 0 {
 		return ""
 	}
-	add, remove := m.keys.count(statePending), m.keys.count(stateOutgoing, stateDenied)
+	add, remove := m.keys.pending()
 	var parts []string
 	if add > 0 {
 		parts = append(parts, fmt.Sprintf("%d to add", add))
