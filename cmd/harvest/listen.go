@@ -64,7 +64,7 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
-	mux.Handle("/{$}", servePage(b, now))
+	mux.Handle("/{$}", newPageServer(b, now))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reasons := b.unready(now(), bound); len(reasons) > 0 {

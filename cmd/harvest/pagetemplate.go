@@ -7,9 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"net/http"
 	"sync"
-	"time"
 )
 
 //go:embed page.html.tmpl
@@ -43,37 +41,4 @@ func (p *statusPage) html() ([]byte, error) {
 		return nil, fmt.Errorf("making the page: %w", err)
 	}
 	return b.Bytes(), nil
-}
-
-// maxPages bounds the pages that are made at the same time.
-const maxPages = 2
-
-// servePage serves the page of what the board holds.
-func servePage(b *board, now func() time.Time) http.Handler {
-	slots := make(chan struct{}, maxPages)
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			text(w, http.StatusServiceUnavailable, "busy")
-			return
-		}
-		at := now()
-		p := newPage(b.facts(at), at)
-		p.Refresh = refresh
-		body, err := p.html()
-		if err != nil {
-			text(w, http.StatusInternalServerError, "the page can't be made")
-			return
-		}
-		h := w.Header()
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", pagePolicy()+servedPolicy)
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cache-Control", "no-store")
-		_, _ = w.Write(body)
-	})
 }
