@@ -19,6 +19,8 @@ type MountReport struct {
 	Err                    error           // a *MountError; nil: the mount holds what the plan says
 
 	synced bool // by Mount.Sync, without an error
+	last   *Plan
+	done   bool // Vault took last's write, or there was nothing to write
 }
 
 // InSync says whether the mount trusts just what its clusters publish: all were read, and
@@ -117,6 +119,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if err != nil {
 			return err
 		}
+		report.last, report.done = plan, !plan.Changed
 		o.seen.planned(plan)
 		if report.Plan == nil {
 			report.Plan = plan
@@ -186,6 +189,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		cause, settled = nil, false
 		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
 		if err == nil {
+			report.done = true
 			o.announce(s.mount, plan)
 			continue // which reads it back
 		}

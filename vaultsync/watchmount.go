@@ -122,7 +122,8 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 		return nil, false
 	}
 	o.lament(m.target.Mount, report)
-	m.young.Store(report.Plan != nil && report.Plan.young)
+	last, _ := report.Last()
+	m.young.Store(last != nil && last.young)
 	if m.options.OnReport != nil {
 		m.options.OnReport(report)
 	}

@@ -321,9 +321,10 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 	}
 	b.settle()
 	log := b.log.With("mount", id.String())
-	if r.Plan != nil {
-		b.planned(id, m, r.Plan, at, log)
-		m.keys, m.partial = shownOf(r.Plan, r.Err == nil), len(r.Plan.Failed) > 0
+	plan, done := r.Last() // the first one knows nothing of what changed while it was tried again
+	if plan != nil {
+		b.planned(id, m, plan, at, log)
+		m.keys, m.partial = shownOf(plan, done || r.Err == nil), len(plan.Failed) > 0
 	}
 	if m.synced = r.InSync(); m.synced {
 		m.inSync = at
@@ -339,7 +340,7 @@ func (b *board) report(r *vaultsync.MountReport, at time.Time) {
 	if r.Written > 0 {
 		m.forbidden = ""
 	}
-	m.holds(r.Plan)
+	m.holds(plan)
 	log.Debug("mount synced", "written", r.Written, "conflicts", r.Conflicts, "in_sync", r.InSync())
 }
 

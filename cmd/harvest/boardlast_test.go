@@ -1,0 +1,57 @@
+package main
+
+import (
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// What others wrote while a sync was under way is on the page and in the metrics: the sync's
+// first plan knows nothing of it.
+func TestBoardTakesWhatTheMountHolds(t *testing.T) {
+	vault := fakevault.New(t)
+	keys, fresh := keysOf(t, "../../jwks/testdata/nomad-upgraded.json"), keysOf(t, "testdata/us-east.json")["80ef"]
+	vault.Enable("", "jwt-nomad", "jwt")
+	mount := vaultsync.NewMount(vault.Client(), "jwt-nomad")
+	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	id := idOf(mount)
+	b.expect(map[mountID]expected{id: {[]string{"us-east"}, ""}})
+	write := func(elements ...string) {
+		require.NoError(t, vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": elements}))
+	}
+	write(element(t, keys["3f0f"], "us-east", now))
+	others := false
+	report, err := mount.Sync(t.Context(), vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{
+		Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{keys["3f0f"], fresh}},
+	}}}, vaultsync.Options{
+		Settle: 400 * time.Millisecond,
+		OnEvent: func(e vaultsync.Event) {
+			b.event(id, e, now)
+			if e.Kind == vaultsync.EventAdded && !others {
+				others = true // another harvester adds its own, and leaves ours
+				write(append(vault.Keys("", "jwt-nomad"), element(t, keys["fd33"], "us-west", now))...)
+			}
+		},
+	})
+	require.NoError(t, err)
+	b.report(report, now)
+
+	var shown []string
+	for _, k := range newPage(b.facts(now), now).Mounts[0].Keys {
+		shown = append(shown, string(k.State)+" "+k.Cluster+" "+k.KeyID[:4])
+	}
+	assert.ElementsMatch(t, []string{"trusted us-east 3f0f", "trusted us-east 80ef", "claimed us-west fd33"}, shown)
+	answer := httptest.NewRecorder()
+	pages(b, newRegistry(b), func() time.Time { return now }, time.Hour).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	for cluster, n := range map[string]string{"us-east": "2", "us-west": "1"} {
+		assert.Regexp(t, `(?m)^harvest_keys_trusted\{cluster="`+cluster+`".* `+n+`$`, answer.Body.String())
+	}
+}
