@@ -42,7 +42,8 @@ func (a *app) watchCommand() *cli.Command {
 			"or in the size or time of a TLS file begins their watch and, for a Vault, its login anew. The others go on. Other flags\n" +
 			"than -config stay as they are.\n\n" +
 			"-listen serves a status page at /, /metrics for Prometheus, /healthz while the process lives, and /readyz where every mount was in\n" +
-			"sync within twice -resync. There is no password to it: without a host it listens on 127.0.0.1 only.",
+			"sync within twice -resync. There is no password to it: without a host it listens on 127.0.0.1 only, and on a\n" +
+			"loopback address it answers only to a Host that is one.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, logFlags("info"), []cli.Flag{
 			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it"},
 			&cli.StringFlag{Name: "listen", Category: inGeneral, Usage: "serve a status page, metrics and health on `ADDRESS`, such as :8300 (on 127.0.0.1)"},
@@ -92,7 +93,8 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	if listener != nil {
 		registry := newRegistry(w.board)
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		defer serve(listener, pages(w.board, registry, a.now, 2*resync), log)()
+		name, _, _ := net.SplitHostPort(address)
+		defer serve(listener, hostChecked(listener.Addr(), name, pages(w.board, registry, a.now, 2*resync)), log)()
 	}
 	return w.loop(ctx, hangup, newNotifier(a.getenv, os.Getpid()), func() (*config, error) { return a.load(cmd, true) })
 }
