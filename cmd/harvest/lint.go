@@ -19,7 +19,7 @@ func lintFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "lint", Category: inLint, Usage: "read roles and clusters too, and point out what will bite"},
 		&cli.StringSliceFlag{Name: "ignore", Category: inLint, Usage: "say nothing of `LINT`, such as unconfigured; may be repeated"},
-		&cli.DurationFlag{Name: "rotation", Category: inLint, Usage: "Nomad's root_key_rotation_threshold is `DURATION`", DefaultText: "720h"},
+		&cli.DurationFlag{Name: "rotation", Category: inLint, Usage: "Nomad's root_key_rotation_threshold is `DURATION`, for -lint and -format html", DefaultText: "720h"},
 	}
 }
 
@@ -32,18 +32,20 @@ type linting struct {
 }
 
 func newLinting(cmd *cli.Command) (*linting, error) {
+	rotation := cmd.Duration("rotation")
+	if cmd.IsSet("rotation") && (rotation <= 0 || isLong(rotation)) {
+		return nil, usage(cmd, "-rotation %s: want a time above zero, ten years at the most", rotation)
+	}
 	if !cmd.Bool("lint") {
-		for _, name := range []string{"ignore", "rotation"} {
-			if cmd.IsSet(name) {
-				return nil, usage(cmd, "-%s goes with -lint", name)
-			}
+		switch {
+		case cmd.IsSet("ignore"):
+			return nil, usage(cmd, "-ignore goes with -lint")
+		case cmd.IsSet("rotation") && cmd.String("format") != "html":
+			return nil, usage(cmd, "-rotation goes with -lint or -format html")
 		}
 		return nil, nil
 	}
-	l := &linting{rotation: cmd.Duration("rotation")}
-	if l.rotation < 0 {
-		return nil, usage(cmd, "-rotation %s: want a time above zero", l.rotation)
-	}
+	l := &linting{rotation: rotation}
 	for _, name := range cmd.StringSlice("ignore") {
 		if !slices.Contains(vaultsync.Lints, vaultsync.Lint(name)) {
 			return nil, usage(cmd, "-ignore %q: want one of %s", name, lintNames())

@@ -18,6 +18,7 @@ type facts struct {
 	mounts   []mountFacts
 	problems []pageProblem // of neither, such as a login
 	watching bool
+	rotation time.Duration // Nomad's root_key_rotation_threshold; zero: not said
 }
 
 // clusterFacts are what is known of a cluster, or of a region of it.
@@ -94,6 +95,8 @@ type statusPage struct {
 	Mounts   []pageMount
 	Legend   []legend
 	Nomad    bool // some cluster is one
+	Rotation string
+	Assumed  bool // Rotation is Nomad's default
 }
 
 // standing is a state in a word, with its class of the style: good, wait, bad or none.
@@ -151,6 +154,8 @@ func newPage(f facts, now time.Time) *statusPage {
 	slices.SortFunc(f.mounts, func(a, b mountFacts) int {
 		return cmp.Or(cmp.Compare(a.id.path, b.id.path), cmp.Compare(a.id.namespace, b.id.namespace), cmp.Compare(a.id.vault, b.id.vault))
 	})
+	rotation := cmp.Or(f.rotation, vaultsync.DefaultRotation)
+	p.Rotation, p.Assumed = inDays(rotation), f.rotation == 0
 	kinds := map[string]string{}
 	for _, c := range f.clusters {
 		kinds[c.source.cluster] = c.kind
@@ -158,7 +163,7 @@ func newPage(f facts, now time.Time) *statusPage {
 		p.addCluster(c, now)
 	}
 	for i, m := range f.mounts {
-		p.addMount(i, m, kinds, now)
+		p.addMount(i, m, kinds, rotation, now)
 	}
 	p.More = max(0, len(p.Clusters)-maxShownRows)
 	p.Clusters = p.Clusters[:len(p.Clusters)-p.More]

@@ -149,6 +149,38 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 	assert.Equal(t, 5, strings.Count(stdout, `data-label="Key id"`))
 }
 
+// The next key is expected when -rotation says, where it is given.
+func TestPageRotation(t *testing.T) {
+	f := func(rotation time.Duration) facts {
+		source := sourceID{cluster: "us-east"}
+		return facts{
+			rotation: rotation, clusters: []clusterFacts{{source: source, kind: kindNomad, read: now}},
+			mounts: []mountFacts{{known: true, clusters: []string{"us-east"}, keys: shownKeys{list: []shownKey{
+				{source: source, kid: "k", added: now.Add(-40 * 24 * time.Hour), state: stateTrusted, trusted: true},
+			}}}},
+		}
+	}
+	for rotation, want := range map[time.Duration][]string{
+		0: {
+			"2026-11-12", "that is past: the cluster rotates less often",
+			"30 days after the newest was added: the default of <code>root_key_rotation_threshold</code>.",
+		},
+		2160 * time.Hour: {
+			"2027-01-11", "",
+			"90 days after the newest was added: <code>root_key_rotation_threshold</code>, as <code>-rotation</code> has it.",
+		},
+		90 * time.Minute: {"2026-10-13", "that is past: the cluster rotates less often", "1h30m0s after"},
+	} {
+		p := newPage(f(rotation), now)
+		body, err := p.html()
+		require.NoError(t, err)
+		shown := p.Mounts[0].Keys[0]
+		assert.Equal(t, want[0], shown.Next.Text, rotation)
+		assert.Equal(t, want[1], shown.NextNote, rotation)
+		assert.Contains(t, string(body), want[2])
+	}
+}
+
 func wd(t *testing.T) string {
 	t.Helper()
 	dir, err := os.Getwd()

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 func (p *statusPage) problem(severity, where, message, fix string) {
@@ -32,7 +31,7 @@ func (p *statusPage) addCluster(c clusterFacts, now time.Time) {
 	p.Clusters = append(p.Clusters, shown)
 }
 
-func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, now time.Time) {
+func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, rotation time.Duration, now time.Time) {
 	shown := pageMount{
 		ID: fmt.Sprintf("mount-%d", i+1), Path: printable(m.id.path), Where: printable(whereIs(m.id)), State: m.state(),
 		Clusters: printable(strings.Join(m.clusters, ", ")), Synced: stampOf(m.synced, now),
@@ -57,7 +56,7 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, now 
 	m.keys.sort()
 	newest := m.keys.newest()
 	for _, k := range m.keys.list {
-		shown.Keys = append(shown.Keys, pageKeyOf(k, kinds[k.source.cluster] == kindNomad, newest[k.source], now))
+		shown.Keys = append(shown.Keys, pageKeyOf(k, kinds[k.source.cluster] == kindNomad, newest[k.source], rotation, now))
 	}
 	p.Mounts = append(p.Mounts, shown)
 }
@@ -110,7 +109,7 @@ func (m mountFacts) drift() string {
 	return text
 }
 
-func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey {
+func pageKeyOf(k shownKey, nomad bool, newest time.Time, rotation time.Duration, now time.Time) pageKey {
 	shown := pageKey{
 		State: k.state, Cluster: printable(k.source.cluster), Region: printable(k.source.region), KeyID: printable(k.kid), Algorithm: printable(k.alg),
 		Note: printable(k.reason),
@@ -125,7 +124,7 @@ func pageKeyOf(k shownKey, nomad bool, newest time.Time, now time.Time) pageKey 
 		shown.Short, shown.Full = k.fingerprint.Short(), k.fingerprint.String()
 	}
 	if nomad && k.state == stateTrusted && !k.added.IsZero() {
-		switch next := k.added.Add(vaultsync.DefaultRotation); {
+		switch next := k.added.Add(rotation); {
 		case k.added.Before(newest):
 			shown.NextNote = "done: a newer key is here"
 		case next.Before(now):
@@ -147,6 +146,15 @@ func stampOf(t, now time.Time) stamp {
 		s.Text = fmt.Sprintf("%d s ago", d/time.Second)
 	}
 	return s
+}
+
+// inDays says how long a time is.
+func inDays(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d%day != 0 {
+		return d.String()
+	}
+	return fmt.Sprintf("%d %s", d/day, plural(int(d/day), "day"))
 }
 
 // dateOf is how a time to come is shown.

@@ -55,7 +55,9 @@ func (a *app) statusCommand() *cli.Command {
 			case "json":
 				a.out.json(map[string]any{"mounts": statuses})
 			case "html":
-				body, err := newPage(factsOf(report, statuses, cfg, a.now()), a.now()).html()
+				f := factsOf(report, statuses, cfg, a.now())
+				f.rotation = cmd.Duration("rotation")
+				body, err := newPage(f, a.now()).html()
 				if err != nil {
 					return err
 				}
