@@ -50,7 +50,7 @@ func (m *coalmine) watch(t *testing.T) *minedWatch {
 	w.cmd.Stdout, w.cmd.Stderr = w, w
 	require.NoError(t, w.cmd.Start())
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
-	w.listen = "http://" + w.until(t, `msg="serving metrics and health" address=(\S+)`)[1]
+	w.listen = "http://" + w.until(t, `msg="serving the status page, metrics and health" address=(\S+)`)[1]
 	for _, path := range mines {
 		w.until(t, `msg="mount synced" mount="`+path+` `)
 	}

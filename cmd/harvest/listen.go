@@ -48,10 +48,10 @@ func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()
 	go func() {
 		defer close(done)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("metrics and health are served no more", "error", err)
+			log.Error("the status page, metrics and health are served no more", "error", err)
 		}
 	}()
-	log.Info("serving metrics and health", "address", listener.Addr().String())
+	log.Info("serving the status page, metrics and health", "address", listener.Addr().String())
 	return func() {
 		_ = server.Close()
 		<-done

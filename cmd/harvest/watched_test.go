@@ -99,7 +99,7 @@ mount "jwt-nomad" {
 		assert.NotContains(w.t, log.String(), "hvs.", "a token was logged")
 	})
 	w.t.Cleanup(w.stop)
-	w.listen = w.logged(`serving metrics and health" address=(\S+)`)[1]
+	w.listen = w.logged(`serving the status page, metrics and health" address=(\S+)`)[1]
 }
 
 // until waits for a condition.

@@ -37,7 +37,7 @@ func watch(t *testing.T, config string, env ...string) string {
 		defer close(read)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
-			if m := regexp.MustCompile(`serving metrics and health" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			if m := regexp.MustCompile(`serving the status page, metrics and health" address=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
 				address <- "http://" + m[1]
 			}
 		}

@@ -76,7 +76,7 @@ func (p *process) settle(t *testing.T) {
 	}, time.Minute, 100*time.Millisecond)
 }
 
-var servingAt = regexp.MustCompile(`msg="serving metrics and health" address=(\S+)`)
+var servingAt = regexp.MustCompile(`msg="serving the status page, metrics and health" address=(\S+)`)
 
 // read counts what the log tells, and keeps none of it.
 func (p *process) read(lines *bufio.Scanner, serving chan<- string) {
