@@ -56,7 +56,7 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, err
 		return nil, err
 	}
 	if err := s.mayUpdate(ctx); err != nil {
-		plan.Warnings = append(plan.Warnings, err.Error())
+		plan.Warnings = slices.Insert(plan.Warnings, 0, err.Error())
 	}
 	return plan, nil
 }

@@ -63,16 +63,19 @@ type Failure struct {
 // Adopt, Keep, Remove, Claimed and Foreign. A key of which there are several elements may be
 // on several, and a denied key that is published is on Remove and on Skipped.
 type Plan struct {
-	Changed  bool      // whether anything is to be written
-	Add      []Key     // published, not trusted
-	Adopt    []Key     // trusted, its annotation to be written anew
-	Keep     []Key     // trusted, and stays as it is
-	Remove   []Key     // trusted, and goes
-	Claimed  []Key     // another harvester's, or a newer harvest's; stays
-	Foreign  []Key     // nobody's; stays
-	Skipped  []Key     // published, and not to be trusted; the reason says why
-	Failed   []Failure // what could not be read
-	Warnings []string  // where a login could still fail, and other remarks
+	Changed bool      // whether anything is to be written
+	Add     []Key     // published, not trusted
+	Adopt   []Key     // trusted, its annotation to be written anew
+	Keep    []Key     // trusted, and stays as it is
+	Remove  []Key     // trusted, and goes
+	Claimed []Key     // another harvester's, or a newer harvest's; stays
+	Foreign []Key     // nobody's; stays
+	Skipped []Key     // published, and not to be trusted; the reason says why
+	Failed  []Failure // what could not be read
+	// Warnings say where a login could still fail, and other remarks: one for each of a
+	// mount's settings first, then one for a key at the most, and last what there is to say
+	// of the sets, of which each has 1,000 members at the most.
+	Warnings []string
 
 	// DefaultRole is what default_role is set to; "": it stays.
 	DefaultRole string

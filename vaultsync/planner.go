@@ -38,6 +38,8 @@ type planner struct {
 
 	kept map[pem.Owner]int // keys that stay for a failed owner's sake
 	next []element
+
+	remarks []string // on the sets; they follow the plan's own warnings
 }
 
 type publishedKey struct {
@@ -141,7 +143,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 		})
 	}
 	for _, w := range set.Warnings {
-		p.warn("%s: %s", owner, w)
+		p.remarks = append(p.remarks, fmt.Sprintf("%s: %s", owner, w))
 	}
 }
 
@@ -404,6 +406,7 @@ func (p *planner) finish() (*Plan, error) {
 		}
 	}
 	p.lint()
+	plan.Warnings = append(plan.Warnings, p.remarks...)
 	return plan, nil
 }
 
@@ -445,6 +448,10 @@ func (p *planner) listFailures() {
 
 // lint warns where a login would fail although its key is trusted.
 func (p *planner) lint() {
+	if issuer := p.plan.current.BoundIssuer(); issuer != "" && len(p.want.Clusters) > 1 {
+		p.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
+			issuer, len(p.want.Clusters))
+	}
 	supported := p.plan.current.Algorithms()
 	for _, list := range [][]Key{p.plan.Add, p.plan.Adopt, p.plan.Keep} {
 		for _, k := range list {
@@ -453,10 +460,6 @@ func (p *planner) lint() {
 			}
 			p.warn("%s", refusedAlgorithm(k, supported))
 		}
-	}
-	if issuer := p.plan.current.BoundIssuer(); issuer != "" && len(p.want.Clusters) > 1 {
-		p.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
-			issuer, len(p.want.Clusters))
 	}
 }
 

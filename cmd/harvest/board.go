@@ -206,12 +206,12 @@ func (b *board) result(r jwks.Result, at time.Time) {
 		message = "cluster read again"
 	}
 	log.Info(message, "keys", len(r.Set.Keys), "skipped", len(r.Set.Skipped), "new", len(s.arrived)-common(old, s.arrived), "index", r.Set.Index)
-	for _, skipped := range r.Set.Skipped {
-		log.Warn("key not taken", "error", printable(skipped.Error()))
+	var skipped []string
+	for _, k := range r.Set.Skipped {
+		skipped = append(skipped, k.Error())
 	}
-	for _, warning := range r.Set.Warnings {
-		log.Warn("remark on the key set", "warning", printable(warning))
-	}
+	logSome(log, "key not taken", "error", skipped)
+	logSome(log, "remark on the key set", "warning", r.Set.Warnings)
 }
 
 // unchanged takes in that a source gave what it gave before.
@@ -350,11 +350,7 @@ func (b *board) planned(id mountID, m *mountState, p *vaultsync.Plan, at time.Ti
 	for _, w := range m.warned {
 		told[w] = true
 	}
-	for _, w := range p.Warnings {
-		if !told[w] {
-			log.Warn("remark on the mount", "warning", printable(w))
-		}
-	}
+	logSome(log, "remark on the mount", "warning", slices.DeleteFunc(slices.Clone(p.Warnings), func(w string) bool { return told[w] }))
 	m.warned = p.Warnings
 	old := m.failed
 	m.failed = map[sourceID]failure{}

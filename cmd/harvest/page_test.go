@@ -357,7 +357,7 @@ func TestPageIsBounded(t *testing.T) {
 	for _, p := range problems {
 		assert.LessOrEqual(t, len(p.Message), maxShownText+len("…"))
 	}
-	assert.Equal(t, fmt.Sprintf("and %d more remarks: see the log", maxShownRows-maxShownRemarks), problems[len(problems)-1].Message)
+	assert.Equal(t, fmt.Sprintf("and %d more remarks: harvest plan -format json has them all", maxShownRows-maxShownRemarks), problems[len(problems)-1].Message)
 }
 
 // What changes on a mount is shown, however many keys stay as they are; what isn't shown is

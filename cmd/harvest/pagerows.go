@@ -51,7 +51,7 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, rota
 		p.problem(severityWarning, where, bounded(w, maxShownText), "")
 	}
 	if more := len(m.warnings) - maxShownRemarks; more > 0 {
-		p.problem(severityWarning, where, fmt.Sprintf("and %d more remarks: see the log", more), "")
+		p.problem(severityWarning, where, fmt.Sprintf("and %d more remarks: harvest plan -format json has them all", more), "")
 	}
 	m.keys.sort()
 	newest := m.keys.newest()

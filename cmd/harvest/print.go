@@ -169,10 +169,7 @@ func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
 		if len(rows) > 0 {
 			o.printf("\n")
 		}
-		for _, w := range m.Plan.Warnings {
-			o.warning(printable(w))
-		}
-		if len(m.Plan.Warnings) > 0 {
+		if o.warnings(m.Plan.Warnings); len(m.Plan.Warnings) > 0 {
 			o.printf("\n")
 		}
 	}

@@ -48,9 +48,9 @@ func (a *app) printSetup(s *mountSetup) {
 			a.out.printf("\n")
 			a.out.say("default_role becomes " + printable(role))
 		}
-		for _, w := range keys.Warnings {
+		if len(keys.Warnings) > 0 {
 			a.out.printf("\n")
-			a.out.warning(printable(w))
+			a.out.warnings(keys.Warnings)
 		}
 	}
 	if s.err == nil && !s.changes() {

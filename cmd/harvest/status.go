@@ -235,10 +235,7 @@ func (o *output) printStatus(s *mountStatus, now time.Time) {
 		})
 		section("  pending:\n", pending)
 	}
-	for _, w := range s.Warnings {
-		o.warning(printable(w))
-	}
-	if len(s.Warnings) > 0 {
+	if o.warnings(s.Warnings); len(s.Warnings) > 0 {
 		o.printf("\n")
 	}
 	o.printProblems(s.Lint)
