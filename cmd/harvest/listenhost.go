@@ -22,7 +22,7 @@ func hostChecked(listener net.Addr, name string, h http.Handler) http.Handler {
 			w.Header().Set("X-Content-Type-Options", "nosniff")
 			text(w, http.StatusMisdirectedRequest, fmt.Sprintf("nothing is served to Host %q: harvest listens on a loopback address, and there answers "+
 				"to localhost and loopback addresses alone, so that no web page can read it by a name of its own. "+
-				"Let the proxy in front send such a Host, or -listen name an address of the network.", bounded(r.Host, maxShownText)))
+				"Let the proxy in front send such a Host, or -listen name an address of the network.", bounded(r.Host)))
 			return
 		}
 		h.ServeHTTP(w, r)

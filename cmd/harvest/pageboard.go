@@ -41,7 +41,7 @@ func kindsOfClusters(clusters []clusterConfig) map[string]string {
 
 // shownError is an error as a page shows it, beside the name of what it is of.
 func shownError(err error) string {
-	return strings.Clone(bounded(mountCause(cause(err)).Error(), maxShownText))
+	return strings.Clone(bounded(mountCause(cause(err)).Error()))
 }
 
 // describe says what clusters are.

@@ -122,7 +122,7 @@ func (s *shownKeys) add(k vaultsync.Key, state keyState, trusted bool) {
 		s.more[standingKey{state, trusted}]++
 		return
 	}
-	share := func(text string) string { return unique.Make(bounded(text, maxShownText)).Value() }
+	share := func(text string) string { return unique.Make(bounded(text)).Value() }
 	s.list = append(s.list, shownKey{
 		source: sourceID{share(k.Cluster), share(k.Region)}, kid: share(k.KeyID), alg: share(k.Algorithm), reason: share(k.Reason),
 		fingerprint: k.Fingerprint, added: k.Added, state: state, trusted: trusted,

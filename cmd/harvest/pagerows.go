@@ -48,7 +48,7 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, rota
 		}
 	}
 	for _, w := range m.warnings[:min(len(m.warnings), maxShownRemarks)] {
-		p.problem(severityWarning, where, bounded(w, maxShownText), "")
+		p.problem(severityWarning, where, bounded(w), "")
 	}
 	if more := len(m.warnings) - maxShownRemarks; more > 0 {
 		p.problem(severityWarning, where, fmt.Sprintf("and %d more remarks: harvest plan -format json has them all", more), "")
@@ -165,11 +165,11 @@ func dateOf(t time.Time) stamp {
 }
 
 // bounded returns so much of a text that came from elsewhere.
-func bounded(s string, limit int) string {
-	if len(s) <= limit {
+func bounded(s string) string {
+	if len(s) <= maxShownText {
 		return s
 	}
-	end := limit
+	end := maxShownText
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
