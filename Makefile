@@ -30,7 +30,7 @@ E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' --e
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##
 
@@ -73,14 +73,20 @@ build-info:
 
 # Four packages at a time: most of them wait for something most of the time.
 .PHONY: test
-test: ## Run the tests, with the race detector, then each fuzz target for FUZZTIME (1s)
+test: ## Run the tests, with the race detector, each fuzz target for FUZZTIME (1s), docs-check and browser-check
 	$(GO) test -race -p 4 -timeout 5m ./...
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),1s)
-	@$(MAKE) --no-print-directory docs-check
+	@$(MAKE) --no-print-directory docs-check browser-check
 
 .PHONY: docs-check
 docs-check: ## Hold what the command writes as JSON against docs/schema
 	cd docs/schema && $(GO) test -count=1 ./...
+
+# Without the race detector: the tests wait for the browser and for harvest, which are
+# processes of their own, and it makes the pictures take eight times as long.
+.PHONY: browser-check
+browser-check: ## Look at the status page with Chromium, which is installed where root may; else it is skipped
+	cd e2e/browser && ../../tools/chromium $(GO) test -count=1 -timeout 10m .
 
 # Not vaultsync's own: they run in bubbles of testing/synctest, where time stands still, and
 # the module's source of entropy, which measures time, refuses to start there. The command's
@@ -98,15 +104,12 @@ e2e-older: lab-older ## The same, against the older pair of servers
 	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: browser
-browser: lab ## Look at the status page with Chromium, which is installed where root may; else it is skipped
-	@tools/chromium
-	cd e2e/browser && $(GO) mod tidy -diff && $(GO) vet -tags e2e . && \
-		HARVEST_LAB=current $(GO) test -race -tags e2e -count=1 -timeout 10m .
+browser: lab ## Look at the status page while a real Nomad rotates its key, as browser-check does
+	cd e2e/browser && HARVEST_LAB=current ../../tools/chromium $(GO) test -race -tags e2e -count=1 -timeout 10m .
 
 .PHONY: pictures
 pictures: ## Take the pictures of the status page for the documentation
-	@tools/chromium
-	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' $(GO) test -count=1 -timeout 10m -run TestPictures .
+	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' ../../tools/chromium $(GO) test -count=1 -timeout 10m -run TestPictures .
 
 .PHONY: soak
 soak: e2e-older kills convergence watch-scale ## The older servers, 200 kills, ten harvesters on one mount, 1,000 sources, then each fuzz target for FUZZTIME (30m)
@@ -180,12 +183,14 @@ vet: ## Run go vet, on the tests against real servers too
 	$(GO) vet -tags e2e ./...
 	cd bench && $(GO) vet ./...
 	cd docs/schema && $(GO) vet ./...
+	cd e2e/browser && $(GO) vet . && $(GO) vet -tags e2e .
 
 .PHONY: tidy
 tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
 	cd bench && $(GO) mod tidy -diff
 	cd docs/schema && $(GO) mod tidy -diff
+	cd e2e/browser && $(GO) mod tidy -diff
 
 .PHONY: format
 format: ## Check the formatting
@@ -198,7 +203,7 @@ fmt: ## Format the code
 .PHONY: lint
 lint: ## Run the linters that .golangci.yml chooses
 	@dir=$$(tools/install golangci-lint) && echo golangci-lint run && "$$dir/golangci-lint" run --allow-serial-runners && \
-		for module in bench docs/schema; do echo cd $$module, golangci-lint run && \
+		for module in bench docs/schema e2e/browser; do echo cd $$module, golangci-lint run && \
 			(cd $$module && "$$dir/golangci-lint" run --allow-serial-runners) || exit 1; done
 
 .PHONY: reproducible

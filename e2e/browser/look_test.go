@@ -1,9 +1,11 @@
+//go:build !e2e
+
 package browser
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -20,6 +22,11 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+)
+
+var (
+	night = screen{1280, 900, 1, true, false}
+	phone = screen{375, 812, 2, false, true}
 )
 
 // example is the page that the command's own tests hold: every state there is.
@@ -73,6 +80,7 @@ const contrast = `(() => {
 
 // TestLook looks at the example on each screen, in both colour schemes.
 func TestLook(t *testing.T) {
+	t.Parallel()
 	b := open(t, desktop)
 	address := serve(t, example)
 	backgrounds := map[bool]string{}
@@ -95,6 +103,7 @@ func TestLook(t *testing.T) {
 
 // TestAccessibility reads the page as a screen reader does.
 func TestAccessibility(t *testing.T) {
+	t.Parallel()
 	b := open(t, desktop)
 	b.run(t, chromedp.Navigate(serve(t, example)))
 	for name, s := range map[string]screen{"desktop": desktop, "phone": phone} {
@@ -153,6 +162,7 @@ const maxShot = 150_000
 
 // TestPictures takes those of the documentation where HARVEST_PICTURES names their directory.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	dir := os.Getenv("HARVEST_PICTURES")
 	b := open(t, desktop)
 	address := serve(t, example)
@@ -191,10 +201,7 @@ func fewer(picture image.Image) *image.Paletted {
 		colours = append(colours, c)
 	}
 	slices.SortFunc(colours, func(a, b color.RGBA) int {
-		if count[a] != count[b] {
-			return count[b] - count[a]
-		}
-		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+		return cmp.Or(count[b]-count[a], cmp.Compare(a.R, b.R), cmp.Compare(a.G, b.G), cmp.Compare(a.B, b.B))
 	})
 	var palette color.Palette
 	for _, c := range colours[:min(len(colours), 256)] {

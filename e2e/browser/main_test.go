@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	harvestCommand = filepath.Join(dir, "harvest")
 	build := exec.Command("go", "build", "-o", harvestCommand, "./cmd/harvest")
 	build.Dir = "../.."
@@ -57,9 +57,9 @@ func run(m *testing.M) int {
 	}
 	allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 	defer end()
-	var close context.CancelFunc
-	chromium, close = chromedp.NewContext(allocator)
-	defer close()
+	ctx, closeAll := chromedp.NewContext(allocator)
+	defer closeAll()
+	chromium = ctx //nolint:fatcontext // once: TestMain calls this
 	if err := chromedp.Do(chromium); err != nil {
 		fmt.Fprintf(os.Stderr, "%s doesn't start: %v\n", browser, err)
 		return 1
@@ -83,11 +83,7 @@ type screen struct {
 	dark, phone   bool
 }
 
-var (
-	desktop = screen{1280, 900, 1, false, false}
-	night   = screen{1280, 900, 1, true, false}
-	phone   = screen{375, 812, 2, false, true}
-)
+var desktop = screen{1280, 900, 1, false, false}
 
 // tab is a tab of the browser, and what happened in it.
 type tab struct {
@@ -104,7 +100,7 @@ func open(t *testing.T, s screen) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium)
 	t.Cleanup(cancel)
-	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, stop := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(stop)
 	b := &tab{Context: ctx}
 	require.NoError(t, chromedp.Listen(ctx, func(event any) {
