@@ -119,17 +119,17 @@ func (a *app) root() *cli.Command {
 			return exit(exitNothing) // a cron line that lost its command must not look like a success
 		},
 		Commands: []*cli.Command{
-			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.configCommand(), a.versionCommand(),
+			a.pemCommand(), a.planCommand(), a.syncCommand(), a.watchCommand(), a.statusCommand(), a.verifyCommand(), a.setupCommand(), a.policyCommand(), a.configCommand(), a.versionCommand(), helpCommand(),
 		},
 	}
 	a.strict(root.Commands)
 	return root
 }
 
-// called returns the command that args name alone, and all where they name none: what the flags
-// of the others take to set up is time before a key is looked at.
+// called returns the command that args name alone, and all where they name none, or help: what
+// the flags of the others take to set up is time before a key is looked at.
 func called(commands []*cli.Command, args []string) []*cli.Command {
-	if len(args) > 1 {
+	if len(args) > 1 && args[1] != "help" {
 		for i, cmd := range commands {
 			if cmd.Name == args[1] {
 				return commands[i : i+1]
@@ -137,6 +137,32 @@ func called(commands []*cli.Command, args []string) []*cli.Command {
 		}
 	}
 	return commands
+}
+
+// helpCommand explains a command of several words too, which the one of the library doesn't.
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "help",
+		Aliases:   []string{"h"},
+		Usage:     "list the commands, or explain one of them",
+		ArgsUsage: "[COMMAND]",
+		HideHelp:  true,
+		Action: func(ctx context.Context, cmd *cli.Command) error {
+			of := cmd.Root()
+			names := cmd.Args().Slice()
+			for i, name := range names {
+				next := of.Command(name)
+				if next == nil {
+					return fmt.Errorf("unknown command %q; `harvest help` lists them", strings.Join(names[:i+1], " "))
+				}
+				if i == len(names)-1 {
+					return cli.ShowCommandHelp(ctx, of, name)
+				}
+				of = next
+			}
+			return cli.ShowRootCommandHelp(of)
+		},
+	}
 }
 
 // strict makes commands refuse what they don't know, in our words.

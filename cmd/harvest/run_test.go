@@ -98,6 +98,17 @@ func TestHelp(t *testing.T) {
 		assert.NotEmpty(t, stdout, args)
 		assert.Empty(t, stderr, args)
 	}
+	for _, name := range []string{"sync", "config", "config validate", "config init", "completion"} {
+		code, stdout, _ := harvest(t, nil, append([]string{"help"}, strings.Fields(name)...)...)
+		assert.Zero(t, code, name)
+		assert.Contains(t, stdout, "NAME:\n   harvest "+name+" - ")
+	}
+	for _, name := range []string{"nothing", "config nothing", "plan nothing"} {
+		code, stdout, stderr := harvest(t, nil, append([]string{"help"}, strings.Fields(name)...)...)
+		assert.Equal(t, exitNothing, code, name)
+		assert.Empty(t, stdout, name)
+		assert.Contains(t, stderr, "unknown command \""+name+"\"")
+	}
 	// A cron line that lost its command is no success.
 	code, stdout, stderr := harvest(t, nil)
 	assert.Equal(t, exitNothing, code)
