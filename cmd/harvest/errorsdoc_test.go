@@ -171,7 +171,18 @@ func TestErrorsPage(t *testing.T) {
 			}
 		})
 		slices.Sort(want)
-		assert.ElementsMatch(t, slices.Compact(want), slices.Collect(maps.Keys(rowsOf(t, "errors.md", "code"))))
+		codes := rowsOf(t, "errors.md", "code")
+		assert.ElementsMatch(t, slices.Compact(want), slices.Collect(maps.Keys(codes)))
+		for code, of := range map[string][]string{
+			"0": {"`sync`", "`verify`", "`config validate`"},
+			"1": {"`config validate`", "`-metrics-textfile`"},
+			"2": {"`plan -detailed-exitcode`"},
+			"3": {"`status -lint`", "`setup`", "`verify`"},
+		} {
+			for _, name := range of {
+				assert.Contains(t, codes[code][0], name, code)
+			}
+		}
 	})
 }
 
