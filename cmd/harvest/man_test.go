@@ -142,7 +142,7 @@ func commandManual(root *cli.Command) string {
 		}
 		r.WriteString(`\fB` + escape(names[i]) + `\fR` + options + arguments + "\n")
 	}
-	r.WriteString(".br\n\\fBharvest completion\\fR bash|zsh|fish\n")
+	r.WriteString(".br\n\\fBharvest completion\\fR bash|zsh|fish|pwsh\n")
 	r.section("DESCRIPTION")
 	r.prose("`harvest` fetches the key sets (/.well-known/jwks.json) of Nomad clusters, judges the keys, and makes them the " +
 		"jwt_validation_pubkeys of Vault JWT auth mounts.\nOnly keys that it wrote change; a cluster that can't be read keeps its keys.")
@@ -178,6 +178,7 @@ func commandManual(root *cli.Command) string {
 	r.subsection("harvest completion")
 	r.prose("Print a script that completes commands and flags, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
 	r.code(`source <(harvest completion bash)`)
+	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
 	r.section("OPTIONS")
 	for _, g := range groups {
 		r.subsection(g.title)
@@ -186,9 +187,9 @@ func commandManual(root *cli.Command) string {
 	r.section("EXIT STATUS")
 	for _, e := range [][2]string{
 		{"0", "Everything is in sync, or valid, or would log in."},
-		{"1", "Nothing could be done: usage, configuration, Vault, every cluster."},
+		{"1", "Nothing could be done: usage, configuration, Vault, every cluster; `config validate` found a mistake; `-metrics-textfile` couldn't be written."},
 		{"2", "Changes are pending (`plan -detailed-exitcode`)."},
-		{"3", "Some cluster or mount is not in sync; the token of `verify` would not log in."},
+		{"3", "Some cluster or mount is not in sync; `status -lint` found something; `setup` left something as it is; the token of `verify` would not log in."},
 	} {
 		r.item(`\fB`+e[0]+`\fR`, e[1])
 	}
