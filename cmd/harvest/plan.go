@@ -25,7 +25,7 @@ func (a *app) planCommand() *cli.Command {
 				return err
 			}
 			return a.reconcile(ctx, cmd, reconciling{
-				format: format, lenient: true, detailed: cmd.Bool("detailed-exitcode"), act: (*vaultsync.Harvester).Plan,
+				format: format, lenient: true, planned: true, detailed: cmd.Bool("detailed-exitcode"), act: (*vaultsync.Harvester).Plan,
 			})
 		},
 	}
@@ -36,6 +36,7 @@ type reconciling struct {
 	format   string
 	lenient  bool   // plaintext sources only warn
 	quiet    bool   // nothing to say where nothing changed or failed
+	planned  bool   // nothing is written
 	detailed bool   // exit code for pending changes
 	textfile string // for metrics; "": none
 	act      func(*vaultsync.Harvester, context.Context) (*vaultsync.Report, error)
@@ -134,7 +135,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 			if i > 0 {
 				a.out.printf("\n")
 			}
-			a.out.printMount(m, a.now())
+			a.out.printMount(m, r.planned, a.now())
 		}
 	}
 	return nil

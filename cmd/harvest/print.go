@@ -160,8 +160,8 @@ func (o *output) printRows(rows []row) {
 	}
 }
 
-// printMount writes what is, or was, to be done to one mount.
-func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
+// printMount writes what is to be done to one mount, where it is only planned, or was done.
+func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Time) {
 	o.heading("mount", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
@@ -175,7 +175,11 @@ func (o *output) printMount(m *vaultsync.MountReport, now time.Time) {
 	}
 	if m.Err != nil {
 		o.failure(mountCause(m.Err))
-		o.printText("  Not in sync: ", "\n  "+o.screen.paint(red, "Not in sync:")+" ", notDone(m))
+		state, how := "Not in sync:", notDone(m)
+		if planned {
+			state, how = "Not in sync.", "Planned only: nothing was written."
+		}
+		o.printText("  "+state+" ", "\n  "+o.screen.paint(red, state)+" ", how)
 		return
 	}
 	o.say(summary(m))

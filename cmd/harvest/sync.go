@@ -32,7 +32,7 @@ func (a *app) syncCommand() *cli.Command {
 				if r.textfile != "" {
 					return usage(cmd, "-metrics-textfile with -dry-run: a dry run syncs nothing that could be measured")
 				}
-				r.lenient, r.act = true, (*vaultsync.Harvester).Plan
+				r.lenient, r.planned, r.act = true, true, (*vaultsync.Harvester).Plan
 			}
 			return a.reconcile(ctx, cmd, r)
 		},
