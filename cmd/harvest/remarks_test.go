@@ -27,7 +27,7 @@ func TestRemarksAreBounded(t *testing.T) {
 	report := &vaultsync.MountReport{Vault: "v", Path: "p", Plan: plan}
 	const last = "remark 49\\x1b"
 	for name, write := range map[string]func(*output){
-		"plan":   func(o *output) { o.printMount(report, now) },
+		"plan":   func(o *output) { o.printMount(report, true, now) },
 		"status": func(o *output) { o.printStatus(&mountStatus{Warnings: all, plan: plan}, now) },
 	} {
 		var b bytes.Buffer
