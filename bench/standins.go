@@ -92,6 +92,24 @@ func (s *standIns) play(ctx context.Context, sc scene, keep bool) error {
 	return fetchJSON(ctx, s.Control+"/play?"+query.Encode(), new(struct{}))
 }
 
+// configure gives a mount a configuration, as one that trusts no cluster yet.
+func (s *standIns) configure(ctx context.Context, mount string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.Vault+"/v1/auth/"+mount+"/config",
+		strings.NewReader(`{"jwt_supported_algs":["RS256"],"jwt_validation_pubkeys":[]}`))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("PUT %s: %s", request.URL, response.Status)
+	}
+	return nil
+}
+
 // seen returns what they have seen since.
 func (s *standIns) seen(ctx context.Context) (t tally, err error) {
 	return t, fetchJSON(ctx, s.Control+"/seen", &t)

@@ -161,14 +161,14 @@ func TestFetchAllBounded(t *testing.T) {
 		}
 		return publishes("k")(ctx)
 	}}
-	clusters := make([]Cluster, 10)
+	clusters := make([]Cluster, MaxConcurrentFetches/MaxConcurrentClusterFetches+8)
 	for i := range clusters {
-		for range 30 {
+		for range 2 * MaxConcurrentClusterFetches {
 			clusters[i].Sources = append(clusters[i].Sources, source)
 		}
 	}
 	results := FetchAll(t.Context(), clusters)
-	require.Len(t, results, 300)
+	require.Len(t, results, 2*MaxConcurrentClusterFetches*len(clusters))
 	for _, r := range results {
 		require.NoError(t, r.Err)
 	}

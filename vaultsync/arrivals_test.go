@@ -198,6 +198,10 @@ func TestSyncDoesNotWaitForTheSilent(t *testing.T) {
 				assert.Equal(t, test.reads, v.Count("GET", configPath))
 				assert.Equal(t, test.written, v.Count("PUT", configPath))
 				assert.ElementsMatch(t, test.trusted, trustedNames(v))
+				if name == "answers later" {
+					added := mount.Plan.Add
+					assert.Equal(t, 10*time.Second-early, added[1].Added.Sub(added[0].Added), "the days that stand on the mount")
+				}
 				for _, r := range report.Clusters {
 					require.NotErrorIs(t, r.Err, jwks.ErrPending)
 				}
@@ -350,6 +354,32 @@ func TestSyncLooksAfterTheEarlyWrite(t *testing.T) {
 		report, _ := syncLate(t, m, Options{}, late("a", soon, publish("a", "k1")), late("b", 600*time.Millisecond, publish("b", "k2")))
 		assert.ElementsMatch(t, []string{"a k1", "b k2", "z x"}, trustedNames(v))
 		assert.Equal(t, 2, report.Mounts[0].Written)
+	})
+}
+
+// Where Vault fails too, the cluster is named besides, once for all mounts that trust it.
+func TestReportNamesClustersWithoutAPlan(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.Enable("", "second", "jwt")
+		v.Seal()
+		h := &Harvester{
+			Clusters: []jwks.Cluster{late("a", soon, jwks.Result{Err: errDown}), late("b", soon, publish("b", "k1"))},
+			Targets: []Target{
+				{Mount: m, Clusters: []string{"a", "b"}}, {Mount: NewMount(v.Client(), "second"), Clusters: []string{"a"}},
+				{Mount: NewMount(v.Client(), "third"), Clusters: []string{"b"}},
+			},
+		}
+		for name, do := range map[string]func(context.Context) (*Report, error){"sync": h.Sync, "plan": h.Plan} {
+			_, err := do(t.Context())
+			require.ErrorIs(t, err, ErrSealed, name)
+			require.ErrorIs(t, err, errDown, name)
+			assert.Equal(t, 1, strings.Count(err.Error(), `cluster "a"`), name)
+			assert.Equal(t, 3, strings.Count(err.Error(), "Vault is sealed"), name)
+		}
+		h.Targets = h.Targets[2:]
+		h.Clusters = append(h.Clusters, late("unused", soon, jwks.Result{Err: errDown}))
+		_, err := h.Sync(t.Context())
+		require.NotErrorIs(t, err, errDown)
 	})
 }
 

@@ -18,9 +18,10 @@ type MountReport struct {
 	Conflicts              int             // times that another writer undid a write
 	Err                    error           // a *MountError; nil: the mount holds what the plan says
 
-	synced bool // by Mount.Sync, without an error
-	last   *Plan
-	done   bool // Vault took last's write, or there was nothing to write
+	synced   bool     // by Mount.Sync, without an error
+	clusters []string // of the Harvester's target
+	last     *Plan
+	done     bool // Vault took last's write, or there was nothing to write
 }
 
 // InSync says whether the mount trusts just what its clusters publish: all were read, and

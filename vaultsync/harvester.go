@@ -58,17 +58,27 @@ func (r *Report) Nothing() bool {
 }
 
 // Err joins what failed: a *jwks.ClusterError for each cluster or region that a mount
-// keeps the keys of because they could not be learned, and a *MountError for each mount.
+// keeps the keys of because they could not be learned, and a *MountError for each mount. Where
+// a mount could not be planned, its clusters that could not be read are named all the same.
 // It is nil when all is in sync.
 func (r *Report) Err() error {
 	var all []error
 	seen := map[string]bool{}
+	failed := func(err error) {
+		if !seen[err.Error()] {
+			seen[err.Error()] = true
+			all = append(all, err)
+		}
+	}
 	for _, m := range r.Mounts {
 		if m.Plan != nil {
 			for _, f := range m.Plan.Failed {
-				if err := f.AsError(); !seen[err.Error()] {
-					seen[err.Error()] = true
-					all = append(all, err)
+				failed(f.AsError())
+			}
+		} else {
+			for _, c := range r.Clusters {
+				if c.Err != nil && slices.Contains(m.clusters, c.Cluster) {
+					failed(c.Err)
 				}
 			}
 		}
@@ -101,7 +111,10 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	report := &Report{Mounts: make([]*MountReport, len(h.Targets))}
 	var wg sync.WaitGroup
 	for i, m := range a.mounts {
-		wg.Go(func() { report.Mounts[i] = m.sync(ctx) })
+		wg.Go(func() {
+			report.Mounts[i] = m.sync(ctx)
+			report.Mounts[i].clusters = m.target.Clusters
+		})
 	}
 	fetching, cancel := clustersTime(ctx)
 	defer cancel()
@@ -130,6 +143,7 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 			own := slots[t.Mount.Vault()]
 			own <- struct{}{}
 			defer func() { <-own }()
+			defer func() { report.Mounts[i].clusters = t.Clusters }()
 			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{t.Clusters, report.Clusters}, t.Options)
 		})
 	}
