@@ -22,9 +22,12 @@ const maxResponse = 4 * MaxConfig
 // Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
 type Mount struct {
 	// Client holds address, TLS and token. It is cloned once and never changed; a token
-	// that is renewed or replaced there is used from the next sync on. (A clone doesn't
-	// inherit api.Config.DisableRedirects: like Vault's own command, it follows one, to any
-	// host but never from https to http, whatever the CheckRedirect of its http.Client.)
+	// that is renewed or replaced there is used from the next sync on. Whatever its
+	// http.Client does with redirects, one is followed, as Vault's own command does, never
+	// from https to http, and to another host only where it asks there for the same path, as
+	// a standby's does. VAULT_DISABLE_REDIRECTS in the environment refuses this one too; so
+	// does a CheckRedirect that returns an error. (vault/api shows nobody the
+	// DisableRedirects of an api.Config, so that this field alone can't be honoured.)
 	Client *api.Client
 	// Namespace is that of the mount; "" is the client's own.
 	Namespace string
@@ -115,8 +118,9 @@ func (m *Mount) open() (*session, error) {
 // while it clones (for unix:// addresses), so it is done once, before any request.
 func (m *Mount) newClone() (*api.Client, error) {
 	c, err := m.Client.CloneWithHeaders()
+	followed := true
 	if err == nil {
-		c, err = ownRedirects(c)
+		c, followed, err = ownRedirects(c)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cloning the Vault client: %w", err)
@@ -135,6 +139,11 @@ func (m *Mount) newClone() (*api.Client, error) {
 		retry = api.DefaultRetryPolicy
 	}
 	c.SetCheckRetry(func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if err == nil && resp != nil {
+			if refused := refuseRedirect(ctx, resp, followed); refused != nil {
+				return false, refused
+			}
+		}
 		if ctx.Value(once{}) != nil {
 			return false, nil
 		}
@@ -145,30 +154,6 @@ func (m *Mount) newClone() (*api.Client, error) {
 		return retry(ctx, resp, err)
 	})
 	return c, nil
-}
-
-// ownRedirects returns a client that follows redirects as vault/api does: one, and never
-// from https to http. With an http.Client that has no CheckRedirect, net/http would follow
-// ten to anywhere, and take the token along. A clone shares its http.Client with the
-// caller's: it is copied, not changed.
-func ownRedirects(c *api.Client) (*api.Client, error) {
-	config := c.CloneConfig()
-	config.DisableRedirects = false // of the environment; other clones don't have it either
-	refuse := config.HttpClient.CheckRedirect
-	config.HttpClient.CheckRedirect = func(r *http.Request, via []*http.Request) error {
-		if refuse != nil { // a caller's own rule may be stricter
-			if err := refuse(r, via); err != nil {
-				return err
-			}
-		}
-		return http.ErrUseLastResponse
-	}
-	own, err := api.NewClient(config)
-	if err != nil {
-		return nil, err
-	}
-	own.SetHeaders(c.Headers())
-	return own, nil
 }
 
 // retryWait is the longest that vault/api may wait before it asks again: what a reply says
@@ -252,7 +237,7 @@ func (s *session) hasNamespaces(ctx context.Context) error {
 
 // write sends the body once. An error may mean that it was carried out all the same.
 func (s *session) write(ctx context.Context, body map[string]any) error {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, once{}, true), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(countHops(ctx), once{}, true), writeTimeout)
 	defer cancel()
 	_, err := s.api.Logical().WriteWithContext(ctx, s.mount.configPath(), body)
 	return err

@@ -184,7 +184,7 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 		if step.Action != ActionCreate && step.Action != ActionChange {
 			continue
 		}
-		if _, err := s.api.Logical().WriteWithContext(ctx, step.Path, step.Body); err != nil {
+		if _, err := s.api.Logical().WriteWithContext(countHops(ctx), step.Path, step.Body); err != nil {
 			return &done, m.wrap(fmt.Errorf("%s %q: %w", step.Kind, step.Name, explain(err, m.Path, step.Path, "create, update", s.api.Token())))
 		}
 		if step.Kind == StepMount {
@@ -265,6 +265,9 @@ func (s *session) lookUp(ctx context.Context, path string) (map[string]any, erro
 	}
 	if err != nil {
 		return nil, explain(err, s.mount.Path, path, "read", s.api.Token())
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: Vault answered with status %d", path, resp.StatusCode)
 	}
 	var secret struct {
 		Data map[string]any `json:"data"`
