@@ -80,6 +80,7 @@ func TestTokenToAnotherHost(t *testing.T) {
 		"the same path, 301":      {status: http.StatusMovedPermanently},
 		"a login page":            {http.StatusFound, "/login", "status 302, a redirect to %s for another path: that is no standby of Vault"},
 		"a login page of Vault's": {http.StatusTemporaryRedirect, "/v1/auth/oidc/login", "for another path"},
+		"the end of the path":     {http.StatusTemporaryRedirect, "/config", "for another path"},
 		"the root":                {http.StatusTemporaryRedirect, "/", "for another path"},
 		"308":                     {http.StatusPermanentRedirect, "", "status 308, a redirect to %s, which isn't followed"},
 		"303":                     {http.StatusSeeOther, "", "isn't followed"},
