@@ -196,6 +196,7 @@ func TestAddressesWithPasswords(t *testing.T) {
 
 // TestProxiesWithPasswords: the environment's proxy, which a process looks up once.
 func TestProxiesWithPasswords(t *testing.T) {
+	t.Parallel()
 	for _, form := range []string{"http://user:%s@127.0.0.1:1", "http://user:%s%%zz@127.0.0.1:1", "user:%s%%zz@127.0.0.1:1"} {
 		for _, variable := range []string{"HTTPS_PROXY", "HTTP_PROXY", "VAULT_PROXY_ADDR"} {
 			m := newCoalmine(t)

@@ -84,7 +84,6 @@ func newCoalmine(t *testing.T) *coalmine {
 
 func newCoalmineIn(t *testing.T, dir string) *coalmine {
 	t.Helper()
-	noVault(t)
 	m := &coalmine{
 		canaries: canaries{}, dir: dir, vault: fakevault.New(t), nomad: fakenomad.New(t),
 		env: map[string]string{"HOME": t.TempDir(), "VAULT_MAX_RETRIES": "0", "GORACE": "atexit_sleep_ms=0", "PATH": os.Getenv("PATH")},
@@ -174,6 +173,7 @@ func (m *coalmine) seen() {
 // harvest runs a command in this process, and wants no canary of it.
 func (m *coalmine) harvest(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	noVault(t)
 	for name, value := range m.env {
 		t.Setenv(name, value)
 	}

@@ -94,6 +94,7 @@ func (w *minedWatch) pages(t *testing.T) string {
 // TestWatchCanaries: through failures, logins, reloads and a dump of every goroutine, a
 // watch shows no credential in its log or on its pages.
 func TestWatchCanaries(t *testing.T) {
+	t.Parallel()
 	w := newCoalmine(t).watch(t)
 	pages := w.pages(t)
 	each := func(fault fakehttp.Fault, pattern string) {
@@ -150,6 +151,7 @@ func TestPanicCanaries(t *testing.T) {
 
 // TestFormatCanaries: what holds a credential, or could come to, prints none.
 func TestFormatCanaries(t *testing.T) {
+	noVault(t)
 	m := newCoalmine(t)
 	cfg, err := loadFile(m.file("harvest.hcl"))
 	require.NoError(t, err)
