@@ -71,10 +71,10 @@ build-info:
 
 ##
 
-# Four packages at a time: most of them wait for something most of the time.
+# Four packages at a time, and four tests of each: most wait for something most of the time.
 .PHONY: test
 test: ## Run the tests, with the race detector, each fuzz target for FUZZTIME (1s), docs-check and browser-check
-	$(GO) test -race -p 4 -timeout 5m ./...
+	$(GO) test -race -p 4 -parallel 4 -timeout 5m ./...
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),1s)
 	@$(MAKE) --no-print-directory docs-check browser-check
 
