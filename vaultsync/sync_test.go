@@ -292,7 +292,7 @@ func TestSyncWriteFaults(t *testing.T) {
 					require.ErrorIs(t, err, test.is)
 				}
 				assert.Equal(t, test.requests, v.Count("PUT", configPath))
-				if test.is == ErrForbidden {
+				if errors.Is(test.is, ErrForbidden) {
 					test.requests--
 				}
 				assert.Equal(t, test.requests, report.Written, "each write is sent once, and one that is refused is none")
