@@ -70,6 +70,44 @@ mount "jwt-net-nomad" {
 	}
 }
 
+// A cluster that says nothing keeps no other from the mount that both are trusted by: what the
+// other publishes is trusted while the sync still waits, and the silent one keeps its keys.
+func TestNetworkSilentCluster(t *testing.T) {
+	const mount = "jwt-net-silent"
+	p := faultproxy.New(t, west.Address)
+	c := enable(t, vault, mount, map[string]any{"jwt_validation_pubkeys": []string{examplePEM(t)}, "default_role": "nomad-workloads"})
+	stays, comes := fakenomad.NewKey("EdDSA"), fakenomad.NewKey("EdDSA")
+	args := func(keys ...*fakenomad.Key) []string {
+		return []string{"sync", "-timeout", "12s", "-config", configFile(t, fmt.Sprintf(`
+cluster "eu-west" { address = %q }
+cluster "edge" { jwks_file = %q }
+vault { address = %q }
+mount %q {
+  clusters = ["eu-west", "edge"]
+  settle   = "100ms"
+}
+`, p.URL, jwksFile(t, keys...), vault.Address, mount))}
+	}
+	require.Zero(t, harvest(t, nil, args(stays)...).code)
+	silent := kids(t, c, mount, "eu-west", "")
+	require.NotEmpty(t, silent)
+
+	p.Set(faultproxy.Fault{ToServer: faultproxy.Blackhole()})
+	late := args(stays, comes)
+	done := make(chan result, 1)
+	go func() {
+		defer close(done)
+		done <- harvest(t, nil, late...)
+	}()
+	require.Eventually(t, func() bool { return slices.Contains(kids(t, c, mount, "edge", ""), comes.ID) }, 30*time.Second, 50*time.Millisecond)
+	assert.Empty(t, done, "the sync waits for the silent one still")
+	r := <-done
+	assert.Equal(t, 3, r.code)
+	assert.Regexp(t, `(?m)^harvest: cluster "eu-west"`, r.stderr)
+	assert.Contains(t, r.stdout, comes.ID)
+	assert.Equal(t, silent, kids(t, c, mount, "eu-west", ""))
+}
+
 // vaultThroughProxy is a mount that is reached through a proxy, and key sets to change it with.
 type vaultThroughProxy struct {
 	proxy  *faultproxy.Proxy

@@ -27,7 +27,8 @@ type MountReport struct {
 // InSync says whether the mount trusts just what its clusters publish: all were read, and
 // nothing is left to do.
 func (r *MountReport) InSync() bool {
-	return r.Err == nil && r.Plan != nil && len(r.Plan.Failed) == 0 && (r.synced || !r.Plan.Changed)
+	plan, _ := r.Last()
+	return r.Err == nil && plan != nil && len(plan.Failed) == 0 && (r.synced || !plan.Changed)
 }
 
 func (m *Mount) report() *MountReport {

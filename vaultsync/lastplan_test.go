@@ -85,3 +85,12 @@ func TestLastPlanOfNone(t *testing.T) {
 	assert.Nil(t, plan)
 	assert.False(t, done)
 }
+
+// A cluster that couldn't be read at first, and was when the sync was tried again, leaves the
+// mount in sync; one that was lost meanwhile doesn't.
+func TestInSyncByTheLastPlan(t *testing.T) {
+	whole, partial := new(Plan), &Plan{Failed: make([]Failure, 1)}
+	assert.True(t, (&MountReport{Plan: partial, last: whole, synced: true}).InSync())
+	assert.False(t, (&MountReport{Plan: whole, last: partial, synced: true}).InSync())
+	assert.False(t, (&MountReport{Plan: partial, synced: true}).InSync())
+}
