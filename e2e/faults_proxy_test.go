@@ -104,7 +104,7 @@ mount %q {
 	r := <-done
 	assert.Equal(t, 3, r.code)
 	assert.Regexp(t, `(?m)^harvest: cluster "eu-west"`, r.stderr)
-	assert.Contains(t, r.stdout, comes.ID)
+	assert.Contains(t, r.stdout, "+ edge     "+comes.ID[:8])
 	assert.Equal(t, silent, kids(t, c, mount, "eu-west", ""))
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
 )
 
@@ -42,27 +41,30 @@ func Run(ctx context.Context, t *Table, rounds int, short bool, log io.Writer) e
 		}
 	}
 	record := newRecord(t, env)
-	for _, name := range t.Cases {
-		rounds := rounds
-		if most, ok := t.CaseRounds[name]; ok {
-			rounds = min(rounds, most)
-		}
-		fmt.Fprintf(log, "%s: %s, %s\n", t.Name, name, counted(rounds))
-		contenders := slices.Clone(t.Contenders)
-		for range rounds {
-			kept := contenders[:0]
-			for _, c := range contenders {
+	// A round goes through all cases: those of one case are then spread over the whole time,
+	// and see the machine in all its moods.
+	absent := map[sampleKey]bool{}
+	for round := range rounds {
+		fmt.Fprintf(log, "%s: round %d of %d\n", t.Name, round+1, rounds)
+		for _, name := range t.Cases {
+			if most, ok := t.CaseRounds[name]; ok && round >= most {
+				continue
+			}
+			for _, c := range t.Contenders {
+				key := sampleKey{name, c.Name}
+				if absent[key] {
+					continue
+				}
 				measures, err := measure(ctx, env, c, name)
 				if errors.Is(err, ErrNotApplicable) {
+					absent[key] = true
 					continue
 				}
 				if err != nil {
 					return fmt.Errorf("%s: %s: %s: %w", t.Name, name, c.Name, err)
 				}
-				kept = append(kept, c)
 				record.add(name, c.Name, measures)
 			}
-			contenders = kept
 		}
 	}
 	for _, note := range env.notes {
