@@ -2,9 +2,11 @@ package vaultsync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
@@ -50,4 +52,64 @@ func Example() {
 	// added us-east 3f0fccd0 EdDSA
 	// in sync: false
 	// cluster "edge": key set: open /nonexistent/edge.json: no such file or directory
+}
+
+// A plan is a pure function: what to write, and why, from what was read.
+func ExampleNewPlan() {
+	set, err := jwks.Parse([]byte(document))
+	if err != nil {
+		panic(err)
+	}
+	want := vaultsync.Desired{
+		Clusters: []string{"us-east", "eu-west"},
+		Results: []jwks.Result{
+			{Cluster: "us-east", Set: set},
+			{Cluster: "eu-west", Err: errors.New("no route to host")},
+		},
+	}
+	current := vaultsync.NewConfig(map[string]any{"default_role": "nomad-workloads"})
+	plan, err := vaultsync.NewPlan(current, want, vaultsync.Options{Now: time.Now()})
+	if err != nil {
+		panic(err)
+	}
+	for _, key := range plan.Add {
+		fmt.Println("+", key.Cluster, key.KeyID, key.Reason)
+	}
+	for _, failure := range plan.Failed {
+		fmt.Println("!", failure.Cluster, failure.Err)
+	}
+	body, err := plan.Body()
+	fmt.Println(len(body["jwt_validation_pubkeys"].([]string)), body["default_role"], err)
+	// Output:
+	// + us-east 3f0fccd0 published, not yet trusted
+	// ! eu-west no route to host
+	// 1 nomad-workloads <nil>
+}
+
+// A watch syncs at once, whenever a cluster's keys change, and until its context ends.
+func ExampleHarvester_Watch() {
+	nomad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, document)
+	}))
+	defer nomad.Close()
+	vault := fakevault.Start()
+	defer vault.Close()
+	vault.Enable("", "jwt-us-east", "jwt")
+
+	harvester := vaultsync.Harvester{
+		Clusters: []jwks.Cluster{{Name: "us-east", Sources: []jwks.Source{jwks.Nomad{Address: nomad.URL}}}},
+		Targets:  []vaultsync.Target{{Mount: vaultsync.NewMount(vault.Client(), "jwt-us-east"), Clusters: []string{"us-east"}}},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err := harvester.Watch(ctx, vaultsync.WatchOptions{
+		OnReport: func(report *vaultsync.MountReport) {
+			fmt.Println(report.Path, "in sync:", report.InSync())
+			cancel() // where harvest runs for real, a signal does
+		},
+	})
+	fmt.Println(err)
+	// Output:
+	// jwt-us-east in sync: true
+	// <nil>
 }
