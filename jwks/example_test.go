@@ -59,3 +59,40 @@ func ExampleParse() {
 	// use 2011-04-29
 	// leave key 0 (kid "1"): use: use "enc" is not for signatures on tokens
 }
+
+// Follow a document, and stop at its first set. Errors are yielded too, and end nothing.
+func ExampleWatch() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for set, err := range jwks.Watch(ctx, jwks.File("testdata/nomad-docs.json"), jwks.WatchOptions{}) {
+		if err != nil {
+			fmt.Println("not read, and asked again:", err)
+			continue
+		}
+		fmt.Println(len(set.Keys), "key")
+		break
+	}
+	// Output:
+	// 1 key
+}
+
+// Ask a cluster what it says of its tokens.
+func ExampleNomad_Discover() {
+	var issuer string
+	nomad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"issuer": %q, "jwks_uri": %q, "id_token_signing_alg_values_supported": ["EdDSA", "RS256"]}`,
+			issuer, issuer+"/.well-known/jwks.json")
+	}))
+	defer nomad.Close()
+	issuer = nomad.URL
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	metadata, err := jwks.Nomad{Address: nomad.URL}.Discover(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(metadata.Issuer == issuer, metadata.Algorithms)
+	// Output:
+	// true [EdDSA RS256]
+}
