@@ -171,7 +171,7 @@ func (o oneSync) floor(ctx context.Context) (done oneSyncDone, err error) {
 	begin := time.Now()
 	url := o.Clusters[0] + "/.well-known/jwks.json"
 	for range o.Requests {
-		if err := read(ctx, url); err != nil {
+		if err := exchange(ctx, http.MethodGet, url, http.StatusOK, nil, io.Discard); err != nil {
 			return done, err
 		}
 		url = o.Vault + "/v1/auth/" + o.mountName(0) + "/config"
@@ -180,18 +180,4 @@ func (o oneSync) floor(ctx context.Context) (done oneSyncDone, err error) {
 	runtime.ReadMemStats(&after)
 	done.Allocated, done.Allocs = after.TotalAlloc-before.TotalAlloc, after.Mallocs-before.Mallocs
 	return done, nil
-}
-
-func read(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return err
 }

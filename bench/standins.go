@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,20 +95,8 @@ func (s *standIns) play(ctx context.Context, sc scene, keep bool) error {
 
 // configure gives a mount a configuration, as one that trusts no cluster yet.
 func (s *standIns) configure(ctx context.Context, mount string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.Vault+"/v1/auth/"+mount+"/config",
-		strings.NewReader(`{"jwt_supported_algs":["RS256"],"jwt_validation_pubkeys":[]}`))
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("PUT %s: %s", request.URL, response.Status)
-	}
-	return nil
+	return exchange(ctx, http.MethodPut, s.Vault+"/v1/auth/"+mount+"/config", http.StatusNoContent,
+		strings.NewReader(`{"jwt_supported_algs":["RS256"],"jwt_validation_pubkeys":[]}`), io.Discard)
 }
 
 // seen returns what they have seen since.
@@ -116,7 +105,16 @@ func (s *standIns) seen(ctx context.Context) (t tally, err error) {
 }
 
 func fetchJSON(ctx context.Context, url string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	var reply bytes.Buffer
+	if err := exchange(ctx, http.MethodGet, url, http.StatusOK, nil, &reply); err != nil {
+		return err
+	}
+	return json.Unmarshal(reply.Bytes(), into)
+}
+
+// exchange makes one request, whose reply must have that status.
+func exchange(ctx context.Context, method, url string, status int, body io.Reader, reply io.Writer) error {
+	request, err := http.NewRequestWithContext(ctx, method, url, body)
 	if err != nil {
 		return err
 	}
@@ -125,10 +123,11 @@ func fetchJSON(ctx context.Context, url string, into any) error {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", url, response.Status)
+	if response.StatusCode != status {
+		return fmt.Errorf("%s %s: %s", method, url, response.Status)
 	}
-	return json.NewDecoder(response.Body).Decode(into)
+	_, err = io.Copy(reply, response.Body)
+	return err
 }
 
 // farm is the process from inside.

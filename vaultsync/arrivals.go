@@ -187,15 +187,7 @@ func (m *waitingMount) rest(ctx context.Context, d time.Duration) error {
 	}
 	<-m.slots
 	defer func() { m.slots <- struct{}{} }()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-completes:
-	case <-ctx.Done():
-		return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
-	}
-	return nil
+	return sleepUntil(ctx, d, completes)
 }
 
 // join makes the report of the later sync that of both: what the mount was to trust, seen from

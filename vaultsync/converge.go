@@ -254,11 +254,16 @@ func contested(p *Plan) string {
 }
 
 // sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error { return sleepUntil(ctx, d, nil) }
+
+// sleepUntil is sleep, until done is closed at the most.
+func sleepUntil(ctx context.Context, d time.Duration, done <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))

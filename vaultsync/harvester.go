@@ -143,8 +143,8 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 			own := slots[t.Mount.Vault()]
 			own <- struct{}{}
 			defer func() { <-own }()
-			defer func() { report.Mounts[i].clusters = t.Clusters }()
 			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{t.Clusters, report.Clusters}, t.Options)
+			report.Mounts[i].clusters = t.Clusters
 		})
 	}
 	wg.Wait()

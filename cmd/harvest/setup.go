@@ -219,11 +219,12 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 // planSetups reads every mount and every cluster.
 func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*mountSetup {
 	results := jwks.FetchAll(ctx, j.harvester.Clusters)
+	regions := onlyRegions(discovered)
 	setups := make([]*mountSetup, len(j.cfg.mounts))
 	var pending sync.WaitGroup
 	for i, m := range j.cfg.mounts {
 		m.options.Algorithms = announced(discovered, m.clusters)
-		s := &mountSetup{mount: j.mounts[i], config: m, regions: onlyRegions(discovered)}
+		s := &mountSetup{mount: j.mounts[i], config: m, regions: regions}
 		setups[i] = s
 		if s.mount == nil {
 			s.fail(j.refused[i].Err)
