@@ -213,29 +213,3 @@ func TestJudgeRawBytes(t *testing.T) {
 		})
 	}
 }
-
-func TestPrintable(t *testing.T) {
-	tests := map[string]struct {
-		in   string
-		max  int
-		want string
-	}{
-		"plain":        {"no change", 20, "no change"},
-		"lines":        {" a\r\n\tb  c ", 20, "a b c"},
-		"escape":       {"\x1b[31mred", 20, "?[31mred"},
-		"bidi":         {"a\u202eb", 20, "a?b"},
-		"invalid":      {"a\xffb", 20, "a?b"},
-		"cut":          {"abcdefghij", 8, "abcde…"},
-		"cut at runes": {"ééééé", 8, "éé…"},
-		"exact":        {"abcdefgh", 8, "abcdefgh"},
-		"long":         {strings.Repeat("a", 1000), 8, "aaaaa…"},
-		"long blank":   {strings.Repeat(" ", 1000), 8, "…"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			got := printable(test.in, test.max)
-			assert.Equal(t, test.want, got)
-			assert.LessOrEqual(t, len(got), test.max)
-		})
-	}
-}

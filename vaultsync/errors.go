@@ -1,13 +1,16 @@
 package vaultsync
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/internal/redact"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 var (
@@ -57,7 +60,7 @@ func MountName(vault, namespace, path string) string {
 func explain(err error, mount, path, capability, token string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", hide(err, token))
+		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, token))
 	}
 	return &answered{explainAnswer(response, mount, path, capability, token), response}
 }
@@ -128,20 +131,8 @@ func clean(s string, secrets ...string) string {
 	if len(s) > maxSaid {
 		s = s[:maxSaid]
 	}
-	s = redact(s, secrets...) // before the cut, which might leave a part of one
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
-	}
-	if s == "" {
-		return "(no message)"
-	}
-	return s
+	s = redact.Text(s, secrets...) // before the cut, which might leave a part of one
+	return cmp.Or(text.Cut(text.Blank(s), most), "(no message)")
 }
 
 // maxSaid bounds what is looked at of an error, in bytes: more than the longest credential.

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -118,7 +118,7 @@ type linter struct {
 }
 
 func (l *linter) add(p Problem) {
-	p.Message, p.Fix = oneLine(p.Message), oneLine(p.Fix)
+	p.Message, p.Fix = text.Blank(p.Message), text.Blank(p.Fix)
 	l.found = append(l.found, p)
 }
 
@@ -278,16 +278,6 @@ func (l *linter) sharedNames() {
 			l.add(p)
 		}
 	}
-}
-
-// oneLine makes a text fit for a terminal, whatever its parts came from.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
 }
 
 func (l *linter) unconfigured() {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -377,7 +378,7 @@ func TestInspectHostile(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, found)
 	for _, p := range found {
-		assert.Equal(t, oneLine(p.Message), p.Message)
+		assert.Equal(t, text.Blank(p.Message), p.Message)
 		assert.NotContains(t, p.Message+p.Fix, "\n")
 	}
 }

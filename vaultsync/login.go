@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/internal/redact"
 )
 
 // maxTokenFile bounds a file that holds a token or a JWT, in bytes.
@@ -52,7 +54,7 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 func LoginError(err error, secrets ...string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", hide(err, secrets...))
+		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, secrets...))
 	}
 	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, clean(strings.Join(response.Errors, "; "), secrets...))
 }

@@ -130,12 +130,3 @@ func (h hints) again(flag string) string {
 	}
 	return strings.Join(append(words, flag), " ")
 }
-
-// quote returns a word as a shell takes it.
-func quote(word string) string {
-	plain := strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-/:=@,+%")
-	if plain == "" && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}

@@ -65,13 +65,13 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
 	mux.Handle("/{$}", newPageServer(b, now))
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reasons := b.unready(now(), bound); len(reasons) > 0 {
-			text(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n"))
+			plainText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n"))
 			return
 		}
-		text(w, http.StatusOK, "ready")
+		plainText(w, http.StatusOK, "ready")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -81,14 +81,14 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 		}
 		if !slices.Contains(allowed, r.Method) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			text(w, http.StatusMethodNotAllowed, "only "+strings.Join(allowed, ", "))
+			plainText(w, http.StatusMethodNotAllowed, "only "+strings.Join(allowed, ", "))
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
-func text(w http.ResponseWriter, status int, body string) {
+func plainText(w http.ResponseWriter, status int, body string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // hostChecked lets pass what asks for a loopback listener by one of its own names. A web page
@@ -20,9 +22,9 @@ func hostChecked(listener net.Addr, name string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ownHost(r.Host, name) {
 			w.Header().Set("X-Content-Type-Options", "nosniff")
-			text(w, http.StatusMisdirectedRequest, fmt.Sprintf("nothing is served to Host %q: harvest listens on a loopback address, and there answers "+
+			plainText(w, http.StatusMisdirectedRequest, fmt.Sprintf("nothing is served to Host %q: harvest listens on a loopback address, and there answers "+
 				"to localhost and loopback addresses alone, so that no web page can read it by a name of its own. "+
-				"Let the proxy in front send such a Host, or -listen name an address of the network.", bounded(r.Host)))
+				"Let the proxy in front send such a Host, or -listen name an address of the network.", text.Cut(r.Host, maxShownText)))
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -46,7 +46,7 @@ func TestListenHost(t *testing.T) {
 
 // A listener on the network is asked by whatever name it has there.
 func TestListenHostOfTheNetwork(t *testing.T) {
-	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
 	for name, ip := range map[string]net.IP{"all": net.IPv4zero, "all of IPv6": net.IPv6unspecified, "one": net.IPv4(192, 0, 2, 1)} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		request.Host = "harvest.example.com"

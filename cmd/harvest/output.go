@@ -10,11 +10,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/text"
+)
+
+// What nearly every line needs that is printed.
+var (
+	printable = text.Escape
+	plural    = text.Plural
+	ago       = text.Ago
+	quote     = text.ShellQuote
 )
 
 // output is stdout. It remembers the first error, so that a full disk isn't a success.
@@ -129,22 +137,4 @@ func (a *app) logger(cmd *cli.Command, usual string) (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, options)), nil
-}
-
-// printable returns s with everything escaped that isn't printable, line feeds and
-// bidirectional overrides included.
-func printable(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r == unicode.ReplacementChar || !unicode.IsPrint(r) }) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if r != unicode.ReplacementChar && unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		quoted := strconv.QuoteRuneToASCII(r)
-		b.WriteString(quoted[1 : len(quoted)-1])
-	}
-	return b.String()
 }

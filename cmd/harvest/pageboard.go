@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -41,7 +42,7 @@ func kindsOfClusters(clusters []clusterConfig) map[string]string {
 
 // shownError is an error as a page shows it, beside the name of what it is of.
 func shownError(err error) string {
-	return strings.Clone(bounded(mountCause(cause(err)).Error()))
+	return strings.Clone(text.Cut(mountCause(cause(err)).Error(), maxShownText))
 }
 
 // describe says what clusters are.

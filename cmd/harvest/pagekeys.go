@@ -8,6 +8,7 @@ import (
 	"time"
 	"unique"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -122,7 +123,7 @@ func (s *shownKeys) add(k vaultsync.Key, state keyState, trusted bool) {
 		s.more[standingKey{state, trusted}]++
 		return
 	}
-	share := func(text string) string { return unique.Make(bounded(text)).Value() }
+	share := func(s string) string { return unique.Make(text.Cut(s, maxShownText)).Value() }
 	s.list = append(s.list, shownKey{
 		source: sourceID{share(k.Cluster), share(k.Region)}, kid: share(k.KeyID), alg: share(k.Algorithm), reason: share(k.Reason),
 		fingerprint: k.Fingerprint, added: k.Added, state: state, trusted: trusted,

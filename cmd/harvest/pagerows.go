@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -48,7 +48,7 @@ func (p *statusPage) addMount(i int, m mountFacts, kinds map[string]string, rota
 		}
 	}
 	for _, w := range m.warnings[:min(len(m.warnings), maxShownRemarks)] {
-		p.problem(severityWarning, where, bounded(w), "")
+		p.problem(severityWarning, where, text.Cut(w, maxShownText), "")
 	}
 	if more := len(m.warnings) - maxShownRemarks; more > 0 {
 		p.problem(severityWarning, where, fmt.Sprintf("and %d more remarks: harvest plan -format json has them all", more), "")
@@ -162,16 +162,4 @@ func dateOf(t time.Time) stamp {
 	s := stampOf(t, t)
 	s.Text = t.UTC().Format(time.DateOnly)
 	return s
-}
-
-// bounded returns so much of a text that came from elsewhere.
-func bounded(s string) string {
-	if len(s) <= maxShownText {
-		return s
-	}
-	end := maxShownText
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
 }

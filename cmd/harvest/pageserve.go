@@ -42,7 +42,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// A browser that shows this instead of the page would never ask again by itself.
 		w.Header().Set("Retry-After", strconv.Itoa(askAgain))
 		w.Header().Set("Refresh", strconv.Itoa(askAgain))
-		text(w, http.StatusServiceUnavailable, problem)
+		plainText(w, http.StatusServiceUnavailable, problem)
 		return
 	}
 	h := w.Header()

@@ -258,29 +258,3 @@ func summary(m *vaultsync.MountReport) string {
 	}
 	return text
 }
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
-}
-
-// ago says when t was, as a reader would.
-func ago(t, now time.Time) string {
-	d := now.Sub(t)
-	switch {
-	case d < -time.Minute:
-		return "from " + t.UTC().Format("2006-01-02 15:04 MST") + ", by another clock"
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return fmt.Sprintf("%d min ago", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h ago", d/time.Hour)
-	case d < 60*24*time.Hour:
-		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
-	default:
-		return "since " + t.UTC().Format(time.DateOnly)
-	}
-}

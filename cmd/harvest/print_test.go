@@ -115,26 +115,3 @@ mount "jwt-nomad" {
 	assert.Equal(t, exitPartial, code)
 	golden(t, "status.txt", stdout, vault.URL)
 }
-
-func TestAgo(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "just now", time.Minute: "1 min ago", 59 * time.Minute: "59 min ago", time.Hour: "1 h ago", 47 * time.Hour: "47 h ago",
-		48 * time.Hour: "2 days ago", 59 * 24 * time.Hour: "59 days ago", 60 * 24 * time.Hour: "since 2026-09-23",
-		-30 * time.Second: "just now", -2 * time.Hour: "from 2026-11-22 14:00 UTC, by another clock",
-	} {
-		assert.Equal(t, want, ago(now.Add(-d), now))
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	assert.Equal(t, "plain – größer", printable("plain – größer"))
-	assert.Equal(t, `a\x1b[31mb\r\nc\u202ed`, printable("a\x1b[31mb\r\nc\u202ed"))
-	assert.Equal(t, `\ufffd`, printable("\xff"))
-}
-
-func TestQuote(t *testing.T) {
-	assert.Equal(t, "-config=/etc/harvest.hcl", quote("-config=/etc/harvest.hcl"))
-	assert.Equal(t, "'*'", quote("*"))
-	assert.Equal(t, "''", quote(""))
-	assert.Equal(t, `'a'\''b $(x)'`, quote("a'b $(x)"))
-}

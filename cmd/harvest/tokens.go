@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -163,7 +163,7 @@ const forever = 365 * 24 * time.Hour
 func (k *keeper) next(err error) time.Duration {
 	if err != nil {
 		k.failures++
-		return spread(k.times.retryMin, k.times.retryMax, k.failures-1)
+		return wait.Backoff(k.times.retryMin, k.times.retryMax, k.failures-1)
 	}
 	k.failures = 0
 	if k.lease.ttl <= 0 || !k.isLogin() && !k.lease.renewable {
@@ -184,7 +184,7 @@ func (k *keeper) refusal() time.Duration {
 		k.refusedAt = time.Now()
 		return 0
 	}
-	return spread(k.times.retryMin, k.times.refusedMax, k.refusals-2)
+	return wait.Backoff(k.times.retryMin, k.times.refusedMax, k.refusals-2)
 }
 
 // refresh gives the client another token, or the one that it has a longer life.
@@ -307,11 +307,4 @@ func (k *keeper) giveBack(ctx context.Context) {
 	if k.isLogin() && k.lease.of != (mark{}) {
 		revoke(ctx, k.client, k.times.revoke)
 	}
-}
-
-// spread returns a time that doubles with each try from low up to high, half of it by
-// chance.
-func spread(low, high time.Duration, try int) time.Duration {
-	d := min(low<<min(try, 20), high)
-	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads clients out, keeps no secret
 }

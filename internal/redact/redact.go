@@ -1,10 +1,12 @@
-package vaultsync
+// Package redact takes credentials out of what is shown.
+package redact
 
 import (
 	"encoding/json"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // hidden stands in the place of a credential.
@@ -21,14 +23,20 @@ var credentials = []struct {
 	{onFirstUse(`//[^/\s"]*@`), "//" + hidden + "@"},
 }
 
+// onFirstUse returns the pattern, compiled when it is first asked for: what a run doesn't need
+// must not cost its start.
+func onFirstUse(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 // minSecret is how long a credential is at least that is looked for: a shorter one is in
 // every text.
 const minSecret = 4
 
-// redact returns the text without these credentials, in whatever form they stand in an
+// Text returns the text without these credentials, in whatever form they stand in an
 // error, and without what looks like one. A server, or a proxy before it, may send back
 // what it was sent. What is redacted must not have been cut before.
-func redact(text string, secrets ...string) string {
+func Text(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
 			continue
@@ -44,8 +52,8 @@ func redact(text string, secrets ...string) string {
 	return text
 }
 
-// hide returns the error with a text that shows no credential.
-func hide(err error, secrets ...string) error { return &redacted{err, secrets} }
+// Error returns the error with a text that shows no credential.
+func Error(err error, secrets ...string) error { return &redacted{err, secrets} }
 
 // redacted is an error whose text shows no credential.
 type redacted struct {
@@ -54,7 +62,7 @@ type redacted struct {
 }
 
 // Error implements error.
-func (e *redacted) Error() string { return redact(e.err.Error(), e.secrets...) }
+func (e *redacted) Error() string { return Text(e.err.Error(), e.secrets...) }
 
 // Unwrap returns the error, for errors.Is and errors.As.
 func (e *redacted) Unwrap() error { return e.err }
