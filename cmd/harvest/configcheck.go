@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -212,7 +213,7 @@ func irregular(name string) bool {
 
 func notRead(name string) string { return name + " is no regular file: not read" }
 
-var wordStyles = map[string]style{"error": alarm, "warning": yellow}
+var wordStyles = map[string]terminal.Style{"error": terminal.Alarm, "warning": terminal.Yellow}
 
 // printValidation writes a line for each problem, as compilers do, in the order of the
 // file. None is broken up: editors read them.
@@ -232,7 +233,7 @@ func (o *output) printValidation(v *validation) {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	for _, l := range lines {
-		o.printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.screen.paint(wordStyles[l.word], l.word+":"), l.Message)
+		o.printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.Paint(wordStyles[l.word], l.word+":"), l.Message)
 	}
 	if !v.Valid {
 		o.printf("%s: not valid: %d %s.\n", printable(v.File), len(v.Errors), plural(len(v.Errors), "error"))

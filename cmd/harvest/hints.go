@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -20,7 +21,7 @@ func (a *app) complain(r *vaultsync.Report, cfg *config, timeout time.Duration) 
 	if err == nil {
 		return
 	}
-	for _, err := range separate(err) {
+	for _, err := range terminal.Separate(err) {
 		m := mountConfig{}
 		for i, report := range r.Mounts {
 			if errors.Is(err, report.Err) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -91,10 +92,10 @@ func bites(p vaultsync.Problem) bool { return p.Severity != vaultsync.SeverityNo
 
 // printProblems writes what -lint found on a mount, with the way out below each.
 func (o *output) printProblems(problems []vaultsync.Problem) {
-	styles := map[vaultsync.Severity]style{vaultsync.SeverityError: alarm, vaultsync.SeverityWarning: yellow}
+	styles := map[vaultsync.Severity]terminal.Style{vaultsync.SeverityError: terminal.Alarm, vaultsync.SeverityWarning: terminal.Yellow}
 	for _, p := range problems {
 		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
-		o.printText("  "+head+" ", "  "+o.screen.paint(styles[p.Severity], head)+" ", printable(p.Message))
+		o.printText("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", printable(p.Message))
 		o.printText("      ", "      ", printable(p.Fix))
 	}
 	if len(problems) > 0 {

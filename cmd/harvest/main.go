@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
 func main() { os.Exit(mainCode()) }
@@ -20,6 +22,6 @@ func mainCode() int {
 	_ = noCoreDumps(os.Getenv)   // where that fails there is a limit already that allows none
 	return run(ctx, os.Args, process{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
-		outScreen: screenOf(os.Stdout, os.Getenv), errScreen: screenOf(os.Stderr, os.Getenv),
+		outTerminal: terminal.Of(os.Stdout, os.Getenv), errTerminal: terminal.Of(os.Stderr, os.Getenv),
 	})
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
 // manEnvironment are the variables that the command reads, Vault's client included.
@@ -245,7 +247,7 @@ func page(t *testing.T, name, text string) {
 }
 
 func manRoot() *cli.Command {
-	a := &app{out: &output{w: io.Discard}, says: &messages{w: io.Discard}, process: process{stderr: io.Discard}}
+	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &messages{terminal.Messages{W: io.Discard}}, process: process{stderr: io.Discard}}
 	return a.root()
 }
 

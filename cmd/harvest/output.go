@@ -6,15 +6,13 @@ package main
 // for terminals: a pipe gets lines as long as they are.
 
 import (
-	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // What nearly every line needs that is printed.
@@ -25,88 +23,29 @@ var (
 	quote     = text.ShellQuote
 )
 
-// output is stdout. It remembers the first error, so that a full disk isn't a success.
-type output struct {
-	w      io.Writer
-	screen screen
-	err    error
-}
+// output is stdout.
+type output struct{ terminal.Output }
 
-// Write implements io.Writer.
-func (o *output) Write(b []byte) (int, error) {
-	if o.err != nil {
-		return 0, o.err
-	}
-	n, err := o.w.Write(b)
-	o.err = err
-	return n, err
-}
+func (o *output) printf(format string, args ...any)      { o.Printf(format, args...) }
+func (o *output) json(v any)                             { o.JSON(v) }
+func (o *output) printText(before, painted, text string) { o.Text(before, painted, text) }
+func (o *output) say(text string)                        { o.Say(text) }
+func (o *output) paragraph(indent, text string)          { o.Paragraph(indent, text) }
+func (o *output) warning(text string)                    { o.Warning(text) }
+func (o *output) heading(what, name string)              { o.Heading(what, name) }
 
-func (o *output) printf(format string, args ...any) { _, _ = fmt.Fprintf(o, format, args...) }
+// messages is stderr.
+type messages struct{ terminal.Messages }
 
-// json writes v indented.
-func (o *output) json(v any) {
-	encoder := json.NewEncoder(o)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil && o.err == nil {
-		o.err = err
-	}
-}
+func (m *messages) fail(err error, hint string)     { m.Fail(err, hint) }
+func (m *messages) warn(format string, args ...any) { m.Warn(format, args...) }
 
-// messages is stderr as people read it, or JSON lines where -log-format says so.
-type messages struct {
-	w      io.Writer
-	screen screen
-	log    *slog.Logger // nil: text
-}
-
-// fail tells of an error, each of several joined ones by itself, and the way out.
-func (m *messages) fail(err error, hint string) {
-	for _, err := range separate(err) {
-		if m.log != nil {
-			m.log.Error(printable(err.Error()))
-			continue
-		}
-		_, _ = fmt.Fprintf(m.w, "%s %s\n", m.screen.paint(alarm, "harvest:"), printable(err.Error()))
+// showProgress shows who is waited for, if stderr is a terminal and carries no log.
+func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
+	if !terminal.CanProgress(a.stderr, a.getenv) || a.says.Log != nil || cmd.IsSet("log-level") {
+		return func() {}
 	}
-	switch {
-	case hint == "":
-	case m.log != nil:
-		m.log.Error("way out", "hint", hint)
-	default:
-		for line := range strings.SplitSeq(hint, "\n") {
-			_, _ = fmt.Fprintf(m.w, "  %s\n", printable(line))
-		}
-	}
-}
-
-// warn tells of something that doesn't stop the command.
-func (m *messages) warn(format string, args ...any) {
-	text := printable(fmt.Sprintf(format, args...))
-	if m.log != nil {
-		m.log.Warn(text)
-		return
-	}
-	_, _ = fmt.Fprintf(m.w, "%s %s\n", m.screen.paint(yellow, "harvest: warning:"), text)
-}
-
-// separate returns the errors that errors.Join put together.
-func separate(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	var texts []string
-	for _, err := range joined.Unwrap() {
-		texts = append(texts, err.Error())
-		all = append(all, separate(err)...)
-	}
-	if strings.Join(texts, "\n") != err.Error() { // a fmt.Errorf with several causes
-		return []error{err}
-	}
-	return all
+	return terminal.Progress(a.stderr, a.errTerminal.Width, clusters)
 }
 
 // logger returns the log that -log-format and -log-level ask for; nil is none. In JSON,
@@ -133,7 +72,7 @@ func (a *app) logger(cmd *cli.Command, usual string) (*slog.Logger, error) {
 		return nil, usage(cmd, "-log-level %q: want none, error, warn, info or debug", level)
 	}
 	if format == "json" {
-		a.says.log = slog.New(slog.NewJSONHandler(a.stderr, nil))
+		a.says.Log = slog.New(slog.NewJSONHandler(a.stderr, nil))
 		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, options)), nil

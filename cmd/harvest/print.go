@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -23,6 +24,13 @@ const (
 	signFailed  = "!" // a cluster or region whose keys could not be learned
 	signForeign = "?" // trusted, nobody's, and stays
 )
+
+// signStyles are those of the signs: what comes, what goes, and what wants to be looked at.
+// What stays is plain.
+var signStyles = map[string]terminal.Style{
+	signAdd: terminal.Green, signAdopt: terminal.Yellow, signRemove: terminal.Red, signSkip: terminal.Yellow, signFailed: terminal.Alarm,
+	signForeign: terminal.Cyan,
+}
 
 // row is one line about a key, or about a cluster where it is nothing but a text.
 type row struct {
@@ -112,21 +120,21 @@ const (
 
 // fit shortens what would leave no room for the text, where the width is limited.
 func (o *output) fit(rows []row) []row {
-	if o.screen.width == 0 {
+	if o.Width == 0 {
 		return rows
 	}
 	rows = slices.Clone(rows)
 	owners, kids := make([]string, len(rows)), make([]string, len(rows))
-	most := o.screen.width / stepShare
+	most := o.Width / stepShare
 	for i, r := range rows {
 		owners[i], kids[i] = r.owner, r.kid
 		if r.fingerprint != "" {
 			most = mostKeyID
 		}
 	}
-	owners, kids = shortenAll(owners, max(minOwner, o.screen.width/ownerShare)), shortenAll(kids, most)
+	owners, kids = terminal.ShortenAll(owners, max(minOwner, o.Width/ownerShare)), terminal.ShortenAll(kids, most)
 	for i := range rows {
-		rows[i].owner, rows[i].kid, rows[i].alg = owners[i], kids[i], shorten(rows[i].alg, mostAlg)
+		rows[i].owner, rows[i].kid, rows[i].alg = owners[i], kids[i], terminal.Shorten(rows[i].alg, mostAlg)
 	}
 	return rows
 }
@@ -138,14 +146,14 @@ func (o *output) printRows(rows []row) {
 	var widths [4]int
 	for _, r := range rows {
 		for i, text := range cells(r) {
-			widths[i] = max(widths[i], columns(text))
+			widths[i] = max(widths[i], terminal.Columns(text))
 		}
 	}
 	for _, r := range rows {
 		var before strings.Builder
 		for i, text := range cells(r) {
 			if widths[i] > 0 && (i == 0 || !r.wide) {
-				before.WriteString(text + strings.Repeat(" ", widths[i]-columns(text)+2))
+				before.WriteString(text + strings.Repeat(" ", widths[i]-terminal.Columns(text)+2))
 			}
 		}
 		sign := ""
@@ -154,9 +162,9 @@ func (o *output) printRows(rows []row) {
 		}
 		painted := "  " + before.String()
 		if sign != "" {
-			painted = "  " + o.screen.paint(signStyles[r.sign], r.sign) + " " + before.String()
+			painted = "  " + o.Paint(signStyles[r.sign], r.sign) + " " + before.String()
 		}
-		o.hang(columns("  "+sign+before.String()), painted, r.text)
+		o.printText("  "+sign+before.String(), painted, r.text)
 	}
 }
 
@@ -179,7 +187,7 @@ func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Tim
 		if planned {
 			state, how = "Not in sync.", "Planned only: nothing was written."
 		}
-		o.printText("  "+state+" ", "\n  "+o.screen.paint(red, state)+" ", how)
+		o.printText("  "+state+" ", "\n  "+o.Paint(terminal.Red, state)+" ", how)
 		return
 	}
 	o.say(summary(m))
@@ -187,7 +195,7 @@ func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Tim
 
 // failure writes what went wrong with a mount.
 func (o *output) failure(err error) {
-	o.printText("  ! ", "  "+o.screen.paint(alarm, signFailed)+" ", printable(err.Error()))
+	o.printText("  ! ", "  "+o.Paint(terminal.Alarm, signFailed)+" ", printable(err.Error()))
 }
 
 // notDone says how far a sync came that failed.

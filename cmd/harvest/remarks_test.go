@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -31,7 +32,7 @@ func TestRemarksAreBounded(t *testing.T) {
 		"status": func(o *output) { o.printStatus(&mountStatus{Warnings: all, plan: plan}, now) },
 	} {
 		var b bytes.Buffer
-		write(&output{w: &b})
+		write(&output{terminal.Output{W: &b}})
 		assert.Equal(t, maxShownRemarks+1, strings.Count(b.String(), "warning: "), name)
 		assert.Contains(t, b.String(), last, name)
 		assert.Contains(t, b.String(), "and 7 more: -format json has them all", name)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
 // Exit codes.
@@ -29,7 +31,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time
 
-	outScreen, errScreen screen // what stdout and stderr lead to
+	outTerminal, errTerminal terminal.Terminal // what stdout and stderr lead to
 }
 
 // app is one run of the command.
@@ -44,15 +46,15 @@ type app struct {
 
 // run runs the command and returns its exit code. args begins with the program's name.
 func run(ctx context.Context, args []string, p process) int {
-	a := &app{process: p, args: args, out: &output{w: p.stdout, screen: p.outScreen}, says: &messages{w: p.stderr, screen: p.errScreen}}
+	a := &app{process: p, args: args, out: &output{terminal.Output{W: p.stdout, Terminal: p.outTerminal}}, says: &messages{terminal.Messages{W: p.stderr, Terminal: p.errTerminal}}}
 	err := refuseTokens(args)
 	if err == nil {
 		root := a.root()
 		root.Commands = called(root.Commands, args)
 		err = root.Run(ctx, args)
 	}
-	if err == nil && a.out.err != nil {
-		err = fmt.Errorf("writing the results: %w", a.out.err)
+	if err == nil && a.out.Err != nil {
+		err = fmt.Errorf("writing the results: %w", a.out.Err)
 	}
 	if err == nil {
 		return exitOK

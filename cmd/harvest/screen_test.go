@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -25,11 +26,11 @@ var tags = strings.NewReplacer(
 var colours = regexp.MustCompile("\x1b\\[(0|1|31|32|33|36|1;31)m")
 
 // onScreen runs the command in this process, on a screen.
-func onScreen(t *testing.T, s screen, args ...string) string {
+func onScreen(t *testing.T, s terminal.Terminal, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	run(t.Context(), append([]string{"harvest"}, args...), process{
-		stdin: strings.NewReader(""), stdout: &out, stderr: &errs, outScreen: s,
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs, outTerminal: s,
 		getenv: func(string) string { return "" }, now: func() time.Time { return now },
 	})
 	require.NotEmpty(t, out.String(), errs.String())
@@ -46,17 +47,17 @@ func looksRight(t *testing.T, text, uncoloured string, width int) {
 	assert.NotContains(t, bare, "\x1b")
 	assert.NotContains(t, bare, "\u202e")
 	for line := range strings.SplitSeq(bare, "\n") {
-		if columns(line) <= width {
+		if terminal.Columns(line) <= width {
 			continue
 		}
 		words := strings.Fields(line)
 		long := ""
 		for _, word := range words {
-			if columns(word) > columns(long) {
+			if terminal.Columns(word) > terminal.Columns(long) {
 				long = word
 			}
 		}
-		assert.Greater(t, columns(long), width/3, "%d columns, and no word that is long:\n%s", columns(line), line)
+		assert.Greater(t, terminal.Columns(long), width/3, "%d columns, and no word that is long:\n%s", terminal.Columns(line), line)
 	}
 }
 
@@ -121,10 +122,10 @@ func TestScreen(t *testing.T) {
 				{"status", []string{"status", "-config", config}},
 				{"sync", []string{"sync", "-config", config}},
 			} {
-				text := onScreen(t, screen{width, true}, test.args...)
+				text := onScreen(t, terminal.Terminal{Width: width, Colour: true}, test.args...)
 				uncoloured := colours.ReplaceAllString(text, "")
 				if test.name != "sync" { // which has nothing left to do the second time
-					uncoloured = onScreen(t, screen{width: width}, test.args...)
+					uncoloured = onScreen(t, terminal.Terminal{Width: width}, test.args...)
 				}
 				looksRight(t, text, uncoloured, width)
 				text = strings.ReplaceAll(strings.ReplaceAll(text, mistakes, "m.hcl"), config, "c.hcl")
@@ -139,7 +140,7 @@ func TestScreenSetup(t *testing.T) {
 	for _, width := range []int{80, 120} {
 		config, vault := screenWorld(t)
 		vault.Disable("", longMount)
-		text := onScreen(t, screen{width, true}, "setup", "-config", config, "-y")
+		text := onScreen(t, terminal.Terminal{Width: width, Colour: true}, "setup", "-config", config, "-y")
 		looksRight(t, text, colours.ReplaceAllString(text, ""), width)
 		golden(t, filepath.Join("screen", fmt.Sprintf("setup.%d.txt", width)), tags.Replace(text), vault.URL)
 	}
@@ -160,61 +161,14 @@ func TestScreenVerify(t *testing.T) {
 		{Vault: "https://vault.example.com:8200", Path: "m", err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
 	}
 	for _, width := range []int{80, 120} {
-		printed := func(s screen) string {
+		printed := func(s terminal.Terminal) string {
 			var text bytes.Buffer
-			a := &app{out: &output{w: &text, screen: s}}
+			a := &app{out: &output{terminal.Output{W: &text, Terminal: s}}}
 			a.printVerdicts(verdicts)
 			return text.String()
 		}
-		text := printed(screen{width, true})
-		looksRight(t, text, printed(screen{width: width}), width)
+		text := printed(terminal.Terminal{Width: width, Colour: true})
+		looksRight(t, text, printed(terminal.Terminal{Width: width}), width)
 		golden(t, filepath.Join("screen", fmt.Sprintf("verify.%d.txt", width)), tags.Replace(text), "https://vault.example.com:8200")
-	}
-}
-
-// TestColumns: what a terminal makes of text.
-func TestColumns(t *testing.T) {
-	for text, want := range map[string]int{
-		"": 0, "us-east": 7, "größer": 6, "東京": 4, "ｱ": 1, "Ａ": 2, "e\u0301": 1, "…": 1, "🔑": 2, "한국": 4, "я": 1,
-	} {
-		assert.Equal(t, want, columns(text), text)
-	}
-}
-
-func TestShorten(t *testing.T) {
-	for name, test := range map[string]struct {
-		text string
-		most int
-		want string
-	}{
-		"fits":   {"us-east", 7, "us-east"},
-		"long":   {"production-us-east-1", 11, "produ…ast-1"},
-		"wide":   {"東京都のクラスタ", 9, "東京…スタ"},
-		"half":   {"東京都のクラスタ", 8, "東京…タ"},
-		"marks":  {"a\u0301b\u0301c\u0301d\u0301e\u0301", 3, "a\u0301…e\u0301"},
-		"narrow": {"us-east", 2, "…"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := shorten(test.text, test.most)
-			assert.Equal(t, test.want, got)
-			assert.LessOrEqual(t, columns(got), test.most)
-		})
-	}
-	assert.Equal(t, []string{"prod-a…e-etc", "prod-b…e-etc", "x"}, shortenAll([]string{"prod-a-and-much-more-etc", "prod-b-and-much-more-etc", "x"}, 5),
-		"names that differ stay different")
-}
-
-func TestWrap(t *testing.T) {
-	assert.Equal(t, []string{"one two", "three"}, wrap("one two three", 9))
-	assert.Equal(t, []string{"one two three"}, wrap("one two three", 0))
-	assert.Equal(t, []string{"a", "https://long.example.com", "b"}, wrap("a https://long.example.com b", 10))
-}
-
-// TestShortenAny: never too wide, whatever the text and the width.
-func TestShortenAny(t *testing.T) {
-	for _, text := range []string{"production-us-east-1", "東京都のクラスタ", "a\u0301b\u0301c", "🔑🔑 x 🔑", printable("\x1b[2J\u202e\xff"), "\u0301\u0301"} {
-		for most := 1; most <= 30; most++ {
-			assert.LessOrEqual(t, columns(shorten(text, most)), most, "%q in %d", text, most)
-		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -27,7 +28,7 @@ func TestSetupTerraform(t *testing.T) {
 		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{w: &text}, says: &messages{w: t.Output()}}
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
 	require.NoError(t, a.printTerraform(s))
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)

@@ -19,6 +19,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -206,7 +207,7 @@ func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Acc
 func printTerraformOf(t *testing.T, s *mountSetup) []byte {
 	t.Helper()
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{w: &text}, says: &messages{w: t.Output()}}
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
 	require.NoError(t, a.printTerraform(s))
 	return text.Bytes()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -297,8 +298,8 @@ var verdictSigns = map[vaultsync.Outcome]string{
 }
 
 // verdictStyles are theirs: what Vault would refuse is what was asked for.
-var verdictStyles = map[vaultsync.Outcome]style{
-	vaultsync.OutcomeOK: green, vaultsync.OutcomeFail: alarm, vaultsync.OutcomeNote: cyan,
+var verdictStyles = map[vaultsync.Outcome]terminal.Style{
+	vaultsync.OutcomeOK: terminal.Green, vaultsync.OutcomeFail: terminal.Alarm, vaultsync.OutcomeNote: terminal.Cyan,
 }
 
 func (a *app) printVerdicts(verdicts []*verdict) {
@@ -321,7 +322,7 @@ func (a *app) printVerdicts(verdicts []*verdict) {
 		}
 		for _, f := range v.Findings {
 			sign, check := verdictSigns[f.Outcome], fmt.Sprintf(" %-*s  ", width, f.Check)
-			a.out.printText("  "+sign+check, "  "+a.out.screen.paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
+			a.out.printText("  "+sign+check, "  "+a.out.Paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
 			// Not broken into lines: it is often a command to copy.
 			if f.Fix != "" {
 				a.out.printf("    %-*s  %s\n", width, "", printable(f.Fix))

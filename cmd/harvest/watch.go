@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -164,7 +165,7 @@ func (w *watcher) reload(ctx context.Context, load func() (*config, error)) {
 	if misused, ok := errors.AsType[*usageError](err); ok {
 		err = misused.err
 	}
-	for _, err := range separate(err) {
+	for _, err := range terminal.Separate(err) {
 		w.log.Error("the configuration was not reloaded; the old one stays in force", "error", printable(err.Error()))
 	}
 }

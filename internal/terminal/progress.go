@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"context"
@@ -11,28 +11,24 @@ import (
 	"sync"
 	"time"
 
-	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
 	"github.com/jwksharvest/harvest/jwks"
 )
 
-// slow is how long a command may take before it shows that it is alive.
+// slow is how long clusters may take before it is shown who is waited for.
 const slow = time.Second
 
-// showProgress rewrites a line on stderr while clusters are waited for, if stderr is a
-// terminal and carries no log. It wraps the clusters' sources in place to see who was asked and hasn't answered.
-// The returned function wipes the line.
-func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
-	f, ok := a.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || !capable(a.getenv) || a.says.log != nil || cmd.IsSet("log-level") {
-		return func() {}
-	}
-	return startProgress(a.stderr, a.errScreen.width, clusters)
+// CanProgress reports whether progress can be shown on w: it must be a terminal that can wipe a line.
+func CanProgress(w io.Writer, getenv func(string) string) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && capable(getenv)
 }
 
-// startProgress is showProgress for any writer of so many columns; 0 is no limit.
-func startProgress(w io.Writer, width int, clusters []jwks.Cluster) (stop func()) {
+// Progress rewrites a line on w, of at most width columns (0: no limit), while clusters are waited
+// for. It wraps the clusters' sources in place to see who was asked and hasn't answered. The returned
+// function wipes the line.
+func Progress(w io.Writer, width int, clusters []jwks.Cluster) (stop func()) {
 	p := &progress{asked: map[string]int{}}
 	for i, c := range clusters {
 		sources := make([]jwks.Source, len(c.Sources))
@@ -76,7 +72,7 @@ func (p *progress) show(w io.Writer, width int, done <-chan struct{}) {
 		case <-wait.C:
 			text := fmt.Sprintf("%s (%d s)", p, int(time.Since(began).Seconds()))
 			if width > 0 { // a second line could not be wiped
-				text = shorten(text, width-1)
+				text = Shorten(text, width-1)
 			}
 			_, _ = fmt.Fprintf(w, "\r\x1b[K%s", text)
 			shown = true

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -47,7 +47,7 @@ func TestProgress(t *testing.T) {
 				clusters := []jwks.Cluster{
 					{Name: "a", Sources: []jwks.Source{slowSource{test.first}}}, {Name: "b", Sources: []jwks.Source{slowSource{test.second}}},
 				}
-				stop := startProgress(&w, test.width, clusters)
+				stop := Progress(&w, test.width, clusters)
 				jwks.FetchAll(t.Context(), clusters)
 				stop()
 				stop()

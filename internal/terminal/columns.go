@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"slices"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/text/width"
 )
 
-// columns returns how many columns of a terminal text takes: two for what East Asian
+// Columns returns how many columns of a terminal text takes: two for what East Asian
 // scripts and pictures have (Unicode, UAX #11), none for marks on other characters.
-func columns(s string) int {
+func Columns(s string) int {
 	n := 0
 	for _, r := range s {
 		n += runeColumns(r)
@@ -34,10 +34,10 @@ func runeColumns(r rune) int {
 
 const cut = "…"
 
-// shorten returns text of so many columns at most, with the middle cut out: names that
-// belong together often begin alike, and differ at the end.
-func shorten(s string, most int) string {
-	if columns(s) <= most {
+// Shorten returns s in at most most columns, with the middle cut out: names that belong together
+// often begin alike and differ at the end.
+func Shorten(s string, most int) string {
+	if Columns(s) <= most {
 		return s
 	}
 	runes := []rune(s)
@@ -60,18 +60,18 @@ func shorten(s string, most int) string {
 	return string(runes[:start]) + cut + string(runes[end:])
 }
 
-// shortenAll shortens names that stand below one another. Names that differ stay different:
-// they get the columns that takes.
-func shortenAll(names []string, most int) []string {
+// ShortenAll shortens names that stand below one another. Names that differ stay different, whatever
+// columns that takes.
+func ShortenAll(names []string, most int) []string {
 	different := distinct(names)
 	longest := 0
 	for _, name := range names {
-		longest = max(longest, columns(name))
+		longest = max(longest, Columns(name))
 	}
 	for ; ; most++ {
 		short := make([]string, len(names))
 		for i, name := range names {
-			short[i] = shorten(name, most)
+			short[i] = Shorten(name, most)
 		}
 		if most >= longest || distinct(short) == different {
 			return short
