@@ -82,8 +82,7 @@ func empty(v any) bool {
 func readable(fields map[string]any) bool {
 	list, isList := fields[keysField].([]any)
 	odd := fields[keysField] != nil && !isList || slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText })
-	static := empty(fields["jwks_url"]) && empty(fields["jwks_pairs"]) && empty(fields["oidc_discovery_url"])
-	return !odd && empty(fields["provider_config"]) && (!static || empty(fields["oidc_client_id"]))
+	return !odd && empty(fields["provider_config"]) && empty(fields["oidc_client_id"])
 }
 
 // requireFields checks that a plan was made for a mount with static keys alone, or for one that
@@ -99,7 +98,7 @@ func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
 		case keysField:
 		case "jwks_url", "jwks_pairs", "oidc_discovery_url":
 			converted = converted || !empty(value)
-		case "jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_client_id", "oidc_client_secret", "oidc_response_mode", "oidc_response_types":
+		case "jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_response_mode", "oidc_response_types":
 		default:
 			require.Contains(t, body, name)
 			require.Equal(t, value, body[name])

@@ -82,8 +82,7 @@ var (
 var (
 	otherModes = []string{"jwks_url", "jwks_pairs", "oidc_discovery_url"}
 	urlFields  = []string{
-		"jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_client_id", "oidc_client_secret",
-		"oidc_response_mode", "oidc_response_types",
+		"jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_response_mode", "oidc_response_types",
 	}
 )
 
@@ -102,19 +101,18 @@ func (c Config) check(convert bool) error {
 	if !isStrings(c.fields[keysField]) {
 		return fmt.Errorf("%w: %s is no list of strings, and a write would drop what is there", ErrUnreadableFields, keysField)
 	}
+	if !isEmpty(c.fields["oidc_client_id"]) {
+		return fmt.Errorf("%w: oidc_client_id is set, so people sign in on it by OIDC, and a write would wipe the client's secret, "+
+			"which no read shows; use a JWT mount of its own, which `harvest setup` makes", ErrUnreadableFields)
+	}
 	if !isEmpty(c.fields["provider_config"]) {
 		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+
 			"use a JWT mount without provider_config", ErrUnreadableFields)
 	}
-	mode := c.mode()
-	switch {
-	case mode == "" && !isEmpty(c.fields["oidc_client_id"]):
-		return fmt.Errorf("%w: oidc_client_id is set, and its secret can't be read", ErrUnreadableFields)
-	case mode == "" || convert:
-		return nil
-	default:
+	if mode := c.mode(); mode != "" && !convert {
 		return fmt.Errorf("%w: %s is set", ErrNotStaticKeys, mode)
 	}
+	return nil
 }
 
 // excluded returns the fields that static keys exclude and that are set now, sorted.

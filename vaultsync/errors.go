@@ -14,7 +14,8 @@ import (
 )
 
 var (
-	// ErrNoMount: there is no auth method at the path, or it is no JWT one.
+	// ErrNoMount: there is no auth method at the path, or it is no JWT one. To a setup one of
+	// type oidc is none.
 	ErrNoMount = errors.New("no JWT auth method at this path")
 	// ErrSealed: Vault is sealed or not initialized.
 	ErrSealed = errors.New("Vault is sealed")

@@ -603,6 +603,8 @@ func TestPlanRefusals(t *testing.T) {
 	provider.fields["provider_config"] = map[string]any{"provider": "gsuite"}
 	oidc := config(trust("a", "k1"))
 	oidc.fields["oidc_client_id"] = "x"
+	signIn := config()
+	signIn.fields["oidc_client_id"], signIn.fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
 	huge := config(trust("a", "k1"))
 	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
 	good := []jwks.Result{publish("a", "k1", "k2")}
@@ -620,6 +622,8 @@ func TestPlanRefusals(t *testing.T) {
 		"no list of keys":       {NewConfig(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
 		"a key of another type": {NewConfig(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
 		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
+		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
+		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
 		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
 		"too large":             {huge, good, Options{}, ErrTooLarge, "bytes"},
 		"both trusted retired":  {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},

@@ -213,8 +213,10 @@ func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error)
 	if err != nil {
 		return state, err
 	}
-	if accessor != "" && kind != "jwt" && kind != "oidc" {
-		return state, fmt.Errorf("%w: at auth/%s there is one of type %s", ErrNoMount, s.mount.Path, clean(kind))
+	if accessor != "" {
+		if err := s.takesJWTs(ctx, kind); err != nil {
+			return state, err
+		}
 	}
 	state.accessor = accessor
 	for _, a := range want.access() {

@@ -60,6 +60,33 @@ func TestSetup(t *testing.T) {
 	})
 }
 
+// A type's name doesn't make a JWT mount: what it can be configured with does, and people's
+// sign-in is never taken for one.
+func TestSetupOnOtherTypes(t *testing.T) {
+	for kind, refused := range map[string]string{
+		"jwt-today":  "",
+		"oidc":       "the one at auth/jwt-nomad is of type oidc, where people sign in",
+		"kubernetes": "the one at auth/jwt-nomad is of type kubernetes, whose configuration has no jwt_validation_pubkeys",
+	} {
+		inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			v.Enable("", m.Path, kind)
+			plan, err := m.PlanSetup(t.Context(), Setup{})
+			assert.Zero(t, v.Count("PUT", ""), kind)
+			if refused != "" {
+				require.ErrorIs(t, err, ErrNoMount, kind)
+				require.ErrorContains(t, err, refused)
+				return
+			}
+			require.NoError(t, err, kind)
+			assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+			_, err = m.ApplySetup(t.Context(), plan)
+			require.NoError(t, err)
+			_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+			require.NoError(t, err)
+		})
+	}
+}
+
 func TestSetupRepairs(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
 		setUp(t, m, Setup{})

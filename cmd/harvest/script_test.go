@@ -116,6 +116,15 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[3])), &fields))
 		ts.Check(s.WriteConfig(args[1], args[2], fields))
 	}),
+	// signin VAULT PATH enables a mount of type oidc, where people sign in.
+	"signin": command(2, func(_ *testscript.TestScript, w *world, args []string) {
+		s := w.vaults[args[0]]
+		s.Enable("", args[1], "oidc")
+		s.SetConfig("", args[1], map[string]any{
+			"oidc_discovery_url": "https://accounts.example.com", "oidc_client_id": "staff", "oidc_client_secret": "shown to nobody",
+			"jwt_validation_pubkeys": []string{}, "default_role": "staff",
+		})
+	}),
 	"seal":    command(1, func(_ *testscript.TestScript, w *world, args []string) { w.vaults[args[0]].Seal() }),
 	"rotate":  command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Rotate("RS256") }),
 	"rebuild": command(2, func(_ *testscript.TestScript, w *world, args []string) { w.region(args).Rebuild() }),

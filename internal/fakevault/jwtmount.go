@@ -13,6 +13,8 @@ import (
 func (s *Server) jwt(req *request, m *mount, under string) answer {
 	role, isRole := strings.CutPrefix(under, "role/")
 	switch {
+	case under == "config" && req.op == "help":
+		return bare(map[string]any{"help": configHelp(), "see_also": nil, "openapi": map[string]any{}}, http.StatusOK)
 	case under == "config":
 		return s.jwtConfig(req, m)
 	case under == "login" && req.op == "update":
@@ -28,6 +30,15 @@ func (s *Server) jwt(req *request, m *mount, under string) answer {
 		return s.jwtRole(req, m, strings.ToLower(role))
 	}
 	return multi(http.StatusNotFound, "unsupported path")
+}
+
+// configHelp is what `vault path-help auth/<mount>/config` shows, in short.
+func configHelp() string {
+	help := "Request:        config\nMatching Route: ^config$\n\nConfigures the JWT authentication backend.\n\n## PARAMETERS\n"
+	for _, field := range slices.Sorted(slices.Values(slices.Concat(configStrings, configLists))) {
+		help += "\n    " + field + "\n"
+	}
+	return help
 }
 
 func (s *Server) jwtConfig(req *request, m *mount) answer {

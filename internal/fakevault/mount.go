@@ -1,5 +1,7 @@
 package fakevault
 
+import "strings"
+
 // mount is one auth method at one path.
 type mount struct {
 	kind        string
@@ -9,6 +11,10 @@ type mount struct {
 	roles       map[string]map[string]any // jwt, kubernetes
 	logins      []login                   // approle, kubernetes
 }
+
+// isJWT reports whether a mount has the JWT plugin: one that is registered under a name of
+// its own, such as jwt-today, too.
+func isJWT(kind string) bool { return kind == "oidc" || strings.HasPrefix(kind, "jwt") }
 
 // login is one pair of credentials that an AppRole or Kubernetes mount takes.
 type login struct {

@@ -12,7 +12,7 @@ import (
 // request is one call, past HTTP.
 type request struct {
 	http *http.Request
-	op   string // read, list, update (create too), delete
+	op   string // read, list, help, update (create too), delete
 	path string // without /v1/
 	ns   string
 	body map[string]any
@@ -58,8 +58,11 @@ func (req *request) read() (answer, bool) {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		req.op = "read"
-		if r.URL.Query().Get("list") == "true" {
+		switch q := r.URL.Query(); {
+		case q.Get("list") == "true":
 			req.op = "list"
+		case q.Get("help") != "":
+			req.op = "help"
 		}
 	case "LIST":
 		req.op = "list"
@@ -113,7 +116,7 @@ func (s *Server) authorize(req *request) (answer, bool) {
 		return refused(http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"), false
 	}
 	req.tok = t
-	if !s.may(t, req.ns, req.path, req.op) {
+	if req.op != "help" && !s.may(t, req.ns, req.path, req.op) {
 		return multi(http.StatusForbidden, "permission denied"), false
 	}
 	return answer{}, true
@@ -142,10 +145,10 @@ func (s *Server) route(req *request) answer {
 	}
 	under := strings.TrimPrefix(rest, path+"/")
 	var a answer
-	switch m.kind {
-	case "jwt", "oidc":
+	switch {
+	case isJWT(m.kind):
 		a = s.jwt(req, m, under)
-	case "approle", "kubernetes":
+	case m.kind == "approle", m.kind == "kubernetes":
 		a = s.machine(req, m, path, under)
 	default:
 		a = multi(http.StatusNotFound, "unsupported path")

@@ -216,6 +216,26 @@ func mounts(t *testing.T, v *vault) {
 	r = v.do(t, "POST", "sys/auth/odd", object{"type": "odd"})
 	require.Equal(t, http.StatusBadRequest, r.status)
 
+	t.Run("help tells a JWT method from another", func(t *testing.T) {
+		nobody := v.token(t, "nobody", `path "nowhere" { capabilities = ["read"] }`)
+		r := v.as(t, nobody, "GET", "auth/"+m+"/config?help=1", nil)
+		require.Equal(t, http.StatusOK, r.status, "it takes no capability: %s", r.raw)
+		require.Contains(t, r.body["help"], "jwt_validation_pubkeys")
+		require.Equal(t, http.StatusForbidden, v.as(t, "", "GET", "auth/"+m+"/config?help=1", nil).status)
+		for _, kind := range []string{"oidc", "approle"} {
+			path := m + "-" + kind
+			require.Equal(t, http.StatusNoContent, v.do(t, "POST", "sys/auth/"+path, object{"type": kind}).status)
+			r := v.do(t, "GET", "auth/"+path+"/config?help=1", nil)
+			if kind == "oidc" {
+				require.Equal(t, http.StatusOK, r.status, r.raw)
+				require.Contains(t, r.body["help"], "jwt_validation_pubkeys")
+				continue
+			}
+			require.Equal(t, http.StatusNotFound, r.status, r.raw)
+			require.Equal(t, []string{"1 error occurred:\n\t* unsupported path\n\n"}, r.errors())
+		}
+	})
+
 	all, err := v.client.Sys().ListAuthWithContext(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, all, m+"/")
