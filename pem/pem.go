@@ -15,14 +15,17 @@
 package pem
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -30,12 +33,28 @@ import (
 // Vault accepts: it refuses PKCS#1. pub is a *rsa.PublicKey, an *ecdsa.PublicKey or an
 // ed25519.PublicKey; others, which Vault refuses, are an error.
 func Encode(pub crypto.PublicKey) ([]byte, error) {
-	var room usualKeyInfo
-	der, err := appendKeyInfo(room[:0], pub)
+	der, err := marshalKey(pub)
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
-	return appendBlock(nil, der), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), nil
+}
+
+// marshalKey returns the DER (SubjectPublicKeyInfo) of a key that can verify signatures.
+func marshalKey(pub crypto.PublicKey) ([]byte, error) {
+	if err := verifies(pub); err != nil {
+		return nil, err
+	}
+	return x509.MarshalPKIXPublicKey(pub)
+}
+
+// verifies refuses keys for key agreement, which crypto/x509 encodes as well.
+func verifies(pub crypto.PublicKey) error {
+	switch pub.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
+		return nil
+	}
+	return fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
 }
 
 // Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,
@@ -46,8 +65,7 @@ const fingerprintPrefix = "sha256:"
 
 // FingerprintOf returns the fingerprint of pub, a type that [Encode] takes.
 func FingerprintOf(pub crypto.PublicKey) (Fingerprint, error) {
-	var room usualKeyInfo
-	der, err := appendKeyInfo(room[:0], pub)
+	der, err := marshalKey(pub)
 	if err != nil {
 		return Fingerprint{}, fmt.Errorf("fingerprint of public key: %w", err)
 	}
@@ -119,13 +137,9 @@ func (b Block) MarshalText() ([]byte, error) { return b.AppendText(nil) }
 
 // AppendText implements encoding.TextAppender: it appends what [Block.MarshalText] returns.
 func (b Block) AppendText(out []byte) ([]byte, error) {
-	var room usualKeyInfo
-	der, err := appendKeyInfo(room[:0], b.Public)
+	block, err := Encode(b.Public)
 	if err != nil {
-		return nil, fmt.Errorf("encoding public key: %w", err)
-	}
-	if !b.Annotation.IsZero() {
-		out = slices.Grow(out, blockSize(len(der))+len(b.Comment)+usualLine)
+		return nil, err
 	}
 	if !b.Annotation.IsZero() {
 		if out, err = b.Annotation.appendLine(out); err != nil {
@@ -145,12 +159,8 @@ func (b Block) AppendText(out []byte) ([]byte, error) {
 		}
 		out = append(append(out, b.Comment...), '\n')
 	}
-	out = appendBlock(out, der)
-	return out[:len(out)-1], nil
+	return append(out, bytes.TrimSuffix(block, []byte("\n"))...), nil
 }
-
-// usualLine is about as long as an annotation gets.
-const usualLine = 256
 
 // UnmarshalText reads one element as Vault gives it back. An element without an
 // annotation, or with one that doesn't parse, gets the zero Annotation. The error wraps
@@ -205,8 +215,7 @@ func publicKey(der []byte) (crypto.PublicKey, error) {
 		}
 		pub = cert.PublicKey
 	}
-	var room usualKeyInfo
-	if _, err := appendKeyInfo(room[:0], pub); err != nil {
+	if err := verifies(pub); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoBlock, err)
 	}
 	return pub, nil
