@@ -1,4 +1,4 @@
-package main
+package keydir
 
 import (
 	"crypto/sha256"
@@ -17,16 +17,17 @@ const (
 // so is a leading dot. A long name is cut and gets a hash of the kid. Where two names are
 // equal, or would be on a file system that doesn't tell case, each gets the key's
 // fingerprint. Both follow a "~", which no kid's name contains.
-func fileNames(keys []harvestedKey) []string {
+func fileNames(keys []Key) []string {
 	names := make([]string, len(keys))
 	count := map[string]int{}
 	for i, k := range keys {
-		names[i] = safeName(k.key.KeyID)
+		names[i] = safeName(k.KeyID)
 		count[strings.ToLower(names[i])]++
 	}
 	for i, k := range keys {
 		if count[strings.ToLower(names[i])] > 1 {
-			names[i] += "~" + hex.EncodeToString(k.fingerprint[:16])
+			fingerprint := k.Block.Fingerprint()
+			names[i] += "~" + hex.EncodeToString(fingerprint[:16])
 		}
 		names[i] += keyFileSuffix
 	}

@@ -1,4 +1,5 @@
-package main
+// Package keydir keeps a directory with a PEM file for each key, and touches nobody else's files.
+package keydir
 
 import (
 	"crypto/rand"
@@ -18,11 +19,10 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// manifestName is the file of a -out directory that says which files are harvest's: their
-// names, each with the SHA-256 of what they may hold. The keys' files are pure PEM this
-// way, which some readers insist on. A file that the manifest doesn't name, or that was
-// changed since, isn't harvest's, and is neither overwritten nor removed.
-const manifestName = ".harvest-keys.json"
+// Manifest is the file of a directory that names harvest's own files, each with the SHA-256 of what
+// it may hold; so the keys' files are pure PEM, which some readers insist on. A file that it doesn't
+// name, or that was changed since, isn't harvest's: it is neither overwritten nor removed.
+const Manifest = ".harvest-keys.json"
 
 // Bounds on what is read of a directory.
 const (
@@ -35,23 +35,40 @@ type manifest struct {
 	Files   map[string][]string `json:"files"`   // two digests while a file is being replaced
 }
 
-// keyDir is a -out directory. os.Root keeps every name within it, whatever links there are.
-type keyDir struct {
+// Key is a key as its file holds it.
+type Key struct {
+	KeyID string
+	Block pem.Block
+	Text  []byte // the block as PEM, with a line feed at the end
+}
+
+// Change is what became of a file.
+type Change string
+
+// Changes.
+const (
+	Written Change = "written" // made or replaced
+	Removed Change = "removed" // its key is gone
+	Left    Change = "left"    // its key is gone, and the file was changed since: it stays
+)
+
+// directory is one that is written. os.Root keeps every name within it, whatever links there are.
+type directory struct {
 	root  *os.Root
 	path  string
 	owned manifest
 }
 
-// openKeyDir opens a directory, made if it isn't there, and reads its manifest.
-func openKeyDir(path string) (*keyDir, error) {
+// open opens a directory, made if it isn't there, and reads its manifest.
+func open(path string) (*directory, error) {
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("-out: %w", err)
+		return nil, err
 	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, fmt.Errorf("-out: %w", err)
+		return nil, err
 	}
-	d := &keyDir{root: root, path: path}
+	d := &directory{root: root, path: path}
 	if err := d.readManifest(); err != nil {
 		_ = root.Close()
 		return nil, err
@@ -59,10 +76,10 @@ func openKeyDir(path string) (*keyDir, error) {
 	return d, nil
 }
 
-func (d *keyDir) close() { _ = d.root.Close() }
+func (d *directory) close() { _ = d.root.Close() }
 
-func (d *keyDir) readManifest() error {
-	data, err := d.read(manifestName, maxManifest)
+func (d *directory) readManifest() error {
+	data, err := d.read(Manifest, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.owned = manifest{Version: 1, Files: map[string][]string{}}
 		return nil
@@ -74,11 +91,11 @@ func (d *keyDir) readManifest() error {
 		err = fmt.Errorf("version %d; a newer harvest wrote it", d.owned.Version)
 	}
 	if err != nil {
-		return fmt.Errorf("-out %s: its manifest %s can't be used: %w; remove it if harvest may start anew", d.path, manifestName, err)
+		return fmt.Errorf("%s: its manifest %s can't be used: %w; remove it if harvest may start afresh", d.path, Manifest, err)
 	}
 	for name := range d.owned.Files {
 		if !isKeyFile(name) {
-			return fmt.Errorf("-out %s: its manifest names %q, which harvest never writes", d.path, name)
+			return fmt.Errorf("%s: its manifest names %q, which harvest never writes", d.path, name)
 		}
 	}
 	if d.owned.Files == nil {
@@ -87,13 +104,13 @@ func (d *keyDir) readManifest() error {
 	return nil
 }
 
-// isKeyFile says whether name is one that fileNames makes.
+// isKeyFile reports whether name is one that fileNames makes.
 func isKeyFile(name string) bool {
 	return strings.HasSuffix(name, keyFileSuffix) && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, `/\`)
 }
 
 // read returns a regular file of the directory, of so many bytes at most.
-func (d *keyDir) read(name string, most int64) ([]byte, error) {
+func (d *directory) read(name string, most int64) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -114,7 +131,7 @@ func (d *keyDir) read(name string, most int64) ([]byte, error) {
 }
 
 // state says of a name whether there is a file, what it holds, and whether harvest wrote it.
-func (d *keyDir) state(name string) (data []byte, exists, owned bool) {
+func (d *directory) state(name string) (data []byte, exists, owned bool) {
 	data, err := d.read(name, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, false
@@ -126,16 +143,16 @@ func (d *keyDir) state(name string) (data []byte, exists, owned bool) {
 }
 
 // replace writes a file whole or not at all: a reader sees the old one or the new one.
-func (d *keyDir) replace(name string, data []byte) (err error) {
+func (d *directory) replace(name string, data []byte) (err error) {
 	temporary := ".harvest-" + rand.Text() + ".tmp"
 	f, err := d.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return fmt.Errorf("-out: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
 			_ = d.root.Remove(temporary)
-			err = fmt.Errorf("-out %s: %w", filepath.Join(d.path, name), err)
+			err = fmt.Errorf("%s: %w", filepath.Join(d.path, name), err)
 		}
 	}()
 	_, err = f.Write(data)
@@ -154,19 +171,19 @@ func (d *keyDir) replace(name string, data []byte) (err error) {
 	return err
 }
 
-func (d *keyDir) writeManifest() error {
+func (d *directory) writeManifest() error {
 	data, err := json.MarshalIndent(d.owned, "", "  ")
 	if err != nil {
 		return err
 	}
-	return d.replace(manifestName, append(data, '\n'))
+	return d.replace(Manifest, append(data, '\n'))
 }
 
-// writeKeys makes the directory hold a file for each key and removes those that harvest
-// wrote for others, unless keep is set. Where a file of somebody else is in the way,
-// nothing is written. Each change is a line on stdout.
-func (a *app) writeKeys(dir string, keys []harvestedKey, keep bool) error {
-	d, err := openKeyDir(dir)
+// Write makes the directory at path, made if it isn't there, hold a file for each key, and removes
+// those that harvest wrote for others, unless keep is set. Where a file of somebody else is in the
+// way, nothing is written. tell hears of each change, and of the file's path.
+func Write(path string, keys []Key, keep bool, tell func(c Change, file string)) error {
+	d, err := open(path)
 	if err != nil {
 		return err
 	}
@@ -175,21 +192,15 @@ func (a *app) writeKeys(dir string, keys []harvestedKey, keep bool) error {
 	if err != nil {
 		return err
 	}
-	wanted := map[string]bool{}
-	for _, name := range fileNames(keys) {
-		wanted[name] = true
-	}
 	var gone []string
-	for _, name := range slices.Sorted(maps.Keys(d.owned.Files)) {
-		if !wanted[name] && !keep {
-			gone = append(gone, name)
-		}
+	if !keep {
+		gone = d.gone(keys)
 	}
 	if len(changed) == 0 && len(gone) == 0 {
 		return nil
 	}
-	// The manifest is ahead of the files, so that a run cut short leaves none behind
-	// that the next one takes for somebody else's.
+	// The manifest is ahead of the files, so that a run cut short leaves none behind that the
+	// next one takes for somebody else's.
 	for name, data := range changed {
 		d.owned.Files[name] = append(d.owned.Files[name], digest(data))
 	}
@@ -201,18 +212,28 @@ func (a *app) writeKeys(dir string, keys []harvestedKey, keep bool) error {
 			return err
 		}
 		d.owned.Files[name] = []string{digest(changed[name])}
-		a.out.printf("+ %s\n", printable(filepath.Join(dir, name)))
+		tell(Written, filepath.Join(path, name))
 	}
 	for _, name := range gone {
-		if err := a.removeKey(d, name); err != nil {
+		change, err := d.remove(name)
+		if err != nil {
 			return err
+		}
+		if change != "" {
+			tell(change, filepath.Join(path, name))
 		}
 	}
 	return d.writeManifest()
 }
 
+// gone returns the files of harvest's whose keys are gone.
+func (d *directory) gone(keys []Key) []string {
+	wanted := fileNames(keys)
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(d.owned.Files)), func(name string) bool { return slices.Contains(wanted, name) })
+}
+
 // changes returns the files to write, by name. It refuses to touch somebody else's.
-func (d *keyDir) changes(keys []harvestedKey) (map[string][]byte, error) {
+func (d *directory) changes(keys []Key) (map[string][]byte, error) {
 	changed := map[string][]byte{}
 	var foreign []string
 	for i, name := range fileNames(keys) {
@@ -223,47 +244,42 @@ func (d *keyDir) changes(keys []harvestedKey) (map[string][]byte, error) {
 		case same: // put there by hand, or by a run that was cut short: taken over as it is
 			changed[name] = data
 		case !exists, owned:
-			changed[name] = keys[i].text
+			changed[name] = keys[i].Text
 		default:
 			foreign = append(foreign, name)
 		}
 	}
 	if len(foreign) > 0 {
 		slices.Sort(foreign)
-		return nil, fmt.Errorf("-out %s: %s not written by harvest, or changed since: nothing was written; move it away, or choose another directory",
+		return nil, fmt.Errorf("%s: %s not written by harvest, or changed since: nothing was written; move it away, or choose another directory",
 			d.path, strings.Join(foreign, ", "))
 	}
 	return changed, nil
 }
 
-// sameKey says whether a file holds the key already: the day it was added stays.
-func sameKey(data []byte, k harvestedKey) bool {
+// sameKey reports whether a file holds the key already. The day it was added stays.
+func sameKey(data []byte, k Key) bool {
 	var b pem.Block
-	if b.UnmarshalText(data) != nil || b.Fingerprint() != k.fingerprint {
+	if b.UnmarshalText(data) != nil || b.Fingerprint() != k.Block.Fingerprint() {
 		return false
 	}
-	b.Annotation.Added = k.block.Annotation.Added
+	b.Annotation.Added = k.Block.Annotation.Added
 	text, err := b.MarshalText()
-	return err == nil && string(text)+"\n" == string(k.text)
+	return err == nil && string(text)+"\n" == string(k.Text)
 }
 
-// removeKey removes a file that harvest wrote. One that was changed since stays, and is
-// harvest's no longer.
-func (a *app) removeKey(d *keyDir, name string) error {
+// remove removes a file that harvest wrote. One that was changed since stays, and is harvest's no
+// longer. The change is "" where there was no file.
+func (d *directory) remove(name string) (Change, error) {
 	_, exists, owned := d.state(name)
 	delete(d.owned.Files, name)
 	switch {
 	case !exists:
-		return nil
+		return "", nil
 	case !owned:
-		a.says.warn("%s was changed since harvest wrote it: not removed, though its key is gone", filepath.Join(d.path, name))
-		return nil
+		return Left, nil
 	}
-	if err := d.root.Remove(name); err != nil {
-		return fmt.Errorf("-out: %w", err)
-	}
-	a.out.printf("- %s\n", printable(filepath.Join(d.path, name)))
-	return nil
+	return Removed, d.root.Remove(name)
 }
 
 func digest(data []byte) string {
