@@ -130,7 +130,7 @@ func trustedElements(count int, inUse *rsa.PublicKey) ([]string, error) {
 	}
 	var elements []string
 	for i, key := range keys {
-		annotation := pem.Annotation{Version: pem.Version, Cluster: fmt.Sprintf("cluster-%04d", i), KeyID: fmt.Sprintf("3f0fccd0-1a2b-4c5d-8e6f-%012d", i), Algorithm: "RS256", Added: time.Now()}
+		annotation := pem.Annotation{Version: pem.Version, Cluster: fmt.Sprintf("cluster-%04d", i), KeyID: fmt.Sprintf("3f0fccd0-1a2b-4c5d-8e6f-%012d", i), Algorithms: []string{"RS256"}, Added: time.Now()}
 		text, err := pem.Block{Public: key, Annotation: annotation}.MarshalText()
 		if err != nil {
 			return nil, err

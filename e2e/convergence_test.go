@@ -53,7 +53,7 @@ func (r *rotating) rotate() {
 	if err != nil {
 		panic(err)
 	}
-	r.keys = append(r.keys, jwks.Key{KeyID: fmt.Sprintf("%s-%d", r.name, r.rotated), Algorithm: "EdDSA", Public: public})
+	r.keys = append(r.keys, jwks.Key{KeyID: fmt.Sprintf("%s-%d", r.name, r.rotated), Algorithms: []string{"EdDSA"}, Public: public})
 	r.keys = slices.Clone(r.keys[max(0, len(r.keys)-window):])
 	r.rotated++
 	r.fetched = make(chan struct{})

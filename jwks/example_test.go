@@ -27,12 +27,12 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, key := range set.Keys {
-		fmt.Printf("%s %s %T\n", key.KeyID, key.Algorithm, key.Public)
+		fmt.Printf("%s %s %T\n", key.KeyID, key.Algorithms, key.Public)
 	}
 	// Output:
-	// fd33f64f-4b8e-0f2c-4b6e-6a4d2e4a6c1d EdDSA ed25519.PublicKey
-	// 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 RS256 *rsa.PublicKey
-	// 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 RS256 *rsa.PublicKey
+	// fd33f64f-4b8e-0f2c-4b6e-6a4d2e4a6c1d [EdDSA] ed25519.PublicKey
+	// 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 [RS256] *rsa.PublicKey
+	// 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 [RS256] *rsa.PublicKey
 }
 
 // Judge a document that is at hand already, and see why members of it aren't used.

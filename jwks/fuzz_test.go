@@ -239,7 +239,7 @@ func requireSameKey(t *testing.T, got Key, want *jose.JSONWebKey, der string) {
 	if spki(t, got.Public) != der {
 		t.Fatal("not the key that go-jose reads")
 	}
-	if got.Algorithm != want.Algorithm || got.Use != want.Use || want.KeyID != "" && got.KeyID != want.KeyID {
+	if first, _ := firstOf(got.Algorithms); first != want.Algorithm || got.Use != want.Use || want.KeyID != "" && got.KeyID != want.KeyID {
 		t.Fatalf("key %+v, to go-jose kid %q, alg %q, use %q", got, want.KeyID, want.Algorithm, want.Use)
 	}
 	if got.KeyID == "" || len(got.KeyID) > MaxKeyID || !isPrintable(got.KeyID) {
@@ -255,7 +255,10 @@ func requireSameWhenWritten(t *testing.T, set *Set) {
 	t.Helper()
 	var document jose.JSONWebKeySet
 	for _, key := range set.Keys {
-		document.Keys = append(document.Keys, jose.JSONWebKey{Key: key.Public, KeyID: key.KeyID, Algorithm: key.Algorithm, Use: key.Use})
+		first, others := firstOf(key.Algorithms)
+		for _, alg := range append([]string{first}, others...) {
+			document.Keys = append(document.Keys, jose.JSONWebKey{Key: key.Public, KeyID: key.KeyID, Algorithm: alg, Use: key.Use})
+		}
 	}
 	data, err := stdjson.Marshal(document)
 	if err != nil {
@@ -271,4 +274,11 @@ func requireSameWhenWritten(t *testing.T, set *Set) {
 	if !reflect.DeepEqual(set.Keys, again.Keys) || len(again.Skipped) != 0 {
 		t.Fatalf("written and read again: %+v, skipped %v, not %+v", again.Keys, again.Skipped, set.Keys)
 	}
+}
+
+func firstOf(list []string) (first string, others []string) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	return list[0], list[1:]
 }

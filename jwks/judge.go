@@ -39,7 +39,11 @@ func judge(m *member) (*Key, *objection) {
 		return nil, why
 	}
 	// Copies: the strings of a member may be parts of the document, which needn't stay.
-	return &Key{KeyID: strings.Clone(m.kid), Algorithm: strings.Clone(m.alg), Use: strings.Clone(m.use), Public: public}, nil
+	key := &Key{KeyID: strings.Clone(m.kid), Use: strings.Clone(m.use), Public: public}
+	if m.alg != "" {
+		key.Algorithms = []string{strings.Clone(m.alg)}
+	}
+	return key, nil
 }
 
 // judgeMember returns what speaks against a member before its key is decoded, its numbers

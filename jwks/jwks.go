@@ -35,8 +35,10 @@ type Key struct {
 	// KeyID is the "kid" member or, where there is none, the RFC 7638 thumbprint
 	// (SHA-256, base64url without padding). At most MaxKeyID bytes, all printable.
 	KeyID string
-	// Algorithm is the "alg" member; "" where there is none.
-	Algorithm string
+	// Algorithms are the "alg" members under which the document publishes the key, each
+	// once and in its order. Empty where the first of these members has none: then the key
+	// isn't limited to some of those that it can serve.
+	Algorithms []string
 	// Use is the "use" member: "", "sig" or "jwt-svid".
 	Use string
 	// Public is a *rsa.PublicKey, an *ecdsa.PublicKey or an ed25519.PublicKey.

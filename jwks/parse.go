@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
@@ -35,9 +36,9 @@ import (
 //
 // Whether a modulus is a product of two large primes isn't tested: nothing cheap would tell.
 //
-// A key that occurs twice is kept once, as its first occurrence, with a warning where the
-// second has another "kid" or "alg". Different keys under one "kid" are all kept, with a
-// warning.
+// A key that occurs several times is kept once, as its first occurrence, with the algorithms
+// of all, and with a warning where another has another "kid". Different keys under one "kid"
+// are all kept, with a warning.
 //
 // The format is RFC 7517 section 5, the key types RFC 7518 section 6 and RFC 8037 section 2,
 // "jwt-svid" the SPIFFE trust domain and bundle specification section 4.2.
@@ -68,12 +69,15 @@ func Parse(data []byte) (*Set, error) {
 			})
 			continue
 		}
-		if warning := seen.remark(i, key, identity); warning != "" {
+		if warning := seen.remark(i, key, identity, set.Keys); warning != "" {
 			set.Warnings = append(set.Warnings, warning)
 		}
-		if seen.add(key, identity) {
-			set.Keys = append(set.Keys, *key)
+		if first, ok := seen.byIdentity[identity]; ok {
+			set.Keys[first].addAlgorithms(key.Algorithms)
+			continue
 		}
+		seen.add(key, identity, len(set.Keys))
+		set.Keys = append(set.Keys, *key)
 	}
 	if len(set.Keys) == 0 {
 		return nil, &NoKeysError{Skipped: set.Skipped}
@@ -190,22 +194,21 @@ func identify(key *Key) (string, *objection) {
 
 // seenKeys are the keys of a document up to the one that is looked at.
 type seenKeys struct {
-	byIdentity map[string]*Key
+	byIdentity map[string]int    // to the key's place in Set.Keys
 	byKeyID    map[string]string // to the identity of the first key of that name
 }
 
 func newSeenKeys(size int) *seenKeys {
-	return &seenKeys{byIdentity: make(map[string]*Key, size), byKeyID: make(map[string]string, size)}
+	return &seenKeys{byIdentity: make(map[string]int, size), byKeyID: make(map[string]string, size)}
 }
 
 // remark returns what is odd about another key in the light of those before it, or "".
-func (s *seenKeys) remark(position int, key *Key, identity string) string {
+func (s *seenKeys) remark(position int, key *Key, identity string, kept []Key) string {
 	if first, ok := s.byIdentity[identity]; ok {
-		if first.KeyID == key.KeyID && first.Algorithm == key.Algorithm {
+		if kept[first].KeyID == key.KeyID {
 			return ""
 		}
-		return fmt.Sprintf("key %d (kid %q, alg %q) is the key of kid %q, alg %q again; kept once",
-			position, key.KeyID, key.Algorithm, first.KeyID, first.Algorithm)
+		return fmt.Sprintf("key %d (kid %q) is the key of kid %q again; kept once", position, key.KeyID, kept[first].KeyID)
 	}
 	if _, ok := s.byKeyID[key.KeyID]; ok {
 		return fmt.Sprintf("key %d: kid %q is also the kid of a different key; both are kept", position, key.KeyID)
@@ -213,14 +216,20 @@ func (s *seenKeys) remark(position int, key *Key, identity string) string {
 	return ""
 }
 
-// add reports whether the key is new, and remembers it.
-func (s *seenKeys) add(key *Key, identity string) bool {
-	if _, ok := s.byIdentity[identity]; ok {
-		return false
-	}
-	s.byIdentity[identity] = key
+// add remembers a new key and its place in Set.Keys.
+func (s *seenKeys) add(key *Key, identity string, place int) {
+	s.byIdentity[identity] = place
 	if _, ok := s.byKeyID[key.KeyID]; !ok {
 		s.byKeyID[key.KeyID] = identity
 	}
-	return true
+}
+
+// addAlgorithms takes in those of another member with the same key. A key that isn't
+// limited stays so.
+func (k *Key) addAlgorithms(algs []string) {
+	for _, alg := range algs {
+		if len(k.Algorithms) > 0 && !slices.Contains(k.Algorithms, alg) {
+			k.Algorithms = append(k.Algorithms, alg)
+		}
+	}
 }

@@ -60,7 +60,7 @@ func TestParseKeyTypes(t *testing.T) {
 	assert.IsType(t, &rsa.PublicKey{}, set.Keys[0].Public)
 	assert.IsType(t, &ecdsa.PublicKey{}, set.Keys[1].Public)
 	assert.IsType(t, ed25519.PublicKey{}, set.Keys[4].Public)
-	assert.Equal(t, "PS256", set.Keys[0].Algorithm)
+	assert.Equal(t, []string{"PS256"}, set.Keys[0].Algorithms)
 	assert.Equal(t, "sig", set.Keys[0].Use)
 	assert.Empty(t, set.Keys[1].Use)
 }
@@ -214,8 +214,19 @@ func TestParseSameKeyTwice(t *testing.T) {
 	set, err = Parse([]byte(keySet(a, padded)))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, keyIDs(set))
-	assert.Empty(t, set.Keys[0].Algorithm)
-	assert.Equal(t, []string{`key 1 (kid "c", alg "RS512") is the key of kid "a", alg "" again; kept once`}, set.Warnings)
+	assert.Empty(t, set.Keys[0].Algorithms, "the first isn't limited to some")
+	assert.Equal(t, []string{`key 1 (kid "c") is the key of kid "a" again; kept once`}, set.Warnings)
+}
+
+// Access managers publish one key as a member for each algorithm that it signs with.
+func TestParseOneKeyManyAlgorithms(t *testing.T) {
+	as := func(alg string) fields { return rsaMember(0, fields{"kid": "a", "alg": alg}) }
+	set, err := Parse([]byte(keySet(as("PS256"), as("RS256"), rsaMember(1, fields{"kid": "b"}), as("PS256"), rsaMember(0, fields{"kid": "a"}), as("RS384"))))
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, keyIDs(set))
+	assert.Equal(t, []string{"PS256", "RS256", "RS384"}, set.Keys[0].Algorithms)
+	assert.Empty(t, set.Keys[1].Algorithms)
+	assert.Empty(t, set.Warnings, "nothing is wrong with it")
 }
 
 func TestParseOneKeyIDForTwoKeys(t *testing.T) {

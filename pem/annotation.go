@@ -46,8 +46,12 @@ type Annotation struct {
 	Cluster, Region string
 	// Also are further owners that published the same key when it was written.
 	Also []Owner
-	// KeyID and Algorithm are the JWK's; "" where it has none.
-	KeyID, Algorithm string
+	// KeyID is the JWK's; "" where it has none.
+	KeyID string
+	// Algorithms are the JWK's, a set: the one that is written as "alg", then the others,
+	// sorted. Where there are several, "algs" has all of them, sorted by their bytes. Empty
+	// where it has none.
+	Algorithms []string
 	// Added is when the key came to be trusted, in whole milliseconds; zero: unknown.
 	Added time.Time
 	// Missing is when the key was first seen to be no longer published; zero: it
@@ -74,9 +78,18 @@ func (a Annotation) Owner() Owner { return Owner{a.Cluster, a.Region} }
 // Owners returns Owner and then Also.
 func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also...) }
 
+// Algorithm returns the first of Algorithms, or "".
+func (a Annotation) Algorithm() string {
+	if len(a.Algorithms) == 0 {
+		return ""
+	}
+	return a.Algorithms[0]
+}
+
 // MarshalText returns the line without a line feed: ASCII, times in UTC with whole
 // milliseconds. A newer annotation is an error, and so is what the grammar has no room for: no
-// cluster on what is no placeholder, or a field twice.
+// cluster on what is no placeholder, a field twice, or an algorithm that is empty or has a
+// blank beside others.
 func (a Annotation) MarshalText() ([]byte, error) { return a.appendLine(nil) }
 
 // appendLine is MarshalText, appending to line.
@@ -105,7 +118,14 @@ func (a Annotation) appendLine(line []byte) ([]byte, error) {
 			put("also", also)
 		}
 		put("kid", a.KeyID)
-		put("alg", a.Algorithm)
+		algs, err := formatAlgorithms(a.Algorithms)
+		if err != nil {
+			return nil, err
+		}
+		put("alg", a.Algorithm())
+		if algs != "" {
+			put("algs", algs)
+		}
 	}
 	for _, day := range []struct {
 		name string
@@ -155,6 +175,7 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 	}
 	parsed := Annotation{Version: Version}
 	seen := map[string]bool{}
+	var alg, algs string
 	for rest = rest[end:]; rest != ""; {
 		name, value, after, err := cutField(rest)
 		if err != nil {
@@ -164,11 +185,19 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 			return fmt.Errorf("%w: field %s twice", errAnnotation, name)
 		}
 		seen[name] = true
-		if err := parsed.set(name, value); err != nil {
-			return err
+		switch name {
+		case "alg":
+			alg = value
+		case "algs":
+			algs = value
+		default:
+			if err := parsed.set(name, value); err != nil {
+				return err
+			}
 		}
 		rest = after
 	}
+	parsed.Algorithms = readAlgorithms(alg, algs)
 	if !parsed.owned() {
 		return fmt.Errorf("%w: no cluster, or a placeholder's", errAnnotation)
 	}
@@ -179,7 +208,7 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 // owned says whether a key has an owner and a placeholder has none.
 func (a Annotation) owned() bool {
 	if a.Placeholder {
-		return a.Cluster+a.Region+a.KeyID+a.Algorithm == "" && len(a.Also) == 0
+		return a.Cluster+a.Region+a.KeyID == "" && len(a.Also)+len(a.Algorithms) == 0
 	}
 	return a.Cluster != ""
 }
@@ -207,7 +236,7 @@ func cutField(s string) (name, value, rest string, err error) {
 }
 
 // fields are the names of version 1.
-var fields = []string{"placeholder", "cluster", "region", "also", "kid", "alg", "added", "missing"}
+var fields = []string{"placeholder", "cluster", "region", "also", "kid", "alg", "algs", "added", "missing"}
 
 func known(name string) bool { return slices.Contains(fields, name) }
 
@@ -226,8 +255,6 @@ func (a *Annotation) set(name, value string) (err error) {
 		a.Also, err = parseOwners(value)
 	case "kid":
 		a.KeyID = value
-	case "alg":
-		a.Algorithm = value
 	case "added":
 		a.Added, err = parseTime(value)
 	case "missing":
@@ -274,6 +301,34 @@ func parseOwners(s string) ([]Owner, error) {
 		owners = append(owners, Owner{cluster, region})
 	}
 	return owners, nil
+}
+
+// formatAlgorithms returns the value of "algs"; "" where "alg" says it all.
+func formatAlgorithms(algs []string) (string, error) {
+	for _, alg := range algs {
+		if alg == "" || len(algs) > 1 && strings.Contains(alg, " ") {
+			return "", fmt.Errorf("annotation: algorithm %q can't be written", alg)
+		}
+	}
+	sorted := slices.Compact(slices.Sorted(slices.Values(algs)))
+	if len(sorted) < 2 {
+		return "", nil
+	}
+	return strings.Join(sorted, " "), nil
+}
+
+// readAlgorithms is the reverse. A harvest that doesn't know "algs" keeps it as it is and
+// corrects "alg", which therefore counts: without an "alg" the key is limited to none.
+func readAlgorithms(alg, algs string) []string {
+	switch {
+	case alg == "":
+		return nil
+	case strings.Contains(alg, " "):
+		return []string{alg}
+	}
+	others := slices.DeleteFunc(strings.Split(algs, " "), func(s string) bool { return s == "" || s == alg })
+	slices.Sort(others)
+	return append([]string{alg}, slices.Compact(others)...)
 }
 
 func wholeMilliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

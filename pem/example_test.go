@@ -14,7 +14,7 @@ func Example() {
 	block := pem.Block{
 		Public: public,
 		Annotation: pem.Annotation{
-			Version: pem.Version, Cluster: "us-east", KeyID: "3f0fccd0", Algorithm: "EdDSA",
+			Version: pem.Version, Cluster: "us-east", KeyID: "3f0fccd0", Algorithms: []string{"EdDSA"},
 			Added: time.Date(2026, 11, 22, 10, 43, 34, 0, time.UTC),
 		},
 	}

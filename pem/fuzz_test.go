@@ -158,6 +158,10 @@ func requireReadsAs(t *testing.T, b Block, text []byte) {
 	var again Block
 	require.NoError(t, again.UnmarshalText(text))
 	require.True(t, sameKey(b.Public, again.Public))
+	if algs := b.Annotation.Algorithms; len(algs) > 0 {
+		others := slices.DeleteFunc(slices.Sorted(slices.Values(algs[1:])), func(alg string) bool { return alg == algs[0] })
+		b.Annotation.Algorithms = append([]string{algs[0]}, slices.Compact(others)...)
+	}
 	require.Equal(t, b.Annotation, again.Annotation)
 	require.Equal(t, b.Comment, again.Comment)
 	require.Equal(t, b.Fingerprint(), again.Fingerprint())
@@ -179,11 +183,16 @@ func FuzzMarshal(f *testing.F) {
 	f.Add(uint8(0), "a", "", "", "", "b/c,r", "", "", int64(0), int64(0))
 	f.Add(uint8(1), "a", "", "", "", "", "", "", int64(-62135596800), int64(0))
 	f.Add(uint8(255-64), "a", "", "", "", "", "", "", int64(1e9), int64(1e9))
+	f.Add(uint8(0), "a", "", "k", "RS384,RS256,PS256,RS256", "", "", "", int64(0), int64(0))
+	f.Add(uint8(0), "a", "", "k", "RS384,R S", "", "", "", int64(0), int64(0))
 	keys := fixedKeys(f)
 	f.Fuzz(func(t *testing.T, kind uint8, cluster, region, kid, alg, also, unknown, comment string, added, missing int64) {
 		b := Block{Public: keys[int(kind&7)%len(keys)], Comment: comment}
 		if kind&64 == 0 {
-			a := Annotation{Version: Version, Cluster: cluster, Region: region, KeyID: kid, Algorithm: alg, Placeholder: kind&32 != 0}
+			a := Annotation{Version: Version, Cluster: cluster, Region: region, KeyID: kid, Placeholder: kind&32 != 0}
+			if alg != "" {
+				a.Algorithms = strings.Split(alg, ",")
+			}
 			for pair := range slices.Chunk(strings.Split(also, ","), 2) {
 				if len(pair) == 2 {
 					a.Also = append(a.Also, Owner{pair[0], pair[1]})
@@ -231,8 +240,13 @@ func cannotBeWritten(b Block) error {
 		return nil
 	case (a.Cluster == "") != a.Placeholder:
 		return errors.New("cluster")
-	case a.Placeholder && (a.Region+a.KeyID+a.Algorithm != "" || len(a.Also) > 0):
+	case a.Placeholder && (a.Region+a.KeyID != "" || len(a.Also)+len(a.Algorithms) > 0):
 		return errors.New("a placeholder has no owner")
+	}
+	for _, alg := range a.Algorithms {
+		if alg == "" || len(a.Algorithms) > 1 && strings.Contains(alg, " ") {
+			return errors.New("algorithm")
+		}
 	}
 	for _, o := range a.Also {
 		if o.Cluster == "" || strings.ContainsAny(o.Cluster, " /") || strings.Contains(o.Region, " ") {
@@ -261,7 +275,7 @@ func FuzzAnnotation(f *testing.F) {
 		string(line), `harvest/1 placeholder="true"`, `harvest/1 placeholder="true" region="" added="2026-11-22T10:43:34Z" x="y"`,
 		`harvest/1 cluster="\u00fc\n\"\\\x00\U0001F511" also="a/ b/c/d" missing="2026-11-22T10:43:34.5+14:00"`, "harvest/2", `harvest/2 cluster="a"`, `harvest/01 cluster="a"`, "harvest/1 cluster=\"\x1b\"", "harvest/1 x=\"1\" cluster=\"a\" y=\"2\"",
 		`harvest/1 cluster="a" added="0000-01-01T00:00:00+01:00"`, `harvest/1 cluster="a" added="0001-01-01T00:00:00.0001Z"`,
-		`harvest/1 placeholder="true" kid="x"`, `harvest/1 cluster="a" x="1" x="2"`, `harvest/1 cluster="a" cluster="b"`,
+		`harvest/1 placeholder="true" kid="x"`, `harvest/1 cluster="a" alg="RS256" algs="PS256 x RS256"`, `harvest/1 algs=" " cluster="a" alg="R S"`, `harvest/1 cluster="a" x="1" x="2"`, `harvest/1 cluster="a" cluster="b"`,
 	} {
 		f.Add([]byte(seed))
 	}

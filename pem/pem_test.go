@@ -43,7 +43,7 @@ func agreementDER(t testing.TB) []byte {
 
 func testAnnotation() Annotation {
 	return Annotation{
-		Version: Version, Cluster: "us-east", Region: "us-east-1", KeyID: "3f0fccd0", Algorithm: "RS256",
+		Version: Version, Cluster: "us-east", Region: "us-east-1", KeyID: "3f0fccd0", Algorithms: []string{"RS256"},
 		Added: time.Date(2026, 11, 22, 10, 43, 34, 0, time.UTC),
 	}
 }
@@ -114,6 +114,7 @@ func TestBlockRoundTrip(t *testing.T) {
 		"also":           func(b *Block) { b.Annotation.Also = []Owner{{"eu", "eu-1"}, {"edge", ""}} },
 		"hostile kid":    func(b *Block) { b.Annotation.KeyID = "\"\n-----BEGIN PUBLIC KEY-----\x00\x1b[2J\xff" },
 		"unicode":        func(b *Block) { b.Annotation.KeyID = "Schlüssel" },
+		"algorithms":     func(b *Block) { b.Annotation.Algorithms = []string{"RS384", "PS256", "RS256"} },
 		"unknown fields": func(b *Block) { b.Annotation.Unknown = []Field{{"note", "a b"}, {"x_1", ""}} },
 		"placeholder": func(b *Block) {
 			b.Annotation = Annotation{Version: Version, Placeholder: true, Added: b.Annotation.Added}
@@ -181,6 +182,29 @@ func TestBlockForeign(t *testing.T) {
 	}
 }
 
+func TestAnnotationAlgorithms(t *testing.T) {
+	a := testAnnotation()
+	a.Algorithms = []string{"RS384", "RS256", "PS256", "RS256"}
+	text, err := a.MarshalText()
+	require.NoError(t, err)
+	assert.Equal(t, `harvest/1 cluster="us-east" region="us-east-1" kid="3f0fccd0" alg="RS384" algs="PS256 RS256 RS384" added="2026-11-22T10:43:34Z"`, string(text))
+
+	for line, want := range map[string][]string{
+		`alg="RS384" algs="PS256 RS256 RS384"`:        {"RS384", "PS256", "RS256"},
+		`algs="RS256 PS256 PS256" alg="RS384"`:        {"RS384", "PS256", "RS256"}, // corrected by a harvest without "algs"
+		`alg="" algs="PS256 RS256"`:                   nil,                         // as well
+		`algs="PS256 RS256"`:                          nil,
+		`alg="RS256" x="y" algs=" RS256  "`:           {"RS256"},
+		`alg="R S" algs="PS256"`:                      {"R S"},
+		`alg="RS256"`:                                 {"RS256"},
+		`kid="a" alg="" added="2026-11-22T10:43:34Z"`: nil,
+	} {
+		var got Annotation
+		require.NoError(t, got.UnmarshalText([]byte(`harvest/1 cluster="a" `+line)), line)
+		assert.Equal(t, want, got.Algorithms, line)
+	}
+}
+
 func TestBlockNewer(t *testing.T) {
 	plain, err := Encode(testKey())
 	require.NoError(t, err)
@@ -238,6 +262,8 @@ func TestMarshalRefuses(t *testing.T) {
 		"annotation in the comment": func(b *Block) { b.Annotation, b.Comment = Annotation{}, `harvest/1 cluster="x"` },
 		"no cluster":                func(b *Block) { b.Annotation.Cluster = "" },
 		"known name as unknown":     func(b *Block) { b.Annotation.Unknown = []Field{{"kid", "x"}} },
+		"no algorithm":              func(b *Block) { b.Annotation.Algorithms = []string{""} },
+		"blank in an algorithm":     func(b *Block) { b.Annotation.Algorithms = []string{"RS256", "PS 256"} },
 		"blank in an owner":         func(b *Block) { b.Annotation.Also = []Owner{{"b", "r c/"}} },
 		"slash in a cluster":        func(b *Block) { b.Annotation.Also = []Owner{{"b/c", "r"}} },
 		"bad name":                  func(b *Block) { b.Annotation.Unknown = []Field{{"k d", "x"}} },

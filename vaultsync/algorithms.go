@@ -29,29 +29,54 @@ func algorithms(pub crypto.PublicKey) []string {
 	return nil
 }
 
-// usualAlgorithm returns the algorithm to show for a key and to allow on a new mount:
-// alg as Vault spells it or, where there is none, the usual one of the key's type.
-func usualAlgorithm(alg string, pub crypto.PublicKey) string {
-	switch {
-	case alg == "Ed25519": // RFC 9864's name for what Vault calls EdDSA
-		return "EdDSA"
-	case alg != "":
-		return alg
+// inVault returns algorithms as Vault spells them, each once and in their order.
+func inVault(algs []string) []string {
+	var out []string
+	for _, alg := range algs {
+		if alg == "Ed25519" { // RFC 9864's name for what Vault calls EdDSA
+			alg = "EdDSA"
+		}
+		if !slices.Contains(out, alg) {
+			out = append(out, alg)
+		}
 	}
-	if all := algorithms(pub); len(all) > 0 {
-		return all[0]
-	}
-	return ""
+	return out
 }
 
-// admitted says whether a mount that supports these algorithms takes a signature of the
-// key: of alg or, where that is "", of any that the key can make. None supported: any.
-func admitted(supported []string, alg string, pub crypto.PublicKey) bool {
+// setAlgorithms sets what a key is shown to sign with: algs as Vault spells them or, where
+// there are none, the usual one of its type.
+func (k *Key) setAlgorithms(algs []string) {
+	named := inVault(algs)
+	if len(named) == 0 {
+		named = algorithms(k.Public)
+		named = named[:min(len(named), 1)]
+	}
+	k.Algorithm, k.Algorithms = "", nil
+	if len(named) > 0 {
+		k.Algorithm = named[0]
+	}
+	if len(named) > 1 {
+		k.Algorithms = named
+	}
+}
+
+// algorithms returns all that the key is shown to sign with.
+func (k Key) algorithms() []string {
+	if len(k.Algorithms) > 0 || k.Algorithm == "" {
+		return k.Algorithms
+	}
+	return []string{k.Algorithm}
+}
+
+// admitted reports whether a mount that supports these algorithms takes a signature of the
+// key by one of algs or, where there are none, by any that the key can make. None supported:
+// any.
+func admitted(supported, algs []string, pub crypto.PublicKey) bool {
 	if len(supported) == 0 {
 		return true
 	}
-	if alg != "" {
-		return slices.Contains(supported, usualAlgorithm(alg, pub))
+	if algs = inVault(algs); len(algs) == 0 {
+		algs = algorithms(pub)
 	}
-	return slices.ContainsFunc(algorithms(pub), func(a string) bool { return slices.Contains(supported, a) })
+	return slices.ContainsFunc(algs, func(a string) bool { return slices.Contains(supported, a) })
 }

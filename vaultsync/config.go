@@ -216,6 +216,6 @@ func (t trusted) key(reason string) Key {
 	k := Key{Fingerprint: t.fingerprint, Reason: reason, Public: t.block.Public}
 	a := t.block.Annotation
 	k.Cluster, k.Region, k.KeyID, k.Added = a.Cluster, a.Region, a.KeyID, a.Added
-	k.Algorithm = usualAlgorithm(a.Algorithm, t.block.Public)
+	k.setAlgorithms(a.Algorithms)
 	return k
 }

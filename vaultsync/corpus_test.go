@@ -106,7 +106,7 @@ func requireElements(t *testing.T, p *Plan, set *jwks.Set) {
 		f, err := pem.FingerprintOf(key.Public)
 		require.NoError(t, err)
 		assert.Equal(t, pem.Annotation{
-			Version: pem.Version, Cluster: "us-east", Region: "us-east-1", KeyID: key.KeyID, Algorithm: key.Algorithm, Added: now,
+			Version: pem.Version, Cluster: "us-east", Region: "us-east-1", KeyID: key.KeyID, Algorithms: key.Algorithms, Added: now,
 		}, found[f])
 	}
 	assert.Equal(t, "eu-west", found[fingerprint("k1")].Cluster)

@@ -153,7 +153,7 @@ func (l *linter) algorithms() {
 	seen := map[string]bool{}
 	for _, t := range l.trusted {
 		k := t.key("")
-		if admitted(supported, t.block.Annotation.Algorithm, t.block.Public) || seen[k.Owner().String()+k.Algorithm] {
+		if admitted(supported, t.block.Annotation.Algorithms, t.block.Public) || seen[k.Owner().String()+k.Algorithm] {
 			continue
 		}
 		seen[k.Owner().String()+k.Algorithm] = true

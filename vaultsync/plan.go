@@ -41,7 +41,8 @@ type Key struct {
 	Cluster     string           `json:"cluster"` // "" for foreign keys
 	Region      string           `json:"region"`
 	KeyID       string           `json:"kid"`
-	Algorithm   string           `json:"alg"`
+	Algorithm   string           `json:"alg"`            // the first one that it signs with
+	Algorithms  []string         `json:"algs,omitempty"` // all, where there are several
 	Fingerprint pem.Fingerprint  `json:"sha256"`
 	Added       time.Time        `json:"added,omitzero"` // when it came to be trusted
 	Reason      string           `json:"reason"`
@@ -190,10 +191,9 @@ func (p *Plan) Current() Config { return p.current }
 func (p *Plan) fitting() []string {
 	var algs []string
 	for _, k := range p.Add {
-		algs = append(algs, k.Algorithm)
+		algs = append(append(algs, k.Algorithm), k.Algorithms...)
 	}
-	for _, alg := range p.announced {
-		alg = usualAlgorithm(alg, nil)
+	for _, alg := range inVault(p.announced) {
 		if slices.Contains(vaultAlgorithms, alg) {
 			algs = append(algs, alg)
 		}

@@ -56,7 +56,7 @@ var fingerprints sync.Map // by key
 func trust(owner, name string, changes ...func(*pem.Block)) string {
 	cluster, region, _ := strings.Cut(owner, "/")
 	b := pem.Block{Public: publicKey(name), Annotation: pem.Annotation{
-		Version: pem.Version, Cluster: cluster, Region: region, KeyID: name, Algorithm: "EdDSA", Added: now.Add(-24 * time.Hour),
+		Version: pem.Version, Cluster: cluster, Region: region, KeyID: name, Algorithms: []string{"EdDSA"}, Added: now.Add(-24 * time.Hour),
 	}}
 	for _, change := range changes {
 		change(&b)
@@ -92,7 +92,7 @@ func publish(owner string, names ...string) jwks.Result {
 	cluster, region, _ := strings.Cut(owner, "/")
 	set := &jwks.Set{}
 	for _, name := range names {
-		set.Keys = append(set.Keys, jwks.Key{KeyID: name, Algorithm: "EdDSA", Public: publicKey(name)})
+		set.Keys = append(set.Keys, jwks.Key{KeyID: name, Algorithms: []string{"EdDSA"}, Public: publicKey(name)})
 	}
 	return jwks.Result{Cluster: cluster, Region: region, Set: set}
 }
@@ -578,7 +578,7 @@ func TestPlanNewMount(t *testing.T) {
 
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	published := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "k", Algorithm: "ES256", Public: curve.Public()}}}}
+	published := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "k", Algorithms: []string{"ES256"}, Public: curve.Public()}}}}
 	p, err = NewPlan(Config{}, desired(published), Options{Now: now, Algorithms: []string{"Ed25519", "Ed448", ""}})
 	require.NoError(t, err)
 	body, err = p.Body()

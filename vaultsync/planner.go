@@ -275,9 +275,9 @@ func (p *planner) offer() {
 	for _, owner := range p.read {
 		for _, k := range p.sets[owner] {
 			skipped := Key{
-				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Public: k.Public,
-				Algorithm: usualAlgorithm(k.Algorithm, k.Public), Fingerprint: k.fingerprint,
+				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Public: k.Public, Fingerprint: k.fingerprint,
 			}
+			skipped.setAlgorithms(k.Algorithms)
 			switch {
 			case p.o.denied(k.fingerprint):
 				skipped.Reason = ReasonDenied
@@ -455,7 +455,7 @@ func (p *planner) lint() {
 	supported := p.plan.current.Algorithms()
 	for _, list := range [][]Key{p.plan.Add, p.plan.Adopt, p.plan.Keep} {
 		for _, k := range list {
-			if !p.ours(k.Cluster) || admitted(supported, k.Algorithm, k.Public) {
+			if !p.ours(k.Cluster) || admitted(supported, k.algorithms(), k.Public) {
 				continue
 			}
 			p.warn("%s", refusedAlgorithm(k, supported))

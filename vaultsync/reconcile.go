@@ -155,13 +155,27 @@ func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) p
 	if o != nil {
 		a.Missing = time.Time{}
 		if k, ok := o.as[owners[0]]; ok {
-			a.KeyID, a.Algorithm = k.KeyID, k.Algorithm
+			a.KeyID, a.Algorithms = k.KeyID, inOrder(k.Algorithms, old.Algorithms)
 		}
 	}
 	if old.IsZero() {
 		a.Added = p.o.Now.UTC().Truncate(time.Millisecond)
 	}
 	return a
+}
+
+// inOrder returns algorithms as an annotation has them: one first, the others sorted. The first
+// stays that of old where it still is one of them: a document may list them in any order.
+func inOrder(algs, old []string) []string {
+	if len(algs) < 2 {
+		return algs
+	}
+	out := slices.Clone(algs)
+	if len(old) > 0 && slices.Contains(out, old[0]) {
+		out[0], out[slices.Index(out, old[0])] = old[0], out[0]
+	}
+	slices.Sort(out[1:])
+	return out
 }
 
 // retire deals with a key that nobody publishes any more and nobody could.
@@ -257,10 +271,9 @@ func (p *planner) write(b pem.Block, f pem.Fingerprint) Key {
 	}
 	p.next = append(p.next, element{string(text), b.Annotation.Added, f.String()})
 	a := b.Annotation
-	return Key{
-		Cluster: a.Cluster, Region: a.Region, KeyID: a.KeyID, Public: b.Public,
-		Algorithm: usualAlgorithm(a.Algorithm, b.Public), Fingerprint: f, Added: a.Added,
-	}
+	k := Key{Cluster: a.Cluster, Region: a.Region, KeyID: a.KeyID, Public: b.Public, Fingerprint: f, Added: a.Added}
+	k.setAlgorithms(a.Algorithms)
+	return k
 }
 
 func (p *planner) keepReason(o *offer, owners []pem.Owner) string {
@@ -316,5 +329,5 @@ func merged(elements []trusted) pem.Annotation {
 // sameAnnotation says whether two annotations differ in nothing that is worth a write.
 func sameAnnotation(a, b pem.Annotation) bool {
 	return a.Owner() == b.Owner() && slices.Equal(a.Also, b.Also) && a.KeyID == b.KeyID &&
-		a.Algorithm == b.Algorithm && a.Missing.Equal(b.Missing)
+		slices.Equal(a.Algorithms, b.Algorithms) && a.Missing.Equal(b.Missing)
 }

@@ -22,7 +22,7 @@ import (
 func TestEchoedToken(t *testing.T) {
 	s := fakevault.New(t)
 	s.Enable("", "jwt-nomad", "jwt")
-	key := jwks.Key{KeyID: "1", Algorithm: "EdDSA", Public: fakenomad.NewKey("EdDSA").Public()}
+	key := jwks.Key{KeyID: "1", Algorithms: []string{"EdDSA"}, Public: fakenomad.NewKey("EdDSA").Public()}
 	want := Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{key}}}}}
 	for _, before := range []string{"", strings.Repeat("x", 245), strings.Repeat("x", 255)} {
 		for _, code := range []int{400, 403, 404, 412, 418, 429, 500, 503} {

@@ -78,7 +78,7 @@ func (s scene) String() string {
 		fmt.Fprintf(&b, "%s/%s, asked %v: %v", r.Cluster, r.Region, r.Asked, r.Err)
 		if r.Set != nil {
 			for _, k := range r.Set.Keys {
-				fmt.Fprintf(&b, " %s as %s %s,", of(k).Short(), k.KeyID, k.Algorithm)
+				fmt.Fprintf(&b, " %s as %s %s,", of(k).Short(), k.KeyID, k.Algorithms)
 			}
 		}
 		b.WriteByte('\n')
@@ -158,7 +158,10 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 		}
 		r = publish(owner, names...)
 		if len(names) > 0 && c.rarely(8) {
-			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithm = "another", ""
+			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithms = "another", nil
+		}
+		if len(names) > 0 && c.rarely(8) {
+			r.Set.Keys[0].Algorithms = strings.Fields(c.of("RS256 PS256 RS512", "PS256 RS256", "RS256", "EdDSA Ed25519"))
 		}
 	}
 	if c.rarely(4) {
@@ -192,7 +195,11 @@ func drawElement(c *choices, raw string) string {
 			b.Comment = "pasted by Ann"
 		})
 	case 8:
-		return trust(c.owner(), c.name(), func(b *pem.Block) { b.Annotation.KeyID, b.Annotation.Algorithm = raw, "" })
+		return trust(c.owner(), c.name(), func(b *pem.Block) { b.Annotation.KeyID, b.Annotation.Algorithms = raw, nil })
+	case 13:
+		return trust(c.owner(), c.name(), func(b *pem.Block) {
+			b.Annotation.Algorithms = strings.Fields(c.of("RS256 PS256", "EdDSA", "PS256 RS256 RS512"))
+		})
 	case 9:
 		return certificates()[c.name()]
 	case 10:

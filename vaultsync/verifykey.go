@@ -133,9 +133,9 @@ func (c *verifier) signer() (Key, bool) {
 
 func publishedAs(r jwks.Result, k jwks.Key) Key {
 	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
-	return Key{
-		Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithm: usualAlgorithm(k.Algorithm, k.Public), Fingerprint: f, Public: k.Public,
-	}
+	key := Key{Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
+	key.setAlgorithms(k.Algorithms)
+	return key
 }
 
 // nearestMiss says which published key signed the token, and what keeps it from being

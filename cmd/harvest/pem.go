@@ -191,7 +191,7 @@ func (a *app) harvested(results []jwks.Result, annotate bool) ([]harvestedKey, e
 			h := harvestedKey{key: k, block: pem.Block{Public: k.Public}}
 			if annotate {
 				h.block.Annotation = pem.Annotation{
-					Version: pem.Version, Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithm: k.Algorithm, Added: a.now(),
+					Version: pem.Version, Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithms: k.Algorithms, Added: a.now(),
 				}
 			}
 			h.fingerprint = h.block.Fingerprint()
@@ -217,13 +217,21 @@ func (a *app) printKeys(keys []harvestedKey, results []jwks.Result, format strin
 		type record struct {
 			KeyID       string          `json:"kid"`
 			Algorithm   string          `json:"alg"`
+			Algorithms  []string        `json:"algs,omitempty"`
 			Use         string          `json:"use"`
 			Fingerprint pem.Fingerprint `json:"sha256"`
 			PEM         string          `json:"pem"`
 		}
 		var all []record
 		for _, k := range keys {
-			all = append(all, record{k.key.KeyID, k.key.Algorithm, k.key.Use, k.fingerprint, string(k.text)})
+			r := record{k.key.KeyID, "", nil, k.key.Use, k.fingerprint, string(k.text)}
+			if algs := k.key.Algorithms; len(algs) > 0 {
+				r.Algorithm = algs[0]
+			}
+			if algs := k.key.Algorithms; len(algs) > 1 {
+				r.Algorithms = algs
+			}
+			all = append(all, r)
 		}
 		a.out.json(all)
 	case "vault":

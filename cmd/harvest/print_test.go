@@ -47,7 +47,7 @@ func element(t *testing.T, k jwks.Key, cluster string, added time.Time) string {
 	t.Helper()
 	b := pem.Block{Public: k.Public}
 	if cluster != "" {
-		b.Annotation = pem.Annotation{Version: 1, Cluster: cluster, KeyID: k.KeyID, Algorithm: k.Algorithm, Added: added}
+		b.Annotation = pem.Annotation{Version: 1, Cluster: cluster, KeyID: k.KeyID, Algorithms: k.Algorithms, Added: added}
 	}
 	text, err := b.MarshalText()
 	require.NoError(t, err)

@@ -253,7 +253,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 		"default_role":           "theirs", "bound_issuer": "https://nomad.example.com", "jwt_supported_algs": []any{"EdDSA"},
 	})
 	publishes := func(cluster string, k *fakenomad.Key) jwks.Result {
-		return jwks.Result{Cluster: cluster, Set: &jwks.Set{Keys: []jwks.Key{{KeyID: k.ID, Algorithm: "EdDSA", Public: k.Public()}}}}
+		return jwks.Result{Cluster: cluster, Set: &jwks.Set{Keys: []jwks.Key{{KeyID: k.ID, Algorithms: []string{"EdDSA"}, Public: k.Public()}}}}
 	}
 	for name, test := range map[string]struct {
 		current  vaultsync.Config

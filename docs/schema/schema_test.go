@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -162,6 +163,26 @@ func seen(root, schema map[string]any, path string, doc any, note map[member]boo
 	}
 }
 
+// severalAlgorithms returns the keys of a Nomad as a set in which each is there twice.
+func severalAlgorithms(t *testing.T, nomad string) string {
+	t.Helper()
+	resp, err := http.Get(nomad + "/.well-known/jwks.json") //nolint:noctx // the test's own server
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&set))
+	for _, key := range slices.Clone(set.Keys) {
+		other := maps.Clone(key)
+		other["alg"] = "PS256"
+		set.Keys = append(set.Keys, other)
+	}
+	text, err := json.Marshal(set)
+	require.NoError(t, err)
+	return string(text)
+}
+
 func list(v any) []any { l, _ := v.([]any); return l }
 
 const (
@@ -244,6 +265,16 @@ mount "jwt-nomad" {
 	vault.Enable("", "jwt-url", "jwt")
 	vault.SetConfig("", "jwt-url", map[string]any{"jwks_url": east.URL})
 	w.run("setup", 1, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-url")
+
+	// one key, published as a member for each of two algorithms
+	many := []string{"-cluster", "many", "-jwks-file", w.file("many.json", severalAlgorithms(t, east.URL)), "-mount", "jwt-many"}
+	vault.Enable("", "jwt-many", "jwt")
+	w.run("pem", 0, "pem", w.file("many.json", severalAlgorithms(t, east.URL)))
+	w.run("plan", 0, append([]string{"plan"}, many...)...)
+	w.run("setup", 3, append([]string{"setup"}, many...)...)
+	w.run("sync", 0, append([]string{"sync", "-settle", "100ms"}, many...)...)
+	w.run("status", 0, append([]string{"status"}, many...)...)
+	w.run("verify", 3, append(append([]string{"verify"}, many...), w.file("many.jwt", east.Region("").Token(fakenomad.Workload{})))...)
 
 	w.run("config-validate", 1, "config", "validate", "-config", both)
 	w.run("config-validate", 0, "config", "validate", "-config", both, "-skip-files")
