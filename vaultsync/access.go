@@ -7,22 +7,25 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// Defaults of an [Access], as Nomad's `nomad setup vault` has them (Nomad 1.11).
+// Defaults of an [Access], as Nomad's `nomad setup vault` has them (Nomad 1.11), but for the
+// user claim.
 const (
 	DefaultRole     = "nomad-workloads"
 	DefaultAudience = "vault.io"
 	DefaultKV       = "secret"
 	DefaultPeriod   = 30 * time.Minute
+	// DefaultUserClaim is region:namespace:job:group:task:identity in Nomad's tokens, so that
+	// jobs of one name in two namespaces are two entities. `nomad setup vault` has
+	// /nomad_job_id: there they are one, and each reads the secrets of whichever logged in last.
+	DefaultUserClaim = "sub"
 )
 
-// userClaim names the entity of a login: on one mount, the jobs of one name are one entity,
-// whichever cluster they run in.
-const userClaim = "/nomad_job_id"
-
 // Access is what those get who log in on a mount: a role, and a policy that lets a Nomad job
-// read the secrets of its namespace and name. The zero value is what `nomad setup vault` makes.
+// read the secrets of its namespace and name. The zero value is what `nomad setup vault` makes,
+// but keeps namespaces apart.
 type Access struct {
 	// Role is the role's name; "" is DefaultRole.
 	Role string
@@ -30,12 +33,18 @@ type Access struct {
 	Policy string
 	// Audiences are those of which a token must have one; none is DefaultAudience.
 	Audiences []string
+	// UserClaim is the claim that names the entity's alias, or its JSON pointer where it begins
+	// with a slash; "" is DefaultUserClaim. Whoever shares its value shares one entity, whose
+	// metadata is that of the last login, and the policy goes by that metadata. Vault compares
+	// the values without case.
+	UserClaim string
 	// Claims are further claims, and their sources in the token, that the entity's alias is
 	// to carry, by source. Those of the policy (nomad_namespace, nomad_job_id) and nomad_task
 	// are always there.
 	Claims map[string]string
 	// Bound are claims that a token must have, such as {"iss": "https://nomad.example.com"} or
-	// {"sub": "us-east-1:*"}; a star stands for anything.
+	// {"sub": "us-east-1:*"}; a star stands for anything. A nomad_namespace without a star stands
+	// in the policy as plain text, which holds whatever the alias says.
 	Bound map[string]string
 	// Period is the period of the tokens, in which a task's must be renewed; zero is
 	// DefaultPeriod.
@@ -52,6 +61,18 @@ type Access struct {
 func (a Access) role() string { return orText(a.Role, DefaultRole) }
 
 func (a Access) policy() string { return orText(a.Policy, a.role()) }
+
+func (a Access) userClaim() string { return orText(a.UserClaim, DefaultUserClaim) }
+
+// namespace returns the one namespace that the role is bound to, or "".
+func (a Access) namespace() string {
+	for _, claim := range []string{"nomad_namespace", "/nomad_namespace"} {
+		if value := a.Bound[claim]; value != "" && !strings.Contains(value, "*") {
+			return value
+		}
+	}
+	return ""
+}
 
 func (a Access) kv() string { return orText(strings.Trim(a.KV, "/"), DefaultKV) }
 
@@ -84,7 +105,16 @@ var (
 	// What stands in a policy's paths: nothing that closes a string or a template, and no
 	// wildcard.
 	secretPath = onFirstUse(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
+	// Nomad's namespaces (nomad/structs: validNamespaceName).
+	nomadNamespace = onFirstUse(`^[A-Za-z0-9-]{1,128}$`)
 )
+
+// isSecretPath reports whether a path may stand in a policy. Vault never takes a request for
+// a path with dots alone between its slashes.
+func isSecretPath(path string) bool {
+	dots := func(part string) bool { return part == "." || part == ".." }
+	return secretPath().MatchString(path) && !slices.ContainsFunc(strings.Split(path, "/"), dots)
+}
 
 // check refuses what Vault would refuse or read as something else.
 func (a Access) check() error {
@@ -93,10 +123,14 @@ func (a Access) check() error {
 		return fmt.Errorf("role %q: use lower-case letters, digits, '.', '_' and '-', 128 at most", a.role())
 	case !accessName().MatchString(a.policy()) || a.policy() == "root" || a.policy() == "default":
 		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', 128 at most, and neither root nor default", a.policy())
-	case !secretPath().MatchString(a.kv()):
+	case !isSecretPath(a.kv()):
 		return fmt.Errorf("KV path %q: want the path of a KV engine, such as secret", a.KV)
-	case a.Prefix != "" && !secretPath().MatchString(a.Prefix):
-		return fmt.Errorf("prefix %q: want names and slashes, such as us-east", a.Prefix)
+	case a.Prefix != "" && !isSecretPath(a.Prefix):
+		return fmt.Errorf("prefix %q: want names and slashes, such as us-east, and no part that is . or ..", a.Prefix)
+	case !isClaim(a.userClaim()):
+		return fmt.Errorf("user claim %q: want a claim of the token, such as sub, or its JSON pointer, such as /nomad_job_id", a.UserClaim)
+	case a.namespace() != "" && !nomadNamespace().MatchString(a.namespace()):
+		return fmt.Errorf("bound nomad_namespace = %q: Nomad's namespaces have letters, digits and dashes, 128 at most", a.namespace())
 	case a.Period < 0 || a.MaxTTL < 0 || a.Period%time.Second != 0 || a.MaxTTL%time.Second != 0:
 		return errors.New("period and longest life of a token: want whole seconds from zero")
 	case slices.Contains(a.audiences(), ""):
@@ -118,6 +152,12 @@ func (a Access) check() error {
 	return nil
 }
 
+// isClaim reports whether a name can be that of a claim, or its JSON pointer.
+func isClaim(name string) bool {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) || unicode.IsSpace(r) }
+	return len(strings.Trim(name, "/")) > 0 && len(name) <= 256 && !strings.ContainsFunc(name, odd)
+}
+
 func (a Access) claimMappings() map[string]string {
 	all := map[string]string{"nomad_namespace": "nomad_namespace", "nomad_job_id": "nomad_job_id", "nomad_task": "nomad_task"}
 	maps.Copy(all, a.Claims)
@@ -129,8 +169,8 @@ func (a Access) RoleBody() map[string]any {
 	body := map[string]any{
 		"role_type":               "jwt",
 		"bound_audiences":         a.audiences(),
-		"user_claim":              userClaim,
-		"user_claim_json_pointer": true,
+		"user_claim":              a.userClaim(),
+		"user_claim_json_pointer": strings.HasPrefix(a.userClaim(), "/"),
 		"claim_mappings":          a.claimMappings(),
 		"token_type":              "service",
 		"token_policies":          []string{a.policy()},
@@ -155,16 +195,17 @@ const madeByHarvest = "# harvest/1: what a Nomad job may read, by the claims of 
 
 // PolicyText returns the policy for a mount with that accessor (`vault auth list`), which
 // its paths are templated on: a job may read the secrets of its own namespace and name,
-// as in <kv>/data/<prefix>/<namespace>/<job>, and list names.
+// as in <kv>/data/<prefix>/<namespace>/<job>, and list the names of its namespace. Vault reads
+// wildcards after it has filled in the names, and Nomad takes a job's name of *, + or pay*: such
+// a job reads the other jobs' secrets of its namespace.
 func (a Access) PolicyText(accessor string) string {
 	claim := func(name string) string {
 		return "{{identity.entity.aliases." + accessor + ".metadata." + name + "}}"
 	}
-	prefix := ""
+	namespace := orText(a.namespace(), claim("nomad_namespace"))
 	if a.Prefix != "" {
-		prefix = a.Prefix + "/"
+		namespace = a.Prefix + "/" + namespace
 	}
-	namespace := prefix + claim("nomad_namespace")
 	job := a.kv() + "/data/" + namespace + "/" + claim("nomad_job_id")
 	var b strings.Builder
 	b.WriteString(madeByHarvest + "\n")
@@ -172,7 +213,6 @@ func (a Access) PolicyText(accessor string) string {
 		{job, "read"},
 		{job + "/*", "read"},
 		{a.kv() + "/metadata/" + namespace + "/*", "list"},
-		{a.kv() + "/metadata/" + prefix + "*", "list"},
 	} {
 		fmt.Fprintf(&b, "\npath %q {\n  capabilities = [%q]\n}\n", rule.path, rule.capability)
 	}

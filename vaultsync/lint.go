@@ -37,6 +37,8 @@ const (
 	LintRoleNobody   Lint = "role_nobody"   // a role asks for an iss that no cluster of the mount has
 	LintRoleStar     Lint = "role_star"     // a role with a * that Vault compares as it stands, not as any text
 	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
+	LintRoleAlias    Lint = "role_alias"    // workloads of several namespaces are one entity, and a policy goes by its metadata
+	LintRolePolicy   Lint = "role_policy"   // a role's policy is templated on another mount
 	LintRoles        Lint = "roles"         // the roles could not be read
 	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
 	LintUnconfigured Lint = "unconfigured"  // a trusted key is of a cluster that isn't configured for the mount
@@ -46,7 +48,8 @@ const (
 // Lints are all of them.
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
-	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
+	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy,
+	LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
 }
 
 // Problem is something about a mount that bites, or will.
@@ -78,6 +81,10 @@ type Inspection struct {
 	// Roles are the mount's roles, and RolesErr why some or all could not be read.
 	Roles    []*Role
 	RolesErr error
+	// Accessor is the mount's, and Policies are the texts of its roles' policies by name; "" and
+	// those that are missing aren't known.
+	Accessor string
+	Policies map[string]string
 	// Rotation is how long Nomad signs with one key (root_key_rotation_threshold of its
 	// server block); zero is DefaultRotation.
 	Rotation time.Duration
@@ -99,6 +106,8 @@ func Inspect(in Inspection) ([]Problem, error) {
 	l.missingIssuers()
 	l.sharedNames()
 	l.roles()
+	l.aliases()
+	l.otherMounts()
 	l.rotations()
 	l.unconfigured()
 	weights := []Severity{SeverityError, SeverityWarning, SeverityNote}
@@ -272,7 +281,7 @@ func (l *linter) sharedNames() {
 				p.Message = "the tokens of " + other.Cluster + " and " + d.Cluster + " have one iss, " + shown(u.value) + ": a role bound on it takes both"
 				p.Fix = "give each cluster an oidc_issuer of its own, or a mount of its own"
 			} else {
-				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + shown(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart"
+				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + shown(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart, and with a user_claim of sub, jobs of one namespace and name are one Vault entity"
 				p.Fix = "name regions apart (region of the agents' configuration), bind roles on iss, or give each cluster a mount of its own"
 			}
 			l.add(p)

@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -33,12 +35,20 @@ func wellKept() Inspection {
 		Results:    []jwks.Result{publish("a", "k1"), publish("b", "k2")},
 		Discovered: []jwks.Discovery{says("a", "https://a", "east"), says("b", "https://b", "west")},
 		Roles:      []*Role{nomadRole(object{"bound_claims": object{"iss": "https://a"}})},
+		Accessor:   "auth_jwt_1", Policies: map[string]string{},
 	}
 }
 
 func withField(c Config, field string, value any) Config {
 	return NewConfig(changed(c.fields, object{field: value}))
 }
+
+// aliased makes a role what nomad setup vault does, with a policy that is templated.
+var aliased = object{
+	"token_policies": []any{"p"}, "claim_mappings": object{"nomad_namespace": "nomad_namespace", "nomad_job_id": "nomad_job_id"},
+}
+
+const templated = `path "secret/data/{{identity.entity.aliases.auth_jwt_1.metadata.nomad_namespace}}/*" { capabilities = ["read"] }`
 
 func TestInspect(t *testing.T) {
 	month := added(now.Add(-32 * 24 * time.Hour))
@@ -328,6 +338,78 @@ func TestInspect(t *testing.T) {
 			},
 			[]string{"unconfigured warning old/ : 2 keys of cluster old, which isn't configured for this mount, may log in"},
 		},
+		"namespaces on one alias": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Policies["p"] = templated
+			},
+			[]string{"role_alias warning / workloads: its policy p goes by nomad_namespace of that"},
+		},
+		"namespaces on one alias, and policies that can't be read": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+			},
+			[]string{"role_alias warning / workloads: (the role's policies could not all be read)"},
+		},
+		"namespaces on one alias, and a policy of plain text": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Policies["p"] = `path "secret/data/prod/*" { capabilities = ["read"] }`
+			},
+			nil,
+		},
+		"namespaces on one alias, and a policy of what it tells": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Policies["p"] = strings.ReplaceAll(templated, "nomad_namespace", "nomad_job_id")
+			},
+			nil,
+		},
+		"one namespace on its alias": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a", "/nomad_namespace": []any{"prod"}}}))
+				in.Policies["p"] = templated
+			},
+			nil,
+		},
+		"two roles of one namespace each, on one alias": {
+			func(in *Inspection) {
+				in.Roles = nil
+				for _, namespace := range []string{"prod", "sandbox"} {
+					in.Roles = append(in.Roles, nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a", "nomad_namespace": namespace}})))
+				}
+				in.Policies["p"] = templated
+			},
+			[]string{"role_alias warning / workloads: ", "role_alias warning / workloads: "},
+		},
+		"namespaces apart": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Policies["p"] = templated
+			},
+			nil,
+		},
+		"a user claim that Nomad's tokens don't have by themselves": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "/extra_claims/unique_id"}))
+				in.Policies["p"] = templated
+			},
+			nil,
+		},
+		"a policy of another mount": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Policies["p"] = strings.ReplaceAll(templated, "auth_jwt_1", "auth_jwt_2")
+			},
+			[]string{"role_policy error / workloads: gives the policy p, which is templated on the mount with the accessor auth_jwt_2, and this one has auth_jwt_1"},
+		},
+		"a policy of two mounts": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Policies["p"] = templated + strings.ReplaceAll(templated, "auth_jwt_1", "auth_jwt_2")
+			},
+			nil,
+		},
 		"no clusters named": {
 			func(in *Inspection) { in.Clusters, in.Roles = nil, []*Role{nomadRole(nil)} },
 			[]string{"role_issuer warning / workloads: (a, b)"},
@@ -358,6 +440,9 @@ func TestInspect(t *testing.T) {
 				}
 				if p.Lint == LintRoleIssuer && len(in.Discovered) > 0 && len(in.Clusters) > 1 {
 					assert.Contains(t, p.Fix, `sub = "REGION:*" (east of a, west of b) with a role for each`)
+				}
+				if p.Lint == LintRoleAlias {
+					assert.Contains(t, p.Fix, "vault write auth/jwt-nomad/role/workloads role_type=jwt user_claim=sub user_claim_json_pointer=false")
 				}
 				if p.Lint == LintRoleStar {
 					assert.Contains(t, p.Fix, "bound_claims_type=glob")
@@ -403,7 +488,53 @@ func TestPolicyForRoles(t *testing.T) {
 path "auth/a/role/*" {
   capabilities = ["read"]
 }
+
+path "sys/policies/acl/*" {
+  capabilities = ["read"]
+}
 `, PolicyForRoles("a", "/a/"))
+}
+
+// The policies of roles and the mount's accessor are read where the token may read them.
+func TestMountInspectReadsPolicies(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		setUp(t, m, Setup{Access: []Access{{UserClaim: "/nomad_job_id"}}})
+		root := m.Client.Token()
+		in := Inspection{Now: time.Now(), Clusters: []string{"a"}}
+		mine := fakevault.Grants{"auth/jwt-nomad/config": {"read"}, "auth/jwt-nomad/role": {"list"}, "auth/jwt-nomad/role/*": {"read"}}
+		for _, test := range []struct {
+			policies bool
+			says     string
+		}{
+			{true, "goes by nomad_namespace of that"}, {false, "could not all be read"},
+		} {
+			grants := maps.Clone(mine)
+			if test.policies {
+				grants["sys/policies/acl/*"] = []string{"read"}
+			}
+			m.Client.SetToken(v.Token("", grants))
+			found, err := m.Inspect(t.Context(), in)
+			require.NoError(t, err)
+			require.Len(t, found, 1, "%+v", found)
+			assert.Equal(t, LintRoleAlias, found[0].Lint)
+			assert.Contains(t, found[0].Message, test.says)
+		}
+		m.Client.SetToken(root)
+		other := NewMount(m.Client, "jwt-other")
+		v.Enable("", "jwt-other", "jwt")
+		_, err = m.Client.Logical().Write("auth/jwt-other/role/stray", object{
+			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "sub", "token_policies": "nomad-workloads",
+		})
+		require.NoError(t, err)
+		_, err = other.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.NoError(t, err)
+		found, err := other.Inspect(t.Context(), in)
+		require.NoError(t, err)
+		require.Len(t, found, 1, "%+v", found)
+		assert.Equal(t, LintRolePolicy, found[0].Lint)
+	})
 }
 
 // Who is on no mount isn't asked.

@@ -43,9 +43,9 @@ func (m *Mount) ReadRoles(ctx context.Context) ([]*Role, error) {
 	return roles, nil
 }
 
-// Inspect reads the mount's roles, and its configuration where in has none, and returns what
+// Inspect reads the mount's roles and their policies, and its configuration where in has none, and returns what
 // [Inspect] says of them and of the rest of in. It needs the capabilities of [Policy] and [PolicyForRoles]; roles that
-// can't be read are a problem among the others. The error is a *MountError, and wraps
+// can't be read are a problem among the others, and of policies that can't be read, [MaxRolePolicies] at most, less is said. The error is a *MountError, and wraps
 // [ErrNotStaticKeys], or what [Mount.Read] gives.
 func (m *Mount) Inspect(ctx context.Context, in Inspection) ([]Problem, error) {
 	if in.Config.IsZero() {
@@ -57,6 +57,11 @@ func (m *Mount) Inspect(ctx context.Context, in Inspection) ([]Problem, error) {
 	}
 	in.Path = m.Path
 	in.Roles, in.RolesErr = m.ReadRoles(ctx)
+	s, err := m.open()
+	if err != nil {
+		return nil, m.wrap(err)
+	}
+	in.Accessor, in.Policies = s.readAccessor(ctx), s.readPolicies(ctx, in.Roles)
 	problems, err := Inspect(in)
 	return problems, m.wrap(err)
 }

@@ -157,8 +157,9 @@ func TestSetupLeavesOtherMounts(t *testing.T) {
 	})
 }
 
-// What `nomad setup vault` makes is what a setup would make, without its mark.
-func TestSetupKeepsNomads(t *testing.T) {
+// What `nomad setup vault` makes mixes namespaces: it is shown as different, and stays until it may be
+// overwritten.
+func TestSetupOverNomads(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
 		plan, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
@@ -173,9 +174,56 @@ func TestSetupKeepsNomads(t *testing.T) {
 		require.NoError(t, err)
 		plan, err = m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
+		require.ErrorIs(t, plan.Err(), ErrNotOurs)
+		require.Len(t, plan.Steps, 3)
+		assert.Equal(t, ActionRefuse, plan.Steps[2].Action)
+		assert.Equal(t, []Change{{"user_claim", `"/nomad_job_id"`, `"sub"`}, {"user_claim_json_pointer", "true", ""}}, plan.Steps[2].Changes)
+		setUp(t, m, Setup{Overwrite: true})
+		plan, err = m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
 		assert.False(t, plan.Changed(), actions(plan))
 		require.NoError(t, plan.Err())
 	})
+}
+
+// A role that is bound to one namespace reads that namespace's secrets, whatever its alias says.
+func TestSetupNamespaceInPlainText(t *testing.T) {
+	const template = "{{identity.entity.aliases.acc.metadata.nomad_namespace}}"
+	for name, test := range map[string]struct {
+		bound map[string]string
+		want  string
+	}{
+		"by name":     {map[string]string{"nomad_namespace": "prod"}, "prod"},
+		"by pointer":  {map[string]string{"/nomad_namespace": "prod", "sub": "us-east-1:*"}, "prod"},
+		"by a glob":   {map[string]string{"nomad_namespace": "prod*"}, template},
+		"by both":     {map[string]string{"nomad_namespace": "*", "/nomad_namespace": "prod"}, "prod"},
+		"by the rest": {map[string]string{"sub": "us-east-1:prod:*"}, template},
+		"not":         {nil, template},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Access{Bound: test.bound, Prefix: "x"}
+			require.NoError(t, a.check())
+			text := a.PolicyText("acc")
+			assert.Contains(t, text, `path "secret/data/x/`+test.want+"/{{identity.entity.aliases.acc.metadata.nomad_job_id}}\"")
+			assert.Contains(t, text, `path "secret/metadata/x/`+test.want+`/*"`)
+			assert.Equal(t, 1, strings.Count(text, "metadata/x/"), "names are listed in the job's own namespace alone")
+		})
+	}
+}
+
+func TestAccessUserClaim(t *testing.T) {
+	for claim, want := range map[string]struct {
+		claim   string
+		pointer bool
+	}{
+		"": {"sub", false}, "sub": {"sub", false}, "/nomad_job_id": {"/nomad_job_id", true}, "/extra_claims/unique_id": {"/extra_claims/unique_id", true},
+	} {
+		a := Access{UserClaim: claim}
+		require.NoError(t, a.check())
+		body := a.RoleBody()
+		assert.Equal(t, want.claim, body["user_claim"])
+		assert.Equal(t, want.pointer, body["user_claim_json_pointer"])
+	}
 }
 
 // nomadsPolicy says what that of Nomad 1.11 does, in another order.
@@ -222,6 +270,12 @@ func TestSetupErrors(t *testing.T) {
 		"policy root":         {want: Setup{Access: []Access{{Policy: "root"}}}, says: "neither root nor default"},
 		"KV template":         {want: Setup{Access: []Access{{KV: "{{identity}}"}}}, says: "KV path"},
 		"KV wildcard":         {want: Setup{Access: []Access{{KV: "*"}}}, says: "KV path"},
+		"dots for a KV path":  {want: Setup{Access: []Access{{KV: "a/../b"}}}, says: "KV path"},
+		"dots for a prefix":   {want: Setup{Access: []Access{{Prefix: ".."}}}, says: "no part that is . or .."},
+		"a dot in a prefix":   {want: Setup{Access: []Access{{Prefix: "a/."}}}, says: "no part that is . or .."},
+		"a namespace of +":    {want: Setup{Access: []Access{{Bound: map[string]string{"nomad_namespace": "+"}}}}, says: "letters, digits and dashes"},
+		"no user claim":       {want: Setup{Access: []Access{{UserClaim: "/"}}}, says: "user claim \"/\""},
+		"a broken user claim": {want: Setup{Access: []Access{{UserClaim: "a\nb"}}}, says: "user claim"},
 		"prefix":              {want: Setup{Access: []Access{{Prefix: `a" {`}}}, says: "prefix"},
 		"part of a second":    {want: Setup{Access: []Access{{Period: time.Millisecond}}}, says: "whole seconds"},
 		"reserved claim":      {want: Setup{Access: []Access{{Claims: map[string]string{"x": "role"}}}}, says: "another name than role"},

@@ -128,6 +128,7 @@ func Verify(v Verification) (*Verdict, error) {
 	c.checkAudience()
 	c.checkTimes()
 	c.checkUserClaim()
+	c.noteAlias()
 	c.checkMappings()
 	c.checkGroups()
 	c.checkBoundClaims()

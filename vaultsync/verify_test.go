@@ -404,3 +404,38 @@ func TestGlobMatches(t *testing.T) {
 		}
 	}
 }
+
+// A token's entity may be others' too: that is noted, and fails nothing.
+func TestVerifyNotesAliases(t *testing.T) {
+	for name, test := range map[string]struct {
+		role object
+		keys []string // their owners
+		says string
+	}{
+		"namespaces on one alias": {nil, nil, "workloads of every namespace with this nomad_job_id are one entity"},
+		"of one namespace":        {object{"bound_claims": object{"nomad_namespace": "default"}}, nil, ""},
+		"namespaces apart":        {object{"user_claim": "sub"}, nil, ""},
+		"clusters of one region":  {object{"user_claim": "sub"}, []string{"b/eu-west"}, `clusters a, b share this mount: jobs of one namespace and name in regions called "eu-west"`},
+		"clusters of two regions": {object{"user_claim": "/sub"}, []string{"b/us-east"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			elements := []string{trust("a/eu-west", "k1")}
+			for _, owner := range test.keys {
+				elements = append(elements, trust(owner, "k2"))
+			}
+			v, err := Verify(Verification{
+				Token: signedBy(t, "k1", "k1", workload(nil)), Now: now, Config: config(elements...), Path: "jwt-nomad", RoleName: "workloads", Role: nomadRole(test.role),
+			})
+			require.NoError(t, err)
+			assert.True(t, v.Accepted, "%v", fails(v))
+			notes := ""
+			for _, f := range v.Findings {
+				if f.Check == "user_claim" && f.Outcome == OutcomeNote {
+					notes += f.Detail
+				}
+			}
+			assert.Contains(t, notes, test.says)
+			assert.Equal(t, test.says == "", notes == "", notes)
+		})
+	}
+}

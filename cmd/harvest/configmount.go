@@ -176,13 +176,13 @@ func (r *fileReader) mountRules(b block, m *mountConfig) {
 	}
 }
 
-var roleAttributes = []string{"policy", "audiences", "claims", "bound", "period", "max_ttl", "kv", "prefix"}
+var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "period", "max_ttl", "kv", "prefix"}
 
 // role reads a role block of a mount, which harvest setup makes.
 func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
 	b, _ := open(hb.Body, hb.DefRange, &r.diags, roleAttributes)
 	m.setup.Access = append(m.setup.Access, vaultsync.Access{
-		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
+		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), UserClaim: b.text("user_claim"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
 		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"),
 	})
 	if err := m.setup.Check(); err != nil {

@@ -97,8 +97,9 @@ var manBlocks = []struct {
 	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []attribute{
 		{"policy", kindText, "the role's name", "Name of the policy."},
 		{"audiences", kindTexts, `["vault.io"]`, "A token must have one of these."},
+		{"user_claim", kindText, "sub", "Claim that names the entity of a login, or its JSON pointer (/nomad_job_id). Who shares its value shares one entity, and the secrets of whichever logged in last: see the trust model."},
 		{"claims", kindMap, "", "Further claims for policies, by their source in the token. nomad_namespace, nomad_job_id and nomad_task are always there."},
-		{"bound", kindMap, "", "Claims that a token must have; * stands for anything."},
+		{"bound", kindMap, "", "Claims that a token must have; * stands for anything. A nomad_namespace without * stands in the policy as plain text."},
 		{"period", kindDuration, "30m", "How long a token lives unless it is renewed."},
 		{"max_ttl", kindDuration, "no limit", "How long it lives at most."},
 		{"kv", kindText, "secret", "Path of the KV engine, of version 2, with the secrets."},

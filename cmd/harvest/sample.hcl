@@ -136,13 +136,14 @@ mount "jwt-nomad" {
   # What workloads log in with, for harvest setup. Each setting has the default shown,
   # apart from claims, bound, max_ttl and prefix, which have none.
   #role "nomad-workloads" {
-    #policy    = "nomad-workloads"
-    #audiences = ["vault.io"]
-    #claims    = { nomad_group = "nomad_group" }
-    #bound     = { sub = "us-east-1:*" }
-    #period    = "30m"
-    #max_ttl   = "24h"
-    #kv        = "secret"
-    #prefix    = "us-east"
+    #policy     = "nomad-workloads"
+    #audiences  = ["vault.io"]
+    #user_claim = "sub"
+    #claims     = { nomad_group = "nomad_group" }
+    #bound      = { sub = "us-east-1:*" }
+    #period     = "30m"
+    #max_ttl    = "24h"
+    #kv         = "secret"
+    #prefix     = "us-east"
   #}
 }

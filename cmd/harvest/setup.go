@@ -24,8 +24,9 @@ func (a *app) setupCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "setup",
 		Usage: "make what Nomad workloads log in with: mount, first keys, role and policy",
-		Description: "It does for static keys what `nomad setup vault` does for jwks_url, with the same defaults: a JWT auth mount,\n" +
-			"the keys that its clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>.\n" +
+		Description: "It does for static keys what `nomad setup vault` does for jwks_url: a JWT auth mount, the keys that its\n" +
+			"clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>. The defaults are the\n" +
+			"same, but that namespaces are kept apart (user_claim is sub): inside one, whoever submits jobs can read its secrets.\n" +
 			"It shows what it would do and asks; what is as it should be is left alone, and so is, without -overwrite,\n" +
 			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's.\n\n" +
 			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
@@ -44,6 +45,7 @@ func roleFlags() []cli.Flag {
 		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: vaultsync.DefaultRole},
 		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "the role's"},
 		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: vaultsync.DefaultAudience},
+		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: vaultsync.DefaultUserClaim},
 		&cli.StringSliceFlag{Name: "claim", Category: inRole, Usage: "one more claim for policies, as `SOURCE=NAME`; may be repeated"},
 		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`, * standing for anything; may be repeated"},
 		&cli.DurationFlag{Name: "period", Category: inRole, Usage: "renew tokens within `DURATION`", DefaultText: "30m"},
@@ -135,7 +137,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 func setRoles(cmd *cli.Command, cfg *config) error {
 	access := vaultsync.Access{
 		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
-		Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
+		UserClaim: cmd.String("user-claim"), Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
 	}
 	for flag, into := range map[string]*map[string]string{"claim": &access.Claims, "bound": &access.Bound} {
 		for _, pair := range cmd.StringSlice(flag) {

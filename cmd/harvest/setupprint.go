@@ -94,8 +94,7 @@ func (a *app) explainShape(s *mountSetup) {
 		return
 	}
 	a.out.printf("\n")
-	a.out.paragraph("  ", fmt.Sprintf("%d clusters share this mount. One job name is one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
-		"of %s are the same to Vault, and read the same secrets, without any malice.", len(clusters), clusters[0], clusters[1]))
+	a.out.paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
 	bound := slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
 		a.out.printf("\n  What keeps them apart is a mount for each:\n\n")
@@ -117,6 +116,33 @@ func (a *app) explainShape(s *mountSetup) {
 	a.out.printf("\n")
 	a.out.paragraph("  ", "Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can "+
 		"write any claim into its tokens, iss and sub too. Only a mount for each cluster does.")
+}
+
+// oneEntity tells which jobs of a shared mount's clusters are the same to Vault.
+func (s *mountSetup) oneEntity() string {
+	first, second := s.config.clusters[0], s.config.clusters[1]
+	apart := !slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
+	if !apart {
+		return fmt.Sprintf("Jobs with one value of the user claim are one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
+			"of %s can be the same to Vault, and read the same secrets, without any malice.", first, second)
+	}
+	return fmt.Sprintf("Jobs are told apart by the name of their Nomad region alone: job \"mongo\" of %s and job \"mongo\" of %s read the same secrets, "+
+		"and are one Vault entity too where their regions have one name%s, without any malice.", first, second, s.sameRegion())
+}
+
+// sameRegion names clusters of the mount whose regions have one name, as far as that is known.
+func (s *mountSetup) sameRegion() string {
+	first := map[string]string{}
+	for _, name := range s.config.clusters {
+		region, known := s.regions[name]
+		if other := first[region]; known && other != "" {
+			return fmt.Sprintf(" (%s and %s: both %s)", other, name, printable(region))
+		}
+		if known {
+			first[region] = name
+		}
+	}
+	return ""
 }
 
 // printForms writes the same as commands or as Terraform.

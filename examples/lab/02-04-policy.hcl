@@ -11,7 +11,3 @@ path "kv/data/{{identity.entity.aliases.AUTH_METHOD_ACCESSOR.metadata.nomad_name
 path "kv/metadata/{{identity.entity.aliases.AUTH_METHOD_ACCESSOR.metadata.nomad_namespace}}/*" {
   capabilities = ["list"]
 }
-
-path "kv/metadata/*" {
-  capabilities = ["list"]
-}

@@ -33,10 +33,6 @@ resource "vault_policy" "nomad-workloads" {
     path "kv/metadata/{{identity.entity.aliases.${vault_jwt_auth_backend.jwt-nomad.accessor}.metadata.nomad_namespace}}/*" {
       capabilities = ["list"]
     }
-
-    path "kv/metadata/*" {
-      capabilities = ["list"]
-    }
   EOT
 }
 
@@ -56,8 +52,8 @@ resource "vault_jwt_auth_backend_role" "nomad-workloads" {
   token_period            = 1800
   token_policies          = ["nomad-workloads"]
   token_type              = "service"
-  user_claim              = "/nomad_job_id"
-  user_claim_json_pointer = true
+  user_claim              = "sub"
+  user_claim_json_pointer = false
 }
 
 # What harvest itself logs in with needs this and nothing else: harvest policy -mount jwt-nomad.

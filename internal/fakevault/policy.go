@@ -72,18 +72,8 @@ func (s *Server) capabilities(t *token, ns, path string) []string {
 		}
 		path = below + path
 	}
-	rules := []map[string][]string{t.grants}
-	for _, name := range t.policies {
-		if name == "default" {
-			rules = append(rules, defaultPaths)
-			continue
-		}
-		if parsed, err := parsePolicy(s.ns(t.ns).policies[name]); err == nil {
-			rules = append(rules, parsed)
-		}
-	}
 	var caps []string
-	for _, r := range rules {
+	for _, r := range s.rules(t) {
 		for pattern, c := range r {
 			if pathMatches(pattern, path) {
 				caps = append(caps, c...)
@@ -95,6 +85,37 @@ func (s *Server) capabilities(t *token, ns, path string) []string {
 	}
 	slices.Sort(caps)
 	return slices.Compact(caps)
+}
+
+// rules are the token's, by path; s.mu must be held.
+func (s *Server) rules(t *token) []map[string][]string {
+	rules := []map[string][]string{t.grants}
+	for _, name := range t.policies {
+		if name == "default" {
+			rules = append(rules, defaultPaths)
+			continue
+		}
+		if parsed, err := parsePolicy(s.ns(t.ns).policies[name]); err == nil {
+			rules = append(rules, parsed)
+		}
+	}
+	return rules
+}
+
+// reaches reports whether the token may do anything below a path of its own namespace; s.mu must
+// be held.
+func (s *Server) reaches(t *token, ns, path string) bool {
+	if t.isRoot() {
+		return true
+	}
+	for _, r := range s.rules(t) {
+		for pattern, caps := range r {
+			if ns == t.ns && strings.HasPrefix(pattern, path) && !slices.Contains(caps, "deny") {
+				return true
+			}
+		}
+	}
+	return s.capabilities(t, ns, path)[0] != "deny"
 }
 
 // pathMatches knows a trailing * and + for one segment.

@@ -67,6 +67,8 @@ func (s *Server) sys(req *request, rest string) answer {
 			return s.tune(req, under)
 		}
 		return s.mountPath(req, path)
+	case strings.HasPrefix(req.path, mountsOfUI) && req.op == "read":
+		return s.mountOfUI(req, clean(strings.TrimPrefix(req.path, mountsOfUI)))
 	case rest == "capabilities-self" && req.op == "update":
 		return s.capabilitiesSelf(req)
 	case rest == "policies/acl" && req.op == "list":
@@ -120,6 +122,22 @@ func (s *Server) mountPath(req *request, path string) answer {
 		return done()
 	}
 	return multi(http.StatusMethodNotAllowed, "unsupported operation")
+}
+
+// mountsOfUI is where Vault describes a mount to every token that may do something on it.
+const mountsOfUI = "sys/internal/ui/mounts/"
+
+func (s *Server) mountOfUI(req *request, path string) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.ns(req.ns).mounts[strings.TrimPrefix(path, "auth/")]
+	if m == nil || !strings.HasPrefix(path, "auth/") || !s.reaches(req.tok, req.ns, path+"/") {
+		return refused(http.StatusForbidden,
+			fmt.Sprintf("preflight capability check returned 403, please ensure client's policies grant access to path %q", path+"/"))
+	}
+	data := m.describe()
+	data["path"] = strings.TrimPrefix(path, "auth/") + "/"
+	return answer{status: http.StatusOK, data: data, kind: "system"}
 }
 
 func (s *Server) tune(req *request, path string) answer {

@@ -236,6 +236,22 @@ func mounts(t *testing.T, v *vault) {
 		}
 	})
 
+	// Whoever may do something on a mount is told its accessor, and others aren't.
+	accessor := v.do(t, "GET", "sys/auth/"+m, nil)
+	const ui = "sys/internal/ui/mounts/auth/"
+	harvester := v.token(t, "harvester-of-"+m, `path "auth/`+m+`/config" { capabilities = ["read"] }`)
+	for _, token := range []string{v.root, harvester} {
+		r = v.as(t, token, "GET", ui+m, nil)
+		require.Equal(t, http.StatusOK, r.status, r.raw)
+		require.Equal(t, accessor.data()["accessor"], r.data()["accessor"])
+	}
+	for _, path := range []string{m, "nowhere"} {
+		r = v.as(t, v.token(t, "stranger-to-"+m, `path "kv/x" { capabilities = ["read"] }`), "GET", ui+path, nil)
+		require.Equal(t, http.StatusForbidden, r.status, r.raw)
+		require.Contains(t, r.raw, "preflight capability check returned 403")
+	}
+	require.Equal(t, http.StatusForbidden, v.do(t, "GET", ui+"nowhere", nil).status)
+
 	all, err := v.client.Sys().ListAuthWithContext(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, all, m+"/")
