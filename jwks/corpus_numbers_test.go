@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,8 +12,10 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"slices"
+	"sync"
 	"time"
 
 	"filippo.io/edwards25519"
@@ -38,13 +41,33 @@ func oddNumber(label string, bits int) *big.Int {
 	return i.SetBit(i.SetBit(i.SetBit(i, 0, 1), bits-1, 1), bits-2, 1)
 }
 
+var moduli sync.Map // what modulus returned, by its arguments: finding one takes a while
+
 // modulus returns a number of so many bits that passes for a modulus, of unknown factors.
 func modulus(label string, bits int) *big.Int {
+	name := fmt.Sprint(label, "/", bits)
+	if n, ok := moduli.Load(name); ok {
+		return new(big.Int).Set(n.(*big.Int))
+	}
 	n := oddNumber(label, bits)
-	for modulusResidues(n, nil) != nil {
+	for weakness(n) != nil {
 		n.Add(n, big.NewInt(2))
 	}
+	moduli.Store(name, new(big.Int).Set(n))
 	return n
+}
+
+// repeating returns a number without small factors, of so many bits, that repeats eight bytes.
+func repeating(label string, bits int) *big.Int {
+	octets := bytes.Repeat(stream(label, 8), bits/64)
+	octets[0] |= 0xc0
+	return oddCofactor(octets)
+}
+
+// primeModulus returns a prime of 2048 bits, the first above its odd number.
+func primeModulus() *big.Int {
+	n := oddNumber("weak modulus", 2048)
+	return n.Add(n, big.NewInt(192))
 }
 
 // prime returns the first prime above an odd number, by whose label anyone can find it.

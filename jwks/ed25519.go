@@ -12,6 +12,10 @@ func judgeEd25519(m *member) *objection {
 	if why != nil {
 		return why
 	}
+	return judgeEd25519Point(point)
+}
+
+func judgeEd25519Point(point []byte) *objection {
 	for _, test := range ed25519Tests {
 		if why := test(point); why != nil {
 			return why

@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"crypto/elliptic"
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -92,7 +93,8 @@ func FuzzMembers(f *testing.F) {
 	}
 	for _, k := range pool {
 		if k["kty"] == "RSA" {
-			require.Empty(f, modulusFaults(new(big.Int).SetBytes(decode(k["n"].(string)))))
+			n := new(big.Int).SetBytes(decode(k["n"].(string)))
+			require.Empty(f, slices.Concat(modulusFaults(n), weaknessesOf(n)))
 		}
 	}
 	f.Add([]byte{})
@@ -130,7 +132,27 @@ func FuzzMembers(f *testing.F) {
 		document := c.blank() + "{" + before + `"keys":[` + strings.Join(list, ",") + "]" + after + "}" + c.blank()
 		set, err := requireSound(t, []byte(document))
 		requireWrittenVerdict(t, document, want, private, twice, set, err)
+		if err == nil {
+			requireJudged(t, set)
+		}
 	})
+}
+
+// requireJudged compares the verdicts on what was read with what is wrong with it.
+func requireJudged(t *testing.T, set *Set) {
+	t.Helper()
+	for _, k := range set.Keys {
+		var faults []Reason
+		if public, ok := k.Public.(*rsa.PublicKey); ok {
+			faults = weaknessesOf(public.N)
+		}
+		switch refusal, refused := errors.AsType[*KeyError](Judge(k)); {
+		case !refused && len(faults) > 0:
+			t.Fatalf("%v is accepted, against %v", k, faults)
+		case refused && !slices.Contains(faults, refusal.Reason):
+			t.Fatalf("%v, but what is wrong with it is %v: %v", refusal, faults, k)
+		}
+	}
 }
 
 // requireWrittenVerdict compares what became of a document with what was to become of it.

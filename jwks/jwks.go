@@ -92,16 +92,18 @@ const (
 	ReasonSize        Reason = "size"         // rejected: RSA modulus under 2048 or over 4096 bits
 	ReasonModulus     Reason = "modulus"      // rejected: even RSA modulus
 	ReasonExponent    Reason = "exponent"     // rejected: RSA exponent even, under 65537 or over 2^31-1
-	ReasonFactor      Reason = "factor"       // rejected: RSA modulus with a prime factor under 752
+	ReasonFactor      Reason = "factor"       // rejected: RSA modulus with a prime factor under 2^20
 	ReasonROCA        Reason = "roca"         // rejected: RSA modulus with the ROCA fingerprint (CVE-2017-15361)
 	ReasonClosePrimes Reason = "close_primes" // rejected: RSA modulus that Fermat's method factors
+	ReasonPattern     Reason = "pattern"      // rejected: RSA modulus that repeats a pattern
+	ReasonPrime       Reason = "prime"        // rejected: RSA modulus that is itself a prime
 	ReasonPoint       Reason = "point"        // rejected: EC or Ed25519 point of the wrong length or form, or off its curve
 	ReasonOrder       Reason = "order"        // rejected: Ed25519 point of small order
 )
 
-// KeyError is one member of a set that isn't among its keys.
+// KeyError is one member of a set that isn't among its keys, or a key that [Judge] refuses.
 type KeyError struct {
-	Position int    // in the "keys" array, from 0
+	Position int    // in the "keys" array, from 0; -1: the key was judged by itself
 	KeyID    string // cleaned for printing; "" where there is none
 	Reason   Reason
 	Detail   string // for people; holds no remote bytes that aren't printable
@@ -109,6 +111,9 @@ type KeyError struct {
 
 // Error implements error.
 func (e *KeyError) Error() string {
+	if e.Position < 0 {
+		return fmt.Sprintf("key with kid %q: %s: %s", e.KeyID, e.Reason, e.Detail)
+	}
 	return fmt.Sprintf("key %d (kid %q): %s: %s", e.Position, e.KeyID, e.Reason, e.Detail)
 }
 

@@ -74,7 +74,16 @@ func unescape(raw []byte) string {
 func primesTo(n int64) []*big.Int {
 	var primes []*big.Int
 	for i := int64(2); i <= n; i++ {
-		if !slices.ContainsFunc(primes, func(p *big.Int) bool { return i%p.Int64() == 0 }) {
+		prime := true
+		for _, p := range primes {
+			if p := p.Int64(); p*p > i {
+				break
+			} else if i%p == 0 {
+				prime = false
+				break
+			}
+		}
+		if prime {
 			primes = append(primes, big.NewInt(i))
 		}
 	}
@@ -82,31 +91,54 @@ func primesTo(n int64) []*big.Int {
 }
 
 var (
-	primesTo751 = sync.OnceValue(func() []*big.Int { return primesTo(751) })
-	primesTo701 = sync.OnceValue(func() []*big.Int { return primesTo(701)[1:] })
+	primesTo2To20 = sync.OnceValue(func() []*big.Int { return primesTo(1 << 20) })
+	primesTo701   = sync.OnceValue(func() []*big.Int { return primesTo(701)[1:] })
 )
 
-// modulusFaults returns what speaks against an RSA modulus, dear tests only where nothing
-// else does.
-func modulusFaults(n *big.Int) []Reason {
+// modulusFaults returns what speaks against reading an RSA modulus.
+func modulusFaults(n *big.Int) (why []Reason) {
 	if bits := n.BitLen(); bits < 2048 || bits > 4096 {
-		return []Reason{ReasonSize}
+		why = append(why, ReasonSize)
 	}
-	var why []Reason
-	for _, p := range primesTo751() {
-		switch {
-		case new(big.Int).Mod(n, p).Sign() != 0:
-		case p.Int64() == 2:
-			why = append(why, ReasonModulus)
-		default:
-			return append(why, ReasonFactor)
-		}
+	if new(big.Int).And(n, big.NewInt(1)).Sign() == 0 {
+		why = append(why, ReasonModulus)
 	}
-	if len(why) == 0 && isROCA(n) {
+	return why
+}
+
+// weaknessesOf returns what speaks against trusting an RSA modulus that could be read.
+func weaknessesOf(n *big.Int) []Reason {
+	known, ok := weaknessesFound.Load(n.Text(16))
+	if !ok {
+		known, _ = weaknessesFound.LoadOrStore(n.Text(16), findWeaknesses(n))
+	}
+	return known.([]Reason)
+}
+
+var weaknessesFound sync.Map // by modulus: most are looked at many times
+
+func findWeaknesses(n *big.Int) (why []Reason) {
+	rest := new(big.Int)
+	if slices.ContainsFunc(primesTo2To20(), func(p *big.Int) bool { return rest.Rem(n, p).Sign() == 0 }) {
+		why = append(why, ReasonFactor)
+	}
+	if isROCA(n) {
 		why = append(why, ReasonROCA)
 	}
-	if len(why) == 0 && fallsToFermat(n) {
+	if fallsToFermat(n) {
 		why = append(why, ReasonClosePrimes)
+	}
+	octets := n.Bytes()
+	for i := range octets {
+		for period := 1; period <= 16 && i+period+16 <= len(octets); period++ {
+			if bytes.Equal(octets[i:i+16], octets[i+period:i+period+16]) {
+				why = append(why, ReasonPattern)
+			}
+		}
+	}
+	// Fermat's little theorem: of what has no small factor, hardly anything but a prime holds to it.
+	if least := new(big.Int).Sub(n, big.NewInt(1)); rest.Exp(big.NewInt(3), least, n).Cmp(big.NewInt(1)) == 0 {
+		why = append(why, ReasonPrime)
 	}
 	return why
 }

@@ -27,14 +27,13 @@ import (
 //   - ErrNoKeys (a *NoKeysError): no usable key left.
 //
 // A member of "keys" that isn't usable is left out and listed in Set.Skipped with its
-// [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd exponent
-// of 65537 to 2^31-1, no prime factor under 752, no two primes that Fermat's method finds in
-// 100 rounds and no fingerprint of ROCA; keys on P-256, P-384 and P-521; and Ed25519 keys in
+// [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd modulus and
+// an odd exponent of 65537 to 2^31-1; keys on P-256, P-384 and P-521; and Ed25519 keys in
 // their canonical encoding and of large order; with "use" absent, "sig" or "jwt-svid",
 // "key_ops" absent or holding "verify", and "alg" absent or one that the key can serve. A
 // value of null counts as absent. Certificates ("x5c") and what points to them are ignored.
 //
-// Whether a modulus is a product of two large primes isn't tested: nothing cheap would tell.
+// Before a key is trusted, [Judge] looks for what makes an RSA key weak, which takes longer.
 //
 // A key that occurs several times is kept once, as its first occurrence, with the algorithms
 // of all, and with a warning where another has another "kid". Different keys under one "kid"

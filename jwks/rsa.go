@@ -1,10 +1,8 @@
 package jwks
 
 import (
-	"encoding/binary"
 	"math"
 	"math/big"
-	"math/bits"
 	"strings"
 	"sync"
 )
@@ -31,7 +29,11 @@ func judgeRSA(m *member) *objection {
 	if why != nil {
 		return why
 	}
-	n, e := new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent)
+	return judgeNumbers(new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent))
+}
+
+// judgeNumbers returns what can be seen at a glance of an RSA key.
+func judgeNumbers(n, e *big.Int) *objection {
 	for _, test := range rsaTests {
 		if why := test(n, e); why != nil {
 			return why
@@ -68,9 +70,10 @@ func exponentUsual(_, e *big.Int) *objection {
 
 // Bounds on the search for weak primes.
 const (
-	// maxSmallFactor is the largest prime that a modulus is divided by: NIST SP 800-89
-	// section 5.3.3 asks for no factor smaller than 752.
-	maxSmallFactor = 751
+	// maxSmallFactor is above every prime that is looked for in a modulus. NIST SP 800-89
+	// section 5.3.3 asks for no factor under 752; the elliptic-curve method finds larger ones
+	// than these, so that no bound here is the right one.
+	maxSmallFactor = 1 << 20
 	// maxROCAPrime is the largest prime of the fingerprint. The flawed library takes the
 	// product of at least the primes up to here for a modulus of 1984 bits or more
 	// (CVE-2017-15361; Nemec et al., "The Return of Coppersmith's Attack", section 2.1).
@@ -80,170 +83,156 @@ const (
 	// fermatRounds is how long Fermat's method is tried: CA/Browser Forum, Baseline
 	// Requirements for TLS, section 6.1.1.3.
 	fermatRounds = 100
+	// repeatedOctets is how many octets in a row may repeat those before them. So many do so
+	// in fewer than one of 2^115 sound moduli.
+	repeatedOctets = 16
 )
 
-// modulusResidues divides the modulus by every small prime. A remainder of 0 is a factor;
-// remainders that are all powers of 65537 are the mark of a library whose keys can be factored
-// (ROCA), which a sound modulus bears once in more than 2^100.
-func modulusResidues(n, _ *big.Int) *objection {
-	primes := smallPrimes()
-	// The remainder by all of them together is half as long as the shortest modulus.
-	short := new(big.Int).Rem(n, primes.product)
-	var octets [maxModulusBits / 8]byte
-	words := significant(short, octets[:])
-	roca := true
-	for _, chunk := range primes.chunks {
-		rest := residue(words, chunk.product)
-		for _, prime := range chunk.primes {
-			residue := rest % prime.p
-			if residue == 0 {
-				return object(ReasonFactor, "RSA modulus divisible by %d: anyone can factor it", prime.p)
-			}
-			if prime.powers != nil {
-				roca = roca && prime.powers[residue]
-			}
+// notROCA refuses a modulus whose remainders by small primes are all powers of 65537: the mark
+// of a library whose keys can be factored. A sound modulus bears it once in more than 2^100.
+func notROCA(n *big.Int) *objection {
+	rest := new(big.Int)
+	for _, prime := range rocaPrimes() {
+		if !prime.powers[rest.Rem(n, prime.p).Int64()] {
+			return nil
 		}
 	}
-	if roca {
-		return object(ReasonROCA, "RSA modulus with the fingerprint of ROCA (CVE-2017-15361): its private key can be computed")
-	}
-	return nil
+	return object(ReasonROCA, "RSA modulus with the fingerprint of ROCA (CVE-2017-15361): its private key can be computed")
 }
 
-// significant fills octets, whose length is a multiple of 8, with a number and returns what
-// is left of them without leading words of zero.
-func significant(i *big.Int, octets []byte) []byte {
-	i.FillBytes(octets)
-	return octets[len(octets)-(i.BitLen()+63)/64*8:]
+type rocaResidues struct {
+	p      *big.Int
+	powers []bool // by remainder: whether it is a power of rocaGenerator
 }
 
-// residue returns the remainder of a number of whole words, the highest first, by a divisor.
-func residue(words []byte, divisor uint64) (rest uint64) {
-	for i := 0; i < len(words); i += 8 {
-		_, rest = bits.Div64(rest, binary.BigEndian.Uint64(words[i:]), divisor)
-	}
-	return rest
-}
-
-// primeTable is all the primes that a modulus is divided by, and their product.
-type primeTable struct {
-	chunks  []primeChunk
-	product *big.Int
-}
-
-// primeChunk is primes whose product fits a word, so that one pass over a modulus serves
-// them all.
-type primeChunk struct {
-	product uint64
-	primes  []smallPrime
-}
-
-type smallPrime struct {
-	p      uint64
-	powers []bool // by remainder: whether it is a power of rocaGenerator; nil: not asked for
-}
-
-// smallPrimes are the odd primes up to maxSmallFactor, made at the first RSA key.
-var smallPrimes = sync.OnceValue(func() primeTable {
-	var composite [maxSmallFactor + 1]bool
-	chunks := []primeChunk{{product: 1}}
-	for p := uint64(3); p <= maxSmallFactor; p += 2 {
-		if composite[p] {
-			continue
+var rocaPrimes = sync.OnceValue(func() []rocaResidues {
+	var primes []rocaResidues
+	for p := range oddPrimes(maxROCAPrime + 1) {
+		powers := make([]bool, p)
+		for power := uint64(1); !powers[power]; power = power * rocaGenerator % p {
+			powers[power] = true
 		}
-		for multiple := p * p; multiple <= maxSmallFactor; multiple += p {
-			composite[multiple] = true
-		}
-		prime := smallPrime{p: p}
-		if p <= maxROCAPrime {
-			prime.powers = make([]bool, p)
-			for power := uint64(1); !prime.powers[power]; power = power * rocaGenerator % p {
-				prime.powers[power] = true
-			}
-		}
-		last := &chunks[len(chunks)-1]
-		if over, _ := bits.Mul64(last.product, p); over != 0 {
-			chunks = append(chunks, primeChunk{product: 1})
-			last = &chunks[len(chunks)-1]
-		}
-		last.product *= p
-		last.primes = append(last.primes, prime)
+		primes = append(primes, rocaResidues{new(big.Int).SetUint64(p), powers})
 	}
-	table := primeTable{chunks: chunks, product: big.NewInt(1)}
-	for _, chunk := range chunks {
-		table.product.Mul(table.product, new(big.Int).SetUint64(chunk.product))
-	}
-	return table
+	return primes
 })
+
+// noSmallFactor refuses a modulus that a prime under maxSmallFactor divides.
+func noSmallFactor(n *big.Int) *objection {
+	common, rest := big.NewInt(1), new(big.Int)
+	for _, product := range primeProducts() {
+		common.Mul(common, rest.Rem(product, n)).Rem(common, n)
+	}
+	switch common.GCD(nil, nil, common, n); {
+	case common.IsInt64() && common.Int64() == 1:
+		return nil
+	case common.IsInt64():
+		return object(ReasonFactor, "RSA modulus divisible by %d: anyone can factor it", common)
+	}
+	return object(ReasonFactor, "RSA modulus divisible by several primes under %d: anyone can factor it", maxSmallFactor)
+}
+
+// primeProducts are the odd primes under maxSmallFactor, multiplied into numbers that are long
+// enough to be few and short enough to be made quickly. They take 200 kB.
+var primeProducts = sync.OnceValue(func() []*big.Int {
+	const size = 1 << 15 // bits
+	products := []*big.Int{big.NewInt(1)}
+	word := uint64(1)
+	flush := func() {
+		last := products[len(products)-1]
+		if last.BitLen() > size {
+			last = big.NewInt(1)
+			products = append(products, last)
+		}
+		last.Mul(last, new(big.Int).SetUint64(word))
+		word = 1
+	}
+	for p := range oddPrimes(maxSmallFactor) {
+		if word > math.MaxUint64/p {
+			flush()
+		}
+		word *= p
+	}
+	flush()
+	return products
+})
+
+// oddPrimes yields the odd primes under limit.
+func oddPrimes(limit uint64) func(yield func(uint64) bool) {
+	return func(yield func(uint64) bool) {
+		composite := make([]bool, limit)
+		for p := uint64(3); p < limit; p += 2 {
+			if composite[p] {
+				continue
+			}
+			for multiple := p * p; multiple < limit; multiple += 2 * p {
+				composite[multiple] = true
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
 
 // primesApart tries Fermat's method, which factors a modulus whose primes are close to one
-// another: if a*a-n is a square b*b for an a little above the root of n, then n is
+// another: if a*a-n is a square b*b for an a a little above the root of n, then n is
 // (a-b)*(a+b). The square of a prime falls at once.
-func primesApart(n, _ *big.Int) *objection {
-	a, rest := sqrtRem(n)
-	difference := new(big.Int) // a*a-n
-	if rest.Sign() > 0 {
-		// (a+1)^2-n = 2a+1-rest
-		difference.Lsh(a, 1).Add(difference, one).Sub(difference, rest)
-		a.Add(a, one)
+func primesApart(n *big.Int) *objection {
+	a := new(big.Int).Sqrt(n)
+	difference := new(big.Int).Mul(a, a)
+	difference.Sub(difference, n)
+	step := new(big.Int).Lsh(a, 1)
+	step.Add(step, big.NewInt(1)) // (a+1)^2 is 2a+1 more than a^2
+	if difference.Sign() < 0 {
+		difference.Add(difference, step)
+		step.Add(step, big.NewInt(2))
 	}
-	// A square has the remainder of a square by any divisor. Few other numbers have by all of
-	// these, so that hardly one of the differences, each 2a+1 more than the one before, is
-	// ever made.
-	d, step := wordRemainder(difference), (2*wordRemainder(a)+1)%squareDivisor
-	squares := squareRemainders()
-	for round := range int64(fermatRounds) {
-		if squares.has(d) && isFermat(n, a, round) {
+	for range fermatRounds {
+		if isSquare(difference) {
 			return object(ReasonClosePrimes, "RSA modulus of two primes close to each other: Fermat's method factors it")
 		}
-		d, step = (d+step)%squareDivisor, (step+2)%squareDivisor
+		difference.Add(difference, step)
+		step.Add(step, big.NewInt(2))
 	}
 	return nil
 }
 
-var one = big.NewInt(1)
-
-// isFermat says whether (a+round)^2-n is a square.
-func isFermat(n, a *big.Int, round int64) bool {
-	difference := new(big.Int).Add(a, big.NewInt(round))
-	difference.Mul(difference, difference)
-	difference.Sub(difference, n)
-	root := new(big.Int).Sqrt(difference)
-	return root.Mul(root, root).Cmp(difference) == 0
+// isSquare reports whether a number that isn't negative is a square.
+func isSquare(i *big.Int) bool {
+	// Of the 64 remainders by 64, squares have these 12.
+	const remainders = uint64(1<<0 | 1<<1 | 1<<4 | 1<<9 | 1<<16 | 1<<17 | 1<<25 | 1<<33 | 1<<36 | 1<<41 | 1<<49 | 1<<57)
+	if words := i.Bits(); len(words) > 0 && remainders>>(words[0]%64)&1 == 0 {
+		return false
+	}
+	root := new(big.Int).Sqrt(i)
+	return root.Mul(root, root).Cmp(i) == 0
 }
 
-// Divisors that few remainders of squares go with, such as 12 of 64 and 16 of 63: of a
-// thousand numbers less than one passes them all. Their product times 64 fits a word.
-var squareDivisors = []uint64{64, 63, 65, 11, 17, 19, 23, 31}
-
-const squareDivisor = 64 * 63 * 65 * 11 * 17 * 19 * 23 * 31
-
-// remaindersOfSquares says, by index of a divisor and by remainder, whether squares have it.
-type remaindersOfSquares [][]bool
-
-var squareRemainders = sync.OnceValue(func() remaindersOfSquares {
-	squares := make(remaindersOfSquares, len(squareDivisors))
-	for i, divisor := range squareDivisors {
-		squares[i] = make([]bool, divisor)
-		for root := range divisor {
-			squares[i][root*root%divisor] = true
+// noPattern refuses a modulus with a run of octets that repeat those before them, as blank
+// memory and broken sources of randomness make them.
+func noPattern(n *big.Int) *objection {
+	octets := n.Bytes()
+	for period := 1; period <= repeatedOctets; period++ {
+		run := 0
+		for i := period; i < len(octets); i++ {
+			if octets[i] != octets[i-period] {
+				run = 0
+			} else if run++; run == repeatedOctets {
+				return object(ReasonPattern, "RSA modulus that repeats a pattern of %d bytes: it wasn't made at random", period)
+			}
 		}
 	}
-	return squares
-})
-
-// has says whether a number with this remainder by squareDivisor may be a square.
-func (r remaindersOfSquares) has(remainder uint64) bool {
-	for i, divisor := range squareDivisors {
-		if !r[i][remainder%divisor] {
-			return false
-		}
-	}
-	return true
+	return nil
 }
 
-// wordRemainder returns the remainder of a number, which isn't negative, by squareDivisor.
-func wordRemainder(i *big.Int) uint64 {
-	var octets [maxModulusBits/8 + 8]byte
-	return residue(significant(i, octets[:]), squareDivisor)
+// composite refuses a modulus that is itself prime: then the private exponent is the inverse
+// of the public one modulo n-1, and anyone can sign. ProbablyPrime(0) is one Miller-Rabin
+// round, which every prime passes and almost no product of two does, and after that a Lucas
+// test: no product is known that passes both, so that no sound key is refused.
+func composite(n *big.Int) *objection {
+	if n.ProbablyPrime(0) {
+		return object(ReasonPrime, "RSA modulus that is a prime itself: anyone can sign with it")
+	}
+	return nil
 }

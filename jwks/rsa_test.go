@@ -2,7 +2,10 @@ package jwks
 
 import (
 	"crypto/rand"
+	"errors"
 	"math/big"
+	mathrand "math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -53,38 +56,74 @@ func rocaPrime(t testing.TB) *big.Int {
 }
 
 func TestJudgeWeakModulus(t *testing.T) {
-	p, r := probablePrime(t, 1024), probablePrime(t, 1015)
+	p, q := probablePrime(t, 1024), probablePrime(t, 1024)
 	shift := func(bits uint) *big.Int { return new(big.Int).Lsh(big.NewInt(1), bits) }
 	product := func(a, b *big.Int) *big.Int { return new(big.Int).Mul(a, b) }
+	divisible := func(by int64) *big.Int {
+		return product(big.NewInt(by), modulus("cofactor", 2049-big.NewInt(by).BitLen()))
+	}
+	repeating := func(octets string, times int) *big.Int {
+		n := modulus("a", 2048).Bytes()
+		copy(n[100:], strings.Repeat(octets, times))
+		return oddCofactor(n)
+	}
 	for name, test := range map[string]struct {
 		n    *big.Int
 		want Reason
 	}{
-		"divisible by 3":         {product(big.NewInt(3), product(p, probablePrime(t, 1023))), ReasonFactor},
-		"divisible by 701":       {product(big.NewInt(701), product(p, r)), ReasonFactor},
-		"divisible by 751":       {product(big.NewInt(751), product(p, r)), ReasonFactor},
-		"divisible by 757":       {product(big.NewInt(757), product(p, r)), ""},
-		"ROCA":                   {product(rocaPrime(t), rocaPrime(t)), ReasonROCA},
-		"a power of 65537":       {new(big.Int).Exp(big.NewInt(rocaGenerator), big.NewInt(130), nil), ReasonROCA},
-		"a square":               {product(p, p), ReasonClosePrimes},
-		"twin primes, or nearly": {product(p, primeAbove(p, big.NewInt(0))), ReasonClosePrimes},
-		"primes 2^512 apart":     {product(p, primeAbove(p, shift(512))), ReasonClosePrimes},
-		"primes 2^524 apart":     {product(p, primeAbove(p, shift(524))), ""},
-		"2049 bits":              {product(probablePrime(t, 1025), probablePrime(t, 1025)), ""},
-		"4096 bits":              {product(product(p, p), product(p, primeAbove(p, shift(900)))), ""},
+		"sound":                   {product(p, q), ""},
+		"divisible by 3":          {divisible(3), ReasonFactor},
+		"divisible by 701":        {divisible(701), ReasonFactor},
+		"divisible by 757":        {divisible(757), ReasonFactor},
+		"divisible by 2^20-3":     {divisible(1<<20 - 3), ReasonFactor}, // the largest under 2^20
+		"divisible by 2^20+7":     {divisible(1<<20 + 7), ""},           // the next
+		"divisible by two primes": {product(divisible(3*1048573), big.NewInt(1009)), ReasonFactor},
+		"a power of 3":            {new(big.Int).Exp(big.NewInt(3), big.NewInt(1300), nil), ReasonFactor},
+		"ROCA":                    {product(rocaPrime(t), rocaPrime(t)), ReasonROCA},
+		"a power of 65537":        {new(big.Int).Exp(big.NewInt(rocaGenerator), big.NewInt(130), nil), ReasonROCA},
+		"a square":                {product(p, p), ReasonClosePrimes},
+		"twin primes, or nearly":  {product(p, primeAbove(p, big.NewInt(0))), ReasonClosePrimes},
+		"primes 2^512 apart":      {product(p, primeAbove(p, shift(512))), ReasonClosePrimes},
+		"primes 2^524 apart":      {product(p, primeAbove(p, shift(524))), ""},
+		"one byte 17 times":       {repeating("a", 17), ReasonPattern},
+		"one byte 15 times":       {repeating("a", 15), ""},
+		"16 bytes twice":          {repeating("0123456789abcdef", 2), ReasonPattern},
+		"4 bytes 5 times":         {repeating("abcd", 5), ReasonPattern},
+		"a prime":                 {primeModulus(), ReasonPrime},
+		"2049 bits":               {modulus("a", 2049), ""},
+		"4096 bits":               {product(product(p, p), product(p, primeAbove(p, shift(900)))), ""},
+		"three primes":            {product(p, product(p, q)), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NotZero(t, test.n.Bit(0))
-			set, err := Parse([]byte(keySet(rsaMember(0, fields{"n": encodeInt(test.n)}), rsaMember(1, nil))))
-			require.NoError(t, err)
-			if test.want == "" {
-				assert.Len(t, set.Keys, 2)
-				return
-			}
-			require.Len(t, set.Skipped, 1)
-			assert.Equal(t, test.want, set.Skipped[0].Reason, set.Skipped[0].Detail)
+			set, err := Parse([]byte(keySet(rsaMember(0, fields{"n": encodeInt(test.n)}))))
+			require.NoError(t, err, "it is for Judge to object")
+			requireReason(t, test.want, Judge(set.Keys[0]))
+			requireReason(t, test.want, Judge(set.Keys[0]))
 		})
 	}
+}
+
+// oddCofactor returns the first number from that of the octets upwards that has no small factor.
+func oddCofactor(octets []byte) *big.Int {
+	n := new(big.Int).SetBytes(octets)
+	n.SetBit(n, 0, 1)
+	for noSmallFactor(n) != nil {
+		n.Add(n, big.NewInt(2))
+	}
+	return n
+}
+
+func requireReason(t *testing.T, want Reason, err error) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, err)
+		return
+	}
+	refusal, ok := errors.AsType[*KeyError](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, want, refusal.Reason, refusal.Detail)
+	requirePrintable(t, refusal.Error())
 }
 
 // The last round of Fermat's method is tried, and no round more.
@@ -93,11 +132,11 @@ func TestFermatRounds(t *testing.T) {
 	for _, round := range []int64{0, 1, 62, 63, 64, 99} {
 		n, ok := factoredInRound(a, round)
 		require.True(t, ok)
-		assert.NotNil(t, primesApart(n, nil), "round %d", round)
+		assert.NotNil(t, primesApart(n), "round %d", round)
 	}
 	n, ok := factoredInRound(a, fermatRounds)
 	require.True(t, ok)
-	assert.Nil(t, primesApart(n, nil))
+	assert.Nil(t, primesApart(n))
 }
 
 // factoredInRound returns a number that Fermat's method factors in just that round, its
@@ -117,4 +156,51 @@ func factoredInRound(a *big.Int, round int64) (*big.Int, bool) {
 		}
 	}
 	return nil, false
+}
+
+// The verdict on moduli whose primes are at any distance, from twins to far too far, is that
+// of Fermat's method done plainly.
+func TestFermatDifferential(t *testing.T) {
+	random := mathrand.New(mathrand.NewPCG(3, 4))
+	found := map[bool]int{}
+	for i := range 2000 {
+		bits := 2048 + 2*random.IntN(1025)
+		p := randomBits(random, bits/2)
+		p.SetBit(p, bits/2-1, 1).SetBit(p, bits/2-2, 1).SetBit(p, 0, 1)
+		// Fermat's method ends at differences of about 2^(bits/4+5).
+		distance := randomBits(random, max(2, bits/4-3+random.IntN(14)))
+		if i%8 == 0 {
+			distance = randomBits(random, 2+random.IntN(bits/4))
+		}
+		q := new(big.Int).Add(p, distance)
+		n := new(big.Int).Mul(p, q.SetBit(q, 0, 1))
+		want := fallsToFermat(n)
+		found[want]++
+		require.Equal(t, want, primesApart(n) != nil, "%x", n)
+	}
+	assert.Greater(t, found[true], 200)
+	assert.Greater(t, found[false], 200)
+}
+
+// randomBits returns a number of so many bits. A third of them have long runs of zeros and
+// ones, which carries and wrong quotients come from.
+func randomBits(random *mathrand.Rand, bits int) *big.Int {
+	n := new(big.Int)
+	for n.BitLen() < bits {
+		switch random.IntN(3) {
+		case 0:
+			run := uint(random.IntN(64) + 1)
+			n.Lsh(n, run)
+			if random.IntN(2) == 0 {
+				n.Add(n, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), run), big.NewInt(1)))
+			}
+		default:
+			n.Lsh(n, 64)
+			n.Or(n, new(big.Int).SetUint64(random.Uint64()))
+		}
+		if n.Sign() == 0 {
+			n.SetUint64(1)
+		}
+	}
+	return n.Rsh(n, uint(n.BitLen()-bits))
 }

@@ -48,13 +48,24 @@ func marshalKey(pub crypto.PublicKey) ([]byte, error) {
 	return x509.MarshalPKIXPublicKey(pub)
 }
 
-// verifies refuses keys for key agreement, which crypto/x509 encodes as well.
+// verifies refuses keys for key agreement, which crypto/x509 encodes as well, and keys with
+// nothing in them, on which it panics.
 func verifies(pub crypto.PublicKey) error {
-	switch pub.(type) {
-	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
-		return nil
+	empty := false
+	switch pub := pub.(type) {
+	case *rsa.PublicKey:
+		empty = pub == nil || pub.N == nil
+	case *ecdsa.PublicKey:
+		empty = pub == nil || pub.Curve == nil || pub.X == nil || pub.Y == nil
+	case ed25519.PublicKey:
+		empty = len(pub) != ed25519.PublicKeySize
+	default:
+		return fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
 	}
-	return fmt.Errorf("%T is no RSA, ECDSA or Ed25519 public key", pub)
+	if empty {
+		return fmt.Errorf("%T without a key in it", pub)
+	}
+	return nil
 }
 
 // Fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo DER: the identity of a key,

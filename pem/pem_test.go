@@ -68,8 +68,12 @@ func TestEncode(t *testing.T) {
 			assert.Equal(t, pub, back)
 		})
 	}
-	_, err = Encode("no key")
-	require.Error(t, err)
+	for _, pub := range []crypto.PublicKey{
+		"no key", nil, (*rsa.PublicKey)(nil), &rsa.PublicKey{}, (*ecdsa.PublicKey)(nil), &ecdsa.PublicKey{}, &ecdsa.PublicKey{Curve: elliptic.P256()}, ed25519.PublicKey(nil),
+	} {
+		_, err = Encode(pub)
+		require.Error(t, err)
+	}
 }
 
 func TestFingerprint(t *testing.T) {

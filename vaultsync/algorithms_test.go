@@ -1,7 +1,10 @@
 package vaultsync
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,15 +14,25 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// publishAs is publish of one key with these algorithms.
+// rsaKey is a key that can serve several algorithms, whatever name a test gives it.
+var rsaKey = sync.OnceValue(func() *rsa.PublicKey {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return &private.PublicKey
+})
+
+// publishAs is publish of rsaKey with these algorithms.
 func publishAs(owner, name string, algs ...string) jwks.Result {
 	r := publish(owner, name)
-	r.Set.Keys[0].Algorithms = algs
+	r.Set.Keys[0].Algorithms, r.Set.Keys[0].Public = algs, rsaKey()
 	return r
 }
 
+// signs makes an element one of rsaKey with these algorithms.
 func signs(algs ...string) func(*pem.Block) {
-	return func(b *pem.Block) { b.Annotation.Algorithms = algs }
+	return func(b *pem.Block) { b.Annotation.Algorithms, b.Public = algs, rsaKey() }
 }
 
 func TestPlanAlgorithmsOfAKey(t *testing.T) {

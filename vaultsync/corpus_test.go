@@ -54,6 +54,8 @@ func testCorpusCase(t *testing.T, c corpus.Case, current Config) {
 		return
 	}
 	require.NoError(t, err)
+	set, err = set.Judge()
+	require.NoError(t, err)
 	assert.Empty(t, p.Failed)
 	require.Len(t, added, c.Kept)
 	for i, key := range added {

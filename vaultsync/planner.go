@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ type planner struct {
 	// What was read, by owner; each owner is in one of the two.
 	sets    map[pem.Owner][]publishedKey
 	failed  map[pem.Owner]error
+	unfit   map[pem.Owner][]pem.Fingerprint // published, and not to be trusted
 	asked   map[pem.Owner]time.Time
 	read    []pem.Owner             // the owners of sets, in the order in which they own
 	rank    map[string]int          // the mount's clusters, by name
@@ -31,6 +33,7 @@ type planner struct {
 	trustedFor                     map[pem.Owner][]pem.Fingerprint
 	claimed, foreign, placeholders []trusted
 	ownedOrder                     []pem.Fingerprint
+	weak                           map[pem.Fingerprint]*jwks.KeyError // owned, and not to be trusted
 
 	// What may be trusted, in the order in which it was published.
 	offers     map[pem.Fingerprint]*offer
@@ -66,11 +69,13 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		plan:       &Plan{current: current, announced: o.Algorithms},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
+		unfit:      map[pem.Owner][]pem.Fingerprint{},
 		asked:      map[pem.Owner]time.Time{},
 		renamed:    map[pem.Owner]pem.Owner{},
 		rank:       rank,
 		trusted:    elements,
 		owned:      map[pem.Fingerprint][]trusted{},
+		weak:       map[pem.Fingerprint]*jwks.KeyError{},
 		adoptable:  map[pem.Fingerprint][]trusted{},
 		trustedFor: map[pem.Owner][]pem.Fingerprint{},
 		offers:     map[pem.Fingerprint]*offer{},
@@ -126,14 +131,34 @@ func (p *planner) readResults() error {
 	return nil
 }
 
+// readSet takes in the keys of a set that may be trusted: this is where each is judged, whoever
+// read or made the set.
 func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
+	var refusals []*jwks.KeyError
+	var skipped []Key
+	seen := map[pem.Fingerprint]bool{}
 	for _, k := range set.Keys {
 		f, err := pem.FingerprintOf(k.Public)
-		if err != nil {
+		refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(k))
+		switch {
+		case refused:
+			refusals = append(refusals, refusal)
+			skipped = append(skipped, Key{
+				Cluster: owner.Cluster, Region: owner.Region, KeyID: refusal.KeyID, Fingerprint: f,
+				Reason: p.whyRefused(f, refusal),
+			})
+			p.unfit[owner] = append(p.unfit[owner], f)
+		case err != nil: // never of a key that was judged
 			p.failed[owner] = fmt.Errorf("key %q: %w", k.KeyID, err)
 			return
+		case !seen[f]: // Parse lists a key once, others may not
+			seen[f] = true
+			p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
 		}
-		p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
+	}
+	if len(p.sets[owner]) == 0 {
+		p.failed[owner] = &jwks.NoKeysError{Skipped: slices.Concat(set.Skipped, refusals)}
+		return
 	}
 	p.read = append(p.read, owner)
 	for _, skipped := range set.Skipped {
@@ -142,9 +167,23 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 			Reason: string(skipped.Reason) + ": " + skipped.Detail,
 		})
 	}
+	p.plan.Skipped = append(p.plan.Skipped, skipped...)
 	for _, w := range set.Warnings {
 		p.remarks = append(p.remarks, fmt.Sprintf("%s: %s", owner, w))
 	}
+}
+
+func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
+	if p.o.denied(f) {
+		return ReasonDenied
+	}
+	return string(refusal.Reason) + ": " + refusal.Detail
+}
+
+// publishes reports whether an owner publishes a key, fit to be trusted or not.
+func (p *planner) publishes(owner pem.Owner, f pem.Fingerprint) bool {
+	return slices.Contains(p.unfit[owner], f) ||
+		slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.fingerprint == f })
 }
 
 // readTrusted sorts what the mount trusts. A denied key goes, whoever it belongs to.
@@ -163,6 +202,9 @@ func (p *planner) readTrusted() {
 		case (p.ours(a.Cluster) || p.o.retired(a.Owner())) && !p.oddRegion(a):
 			if p.owned[t.fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.fingerprint)
+				if refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(jwks.Key{Public: t.block.Public})); refused {
+					p.weak[t.fingerprint] = refusal
+				}
 			}
 			p.owned[t.fingerprint] = append(p.owned[t.fingerprint], t)
 			for _, owner := range a.Owners() {
@@ -205,15 +247,13 @@ const allRegions = "*"
 func (p *planner) refuseTurnovers() {
 	p.read = slices.DeleteFunc(p.read, func(owner pem.Owner) bool {
 		trusted := p.trustedFor[owner]
+		if len(trusted) == 0 || p.o.mayTurnOver(owner) ||
+			slices.ContainsFunc(trusted, func(f pem.Fingerprint) bool { return p.publishes(owner, f) }) {
+			return false
+		}
 		var published []pem.Fingerprint
 		for _, k := range p.sets[owner] {
 			published = append(published, k.fingerprint)
-			if slices.Contains(trusted, k.fingerprint) {
-				return false
-			}
-		}
-		if len(trusted) == 0 || p.o.mayTurnOver(owner) {
-			return false
 		}
 		delete(p.sets, owner)
 		p.failed[owner] = &TurnoverError{owner.Cluster, owner.Region, trusted, published}
@@ -245,9 +285,7 @@ func (p *planner) noteMissingRegions() {
 func (p *planner) newName(owner pem.Owner) (pem.Owner, bool) {
 	for _, other := range p.read {
 		if other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
-			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool {
-				return slices.Contains(p.trustedFor[owner], k.fingerprint)
-			}) {
+			slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool { return p.publishes(other, f) }) {
 			return other, true
 		}
 	}

@@ -83,7 +83,8 @@ func (p *planner) annotate(elements []trusted, a pem.Annotation, keepReason, ado
 }
 
 // owners returns for whom a trusted key stays: those who publish it, and those of its owners
-// who could not be asked. Who owns it keeps it; else the first in the order of the mount's
+// who could not be asked. A key that must not be trusted is no longer published, whatever they
+// would answer. Who owns it keeps it; else the first in the order of the mount's
 // clusters does. The others follow by name, so that two harvesters with the same clusters
 // in another order write the same.
 func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
@@ -92,7 +93,7 @@ func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
 		owners = slices.Clone(o.owners)
 	}
 	for _, owner := range p.previousOwners(f) {
-		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil
+		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil && p.weak[f] == nil
 		if unknown && !p.o.retired(owner) && !slices.Contains(owners, owner) {
 			owners = append(owners, owner)
 		}
@@ -203,15 +204,15 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		keep("kept until all clusters have answered")
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
-	case slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
+	case p.weak[f] == nil && slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
 		p.plan.young = true
 		keep("added since its cluster was asked")
-	case len(struck) > 0 && unread:
+	case p.weak[f] == nil && len(struck) > 0 && unread:
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
-		p.removeAll(elements, "no longer published")
+		p.removeAll(elements, p.whyGone(f))
 	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
@@ -223,6 +224,14 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		reason := retained(a.Missing.Add(p.o.Retain))
 		p.annotate(elements, a, reason, reason)
 	}
+}
+
+// whyGone says why a key that its owners don't publish goes.
+func (p *planner) whyGone(f pem.Fingerprint) string {
+	if refusal := p.weak[f]; refusal != nil {
+		return fmt.Sprintf("must not be trusted: %s: %s", refusal.Reason, refusal.Detail)
+	}
+	return "no longer published"
 }
 
 // addedSince says whether a key came to be trusted after its owner was asked, by a

@@ -161,7 +161,7 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithms = "another", nil
 		}
 		if len(names) > 0 && c.rarely(8) {
-			r.Set.Keys[0].Algorithms = strings.Fields(c.of("RS256 PS256 RS512", "PS256 RS256", "RS256", "EdDSA Ed25519"))
+			r.Set.Keys[0].Algorithms = strings.Fields(c.of("Ed25519 EdDSA", "EdDSA", "Ed25519", "EdDSA Ed25519"))
 		}
 	}
 	if c.rarely(4) {

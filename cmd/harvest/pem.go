@@ -80,6 +80,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
+	judge(results)
 
 	failed := a.complainOfSources(results)
 	keys, err := a.harvested(results, cmd.Bool("annotate"))
@@ -146,6 +147,15 @@ func (a *app) source(cmd *cli.Command, source string) (clusterConfig, error) {
 		}
 	}
 	return c, a.connection(cmd, &c)
+}
+
+// judge leaves out of the results the keys that must not be trusted.
+func judge(results []jwks.Result) {
+	for i, r := range results {
+		if r.Err == nil {
+			results[i].Set, results[i].Err = r.Set.Judge()
+		}
+	}
 }
 
 // complainOfSources says on stderr what could not be fetched and which keys are left out.
