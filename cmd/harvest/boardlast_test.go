@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/statuspage"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -21,9 +23,9 @@ func TestBoardTakesWhatTheMountHolds(t *testing.T) {
 	keys, fresh := keysOf(t, "../../jwks/testdata/nomad-upgraded.json"), keysOf(t, "testdata/us-east.json")["80ef"]
 	vault.Enable("", "jwt-nomad", "jwt")
 	mount := vaultsync.NewMount(vault.Client(), "jwt-nomad")
-	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	id := idOf(mount)
-	b.expect(map[mountID]expected{id: {[]string{"us-east"}, ""}})
+	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	id := monitor.IDOf(mount)
+	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
 	write := func(elements ...string) {
 		require.NoError(t, vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": elements}))
 	}
@@ -34,7 +36,7 @@ func TestBoardTakesWhatTheMountHolds(t *testing.T) {
 	}}}, vaultsync.Options{
 		Settle: 400 * time.Millisecond,
 		OnEvent: func(e vaultsync.Event) {
-			b.event(id, e, now)
+			b.Event(id, e, now)
 			if e.Kind == vaultsync.EventAdded && !others {
 				others = true // another harvester adds its own, and leaves ours
 				write(append(vault.Keys("", "jwt-nomad"), element(t, keys["fd33"], "us-west", now))...)
@@ -42,15 +44,15 @@ func TestBoardTakesWhatTheMountHolds(t *testing.T) {
 		},
 	})
 	require.NoError(t, err)
-	b.report(report, now)
+	b.Report(report, now)
 
 	var shown []string
-	for _, k := range newPage(b.facts(now), now).Mounts[0].Keys {
+	for _, k := range statuspage.New(b.Facts(now), "", now).Mounts[0].Keys {
 		shown = append(shown, string(k.State)+" "+k.Cluster+" "+k.KeyID[:4])
 	}
 	assert.ElementsMatch(t, []string{"trusted us-east 3f0f", "trusted us-east 80ef", "claimed us-west fd33"}, shown)
 	answer := httptest.NewRecorder()
-	pages(b, newRegistry(b), func() time.Time { return now }, time.Hour).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
+	pages(b, monitor.NewRegistry(b, monitor.Build{}), func() time.Time { return now }, time.Hour).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), "GET", "/metrics", nil))
 	for cluster, n := range map[string]string{"us-east": "2", "us-west": "1"} {
 		assert.Regexp(t, `(?m)^harvest_keys_trusted\{cluster="`+cluster+`".* `+n+`$`, answer.Body.String())
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -137,12 +138,12 @@ func TestErrorsPage(t *testing.T) {
 	})
 	t.Run("kinds", func(t *testing.T) {
 		want, errorsOf := map[string]bool{}, map[string]int{}
-		for _, k := range kindsOf {
-			want[k.kind] = true
-			errorsOf[k.kind]++
+		for kind, sentinels := range monitor.Kinds() {
+			want[kind] = true
+			errorsOf[kind] = sentinels
 		}
-		declared(t, "kinds.go", func(name string, value ast.Expr) {
-			if strings.HasPrefix(name, "kind") && value != nil && literal(value) != "" {
+		declared(t, "../../internal/monitor/kinds.go", func(name string, value ast.Expr) {
+			if strings.HasPrefix(name, "Kind") && value != nil && literal(value) != "" {
 				want[literal(value)] = true
 			}
 		})
@@ -156,9 +157,7 @@ func TestErrorsPage(t *testing.T) {
 				errorsOf[kind]--
 			}
 		}
-		for _, without := range []string{kindLogin, kindTimeout} { // errors of ours and of Go's
-			errorsOf[without]--
-		}
+		errorsOf[monitor.KindTimeout]-- // an error of Go's
 		for kind, left := range errorsOf {
 			assert.Zero(t, left, "errors of kind %s", kind)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -14,7 +15,7 @@ import (
 // them. So each source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
-	keepers   map[mountID]*keeper
+	keepers   map[monitor.MountID]*keeper
 }
 
 // groupOf is what a group is made from.
@@ -27,17 +28,17 @@ type groupOf struct {
 
 // newGroup makes a group ready to run.
 func (w *watcher) newGroup(of groupOf, own []*keeper) *group {
-	g := &group{keepers: map[mountID]*keeper{}}
+	g := &group{keepers: map[monitor.MountID]*keeper{}}
 	for _, c := range of.clusters {
 		g.harvester.Clusters = append(g.harvester.Clusters, c.cluster(false))
 	}
 	for i, m := range of.mounts {
 		mount := vaultsync.NewMount(own[i].client, m.path)
 		mount.Namespace = m.namespace
-		id := idOf(mount)
+		id := monitor.IDOf(mount)
 		g.keepers[id] = own[i]
 		options := m.options
-		options.OnEvent = func(e vaultsync.Event) { w.board.event(id, e, w.app.now()) }
+		options.OnEvent = func(e vaultsync.Event) { w.board.Event(id, e, w.app.now()) }
 		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: options})
 	}
 	return g
@@ -88,14 +89,14 @@ func (w *watcher) run(ctx context.Context, g *group) {
 		return
 	}
 	options := w.options
-	options.OnResult = func(r jwks.Result) { w.board.result(r, w.app.now()) }
-	options.Sources.OnUnchanged = func(r jwks.Result) { w.board.unchanged(r, w.app.now()) }
+	options.OnResult = func(r jwks.Result) { w.board.Result(r, w.app.now()) }
+	options.Sources.OnUnchanged = func(r jwks.Result) { w.board.Unchanged(r, w.app.now()) }
 	options.OnReport = func(r *vaultsync.MountReport) {
 		if ctx.Err() != nil { // it was stopped, and didn't fail
 			return
 		}
-		w.board.report(r, w.app.now())
-		if k := g.keepers[mountID{r.Vault, r.Namespace, r.Path}]; k != nil {
+		w.board.Report(r, w.app.now())
+		if k := g.keepers[monitor.MountID{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path}]; k != nil {
 			k.report(r.Err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +13,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/statuspage"
 )
 
 // listenAddress returns what -listen means: without a host, loopback only. What is served
@@ -59,19 +61,19 @@ func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()
 }
 
 // pages are what -listen serves.
-func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound time.Duration) http.Handler {
+func pages(b *monitor.Board, registry *prometheus.Registry, now func() time.Time, bound time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
-	mux.Handle("/{$}", newPageServer(b, now))
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
+	mux.Handle("/{$}", statuspage.NewServer(b, buildInfo().Version, now))
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { statuspage.WriteText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if reasons := b.unready(now(), bound); len(reasons) > 0 {
-			plainText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n"))
+		if reasons := b.Unready(now(), bound); len(reasons) > 0 {
+			statuspage.WriteText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n"))
 			return
 		}
-		plainText(w, http.StatusOK, "ready")
+		statuspage.WriteText(w, http.StatusOK, "ready")
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -81,16 +83,9 @@ func pages(b *board, registry *prometheus.Registry, now func() time.Time, bound 
 		}
 		if !slices.Contains(allowed, r.Method) {
 			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			plainText(w, http.StatusMethodNotAllowed, "only "+strings.Join(allowed, ", "))
+			statuspage.WriteText(w, http.StatusMethodNotAllowed, "only "+strings.Join(allowed, ", "))
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
-}
-
-func plainText(w http.ResponseWriter, status int, body string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, body+"\n") //nolint:gosec // plain text, which nosniff has taken for that
 }

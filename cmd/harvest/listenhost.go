@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/statuspage"
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
@@ -22,9 +24,9 @@ func hostChecked(listener net.Addr, name string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ownHost(r.Host, name) {
 			w.Header().Set("X-Content-Type-Options", "nosniff")
-			plainText(w, http.StatusMisdirectedRequest, fmt.Sprintf("nothing is served to Host %q: harvest listens on a loopback address, and there answers "+
+			statuspage.WriteText(w, http.StatusMisdirectedRequest, fmt.Sprintf("nothing is served to Host %q: harvest listens on a loopback address, and there answers "+
 				"to localhost and loopback addresses alone, so that no web page can read it by a name of its own. "+
-				"Let the proxy in front send such a Host, or -listen name an address of the network.", text.Cut(r.Host, maxShownText)))
+				"Let the proxy in front send such a Host, or -listen name an address of the network.", text.Cut(r.Host, monitor.MaxText)))
 			return
 		}
 		h.ServeHTTP(w, r)

@@ -10,12 +10,15 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/statuspage"
 )
 
 // A page of a name that was pointed at loopback reads nothing.
 func TestListenHost(t *testing.T) {
-	b := newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	all := pages(b, newRegistry(b), func() time.Time { return now }, time.Minute)
+	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	all := pages(b, monitor.NewRegistry(b, monitor.Build{}), func() time.Time { return now }, time.Minute)
 	for host, taken := range map[string]bool{
 		"127.0.0.1:8300": true, "127.0.0.1": true, "127.9.9.9:1": true, "[::1]:8300": true, "[::1]": true, "[::ffff:127.0.0.1]:80": true,
 		"localhost": true, "LocalHost:8300": true, "localhost.:8300": true, "harvest.localhost": true,
@@ -46,7 +49,7 @@ func TestListenHost(t *testing.T) {
 
 // A listener on the network is asked by whatever name it has there.
 func TestListenHostOfTheNetwork(t *testing.T) {
-	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { plainText(w, http.StatusOK, "ok") })
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { statuspage.WriteText(w, http.StatusOK, "ok") })
 	for name, ip := range map[string]net.IP{"all": net.IPv4zero, "all of IPv6": net.IPv6unspecified, "one": net.IPv4(192, 0, 2, 1)} {
 		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 		request.Host = "harvest.example.com"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
@@ -21,6 +22,9 @@ var (
 	plural    = text.Plural
 	ago       = text.Ago
 	quote     = text.ShellQuote
+
+	cause      = monitor.ClusterCause
+	mountCause = monitor.MountCause
 )
 
 // output is stdout.

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -90,12 +92,15 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *sl
 	if r.textfile == "" {
 		return j.do(ctx, r.act)
 	}
-	t := a.newTextfile(r.textfile, j)
+	t := monitor.NewTextfile(r.textfile, monitoredBuild(), a.now, j.harvester.Targets)
 	report, err := j.do(ctx, r.act)
 	if report == nil {
 		return nil, err
 	}
-	return report, t.write(report)
+	if err := t.Write(report); err != nil {
+		return report, fmt.Errorf("-metrics-textfile: the old file stays, if there is one: %w", err)
+	}
+	return report, nil
 }
 
 // withTimeout bounds the whole of a command.

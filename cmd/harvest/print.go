@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/terminal"
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -99,14 +98,6 @@ func failureRow(f vaultsync.Failure) row {
 
 func owner(f vaultsync.Failure) string {
 	return pem.Owner{Cluster: f.Cluster, Region: f.Region}.String()
-}
-
-// cause leaves out the name of the cluster, which stands before it.
-func cause(err error) error {
-	if wrapped, ok := errors.AsType[*jwks.ClusterError](err); ok {
-		return wrapped.Err
-	}
-	return err
 }
 
 // Of a line, on a screen: what the columns before its text take at the most.
@@ -204,14 +195,6 @@ func notDone(m *vaultsync.MountReport) string {
 		return fmt.Sprintf("written %d %s, and not confirmed.", m.Written, plural(m.Written, "time"))
 	}
 	return "nothing was written."
-}
-
-// mountCause leaves out the name of the mount, which stands above it.
-func mountCause(err error) error {
-	if wrapped, ok := errors.AsType[*vaultsync.MountError](err); ok {
-		return wrapped.Err
-	}
-	return err
 }
 
 // summary is one line about a mount.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/statuspage"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -56,8 +57,8 @@ func (a *app) statusCommand() *cli.Command {
 				a.out.json(map[string]any{"mounts": statuses})
 			case "html":
 				f := factsOf(report, statuses, cfg, a.now())
-				f.rotation = cmd.Duration("rotation")
-				body, err := newPage(f, a.now()).html()
+				f.Rotation = cmd.Duration("rotation")
+				body, err := statuspage.New(f, buildInfo().Version, a.now()).HTML()
 				if err != nil {
 					return err
 				}

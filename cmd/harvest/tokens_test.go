@@ -16,6 +16,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -181,7 +182,7 @@ func TestKeeperFile(t *testing.T) {
 	put(t, name, first)
 	for err := k.next(t); ; err = k.next(t) {
 		require.Error(t, err)
-		if kindOf(err) == kindOther && s.Count("GET", "lookup-self") > 0 {
+		if monitor.KindOf(err) == monitor.KindOther && s.Count("GET", "lookup-self") > 0 {
 			break
 		}
 	}
@@ -229,7 +230,7 @@ mount "jwt-nomad" { clusters = ["one"] }
 	hangup := make(chan os.Signal)
 	ended := make(chan error)
 	go func() { ended <- w.loop(ctx, hangup, notifier{}, func() (*config, error) { return loadFile(name) }) }()
-	<-w.board.settled
+	<-w.board.Settled()
 	hangup <- os.Interrupt
 	cancel()
 	require.NoError(t, <-ended)

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/api/auth/kubernetes"
 	"github.com/hashicorp/vault/api/cliconfig"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -172,8 +173,17 @@ func (c *authConfig) loginMethod() (method api.AuthMethod, shown string, err err
 	}
 }
 
+// loginError is an error of kind login.
+type loginError string
+
+// Error implements error.
+func (e loginError) Error() string { return string(e) }
+
+// Kind returns the kind, for the metrics and the log.
+func (loginError) Kind() string { return monitor.KindLogin }
+
 // errNoToken: there is nothing to show Vault.
-var errNoToken = errors.New("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block")
+const errNoToken = loginError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block")
 
 // useToken keeps the token that VAULT_TOKEN gave the client, or asks the token helper
 // (~/.vault-token).

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
 )
 
 // Set by the release build: -ldflags "-X main.version=1.2.3 -X main.commit=… -X main.date=…".
@@ -42,6 +44,12 @@ func buildInfo() build {
 		}
 	}
 	return b
+}
+
+// monitoredBuild is what the metrics say of this binary.
+func monitoredBuild() monitor.Build {
+	b := buildInfo()
+	return monitor.Build{Version: b.Version, Commit: b.Commit, Go: b.Go}
 }
 
 func (a *app) versionCommand() *cli.Command {

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -92,7 +93,7 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	}
 	defer w.stop()
 	if listener != nil {
-		registry := newRegistry(w.board)
+		registry := monitor.NewRegistry(w.board, monitoredBuild())
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 		name, _, _ := net.SplitHostPort(address)
 		defer serve(listener, hostChecked(listener.Addr(), name, pages(w.board, registry, a.now, 2*resync)), log)()
@@ -104,7 +105,7 @@ func (a *app) newWatcher(log *slog.Logger, resync time.Duration) *watcher {
 	w := &watcher{
 		app: a, log: log, options: vaultsync.WatchOptions{Resync: resync}, times: defaultKeeperTimes, ended: make(chan error, 1),
 	}
-	w.board = newBoard(log, func(err error) string {
+	w.board = monitor.New(log, func(err error) string {
 		return hints{w.cfg.Load(), a.args, 0, a.getenv}.of(err, mountConfig{})
 	})
 	return w
@@ -122,7 +123,7 @@ func (w *watcher) loop(ctx context.Context, hangup <-chan os.Signal, systemd not
 	defer stop()
 	late := time.NewTimer(slowStart)
 	defer late.Stop()
-	settled, ready := w.board.settled, false
+	settled, ready := w.board.Settled(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -147,7 +148,7 @@ func (w *watcher) loop(ctx context.Context, hangup <-chan os.Signal, systemd not
 				tell("READY=1")
 			} // else it is still to come
 		case <-beat:
-			_ = w.board.unready(w.app.now(), 0) // the board isn't stuck either
+			_ = w.board.Unready(w.app.now(), 0) // the board isn't stuck either
 			tell("WATCHDOG=1")
 		}
 	}

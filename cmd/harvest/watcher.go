@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -26,7 +26,7 @@ import (
 type watcher struct {
 	app     *app
 	log     *slog.Logger
-	board   *board
+	board   *monitor.Board
 	options vaultsync.WatchOptions
 	times   keeperTimes
 	ended   chan error // a watch ended that should not have
@@ -98,11 +98,11 @@ func (w *watcher) use(ctx context.Context, cfg *config) error {
 	if err != nil {
 		return err
 	}
-	known := map[mountID]expected{}
+	known := map[monitor.MountID]monitor.Expected{}
 	for _, g := range groups {
 		for _, t := range g.it.harvester.Targets {
-			id := idOf(t.Mount)
-			known[id] = expected{t.Clusters, g.it.keepers[id].name()}
+			id := monitor.IDOf(t.Mount)
+			known[id] = monitor.Expected{Clusters: t.Clusters, Login: g.it.keepers[id].name()}
 		}
 	}
 	var inUse []*running[*keeper] // one for each Vault, though several blocks may come to the same
@@ -117,8 +117,8 @@ func (w *watcher) use(ctx context.Context, cfg *config) error {
 	w.cfg.Store(cfg)
 
 	stopAll(oldGroups) // before others write the same mounts
-	w.board.expect(known)
-	w.board.describe(cfg.clusters)
+	w.board.Expect(known)
+	w.board.Describe(readFrom(cfg.clusters))
 	for _, k := range newKeepers {
 		// What ends with ctx is the watches; a keeper ends after them.
 		k.start(context.WithoutCancel(ctx), k.it.run)
@@ -173,7 +173,7 @@ func (w *watcher) keepersFor(cfg *config) (map[int]*running[*keeper], error) {
 			}
 			w.made++
 			made.number = w.made
-			made.tell = func(err error) { w.board.login(made.name(), err, w.app.now()) }
+			made.tell = func(err error) { w.board.Login(made.name(), err, w.app.now()) }
 			k = &running[*keeper]{it: made, of: of}
 			all = append(all, k)
 		}
@@ -212,11 +212,6 @@ func (w *watcher) groupsFor(cfg *config, keepers map[int]*running[*keeper]) ([]*
 		groups = append(groups, g)
 	}
 	return groups, errors.Join(wrong...)
-}
-
-// idOf returns a mount's id, as its reports have it.
-func idOf(m *vaultsync.Mount) mountID {
-	return mountID{m.Vault(), cmp.Or(strings.Trim(m.Namespace, "/"), strings.Trim(m.Client.Namespace(), "/")), m.Path}
 }
 
 // stamps tells apart what files hold, without keeping it: a certificate that was renewed

@@ -30,7 +30,7 @@ var (
 )
 
 // example is the page that the command's own tests hold: every state there is.
-const example = "../../cmd/harvest/testdata/page.html"
+const example = "../../internal/statuspage/testdata/page.html"
 
 // serve serves a page of a file. Its policy is in the document.
 func serve(t *testing.T, file string) string {

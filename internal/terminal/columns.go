@@ -34,8 +34,8 @@ func runeColumns(r rune) int {
 
 const cut = "…"
 
-// Shorten returns s in at most most columns, with the middle cut out: names that belong together
-// often begin alike and differ at the end.
+// Shorten returns s, with the middle cut out where it has more than most columns: names that belong
+// together often begin alike and differ at the end.
 func Shorten(s string, most int) string {
 	if Columns(s) <= most {
 		return s

@@ -1,15 +1,17 @@
-package main
+package monitor
 
 import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // metrics shows a board to Prometheus. Labels are cluster and region for sources, vault,
 // namespace and mount for mounts. What left the configuration leaves the metrics.
 type metrics struct {
-	board *board
+	board *Board
 }
 
 var (
@@ -45,19 +47,22 @@ func describe() *descriptions {
 	}
 }
 
-// newRegistry returns a registry with the board's metrics and the build's.
-func newRegistry(b *board) *prometheus.Registry {
-	info := buildInfo()
+// Build is what runs.
+type Build struct{ Version, Commit, Go string }
+
+// NewRegistry returns a registry with the board's metrics and the build's.
+func NewRegistry(b *Board, build Build) *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(&metrics{b}, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "harvest_build_info", Help: "Always 1; the labels say what runs.",
-		ConstLabels: prometheus.Labels{"version": info.Version, "revision": info.Commit, "goversion": info.Go},
+		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Commit, "goversion": build.Go},
 	}, func() float64 { return 1 }))
 	return r
 }
 
-func (id mountID) labels() []string  { return []string{id.vault, id.namespace, id.path} }
-func (id sourceID) labels() []string { return []string{id.cluster, id.region} }
+func (id MountID) labels() []string { return []string{id.Vault, id.Namespace, id.Path} }
+
+func labelsOf(o pem.Owner) []string { return []string{o.Cluster, o.Region} }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
@@ -98,14 +103,14 @@ func (m *metrics) snapshot() []prometheus.Metric {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, s := range b.sources {
-		addTimes(d.fetches, s.fetches, id.labels()...)
-		add(d.fetched, gauge, seconds(s.good), id.labels()...)
+		addTimes(d.fetches, s.fetches, labelsOf(id)...)
+		add(d.fetched, gauge, seconds(s.good), labelsOf(id)...)
 		if s.arrived == nil {
 			continue
 		}
-		add(d.published, gauge, float64(len(s.arrived)), id.labels()...)
+		add(d.published, gauge, float64(len(s.arrived)), labelsOf(id)...)
 		for reason, n := range s.skipped {
-			add(d.skipped, gauge, float64(n), id.cluster, id.region, string(reason))
+			add(d.skipped, gauge, float64(n), id.Cluster, id.Region, string(reason))
 		}
 	}
 	for id, mount := range b.mounts {
@@ -114,22 +119,22 @@ func (m *metrics) snapshot() []prometheus.Metric {
 		add(d.conflicts, counter, mount.conflicts, id.labels()...)
 		addTimes(d.writes, mount.writes, id.labels()...)
 		for source, times := range mount.trust {
-			addTimes(d.trust, times, append(id.labels(), source.labels()...)...)
+			addTimes(d.trust, times, append(id.labels(), labelsOf(source)...)...)
 		}
 		if !mount.read {
 			continue
 		}
 		add(d.foreign, gauge, float64(mount.foreign), id.labels()...)
-		owners := map[sourceID]int{}
+		owners := map[pem.Owner]int{}
 		for _, owner := range mount.trusted {
 			owners[owner]++
 		}
 		for owner, n := range owners {
-			add(d.trusted, gauge, float64(n), append(id.labels(), owner.labels()...)...)
+			add(d.trusted, gauge, float64(n), append(id.labels(), labelsOf(owner)...)...)
 		}
 	}
 	for id, n := range b.errors {
-		add(d.errors, counter, n, append([]string{id.kind}, append(id.mount.labels(), id.source.labels()...)...)...)
+		add(d.errors, counter, n, append([]string{id.kind}, append(id.mount.labels(), labelsOf(id.source)...)...)...)
 	}
 	return all
 }
@@ -141,9 +146,9 @@ func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
-	return float64(inPresentTime(t, time.Now()).UnixMilli()) / 1000
+	return float64(InPresentTime(t, time.Now()).UnixMilli()) / 1000
 }
 
-// inPresentTime returns t as it would be called by the clock that says now. Without a
+// InPresentTime returns t as it would be called by the clock that says now. Without a
 // monotonic reading that is t itself.
-func inPresentTime(t, now time.Time) time.Time { return now.Add(-now.Sub(t)) }
+func InPresentTime(t, now time.Time) time.Time { return now.Add(-now.Sub(t)) }

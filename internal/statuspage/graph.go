@@ -1,10 +1,13 @@
-package main
+package statuspage
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // graph is the drawing of who trusts whom: clusters and regions on one side, mounts on the
@@ -94,31 +97,31 @@ func strange(n node) int {
 	return 0
 }
 
-func newGraph(f facts) graph {
+func newGraph(f monitor.Facts) graph {
 	left, right := side{place: map[string]int{}}, side{place: map[string]int{}}
-	var own []clusterFacts
-	own = append(own, f.clusters...)
-	slices.SortStableFunc(own, func(a, b clusterFacts) int { return failingFirst(a.failing, b.failing) })
+	var own []monitor.ClusterFacts
+	own = append(own, f.Clusters...)
+	slices.SortStableFunc(own, func(a, b monitor.ClusterFacts) int { return failingFirst(a.Failing, b.Failing) })
 	for _, c := range own {
-		left.add("own "+c.source.String(), leftNode(c))
+		left.add("own "+c.Owner.String(), leftNode(c))
 	}
 	var edges []edge
-	for i, m := range f.mounts {
-		to := m.id.String()
-		state := m.state()
-		right.add(to, node{Class: state.Class, Name: printable(m.id.path), Note: nodeNote(m.id.namespace, state.Text), Href: fmt.Sprintf("#mount-%d", i+1)})
+	for i, m := range f.Mounts {
+		to := m.ID.String()
+		state := stateOf(m)
+		right.add(to, node{Class: state.Class, Name: text.Escape(m.ID.Path), Note: nodeNote(m.ID.Namespace, state.Text), Href: fmt.Sprintf("#mount-%d", i+1)})
 		trusted := map[string]int{}
 		var order []string
-		for _, k := range m.keys.list {
-			if !k.trusted {
+		for _, k := range m.Keys.List {
+			if !k.Trusted {
 				continue
 			}
-			from := "own " + k.source.String()
-			if _, ours := left.place[from]; !ours || k.state == stateForeign || k.state == stateClaimed {
-				if len(f.clusters) == 0 && k.state == stateTrusted {
-					left.add(from, node{Class: "none", Name: printable(k.source.cluster), Note: printable(k.source.region)})
+			from := "own " + k.Owner.String()
+			if _, ours := left.place[from]; !ours || k.State == monitor.Foreign || k.State == monitor.Claimed {
+				if len(f.Clusters) == 0 && k.State == monitor.Trusted {
+					left.add(from, node{Class: "none", Name: text.Escape(k.Owner.Cluster), Note: text.Escape(k.Owner.Region)})
 				} else {
-					from = "other " + k.source.String()
+					from = "other " + k.Owner.String()
 					left.add(from, strangeNode(k))
 				}
 			}
@@ -126,9 +129,9 @@ func newGraph(f facts) graph {
 				order = append(order, from)
 			}
 		}
-		for _, c := range f.clusters { // it is to trust these as well, though no key of theirs is there yet
-			from := "own " + c.source.String()
-			if slices.Contains(m.clusters, c.source.cluster) && trusted[from] == 0 {
+		for _, c := range f.Clusters { // it is to trust these as well, though no key of theirs is there yet
+			from := "own " + c.Owner.String()
+			if slices.Contains(m.Clusters, c.Owner.Cluster) && trusted[from] == 0 {
 				order = append(order, from)
 			}
 		}
@@ -160,7 +163,7 @@ func newGraph(f facts) graph {
 		from = order[from]
 		y1, y2 := left.middle(from, rows), right.middle(to, rows)
 		g.Lines = append(g.Lines, line{e.class, fmt.Sprintf("M0 %dC50 %d 50 %d 100 %d", y1, y1, y2, y2)})
-		g.Words = append(g.Words, fmt.Sprintf("%s trusts %d %s of %s.", g.Right[to].Name, e.keys, plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from])))
+		g.Words = append(g.Words, fmt.Sprintf("%s trusts %d %s of %s.", g.Right[to].Name, e.keys, text.Plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from])))
 	}
 	slices.Sort(g.Words)
 	return g
@@ -184,35 +187,35 @@ func failingFirst(a, b bool) int {
 	return 1
 }
 
-func leftNode(c clusterFacts) node {
-	n := node{Class: "good", Name: printable(c.source.cluster)}
-	text := "not asked yet"
+func leftNode(c monitor.ClusterFacts) node {
+	n := node{Class: "good", Name: text.Escape(c.Owner.Cluster)}
+	say := "not asked yet"
 	switch {
-	case c.failing:
-		n.Class, text = "bad", "not read"
-	case c.read.IsZero():
+	case c.Failing:
+		n.Class, say = "bad", "not read"
+	case c.Read.IsZero():
 		n.Class = "none"
 	default:
-		text = fmt.Sprintf("%d %s", max(0, c.published), plural(c.published, "key"))
+		say = fmt.Sprintf("%d %s", max(0, c.Published), text.Plural(c.Published, "key"))
 	}
 	region := ""
-	if c.source.region != "" {
-		region = "region " + c.source.region
+	if c.Owner.Region != "" {
+		region = "region " + c.Owner.Region
 	}
-	n.Note = nodeNote(region, text)
+	n.Note = nodeNote(region, say)
 	return n
 }
 
-func strangeNode(k shownKey) node {
-	if k.source.cluster == "" {
+func strangeNode(k monitor.Key) node {
+	if k.Owner.Cluster == "" {
 		return node{Class: "strange", Name: "nobody", Note: "foreign keys"}
 	}
-	return node{Class: "strange", Name: printable(k.source.cluster), Note: nodeNote(k.source.region, "another harvester's")}
+	return node{Class: "strange", Name: text.Escape(k.Owner.Cluster), Note: nodeNote(k.Owner.Region, "another harvester's")}
 }
 
 func nodeNote(first, second string) string {
 	if first == "" {
 		return second
 	}
-	return printable(first) + " · " + second
+	return text.Escape(first) + " · " + second
 }

@@ -1,4 +1,4 @@
-package main
+package statuspage
 
 import (
 	"log/slog"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
 )
 
 // stalledReader takes nothing of a body until it is let go.
@@ -31,7 +33,7 @@ func pageRequest(t *testing.T) *http.Request {
 // Readers who don't take the page keep it from nobody else, and share it among them.
 func TestPageStalledReaders(t *testing.T) {
 	at, made := now, 0
-	s := newPageServer(newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" }), func() time.Time { made++; return at })
+	s := NewServer(monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" }), "0.1.0", func() time.Time { made++; return at })
 	s.wait = 0 // whoever would have to wait is told so
 	reached, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	const stalled = 10
@@ -67,7 +69,7 @@ func TestPageStalledReaders(t *testing.T) {
 
 // A browser that was told to wait asks again by itself.
 func TestPageBusy(t *testing.T) {
-	s := newPageServer(newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" }), func() time.Time { return now })
+	s := NewServer(monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" }), "0.1.0", func() time.Time { return now })
 	s.making <- struct{}{}
 	s.wait = 0
 	answer := httptest.NewRecorder()

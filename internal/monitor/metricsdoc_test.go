@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"encoding/json"
@@ -204,7 +204,7 @@ func TestOperationsNamesKinds(t *testing.T) {
 	_, table, found := strings.Cut(string(doc), "| fault | line | kind | what to do |\n")
 	require.True(t, found)
 	table, _, _ = strings.Cut(table, "\n\n")
-	kinds := []string{kindLogin, kindTLS, kindTimeout, kindUnreachable, kindStatus, kindMalformed}
+	kinds := []string{KindLogin, KindTLS, KindTimeout, KindUnreachable, KindStatus, KindMalformed}
 	for _, k := range kindsOf {
 		kinds = append(kinds, k.kind)
 	}

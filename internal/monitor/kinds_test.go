@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"crypto/tls"
@@ -19,7 +19,6 @@ import (
 // TestKindOfTLS: a certificate of an unknown CA, and one that has expired, or isn't valid yet,
 // because a clock was set; of a cluster and of Vault.
 func TestKindOfTLS(t *testing.T) {
-	noVault(t)
 	s := httptest.NewTLSServer(http.NotFoundHandler())
 	defer s.Close()
 	roots := x509.NewCertPool()
@@ -33,7 +32,7 @@ func TestKindOfTLS(t *testing.T) {
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 			_, err := jwks.Nomad{Address: s.URL, Client: &jwks.Client{HTTPClient: client}}.Fetch(t.Context())
 			require.Error(t, err)
-			assert.Equal(t, kindTLS, kindOf(err), err)
+			assert.Equal(t, KindTLS, KindOf(err), err)
 			if name != "unknown CA" {
 				assert.ErrorContains(t, err, "look at this machine's clock")
 			}
@@ -42,14 +41,13 @@ func TestKindOfTLS(t *testing.T) {
 			c, err := api.NewClient(vault)
 			require.NoError(t, err)
 			_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
-			assert.Equal(t, kindTLS, kindOf(err), err)
+			assert.Equal(t, KindTLS, KindOf(err), err)
 		})
 	}
 }
 
 // TestKindOfBrokenHeader: an answer that breaks off in the middle of its header.
 func TestKindOfBrokenHeader(t *testing.T) {
-	noVault(t)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
@@ -60,11 +58,11 @@ func TestKindOfBrokenHeader(t *testing.T) {
 	defer s.Close()
 	_, err := jwks.Nomad{Address: s.URL}.Fetch(t.Context())
 	require.Error(t, err)
-	assert.Equal(t, kindUnreachable, kindOf(err), err)
+	assert.Equal(t, KindUnreachable, KindOf(err), err)
 	vault := api.DefaultConfig()
 	vault.Address, vault.MaxRetries = s.URL, 0
 	c, err := api.NewClient(vault)
 	require.NoError(t, err)
 	_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
-	assert.Equal(t, kindUnreachable, kindOf(err), err)
+	assert.Equal(t, KindUnreachable, KindOf(err), err)
 }

@@ -1,10 +1,13 @@
-package main
+package statuspage
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
 )
 
 const (
@@ -18,23 +21,26 @@ const (
 	askAgain = 5
 )
 
-// pageServer serves the page of what a board holds. It makes one at a time, and keeps nobody
+// Server serves the page of what a board holds. It makes one at a time, and keeps nobody
 // waiting for a reader who is slow to take it.
-type pageServer struct {
-	board *board
-	now   func() time.Time
-	wait  time.Duration // while another is made
+type Server struct {
+	board   *monitor.Board
+	version string
+	now     func() time.Time
+	wait    time.Duration // while another is made
 
 	making chan struct{} // held while one is made; guards the two below
 	body   []byte        // of the last one; never changed
 	made   time.Time
 }
 
-func newPageServer(b *board, now func() time.Time) *pageServer {
-	return &pageServer{board: b, now: now, wait: longestWait, making: make(chan struct{}, 1)}
+// NewServer returns a server of what b holds. version is that of harvest.
+func NewServer(b *monitor.Board, version string, now func() time.Time) *Server {
+	return &Server{board: b, version: version, now: now, wait: longestWait, making: make(chan struct{}, 1)}
 }
 
-func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ServeHTTP answers with a page, or with 503 and why there is none.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), s.wait)
 	defer cancel()
 	body, problem := s.page(ctx)
@@ -42,7 +48,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// A browser that shows this instead of the page would never ask again by itself.
 		w.Header().Set("Retry-After", strconv.Itoa(askAgain))
 		w.Header().Set("Refresh", strconv.Itoa(askAgain))
-		plainText(w, http.StatusServiceUnavailable, problem)
+		WriteText(w, http.StatusServiceUnavailable, problem)
 		return
 	}
 	h := w.Header()
@@ -56,7 +62,7 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // page returns a page that is fresh, or why there is none.
-func (s *pageServer) page(ctx context.Context) (body []byte, problem string) {
+func (s *Server) page(ctx context.Context) (body []byte, problem string) {
 	select {
 	case s.making <- struct{}{}:
 	default:
@@ -71,12 +77,20 @@ func (s *pageServer) page(ctx context.Context) (body []byte, problem string) {
 	if age := at.Sub(s.made); s.body != nil && age >= 0 && age < freshPage {
 		return s.body, ""
 	}
-	p := newPage(s.board.facts(at), at)
+	p := New(s.board.Facts(at), s.version, at)
 	p.Refresh = refresh
-	made, err := p.html()
+	made, err := p.HTML()
 	if err != nil {
 		return nil, "the page can't be made"
 	}
 	s.body, s.made = made, at
 	return s.body, ""
+}
+
+// WriteText answers with a line of text.
+func WriteText(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, line+"\n")
 }

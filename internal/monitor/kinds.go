@@ -1,4 +1,4 @@
-package main
+package monitor
 
 import (
 	"context"
@@ -18,13 +18,13 @@ import (
 
 // Kinds of errors that have no sentinel of their own.
 const (
-	kindLogin       = "login"       // Vault gave no token, or renews it no more
-	kindTLS         = "tls"         // a certificate that isn't trusted, or can't be read
-	kindTimeout     = "timeout"     //
-	kindUnreachable = "unreachable" // no connection, or a broken one
-	kindStatus      = "status"      // an answer with a status that says no
-	kindMalformed   = "malformed"   // an answer that isn't what was asked for
-	kindOther       = "other"
+	KindLogin       = "login"       // Vault gave no token, or renews it no more
+	KindTLS         = "tls"         // a certificate that isn't trusted, or can't be read
+	KindTimeout     = "timeout"     //
+	KindUnreachable = "unreachable" // no connection, or a broken one
+	KindStatus      = "status"      // an answer with a status that says no
+	KindMalformed   = "malformed"   // an answer that isn't what was asked for
+	KindOther       = "other"
 )
 
 // kindsOf are the kinds of errors with a sentinel. The words are part of the metrics and
@@ -38,7 +38,7 @@ var kindsOf = []struct {
 	{jwks.ErrRegionGone, "region_gone"},
 	{jwks.ErrPrivateKey, "private_key"},
 	{jwks.ErrNoKeys, "no_keys"},
-	{jwks.ErrMalformed, kindMalformed},
+	{jwks.ErrMalformed, KindMalformed},
 	{jwks.ErrTooLarge, "too_large"},
 	{jwks.ErrPlaintext, "plaintext"},
 	{vaultsync.ErrForbidden, "forbidden"},
@@ -50,12 +50,27 @@ var kindsOf = []struct {
 	{vaultsync.ErrLastKey, "last_key"},
 	{vaultsync.ErrTooLarge, "too_large"},
 	{vaultsync.ErrConflict, "conflict"},
-	{errNoToken, kindLogin},
-	{context.DeadlineExceeded, kindTimeout},
+	{context.DeadlineExceeded, KindTimeout},
 }
 
-// kindOf returns the kind of an error: a word for metrics and alerts.
-func kindOf(err error) string {
+// Kinds returns the kinds that errors with a sentinel have, and of how many sentinels.
+func Kinds() map[string]int {
+	kinds := map[string]int{}
+	for _, k := range kindsOf {
+		kinds[k.kind]++
+	}
+	return kinds
+}
+
+// KindOf returns the kind of an error: a word for metrics and alerts. An error that knows its kind has a
+// method Kind.
+func KindOf(err error) string {
+	if known, ok := errors.AsType[interface {
+		error
+		Kind() string
+	}](err); ok {
+		return known.Kind()
+	}
 	for _, k := range kindsOf {
 		if errors.Is(err, k.err) {
 			return k.kind
@@ -66,17 +81,17 @@ func kindOf(err error) string {
 	var network net.Error
 	switch {
 	case errors.As(err, &status), errors.As(err, &response):
-		return kindStatus
+		return KindStatus
 	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),
 		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)):
-		return kindTLS
+		return KindTLS
 	case errors.As(err, &network) && network.Timeout():
-		return kindTimeout
+		return KindTimeout
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.As(err, new(textproto.ProtocolError)): // what an answer is that breaks off in its header
-		return kindUnreachable
+		return KindUnreachable
 	case errors.As(err, new(*json.SyntaxError)): // Vault's answer is none of Vault's
-		return kindMalformed
+		return KindMalformed
 	}
-	return kindOther
+	return KindOther
 }

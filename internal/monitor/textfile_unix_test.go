@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package monitor
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,8 +16,8 @@ import (
 func TestTextfileIsAFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(name, 0o600))
-	require.ErrorContains(t, replaceFile(name, []byte("x")), "no regular file")
-	(&textfile{name: name}).goOn(nil)
+	require.ErrorContains(t, writeTextfile(name, prometheus.NewRegistry()), "no regular file")
+	(&Textfile{name: name}).goOn(nil)
 	require.ErrorContains(t, checkTextfile(os.DevNull), "no regular file")
 	require.NoError(t, checkTextfile(filepath.Join(t.TempDir(), "new.prom")))
 }

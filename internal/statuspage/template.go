@@ -1,4 +1,4 @@
-package main
+package statuspage
 
 import (
 	"bytes"
@@ -34,8 +34,8 @@ var pagePolicy = sync.OnceValue(func() string {
 // servedPolicy is what has no meaning in a file.
 const servedPolicy = "; frame-ancestors 'none'"
 
-// html returns the page.
-func (p *statusPage) html() ([]byte, error) {
+// HTML returns the page.
+func (p *Page) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	if err := pageTemplate().Execute(&b, p); err != nil {
 		return nil, fmt.Errorf("making the page: %w", err)

@@ -1,14 +1,10 @@
-package main
+package monitor
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -18,15 +14,16 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// textfile is the metrics of one sync, for node_exporter's textfile collector. What the
-// file says already of counts and of times of success goes on: after a failed sync, the
-// time of the last good one is what an alert stands on.
-type textfile struct {
+// Textfile is the metrics of one sync, for node_exporter's textfile collector. What the file says
+// already of counts and of times of success goes on: after a failed sync, the time of the last good
+// one is what an alert stands on.
+type Textfile struct {
 	name     string
-	board    *board
+	board    *Board
 	registry *prometheus.Registry
 	now      func() time.Time
 
@@ -34,38 +31,37 @@ type textfile struct {
 	events []func() // in their order
 }
 
-// newTextfile listens to what the job does from now on.
-func (a *app) newTextfile(name string, j *job) *textfile {
-	t := &textfile{name: name, board: newBoard(slog.New(slog.DiscardHandler), func(error) string { return "" }), now: a.now}
-	t.registry = newRegistry(t.board)
-	for i := range j.harvester.Targets {
-		target := &j.harvester.Targets[i]
-		id := idOf(target.Mount)
-		target.Options.OnEvent = func(e vaultsync.Event) {
+// NewTextfile returns the metrics of a sync of these targets, whose events it takes in from now on.
+func NewTextfile(name string, build Build, now func() time.Time, targets []vaultsync.Target) *Textfile {
+	t := &Textfile{name: name, board: New(slog.New(slog.DiscardHandler), func(error) string { return "" }), now: now}
+	t.registry = NewRegistry(t.board, build)
+	for i := range targets {
+		id := IDOf(targets[i].Mount)
+		targets[i].Options.OnEvent = func(e vaultsync.Event) {
 			at := t.now()
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			t.events = append(t.events, func() { t.board.event(id, e, at) })
+			t.events = append(t.events, func() { t.board.Event(id, e, at) })
 		}
 	}
 	return t
 }
 
-// write replaces the file by what the report and the old file say. After an error the old
-// one is still there.
-func (t *textfile) write(r *vaultsync.Report) error {
-	known := map[mountID]expected{}
+// Write replaces the file by what the report and the old file say. After an error the old one is
+// still there.
+func (t *Textfile) Write(r *vaultsync.Report) error {
+	known := map[MountID]Expected{}
 	for _, m := range r.Mounts {
 		var clusters []string
 		for _, result := range r.Clusters {
 			clusters = append(clusters, result.Cluster)
 		}
-		known[mountID{m.Vault, m.Namespace, m.Path}] = expected{clusters: slices.Compact(clusters)}
+		known[MountID{m.Vault, m.Namespace, m.Path}] = Expected{Clusters: slices.Compact(clusters)}
 	}
-	t.board.expect(known)
+	t.board.Expect(known)
 	t.goOn(known)
 	for _, result := range r.Clusters {
-		t.board.result(result, result.Asked)
+		t.board.Result(result, result.Asked)
 	}
 	t.mu.Lock()
 	events := t.events
@@ -74,22 +70,18 @@ func (t *textfile) write(r *vaultsync.Report) error {
 		event()
 	}
 	for _, m := range r.Mounts {
-		t.board.report(m, t.now())
+		t.board.Report(m, t.now())
 	}
-	families, err := t.registry.Gather()
-	var b bytes.Buffer
-	for _, f := range families {
-		if err == nil {
-			_, err = expfmt.MetricFamilyToText(&b, f)
-		}
+	return writeTextfile(t.name, t.registry)
+}
+
+// writeTextfile gives a file other contents, readable to all, or leaves it as it was. The name that
+// it has meanwhile doesn't end in .prom: the collector passes it over.
+func writeTextfile(name string, g prometheus.Gatherer) error {
+	if err := checkTextfile(name); err != nil {
+		return err
 	}
-	if err == nil {
-		err = replaceFile(t.name, b.Bytes())
-	}
-	if err != nil {
-		return fmt.Errorf("-metrics-textfile: the old file stays, if there is one: %w", err)
-	}
-	return nil
+	return prometheus.WriteToTextfile(name, g)
 }
 
 // maxTextfile bounds what is read of an old file.
@@ -97,9 +89,9 @@ const maxTextfile = 16 << 20
 
 // goOn takes over from the old file what has no beginning in this run. A file that can't
 // be read is nothing to go on from.
-func (t *textfile) goOn(mounts map[mountID]expected) {
+func (t *Textfile) goOn(mounts map[MountID]Expected) {
 	if checkTextfile(t.name) != nil {
-		return // replaceFile says so
+		return // Write says so
 	}
 	f, err := os.Open(t.name)
 	if err != nil {
@@ -124,9 +116,11 @@ func (t *textfile) goOn(mounts map[mountID]expected) {
 			do(label, m)
 		}
 	}
-	source := func(label func(string) string) sourceID { return sourceID{label("cluster"), label("region")} }
-	mount := func(label func(string) string) mountID {
-		return mountID{label("vault"), label("namespace"), label("mount")}
+	source := func(label func(string) string) pem.Owner {
+		return pem.Owner{Cluster: label("cluster"), Region: label("region")}
+	}
+	mount := func(label func(string) string) MountID {
+		return MountID{label("vault"), label("namespace"), label("mount")}
 	}
 	t.board.mu.Lock()
 	defer t.board.mu.Unlock()
@@ -152,7 +146,7 @@ func (t *textfile) goOn(mounts map[mountID]expected) {
 			return
 		}
 		if state.trust == nil {
-			state.trust = map[sourceID]*histogram{}
+			state.trust = map[pem.Owner]*histogram{}
 		}
 		state.trust[source(label)] = h
 	})
@@ -198,37 +192,4 @@ func checkTextfile(name string) error {
 		return fmt.Errorf("%s is no regular file", name)
 	}
 	return nil
-}
-
-// replaceFile gives a file other contents, readable to all, or leaves it as it was. The
-// name it has meanwhile doesn't end in .prom: the collector passes it over.
-func replaceFile(name string, contents []byte) (err error) {
-	if err := checkTextfile(name); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			if gone := os.Remove(f.Name()); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-				err = errors.Join(err, gone)
-			}
-		}
-	}()
-	if _, err = f.Write(contents); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"time"
+
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// factsOf returns what a run of status has read.
+func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config, now time.Time) monitor.Facts {
+	var f monitor.Facts
+	from, unread := readFrom(cfg.clusters), map[pem.Owner]bool{}
+	for _, r := range report.Clusters {
+		c := monitor.ClusterFacts{Owner: pem.Owner{Cluster: r.Cluster, Region: r.Region}, From: from[r.Cluster], Published: -1}
+		switch {
+		case r.Err != nil:
+			c.Failing, c.Last, unread[c.Owner] = true, monitor.LastError{Text: monitor.Shown(r.Err), At: now}, true
+		case r.Set != nil:
+			c.Read, c.Published, c.Skipped = now, len(r.Set.Keys), len(r.Set.Skipped)
+		}
+		f.Clusters = append(f.Clusters, c)
+	}
+	for i, s := range statuses {
+		m := monitor.MountFacts{
+			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.mounts[i].clusters, Known: s.read, Warnings: s.Warnings,
+			InSync: report.Mounts[i].InSync(),
+		}
+		if s.plan != nil {
+			m.Keys, m.Partial = monitor.KeysOf(s.plan, false), len(s.plan.Failed) > 0
+			for _, failed := range s.plan.Failed {
+				if unread[pem.Owner{Cluster: failed.Cluster, Region: failed.Region}] { // the cluster has it
+					continue
+				}
+				m.Failures = append(m.Failures, monitor.Problem{
+					Severity: monitor.SeverityError, Message: owner(failed) + ": " + monitor.Shown(failed.Err),
+				})
+			}
+		} else {
+			m.Keys = monitor.TrustedKeys(s.Trusted)
+		}
+		if m.InSync {
+			m.Synced = now
+		}
+		for _, l := range s.Lint {
+			m.Problems = append(m.Problems, monitor.Problem{Severity: string(l.Severity), Message: l.Message, Fix: l.Fix})
+		}
+		if s.err != nil {
+			m.Failing, m.Last = true, monitor.LastError{Text: monitor.Shown(s.err), At: now}
+		}
+		f.Mounts = append(f.Mounts, m)
+	}
+	return f
+}
+
+// readFrom returns what a cluster is read from, as a status page has it.
+func (c clusterConfig) readFrom() string {
+	switch {
+	case c.address != "":
+		return monitor.FromNomad
+	case c.jwksURL != "":
+		return monitor.FromURL
+	case c.jwksFile != "":
+		return monitor.FromFile
+	case c.oidcIssuer != "":
+		return monitor.FromIssuer
+	}
+	return ""
+}
+
+func readFrom(clusters []clusterConfig) map[string]string {
+	from := map[string]string{}
+	for _, c := range clusters {
+		from[c.name] = c.readFrom()
+	}
+	return from
+}

@@ -1,0 +1,65 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Regions come and go as a remote says: what is gone must not pile up.
+func TestBoardForgetsRegions(t *testing.T) {
+	b := New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	for i := range 100 {
+		region := fmt.Sprintf("r%d", i)
+		for _, err := range []error{errors.New("down"), jwks.ErrRegionGone} {
+			b.Result(jwks.Result{Cluster: "a", Region: region, Err: &jwks.ClusterError{Cluster: "a", Region: region, Err: err}}, time.Now())
+		}
+	}
+	assert.Empty(t, b.sources)
+	assert.Empty(t, b.errors)
+}
+
+// What isn't taken of a set is told when the set changes, not each time that it is read.
+func TestBoardTellsOfSkippedKeysOnce(t *testing.T) {
+	var log strings.Builder
+	b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
+	r := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{}}, Skipped: []*jwks.KeyError{{KeyID: "k1"}, {KeyID: "k2"}}}}
+	b.Result(r, time.Now())
+	for range 3 {
+		b.Unchanged(r, time.Now())
+	}
+	assert.Equal(t, 2, strings.Count(log.String(), "key not taken"))
+	b.Result(r, time.Now())
+	assert.Equal(t, 4, strings.Count(log.String(), "key not taken"))
+}
+
+// A set that is worth a thousand remarks doesn't flood the log.
+func TestRemarksAreBounded(t *testing.T) {
+	var all []string
+	var skipped []*jwks.KeyError
+	for i := range MaxRemarks + 7 {
+		all = append(all, fmt.Sprintf("remark %d\x1b", i))
+		skipped = append(skipped, &jwks.KeyError{Position: i, Reason: jwks.ReasonSize})
+	}
+	report := &vaultsync.MountReport{Vault: "v", Path: "p", Plan: &vaultsync.Plan{Warnings: all}}
+	var log strings.Builder
+	b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
+	b.Expect(map[MountID]Expected{{"v", "", "p"}: {[]string{"us-east"}, "v"}})
+	b.Report(report, now)
+	b.Report(report, now)
+	b.Result(jwks.Result{Cluster: "us-east", Set: &jwks.Set{
+		Keys: []jwks.Key{{}}, Warnings: all, Skipped: skipped,
+	}}, now)
+	for _, message := range []string{"remark on the mount", "remark on the key set", "key not taken"} {
+		assert.Equal(t, MaxRemarks+1, strings.Count(log.String(), fmt.Sprintf("msg=%q", message)), message)
+		assert.Regexp(t, fmt.Sprintf("msg=%q.* more=7 ", message), log.String())
+	}
+}

@@ -1,0 +1,218 @@
+package monitor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unique"
+
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// KeyState is how a key stands to a mount; the page shows the word.
+type KeyState string
+
+// States.
+const (
+	Pending  KeyState = "pending"  // published, and not trusted yet
+	Trusted  KeyState = "trusted"  // on the mount
+	Retained KeyState = "retained" // no longer published, and trusted until its retention period ends
+	Outgoing KeyState = "outgoing" // trusted, and to be removed
+	Claimed  KeyState = "claimed"  // trusted, and another harvester's
+	Foreign  KeyState = "foreign"  // trusted, and of no known cluster
+	Denied   KeyState = "denied"   // named as denied: not trusted, or to be removed
+	Skipped  KeyState = "skipped"  // published, and not trusted
+)
+
+// states are in the order in which they are shown.
+var states = []KeyState{Pending, Trusted, Retained, Outgoing, Claimed, Foreign, Denied, Skipped}
+
+// Key is what stays of a key once its plan is gone. Its strings are shared: one cluster's
+// keys are on many mounts.
+type Key struct {
+	Owner                    pem.Owner
+	KeyID, Algorithm, Reason string
+	Fingerprint              pem.Fingerprint
+	Added                    time.Time
+	State                    KeyState
+	Trusted                  bool // it is on the mount
+}
+
+// Keys are the keys of a mount: MaxRows of them, and how many more there are.
+type Keys struct {
+	List []Key
+	More map[Standing]int
+}
+
+// Standing is what is counted of a key that isn't shown.
+type Standing struct {
+	State   KeyState
+	Trusted bool // it is on the mount
+}
+
+// KeysOf returns the keys of a plan, as they stand before it is carried out or after. What
+// changes comes first: it is shown, however many keys stay as they are.
+func KeysOf(p *vaultsync.Plan, done bool) Keys {
+	var s Keys
+	for _, part := range []struct {
+		keys  []vaultsync.Key
+		state KeyState
+		kind  vaultsync.EventKind
+	}{
+		{p.Remove, Outgoing, vaultsync.EventRemoved}, {p.Add, Pending, vaultsync.EventAdded}, {p.Adopt, Trusted, vaultsync.EventAdopted},
+		{p.Keep, Trusted, ""}, {p.Claimed, Claimed, ""}, {p.Foreign, Foreign, ""},
+		{p.Skipped, Skipped, ""},
+	} {
+		for _, k := range part.keys {
+			state := part.state
+			switch {
+			case state == Pending && done:
+				state, k.Reason = Trusted, ""
+			case state == Outgoing && done:
+				continue
+			case k.Reason == vaultsync.ReasonDenied:
+				state = Denied
+				if part.state == Outgoing {
+					k.Reason = "denied, and still trusted: to be removed"
+				}
+			case state == Trusted && p.Retained(k.Fingerprint):
+				state = Retained
+			case state == Trusted && (k.Reason == "published" || done && part.kind == vaultsync.EventAdopted):
+				k.Reason = "" // the state says it
+			}
+			s.add(k, state, state == Trusted || part.state != Pending && part.state != Skipped)
+		}
+	}
+	return s
+}
+
+// TrustedKeys returns the keys that a mount trusts, compared with nothing.
+func TrustedKeys(keys []vaultsync.Key) Keys {
+	var s Keys
+	for _, k := range keys {
+		state := Trusted
+		if k.Cluster == "" {
+			state = Foreign
+		}
+		s.add(k, state, true)
+	}
+	return s
+}
+
+func (s *Keys) add(k vaultsync.Key, state KeyState, trusted bool) {
+	if len(s.List) == MaxRows {
+		if s.More == nil {
+			s.More = map[Standing]int{}
+		}
+		s.More[Standing{state, trusted}]++
+		return
+	}
+	share := func(s string) string { return unique.Make(text.Cut(s, MaxText)).Value() }
+	s.List = append(s.List, Key{
+		Owner: pem.Owner{Cluster: share(k.Cluster), Region: share(k.Region)}, KeyID: share(k.KeyID), Algorithm: share(k.Algorithm),
+		Reason: share(k.Reason), Fingerprint: k.Fingerprint, Added: k.Added, State: state, Trusted: trusted,
+	})
+}
+
+// Sort puts what waits first, then each owner's keys, the newest first.
+func (s *Keys) Sort() {
+	slices.SortStableFunc(s.List, func(a, b Key) int {
+		return cmp.Or(
+			cmp.Compare(slices.Index(states, a.State), slices.Index(states, b.State)), CompareOwners(a.Owner, b.Owner), b.Added.Compare(a.Added),
+			cmp.Compare(a.KeyID, b.KeyID), slices.Compare(a.Fingerprint[:], b.Fingerprint[:]),
+		)
+	})
+}
+
+// update takes in what happened to a key since the plan.
+func (s *Keys) update(e vaultsync.Event) {
+	shown := len(s.List)
+	s.List = slices.DeleteFunc(s.List, func(k Key) bool {
+		return k.Fingerprint == e.Key.Fingerprint && k.State != Skipped && k.State != Claimed
+	})
+	if len(s.List) == shown { // it is one of those that are only counted, or new
+		s.uncount(e.Kind)
+	}
+	if e.Kind != vaultsync.EventRemoved {
+		e.Key.Reason = ""
+		s.add(e.Key, Trusted, true)
+	}
+}
+
+// uncount takes one from those that aren't shown and could be what an event is of.
+func (s *Keys) uncount(kind vaultsync.EventKind) {
+	for _, was := range map[vaultsync.EventKind][]Standing{
+		vaultsync.EventAdded:   {{Pending, false}},
+		vaultsync.EventAdopted: {{Trusted, true}, {Foreign, true}},
+		vaultsync.EventRemoved: {{Outgoing, true}, {Denied, true}},
+	}[kind] {
+		if s.More[was] > 0 {
+			s.More[was]--
+			return
+		}
+	}
+}
+
+// TrustedCount returns how many keys are on the mount.
+func (s *Keys) TrustedCount() int {
+	return s.count(func(k Standing) bool { return k.Trusted })
+}
+
+// PendingCount returns how many keys are to be added, and how many to be removed.
+func (s *Keys) PendingCount() (add, remove int) {
+	return s.count(func(k Standing) bool { return k.State == Pending }),
+		s.count(func(k Standing) bool { return k.State == Outgoing || k.State == Denied && k.Trusted })
+}
+
+// count counts keys, shown or not.
+func (s *Keys) count(of func(Standing) bool) int {
+	n := 0
+	for _, k := range s.List {
+		if of(Standing{k.State, k.Trusted}) {
+			n++
+		}
+	}
+	for k, times := range s.More {
+		if of(k) {
+			n += times
+		}
+	}
+	return n
+}
+
+// Unshown returns a sentence on how many keys aren't shown, by their states; "": all are.
+func (s *Keys) Unshown() string {
+	sum := 0
+	var parts []string
+	for _, state := range states {
+		n := s.More[Standing{state, false}] + s.More[Standing{state, true}]
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+		sum += n
+	}
+	if sum == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d more %s shown: %s.", sum, map[bool]string{true: "key isn't", false: "keys aren't"}[sum == 1], strings.Join(parts, ", "))
+}
+
+// Newest returns when each owner's newest key came to be trusted.
+func (s *Keys) Newest() map[pem.Owner]time.Time {
+	newest := map[pem.Owner]time.Time{}
+	for _, k := range s.List {
+		if k.State == Trusted && k.Added.After(newest[k.Owner]) {
+			newest[k.Owner] = k.Added
+		}
+	}
+	return newest
+}
+
+// CompareOwners sorts by cluster, then by region.
+func CompareOwners(a, b pem.Owner) int {
+	return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
+}

@@ -1,0 +1,150 @@
+package monitor
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Event takes in what happened to a mount at a time.
+func (b *Board) Event(id MountID, e vaultsync.Event, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.mounts[id]
+	if m == nil {
+		return
+	}
+	log := b.log.With("mount", id.String())
+	owner := pem.Owner{Cluster: e.Key.Cluster, Region: e.Key.Region}
+	switch e.Kind {
+	case vaultsync.EventAdded, vaultsync.EventAdopted, vaultsync.EventRemoved:
+		log.Info("key "+string(e.Kind), "cluster", owner.Cluster, "region", owner.Region, "kid", text.Escape(e.Key.KeyID),
+			"alg", e.Key.Algorithm, "sha256", e.Key.Fingerprint.String(), "reason", text.Escape(e.Key.Reason))
+	case vaultsync.EventConflict:
+		m.conflicts++
+		log.Warn("another writer undid a write; it is done again", "error", text.Escape(e.Err.Error()))
+		return
+	case vaultsync.EventUnwritable:
+		m.forbidden = Shown(e.Err)
+		b.errors[errorID{kind: KindOf(e.Err), mount: id}]++
+		log.Error("keys can't be written; watching all the same", "kind", KindOf(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
+		return
+	case vaultsync.EventFailed, vaultsync.EventError:
+		return // the report has them too
+	}
+	m.keys.update(e)
+	_, known := m.trusted[e.Key.Fingerprint]
+	switch e.Kind {
+	case vaultsync.EventAdded:
+		if known {
+			m.drift++
+		} else if s := b.sources[owner]; s != nil {
+			if since, ok := s.arrived[e.Key.Fingerprint]; ok {
+				m.trustedAfter(owner, max(at.Sub(since), 0))
+			}
+		}
+		m.trusts(e.Key.Fingerprint, owner)
+	case vaultsync.EventRemoved:
+		if m.read && !known && e.Key.Cluster != "" {
+			m.drift++
+		}
+		delete(m.trusted, e.Key.Fingerprint)
+	default:
+		m.trusts(e.Key.Fingerprint, owner)
+	}
+}
+
+func (m *mountState) trustedAfter(owner pem.Owner, d time.Duration) {
+	times := m.trust[owner]
+	observe(&times, trustBuckets, d)
+	if m.trust == nil {
+		m.trust = map[pem.Owner]*histogram{}
+	}
+	m.trust[owner] = times
+}
+
+func (m *mountState) trusts(f pem.Fingerprint, owner pem.Owner) {
+	if m.trusted == nil {
+		m.trusted = map[pem.Fingerprint]pem.Owner{}
+	}
+	m.trusted[f] = owner
+}
+
+// Report takes in what became of a sync at a time.
+func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	id := MountID{r.Vault, r.Namespace, r.Path}
+	m := b.mounts[id]
+	if m == nil {
+		return
+	}
+	m.attempted = true
+	for _, took := range r.WriteTimes {
+		observe(&m.writes, requestBuckets, took)
+	}
+	b.settle()
+	log := b.log.With("mount", id.String())
+	plan, done := r.Last() // the first one knows nothing of what changed while it was tried again
+	if plan != nil {
+		b.planned(id, m, plan, at, log)
+		m.keys, m.partial = KeysOf(plan, done || r.Err == nil), len(plan.Failed) > 0
+	}
+	if m.synced = r.InSync(); m.synced {
+		m.inSync = at
+	}
+	if r.Err != nil {
+		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync; trying on")
+		return
+	}
+	if m.failure.kind != "" {
+		log.Info("mount synced again", "after", at.Sub(m.failure.since).Round(time.Second).String())
+		m.failure.end()
+	}
+	if r.Written > 0 {
+		m.forbidden = ""
+	}
+	m.holds(plan)
+	log.Debug("mount synced", "written", r.Written, "conflicts", r.Conflicts, "in_sync", r.InSync())
+}
+
+// planned tells of what a plan warns of and could not read, unless the source told already.
+func (b *Board) planned(id MountID, m *mountState, p *vaultsync.Plan, at time.Time, log *slog.Logger) {
+	told := make(map[string]bool, len(m.warned)) // a remote may be worth very many remarks
+	for _, w := range m.warned {
+		told[w] = true
+	}
+	logSome(log, "remark on the mount", "warning", slices.DeleteFunc(slices.Clone(p.Warnings), func(w string) bool { return told[w] }))
+	m.warned = p.Warnings
+	old := m.failed
+	m.failed = map[pem.Owner]failure{}
+	for _, f := range p.Failed {
+		source := pem.Owner{Cluster: f.Cluster, Region: f.Region}
+		if s := b.sources[source]; s != nil && s.failure.kind != "" {
+			continue
+		}
+		state := old[source]
+		b.fail(&state, errorID{source: source, mount: id}, f.AsError(), at,
+			log.With("cluster", source.Cluster, "region", source.Region, "kept", f.Kept), slog.LevelWarn, "keys kept")
+		m.failed[source] = state
+	}
+	for source := range old {
+		if _, still := m.failed[source]; !still && !slices.ContainsFunc(p.Failed, func(f vaultsync.Failure) bool {
+			return source == pem.Owner{Cluster: f.Cluster, Region: f.Region}
+		}) {
+			log.Info("cluster in sync again", "cluster", source.Cluster, "region", source.Region)
+		}
+	}
+}
+
+// holds notes what a mount trusts once a plan was carried out.
+func (m *mountState) holds(p *vaultsync.Plan) {
+	m.trusted, m.read, m.foreign = map[pem.Fingerprint]pem.Owner{}, true, len(p.Foreign)
+	for _, k := range slices.Concat(p.Claimed, p.Keep, p.Adopt, p.Add) {
+		m.trusted[k.Fingerprint] = pem.Owner{Cluster: k.Cluster, Region: k.Region}
+	}
+}

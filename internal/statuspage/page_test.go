@@ -1,0 +1,364 @@
+package statuspage
+
+import (
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// examplePage is the page that the documentation shows: every state there is.
+func examplePage() monitor.Facts {
+	const vault, eu = "https://vault.example.com:8200", "https://vault.eu.example.com:8200"
+	added := func(d time.Duration) time.Time { return now.Add(-d) }
+	const day = 24 * time.Hour
+	key := func(state monitor.KeyState, cluster, region, kid string, age time.Duration, reason string) monitor.Key {
+		return monitor.Key{
+			Owner: pem.Owner{Cluster: cluster, Region: region}, KeyID: kid, Algorithm: "RS256", Reason: reason, Added: added(age), State: state,
+			Fingerprint: sha256.Sum256([]byte(kid)), Trusted: state != monitor.Pending && state != monitor.Skipped && state != monitor.Denied,
+		}
+	}
+	unannotated := key(monitor.Foreign, "", "", "", 0, `nobody's; kept, because foreign = "warn"`)
+	unannotated.Added = time.Time{}
+	pending := key(monitor.Pending, "eu-west", "", "0d4f7c52-8a1b-4b0e-9c55-1f2e8d7a6b3c", 0, "published, not yet trusted")
+	pending.Added = time.Time{}
+	skipped := key(monitor.Skipped, "us-east", "us-east-2", "ed7f0c11-53a9-47d8-8e64-0c9b1a2d3e4f", 0, "weak: RSA modulus of 1024 bits")
+	skipped.Added = time.Time{}
+	denied := key(monitor.Denied, "eu-west", "", "77b0e5d3-2c6a-4f18-a9e1-5d4c3b2a1908", 0, "denied")
+	denied.Added = time.Time{}
+	edge := []monitor.Key{key(monitor.Trusted, "edge", "", "b45c9a02-6d3e-4e7f-8a9b-0c1d2e3f4a5b", 26*day, "kept: edge could not be read")}
+	refused := monitor.LastError{Text: "GET https://nomad.edge.example.com:4646/.well-known/jwks.json: dial tcp 198.51.100.7:4646: i/o timeout", At: added(4 * time.Minute)}
+	return monitor.Facts{
+		Watching: true,
+		Clusters: []monitor.ClusterFacts{
+			{Owner: pem.Owner{Cluster: "us-east", Region: "us-east-1"}, From: monitor.FromNomad, Read: added(12 * time.Second), Published: 2},
+			{Owner: pem.Owner{Cluster: "us-east", Region: "us-east-2"}, From: monitor.FromNomad, Read: added(31 * time.Second), Published: 1, Skipped: 1},
+			{Owner: pem.Owner{Cluster: "eu-west"}, From: monitor.FromNomad, Read: added(8 * time.Second), Published: 3, Last: monitor.LastError{Text: "503 no cluster leader", At: added(5 * time.Hour)}},
+			{Owner: pem.Owner{Cluster: "edge"}, From: monitor.FromNomad, Read: added(47 * time.Minute), Published: 1, Failing: true, Last: refused},
+			{Owner: pem.Owner{Cluster: "eks"}, From: monitor.FromIssuer, Read: added(44 * time.Second), Published: 1},
+		},
+		Mounts: []monitor.MountFacts{
+			{
+				ID: monitor.MountID{Vault: vault, Namespace: "", Path: "jwt-nomad"}, Clusters: []string{"us-east", "edge"}, Synced: added(47 * time.Minute), Known: true, Partial: true,
+				Repaired: 1, Warnings: []string{"1 of the trusted keys is no cluster's: whoever holds a private half of one can log in"},
+				Keys: monitor.Keys{List: append(edge,
+					key(monitor.Trusted, "us-east", "us-east-1", "80ef5b3f-1c2d-4a5b-9e8f-7a6b5c4d3e2f", 3*time.Hour, ""),
+					key(monitor.Trusted, "us-east", "us-east-1", "3f0fccd0-9b8a-4c7d-8e6f-5a4b3c2d1e0f", 18*day, ""),
+					key(monitor.Trusted, "us-east", "us-east-2", "a04326cf-7e6d-4f5c-8b4a-392817065f4e", 33*day, ""),
+					key(monitor.Retained, "us-east", "us-east-2", "fd33f64f-0a1b-4c2d-9e3f-4a5b6c7d8e9f", 63*day, "no longer published; retained until 2026-11-22T12:40:00Z"),
+					key(monitor.Claimed, "ap-south", "", "5e6f7a8b-9c0d-4e1f-a2b3-c4d5e6f7a8b9", 9*day, "of a cluster that isn't this mount's here"),
+					skipped, unannotated,
+				)},
+			},
+			{
+				ID: monitor.MountID{Vault: eu, Namespace: "team-a", Path: "jwt-nomad"}, Clusters: []string{"eu-west"}, Synced: added(20 * time.Minute), Known: true, Failing: true,
+				Last: monitor.LastError{Text: "writing the configuration: 503 Vault is sealed", At: added(90 * time.Second)},
+				Keys: monitor.Keys{List: []monitor.Key{
+					key(monitor.Trusted, "eu-west", "", "1b2c9f40-5d6e-4f7a-8b9c-0d1e2f3a4b5c", 30*time.Minute, ""),
+					key(monitor.Outgoing, "eu-west", "", "c0ffee12-3456-4789-abcd-ef0123456789", 45*day, "no longer published"), pending, denied,
+				}},
+			},
+			{
+				ID: monitor.MountID{Vault: eu, Namespace: "team-b", Path: "jwt-eks"}, Clusters: []string{"eks"}, Synced: added(2 * time.Minute), Known: true, InSync: true,
+				Keys: monitor.Keys{List: []monitor.Key{key(monitor.Trusted, "eks", "", "9d8c7b6a-5f4e-4d3c-b2a1-908f7e6d5c4b", 100*day, "")}},
+			},
+		},
+	}
+}
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestPageGolden(t *testing.T) {
+	p := New(examplePage(), "0.1.0", now)
+	p.Refresh = refresh
+	body, err := p.HTML()
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.WriteFile("testdata/page.html", body, 0o600))
+	}
+	want, err := os.ReadFile("testdata/page.html")
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(body))
+}
+
+// The next key is monitor.Expected when -rotation says, where it is given.
+func TestPageRotation(t *testing.T) {
+	f := func(rotation time.Duration) monitor.Facts {
+		source := pem.Owner{Cluster: "us-east"}
+		return monitor.Facts{
+			Rotation: rotation, Clusters: []monitor.ClusterFacts{{Owner: source, From: monitor.FromNomad, Read: now}},
+			Mounts: []monitor.MountFacts{{Known: true, Clusters: []string{"us-east"}, Keys: monitor.Keys{List: []monitor.Key{
+				{Owner: source, KeyID: "k", Added: now.Add(-40 * 24 * time.Hour), State: monitor.Trusted, Trusted: true},
+			}}}},
+		}
+	}
+	for rotation, want := range map[time.Duration][]string{
+		0: {
+			"2026-11-12", "that is past: the cluster rotates less often",
+			"30 days after the newest was added: the default of <code>root_key_rotation_threshold</code>.",
+		},
+		2160 * time.Hour: {
+			"2027-01-11", "",
+			"90 days after the newest was added: <code>root_key_rotation_threshold</code>, as <code>-rotation</code> has it.",
+		},
+		90 * time.Minute: {"2026-10-13", "that is past: the cluster rotates less often", "1h30m0s after"},
+	} {
+		p := New(f(rotation), "0.1.0", now)
+		body, err := p.HTML()
+		require.NoError(t, err)
+		shown := p.Mounts[0].Keys[0]
+		assert.Equal(t, want[0], shown.Next.Text, rotation)
+		assert.Equal(t, want[1], shown.NextNote, rotation)
+		assert.Contains(t, string(body), want[2])
+	}
+}
+
+// hostile is what a cluster, an annotation or an error could say.
+const hostile = `</title></style></code><script>alert(1)</script><img src=x onerror=alert(2)>"' onload=alert(3) {{.}}` + "\x1b[2J\u202egnp\x00\u2028"
+
+// Whatever comes from outside is text on the page, and steers neither it nor its reader.
+func TestPageHostile(t *testing.T) {
+	source := pem.Owner{Cluster: hostile, Region: hostile}
+	body, err := New(monitor.Facts{
+		Problems: []monitor.Problem{{Severity: monitor.SeverityError, Where: text.Escape(hostile), Message: text.Escape(hostile), Fix: text.Escape(hostile)}},
+		Clusters: []monitor.ClusterFacts{{Owner: source, From: monitor.FromNomad, Failing: true, Last: monitor.LastError{Text: hostile, At: now}, Read: now}},
+		Mounts: []monitor.MountFacts{{
+			ID: monitor.MountID{Vault: hostile, Namespace: hostile, Path: hostile}, Clusters: []string{hostile}, Known: true, Failing: true, Last: monitor.LastError{Text: hostile, At: now},
+			Keys: monitor.Keys{List: []monitor.Key{
+				{Owner: source, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Trusted, Trusted: true},
+				{Owner: pem.Owner{Cluster: hostile + "2", Region: hostile}, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Claimed, Trusted: true},
+			}},
+			Failures: []monitor.Problem{{Severity: monitor.SeverityError, Message: hostile, Fix: hostile}}, Problems: []monitor.Problem{{Severity: monitor.SeverityWarning, Message: hostile, Fix: hostile}},
+			Warnings: []string{hostile},
+		}},
+	}, "0.1.0", now).HTML()
+	require.NoError(t, err)
+	page := string(body)
+	assert.NotRegexp(t, `(?i)<script|<img`, page)
+	assert.Equal(t, 1, strings.Count(page, "</style>"))
+	assert.Equal(t, 1, strings.Count(page, "</title></style>")+strings.Count(page, "</title>\n<style>"), "the document's own title")
+	assert.NotContains(t, page, "\x1b")
+	assert.NotContains(t, page, "\u202e")
+	assert.NotContains(t, page, "\u2028")
+	assert.NotContains(t, page, "\x00")
+	assert.Contains(t, page, `&lt;script&gt;alert(1)&lt;/script&gt;`)
+	assert.Contains(t, page, `\x1b[2J\u202egnp\x00\u2028`)
+	assert.Empty(t, regexp.MustCompile(`<[^>]*"[^>="]*onload=`).FindString(page), "no attribute is broken out of")
+}
+
+// keyOf returns a key that is another each time.
+func keyOf(kid string) jwks.Key {
+	return jwks.Key{KeyID: kid, Algorithms: []string{"EdDSA"}, Public: fakenomad.NewKey("EdDSA").Public()}
+}
+
+func element(t *testing.T, k jwks.Key, cluster string, added time.Time) string {
+	t.Helper()
+	text, err := pem.Block{
+		Public: k.Public, Annotation: pem.Annotation{Version: 1, Cluster: cluster, KeyID: k.KeyID, Algorithms: k.Algorithms, Added: added},
+	}.MarshalText()
+	require.NoError(t, err)
+	return string(text)
+}
+
+// A watch's page follows what becomes of a plan.
+func TestPageOfWatch(t *testing.T) {
+	older, oldest, fresh := keyOf("3f0f"), keyOf("fd33"), keyOf("80ef")
+	config := func(elements ...string) vaultsync.Config {
+		var list []any
+		for _, e := range elements {
+			list = append(list, e)
+		}
+		return vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list})
+	}
+	old, gone := element(t, older, "us-east", now.Add(-time.Hour)), element(t, oldest, "us-east", now.Add(-2*time.Hour))
+	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{older, fresh}}}}}
+	plan := func(current vaultsync.Config) *vaultsync.Plan {
+		p, err := vaultsync.NewPlan(current, want, vaultsync.Options{Now: now, Retain: time.Hour})
+		require.NoError(t, err)
+		return p
+	}
+	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+	b.Describe(map[string]string{"us-east": monitor.FromNomad})
+	look := func() (state string, keys []string) {
+		p := New(b.Facts(now), "0.1.0", now)
+		require.Len(t, p.Mounts, 1)
+		for _, k := range p.Mounts[0].Keys {
+			line := string(k.State) + " " + k.KeyID[:4]
+			if k.Since.ISO != "" {
+				line += " since"
+			}
+			if k.Next.ISO != "" {
+				line += " next"
+			}
+			keys = append(keys, line)
+		}
+		return p.Mounts[0].State.Text, keys
+	}
+	state, shown := look()
+	assert.Equal(t, "not read yet", state)
+	assert.Empty(t, shown)
+
+	b.Result(want.Results[0], now)
+	first := plan(config(old, gone))
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: first, Err: errors.New("sealed")}, now)
+	state, shown = look()
+	assert.Equal(t, "not in sync", state)
+	assert.Equal(t, []string{"pending 80ef", "trusted 3f0f since next", "retained fd33 since"}, shown)
+
+	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: first.Add[0]}, now)
+	_, shown = look()
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
+
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: first}, now) // superseded, as far as its report says
+	state, shown = look()
+	assert.Equal(t, "changes pending", state)
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
+
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan(config(old, element(t, fresh, "us-east", now)))}, now)
+	state, shown = look()
+	assert.Equal(t, "in sync", state)
+	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since"}, shown)
+	p := New(b.Facts(now), "0.1.0", now)
+	assert.Equal(t, "Everything is in sync", p.Verdict.Text)
+	assert.Equal(t, "sealed", p.Mounts[0].Error, "the last error stays")
+	assert.Equal(t, monitor.FromNomad, p.Clusters[0].Kind)
+}
+
+// What a watch remembers for its page is bounded, whatever it hears.
+func TestPageIsBounded(t *testing.T) {
+	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+	plan := &vaultsync.Plan{}
+	for i := range monitor.MaxRows {
+		if i > 0 {
+			plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
+		}
+		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
+		plan.Warnings = append(plan.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
+	}
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan}, now)
+	b.Result(jwks.Result{Cluster: "us-east", Err: errors.New(strings.Repeat("e", 4000))}, now)
+	f := b.Facts(now)
+	require.Len(t, f.Mounts, 1)
+	assert.Len(t, f.Mounts[0].Keys.List, monitor.MaxRows)
+	assert.Equal(t, map[monitor.Standing]int{{State: monitor.Skipped}: monitor.MaxRows - 1}, f.Mounts[0].Keys.More)
+	for _, k := range f.Mounts[0].Keys.List {
+		assert.LessOrEqual(t, len(k.Reason), monitor.MaxText+len("…"))
+	}
+	require.Len(t, f.Clusters, 1)
+	assert.LessOrEqual(t, len(f.Clusters[0].Last.Text), monitor.MaxText+len("…"))
+	assert.NotContains(t, f.Mounts[0].Keys.List[0].Reason, "published", "the state says it")
+	problems := New(f, "0.1.0", now).Problems
+	assert.Len(t, problems, 1+monitor.MaxRemarks+1, "the cluster, remarks, and how many more")
+	for _, p := range problems {
+		assert.LessOrEqual(t, len(p.Message), monitor.MaxText+len("…"))
+	}
+	assert.Equal(t, fmt.Sprintf("and %d more remarks: harvest plan -format json has them all", monitor.MaxRows-monitor.MaxRemarks), problems[len(problems)-1].Message)
+}
+
+// What changes on a mount is shown, however many keys stay as they are; what isn't shown is
+// counted, in the figures too.
+func TestPageShowsChangesFirst(t *testing.T) {
+	fingerprint := func(i int) pem.Fingerprint { return sha256.Sum256([]byte(fmt.Sprint(i))) }
+	list := func(from, n int, cluster, reason string) (keys []vaultsync.Key) {
+		for i := range n {
+			keys = append(keys, vaultsync.Key{Cluster: cluster, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
+		}
+		return keys
+	}
+	plan := &vaultsync.Plan{
+		Keep: list(10_000, monitor.MaxRows+5, "kept", "published"), Add: list(0, 3, "added", ""), Changed: true,
+		Remove:  append(list(100, 2, "removed", ""), list(200, 1, "refused", vaultsync.ReasonDenied)...),
+		Claimed: list(300, 1, "claimed", ""), Foreign: list(400, 2, "", ""),
+		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", vaultsync.ReasonDenied)...),
+	}
+	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"kept"}}})
+	b.Result(jwks.Result{Cluster: "kept", Set: &jwks.Set{Keys: []jwks.Key{keyOf("80ef")}}}, now)
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan, Err: errors.New("sealed")}, now)
+	look := func() (p *Page, shown map[string]int) {
+		p, shown = New(b.Facts(now), "0.1.0", now), map[string]int{}
+		for _, k := range p.Mounts[0].Keys {
+			shown[k.Cluster+" "+string(k.State)]++
+		}
+		return p, shown
+	}
+	p, shown := look()
+	assert.Equal(t, map[string]int{
+		"added pending": 3, "removed outgoing": 2, "refused denied": 1, "kept trusted": monitor.MaxRows - 6,
+	}, shown)
+	assert.Equal(t, "19 more keys aren't shown: 11 trusted, 1 claimed, 2 foreign, 1 denied, 4 skipped.", p.Mounts[0].More)
+	assert.Equal(t, "3 to add, 3 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, figure{fmt.Sprint(monitor.MaxRows + 5 + 3 + 1 + 2), "keys trusted", "none"}, p.Figures[2])
+	assert.Equal(t, figure{"6", "changes pending", "wait"}, p.Figures[3])
+	assert.Len(t, p.Legend, 7, "also of what isn't shown")
+	body, err := p.HTML()
+	require.NoError(t, err)
+	assert.Contains(t, string(body), "<p class=\"more\">19 more keys aren&#39;t shown: 11 trusted")
+
+	// What happens to keys then keeps the sums.
+	for kind, k := range map[vaultsync.EventKind]vaultsync.Key{
+		vaultsync.EventAdded: plan.Add[0], vaultsync.EventRemoved: plan.Remove[0], vaultsync.EventAdopted: plan.Keep[monitor.MaxRows],
+	} {
+		b.Event(id, vaultsync.Event{Kind: kind, Key: k}, now)
+	}
+	p, _ = look()
+	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value, "one came, one went")
+	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan}, now)
+	p, shown = look()
+	assert.Equal(t, "none", p.Mounts[0].Drift)
+	assert.Equal(t, 3, shown["added trusted"])
+	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value)
+}
+
+// A drawing of a thousand clusters shows some, and says so.
+func TestPageOfManyClusters(t *testing.T) {
+	var f monitor.Facts
+	m := monitor.MountFacts{ID: monitor.MountID{Path: "jwt-nomad"}, Known: true}
+	for i := range 1000 {
+		source := pem.Owner{Cluster: "c" + strings.Repeat("0", 3) + string(rune('a'+i%26)) + time.Duration(i).String()}
+		f.Clusters = append(f.Clusters, monitor.ClusterFacts{Owner: source, Read: now, Published: 1, Failing: i == 999})
+		m.Clusters = append(m.Clusters, source.Cluster)
+		m.Keys.List = append(m.Keys.List, monitor.Key{Owner: source, State: monitor.Trusted, Trusted: true})
+	}
+	f.Mounts = []monitor.MountFacts{m}
+	p := New(f, "0.1.0", now)
+	assert.Len(t, p.Graph.Left, maxNodes)
+	assert.Equal(t, 1000-maxNodes, p.Graph.LeftMore)
+	assert.Len(t, p.Graph.Lines, maxNodes)
+	assert.Equal(t, maxNodes*rowHeight, p.Graph.Height)
+	failing := 0
+	for _, n := range p.Graph.Left {
+		if n.Class == "bad" {
+			failing++
+		}
+	}
+	assert.Equal(t, 1, failing, "what fails is drawn, whatever is left out")
+	assert.Len(t, p.Clusters, 1000)
+	body, err := p.HTML()
+	require.NoError(t, err)
+	assert.Contains(t, string(body), "Not drawn: 960 more clusters")
+}
