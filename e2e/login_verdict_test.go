@@ -74,7 +74,7 @@ var vaultSays = map[string]string{
 	"mount": "could not load configuration", "role": "role", "key": "error verifying token signature", "alg": `\(alg\)`, "iss": `\(iss\)`,
 	"sub": `\(sub\)`, "aud": `\(aud\)|audience claim found`, "time": `\((exp|nbf|iat)\)`,
 	"user_claim": "claim .* (not found|could not be converted)|missing name in alias", "claim_mappings": "error converting claim",
-	"groups_claim": "groups", "bound_claims": "error validating claims",
+	"groups_claim": "groups", "bound_claims": "error validating claims", "policies": "cannot create root tokens|cannot assign policy",
 }
 
 // For every token, mount and role, harvest verify and Vault's login agree: on whether it
@@ -118,10 +118,25 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"changed": {forge: func(s string) string {
 			return changedClaims(s, `{"aud":"vault.io","exp":9999999999,"nomad_job_id":"x"}`)
 		}},
-		"cut off":                   {forge: func(s string) string { return s[:len(s)-4] }},
-		"no signature":              {forge: func(s string) string { return s[:strings.LastIndex(s, ".")+1] }},
-		"no token":                  {forge: func(string) string { return "no token" }},
-		"white space around":        {forge: func(s string) string { return "\n" + s + " \n" }, in: true},
+		"cut off":                  {forge: func(s string) string { return s[:len(s)-4] }},
+		"no signature":             {forge: func(s string) string { return s[:strings.LastIndex(s, ".")+1] }},
+		"no token":                 {forge: func(string) string { return "no token" }},
+		"white space around":       {forge: func(s string) string { return "\n" + s + " \n" }, in: true},
+		"broken lines":             {forge: func(s string) string { return s[:40] + "\r\n" + s[40:90] + " \t" + s[90:] }, in: true},
+		"a space that isn't ASCII": {forge: func(s string) string { return s[:40] + "\u2003" + s[40:] }, in: true},
+		"padded":                   {forge: func(s string) string { return strings.ReplaceAll(s, ".", "=.") + "==" }, in: true},
+		"padded in front":          {forge: func(s string) string { return "=" + s }},
+		"JSON, flattened":          {forge: func(s string) string { return asJSON(s, false, "") }, in: true},
+		"JSON, general":            {forge: func(s string) string { return asJSON(s, true, "") }, in: true},
+		"JSON, padded":             {forge: func(s string) string { return asJSON(s, false, "==") }, in: true},
+		"JSON, a signature too many": {forge: func(s string) string {
+			one := asJSON(s, true, "")
+			list := one[strings.Index(one, "[")+1 : strings.Index(one, "]")]
+			return strings.Replace(one, "["+list, "["+list+","+list, 1)
+		}},
+		"JSON, alg unprotected":     {forge: func(s string) string { return strings.Replace(asJSON(s, true, ""), `{"protected":`, `{"header":{"alg":5},"protected":`, 1) }, in: true},
+		"JSON, without payload":     {forge: func(s string) string { return strings.Replace(asJSON(s, false, ""), "payload", "load", 1) }},
+		"two tokens":                {forge: func(s string) string { return s + "\n" + s }},
 		"its algorithm":             {config: object{"jwt_supported_algs": []string{"RS256"}}, in: true},
 		"another algorithm":         {config: object{"jwt_supported_algs": []string{"ES256", "RS512"}}},
 		"EdDSA not allowed":         {key: edwards, config: object{"jwt_supported_algs": []string{"RS256"}}},
@@ -158,6 +173,15 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"times of 0":                  {claims: times(0, 0, 0)},
 		"exp in capitals":             {claims: object{"exp": nil, "EXP": at(-time.Hour)}},
 		"times in fractions":          {claims: times(float64(at(-50*time.Second))+0.9, at(-time.Hour), at(-time.Hour)), in: true},
+		"exp an age away":             {claims: times(5e18, at(0), at(0)), in: true},
+		"exp beyond 64 bits":          {claims: times(1e19, at(0), at(0))},
+		"nbf beyond 64 bits":          {claims: times(at(time.Hour), 1e19, at(0)), in: true},
+		"iat beyond 64 bits":          {claims: times(at(time.Hour), at(0), -1e300), in: true},
+		"nbf in the year 1":           {claims: times(at(time.Hour), -62135596800, nil), in: true},
+		"exp in the year 1":           {claims: times(-62135596800, at(0), at(0))},
+		"exp of less than a second":   {claims: times(0.9, at(0), at(0)), in: true},
+		"exp below 0":                 {claims: times(-1, at(0), at(0))},
+		"nbf alone, below 0":          {claims: times(nil, -5, nil), role: object{"clock_skew_leeway": at(0) - 100}, in: true},
 		"a time of text":              {claims: object{"exp": "tomorrow"}},
 
 		"no user claim":            {claims: object{"nomad_job_id": nil}},
@@ -187,6 +211,23 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"a number as text":         {claims: object{"n": 5}, role: object{"bound_claims": object{"n": "5"}}},
 		"true":                     {claims: object{"n": true}, role: object{"bound_claims": object{"n": true}}, in: true},
 		"an object":                {claims: object{"n": object{}}, role: object{"bound_claims": object{"n": "x"}}},
+		"null in both lists":       {claims: object{"n": []any{nil}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}, in: true},
+		"null in one list":         {claims: object{"n": []any{"y"}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}},
+		"a hexadecimal index":      {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0x1": "y"}}, in: true},
+		"a binary index":           {claims: object{"a": []any{"x", "y"}}, role: object{"user_claim": "/a/+0b1"}, in: true},
+		"an octal index":           {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0_1": "y"}}, in: true},
+		"an index of nothing":      {claims: object{"a": []any{"x", "y"}}, role: object{"user_claim": "/a/"}, in: true},
+		"an index below 0":         {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/-1": "y"}}},
+		"an index past the end":    {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/2": "y"}}},
+		"an index that is none":    {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/1e0": "y"}}},
+		"the policy root":          {role: object{"token_policies": "root"}},
+		"the policy root of three": {role: object{"token_policies": []string{"default", " ROOT ", "x"}}},
+		"a policy of Vault's own":  {role: object{"token_policies": "response-wrapping"}},
+		"a role with a dot":        {login: "r."},
+		"a role with a dash":       {login: "r-"},
+		"a role with a slash":      {login: "r/x"},
+		"a role of blanks":         {login: "  "},
+		"a default with a dash":    {config: object{"default_role": "r-"}, login: "-"},
 		"an OIDC role":             {role: object{"role_type": "oidc", "allowed_redirect_uris": "http://127.0.0.1/x"}},
 		"no such role":             {login: "nobody"},
 		"no role":                  {login: "-"},
@@ -213,7 +254,9 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 				token = x.forge(token)
 			}
 			if x.login != "" {
-				roleName = strings.Trim(x.login, "-")
+				if roleName = x.login; roleName == "-" {
+					roleName = ""
+				}
 			}
 			_, err = c.Logical().Write("auth/"+path+"/login", object{"role": roleName, "jwt": token})
 			args := []string{"-mount", path}
@@ -236,6 +279,22 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a disabled entity", func(t *testing.T) {
+		writeConfig(t, c, path, object{"jwt_validation_pubkeys": elements})
+		_, err := c.Logical().Write("auth/"+path+"/role/disabled", role)
+		require.NoError(t, err)
+		token := fakenomad.Sign(rsaKey, changed(claims, object{"nomad_job_id": "disabled"}))
+		body := object{"role": "disabled", "jwt": token}
+		secret, err := c.Logical().Write("auth/"+path+"/login", body)
+		require.NoError(t, err)
+		_, err = c.Logical().Write("identity/entity/id/"+secret.Auth.EntityID, object{"disabled": true})
+		require.NoError(t, err)
+		_, err = c.Logical().Write("auth/"+path+"/login", body)
+		require.ErrorContains(t, err, "permission denied")
+		r := harvest(t, nil, "verify", tokenFile(t, token), "-mount", path, "-role", "disabled")
+		assert.Equal(t, 0, r.code)
+		assert.Regexp(t, `\? entity +not seen: Vault also refuses the login where the entity of this name is disabled`, r.stdout)
+	})
 	t.Run("a mount that was never configured", func(t *testing.T) {
 		c := enable(t, vault, "jwt-verdict-new", nil)
 		token := fakenomad.Sign(rsaKey, claims)
@@ -244,6 +303,23 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		assert.Equal(t, 3, code)
 		assert.Equal(t, "mount", failed[0])
 	})
+}
+
+// asJSON writes a token in the JSON serialization.
+func asJSON(token string, general bool, padding string) string {
+	parts := strings.Split(token, ".")
+	signature := object{"protected": parts[0] + padding, "signature": parts[2] + padding}
+	out := object{"payload": parts[1] + padding}
+	if general {
+		out["signatures"] = []object{signature}
+	} else {
+		maps.Copy(out, signature)
+	}
+	text, err := json.Marshal(out)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // changedClaims puts other claims under a signature.

@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"bytes"
 	"crypto"
 	"encoding/base64"
 	stdjson "encoding/json"
@@ -9,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 // MaxToken is the size of a token in bytes, the white space around it included.
 const MaxToken = 64 << 10
 
-// ErrToken: not a JSON Web Token that an asymmetric key may have signed. Wrapped with the
+// ErrToken: not a JSON Web Token that Vault takes and an asymmetric key may have signed. Wrapped with the
 // detail, in which no byte of the token stands but for what its header calls itself.
 var ErrToken = errors.New("not a signed JSON Web Token")
 
@@ -44,8 +45,14 @@ type Token struct {
 	Audience        []string // "aud"; of a single string, that one
 
 	// Expiry, NotBefore and IssuedAt are "exp", "nbf" and "iat" in whole seconds; zero
-	// where they are absent or 0.
+	// where they are absent or 0. A number beyond 64 bits is the time that Vault takes it
+	// for, far in the past.
 	Expiry, NotBefore, IssuedAt time.Time
+
+	// Form names what the token has that the compact serialization hasn't, and that Vault
+	// 1.21 takes all the same: "white space inside it", "padding" or "the JSON
+	// serialization". "" is a token in the compact serialization.
+	Form string
 
 	// Claims are all claims, numbers as float64. It must not be changed.
 	Claims map[string]any
@@ -53,56 +60,128 @@ type Token struct {
 	signed *jose.JSONWebSignature
 }
 
-// ParseToken reads a JSON Web Token in the compact serialization (RFC 7519, RFC 7515 section
-// 7.1), white space around it allowed, and verifies nothing. The error wraps ErrTooLarge, for
-// more than MaxToken bytes, or ErrToken: another serialization, an encrypted token, an
-// algorithm other than those of [Token], claims that are no JSON object with each name once,
-// or registered claims of a wrong type.
+// ParseToken reads a JSON Web Token (RFC 7519) and verifies nothing. It takes the forms that
+// Vault takes: the compact serialization (RFC 7515 section 7.1), white space anywhere in it
+// and padding at the end of its parts, and the JSON serialization with one signature
+// (section 7.2): see [Token.Form]. The error wraps ErrTooLarge, for more than MaxToken
+// bytes, or ErrToken: an encrypted token, an algorithm other than those of [Token], claims
+// that are no JSON object with each name once, or registered claims of a wrong type.
 //
 // "exp" and its like are found as Vault finds them, whatever the case of their letters.
 func ParseToken(data []byte) (*Token, error) {
 	if len(data) > MaxToken {
 		return nil, fmt.Errorf("token: %w: over %d bytes", ErrTooLarge, MaxToken)
 	}
-	text := string(bytes.TrimSpace(data))
-	if what := notCompact(text); what != "" {
-		return nil, fmt.Errorf("%w: %s", ErrToken, what)
+	trimmed := strings.TrimSpace(string(data))
+	text := strings.Join(strings.Fields(trimmed), "")
+	t := &Token{}
+	if text != trimmed {
+		t.Form = "white space inside it"
 	}
-	alg, err := headerAlgorithm(text[:strings.IndexByte(text, '.')])
+	var err error
+	if strings.HasPrefix(text, "{") {
+		t.Form = "the JSON serialization"
+		t.signed, err = parseJSONToken(text)
+	} else if what := notCompact(text, t.Form != ""); what != "" {
+		err = fmt.Errorf("%w: %s", ErrToken, what)
+	} else {
+		unpadded := withoutPadding(text)
+		if unpadded != text {
+			t.Form = "padding"
+		}
+		t.signed, err = parseCompactToken(unpadded)
+	}
 	if err != nil {
 		return nil, err
 	}
-	// What go-jose says may quote the token, so it isn't passed on.
-	signed, err := jose.ParseSignedCompact(text, tokenAlgorithms)
-	if err != nil || len(signed.Signatures) != 1 {
-		return nil, fmt.Errorf("%w: alg %s, but the parts of the token can't be read; was it cut off or changed?", ErrToken, alg)
-	}
-	t := &Token{KeyID: signed.Signatures[0].Header.KeyID, Algorithm: alg, signed: signed}
-	if err := t.readClaims(signed.UnsafePayloadWithoutVerification()); err != nil {
+	header := t.signed.Signatures[0].Header
+	t.KeyID, t.Algorithm = header.KeyID, header.Algorithm
+	if err := t.readClaims(t.signed.UnsafePayloadWithoutVerification()); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // notCompact says what text is when it is plainly no compact JWS, and "" otherwise.
-func notCompact(text string) string {
+func notCompact(text string, spaced bool) string {
 	switch dots := strings.Count(text, "."); {
 	case text == "":
 		return "it is empty"
-	case text[0] == '{':
-		return "JSON; a token for Vault is in the compact form, three parts with dots between them"
 	case strings.HasPrefix(text, "hvs.") || strings.HasPrefix(text, "s."):
 		return "a Vault token; what is looked at here is the JWT that a workload logs in with"
-	case strings.ContainsAny(text, " \t\r\n"):
+	case spaced && dots != 2:
 		return "several words; a token is one"
 	case dots == 4:
 		return "an encrypted token (JWE), which Vault's JWT method doesn't take"
 	case dots != 2:
 		return fmt.Sprintf("%d parts between dots, and a JWT has 3", dots+1)
-	case strings.HasSuffix(text, "."):
+	case strings.HasSuffix(strings.TrimRight(text, "="), "."):
 		return "the signature is missing"
 	}
 	return ""
+}
+
+// withoutPadding takes the = off the end of each part.
+func withoutPadding(text string) string {
+	parts := strings.Split(text, ".")
+	for i, part := range parts {
+		parts[i] = strings.TrimRight(part, "=")
+	}
+	return strings.Join(parts, ".")
+}
+
+// parseCompactToken reads three parts. What go-jose says may quote the token, so it isn't
+// passed on.
+func parseCompactToken(text string) (*jose.JSONWebSignature, error) {
+	alg, err := headerAlgorithm(text[:strings.IndexByte(text, '.')])
+	if err != nil {
+		return nil, err
+	}
+	signed, err := jose.ParseSignedCompact(text, tokenAlgorithms)
+	if err != nil || len(signed.Signatures) != 1 {
+		return nil, fmt.Errorf("%w: alg %s, but the parts of the token can't be read; was it cut off or changed?", ErrToken, alg)
+	}
+	return signed, nil
+}
+
+// parseJSONToken reads the JSON serialization, flattened or general.
+func parseJSONToken(text string) (*jose.JSONWebSignature, error) {
+	type signature struct {
+		Protected string         `json:"protected,omitempty"`
+		Header    map[string]any `json:"header,omitempty"`
+		Signature string         `json:"signature,omitempty"`
+	}
+	var document struct {
+		signature
+		Payload    *string     `json:"payload,omitempty"`
+		Signatures []signature `json:"signatures,omitempty"`
+	}
+	unreadable := fmt.Errorf("%w: JSON, and no token in the JSON serialization that Vault takes: one payload, one signature, an asymmetric alg", ErrToken)
+	if json.Unmarshal([]byte(text), &document) != nil || document.Payload == nil {
+		return nil, unreadable
+	}
+	general := len(document.Signatures) > 0
+	if !general {
+		document.Signatures = []signature{document.signature}
+	}
+	for i := range document.Signatures {
+		s := &document.Signatures[i]
+		s.Protected, s.Signature = withoutPadding(s.Protected), withoutPadding(s.Signature)
+		if _, critical := s.Header["crit"]; general && !critical {
+			s.Header = nil // Vault doesn't look at it, not even for alg
+		}
+	}
+	*document.Payload = withoutPadding(*document.Payload)
+	document.signature = signature{}
+	plain, err := stdjson.Marshal(document)
+	if err != nil {
+		return nil, unreadable
+	}
+	signed, err := jose.ParseSignedJSON(string(plain), tokenAlgorithms)
+	if err != nil || len(signed.Signatures) != 1 {
+		return nil, unreadable
+	}
+	return signed, nil
 }
 
 // headerAlgorithm returns the "alg" of an encoded header, or why it is refused.
@@ -141,7 +220,15 @@ func (t *Token) readClaims(payload []byte) error {
 		return fmt.Errorf("%w: the claims are not one JSON object with each name once", ErrToken)
 	}
 	all, err := stdjson.Marshal(t.Claims)
-	var registered jwt.Claims
+	var registered struct {
+		Issuer    string       `json:"iss"`
+		Subject   string       `json:"sub"`
+		ID        string       `json:"jti"`
+		Audience  jwt.Audience `json:"aud"`
+		Expiry    *seconds     `json:"exp"`
+		NotBefore *seconds     `json:"nbf"`
+		IssuedAt  *seconds     `json:"iat"`
+	}
 	if err == nil {
 		err = stdjson.Unmarshal(all, &registered)
 	}
@@ -153,11 +240,33 @@ func (t *Token) readClaims(payload []byte) error {
 	return nil
 }
 
-func moment(d *jwt.NumericDate) time.Time {
-	if d == nil || *d == 0 {
+// seconds is a NumericDate as Vault 1.21 reads it, absurd ones too. (Newer versions of
+// go-jose refuse those; Vault 1.21 has an older one.)
+type seconds int64
+
+func (s *seconds) UnmarshalJSON(b []byte) error {
+	f, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return err
+	}
+	const beyond = 1 << 63
+	if *s = math.MinInt64; f < beyond && f >= -beyond { // what amd64 makes of a number out of range
+		*s = seconds(f)
+	}
+	return nil
+}
+
+// moment returns the time of s. Zero stands for none, so that the one second of the year 1
+// that is the zero time is taken for the next.
+func moment(s *seconds) time.Time {
+	if s == nil || *s == 0 {
 		return time.Time{}
 	}
-	return d.Time()
+	t := time.Unix(int64(*s), 0)
+	if t.IsZero() {
+		t = t.Add(time.Second)
+	}
+	return t
 }
 
 // VerifiedBy reports whether the private half of a key signed the token. The key's own

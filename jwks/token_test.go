@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,12 @@ func TestParseToken(t *testing.T) {
 			assert.True(t, got.Expiry.IsZero() && got.NotBefore.IsZero() && got.IssuedAt.IsZero())
 		}},
 		"exp as Vault finds": {`{"EXP":2000}`, func(got *Token) { assert.Equal(t, time.Unix(2000, 0), got.Expiry) }},
-		"of two, the lower":  {`{"exp":2000,"EXP":3000}`, func(got *Token) { assert.Equal(t, time.Unix(2000, 0), got.Expiry) }},
+		"beyond 64 bits": {`{"exp":1e19,"nbf":-1e300,"iat":9.3e18}`, func(got *Token) {
+			assert.Equal(t, []int64{math.MinInt64, math.MinInt64, math.MinInt64}, []int64{got.Expiry.Unix(), got.NotBefore.Unix(), got.IssuedAt.Unix()})
+		}},
+		"an age away":       {`{"exp":5e18}`, func(got *Token) { assert.Equal(t, int64(5e18), got.Expiry.Unix()) }},
+		"the zero time":     {`{"nbf":-62135596800}`, func(got *Token) { assert.False(t, got.NotBefore.IsZero(), "it isn't absent") }},
+		"of two, the lower": {`{"exp":2000,"EXP":3000}`, func(got *Token) { assert.Equal(t, time.Unix(2000, 0), got.Expiry) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseToken([]byte(signToken(t, jose.EdDSA, key, c.payload)))
@@ -80,31 +86,36 @@ func TestParseTokenRefuses(t *testing.T) {
 		token, words string
 		sentinel     error
 	}{
-		"nothing":            {" \n", "it is empty", ErrToken},
-		"one word":           {canary, "1 parts between dots", ErrToken},
-		"two tokens":         {good + "\n" + good, "several words", ErrToken},
-		"a Vault token":      {"hvs." + canary, "a Vault token", ErrToken},
-		"JSON":               {`{"payload":"` + body + `","signatures":[]}`, "compact form", ErrToken},
-		"encrypted":          {raw(`{"alg":"dir"}`) + "..a.b.c", "encrypted", ErrToken},
-		"no signature":       {header + "." + body + ".", "signature is missing", ErrToken},
-		"alg none":           {raw(`{"alg":"none"}`) + "." + body + ".", "signature is missing", ErrToken},
-		"alg none, signed":   {raw(`{"alg":"nOne"}`) + "." + body + ".AAAA", "nobody signed it", ErrToken},
-		"a shared secret":    {raw(`{"alg":"HS256"}`) + "." + body + ".AAAA", "shared secret", ErrToken},
-		"RFC 9864":           {raw(`{"alg":"Ed25519"}`) + "." + body + ".AAAA", `alg "Ed25519" is none that Vault takes`, ErrToken},
-		"a long alg":         {raw(`{"alg":"\u001b`+strings.Repeat("x", 99)+canary+`"}`) + "." + body + ".AAAA", "is none that Vault takes", ErrToken},
-		"no alg":             {raw(`{}`) + "." + body + ".AAAA", `no "alg"`, ErrToken},
-		"alg twice":          {raw(`{"alg":"RS256","alg":"none"}`) + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a header of text":   {raw(canary) + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a header of no use": {"%%" + canary + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a cut":              {header + "." + rest[:len(rest)-1] + "!", "cut off or changed", ErrToken},
-		"claims of text":     {signToken(t, jose.EdDSA, key, canary), "not one JSON object", ErrToken},
-		"claims of a list":   {signToken(t, jose.EdDSA, key, `["`+canary+`"]`), "not one JSON object", ErrToken},
-		"claims of null":     {signToken(t, jose.EdDSA, key, `null`), "not one JSON object", ErrToken},
-		"a claim twice":      {signToken(t, jose.EdDSA, key, `{"sub":"a","sub":"`+canary+`"}`), "each name once", ErrToken},
-		"exp of text":        {signToken(t, jose.EdDSA, key, `{"exp":"`+canary+`"}`), "of a wrong type", ErrToken},
-		"iss of a number":    {signToken(t, jose.EdDSA, key, `{"iss":1}`), "of a wrong type", ErrToken},
-		"aud of a number":    {signToken(t, jose.EdDSA, key, `{"aud":[1]}`), "of a wrong type", ErrToken},
-		"too large":          {strings.Repeat("a", MaxToken+1), "over 65536 bytes", ErrTooLarge},
+		"nothing":       {" \n", "it is empty", ErrToken},
+		"one word":      {canary, "1 parts between dots", ErrToken},
+		"two tokens":    {good + "\n" + good, "several words", ErrToken},
+		"a Vault token": {"hvs." + canary, "a Vault token", ErrToken},
+		"JSON":          {`{"payload":"` + body + `","signatures":[]}`, "one payload, one signature", ErrToken},
+		"JSON, two signatures": {`{"payload":"` + body + `","signatures":[{"protected":"` + header + `","signature":"AAAA"},{"protected":"` + header + `","signature":"AAAA"}]}`,
+			"one payload, one signature", ErrToken},
+		"JSON, a name twice":    {`{"payload":"` + body + `","payload":"","protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", ErrToken},
+		"JSON, no payload":      {`{"protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", ErrToken},
+		"JSON, a shared secret": {`{"payload":"` + body + `","header":{"alg":"HS256"},"signature":"AAAA"}`, "one payload, one signature", ErrToken},
+		"encrypted":             {raw(`{"alg":"dir"}`) + "..a.b.c", "encrypted", ErrToken},
+		"no signature":          {header + "." + body + ".", "signature is missing", ErrToken},
+		"alg none":              {raw(`{"alg":"none"}`) + "." + body + ".", "signature is missing", ErrToken},
+		"alg none, signed":      {raw(`{"alg":"nOne"}`) + "." + body + ".AAAA", "nobody signed it", ErrToken},
+		"a shared secret":       {raw(`{"alg":"HS256"}`) + "." + body + ".AAAA", "shared secret", ErrToken},
+		"RFC 9864":              {raw(`{"alg":"Ed25519"}`) + "." + body + ".AAAA", `alg "Ed25519" is none that Vault takes`, ErrToken},
+		"a long alg":            {raw(`{"alg":"\u001b`+strings.Repeat("x", 99)+canary+`"}`) + "." + body + ".AAAA", "is none that Vault takes", ErrToken},
+		"no alg":                {raw(`{}`) + "." + body + ".AAAA", `no "alg"`, ErrToken},
+		"alg twice":             {raw(`{"alg":"RS256","alg":"none"}`) + "." + body + ".AAAA", "header can't be read", ErrToken},
+		"a header of text":      {raw(canary) + "." + body + ".AAAA", "header can't be read", ErrToken},
+		"a header of no use":    {"%%" + canary + "." + body + ".AAAA", "header can't be read", ErrToken},
+		"a cut":                 {header + "." + rest[:len(rest)-1] + "!", "cut off or changed", ErrToken},
+		"claims of text":        {signToken(t, jose.EdDSA, key, canary), "not one JSON object", ErrToken},
+		"claims of a list":      {signToken(t, jose.EdDSA, key, `["`+canary+`"]`), "not one JSON object", ErrToken},
+		"claims of null":        {signToken(t, jose.EdDSA, key, `null`), "not one JSON object", ErrToken},
+		"a claim twice":         {signToken(t, jose.EdDSA, key, `{"sub":"a","sub":"`+canary+`"}`), "each name once", ErrToken},
+		"exp of text":           {signToken(t, jose.EdDSA, key, `{"exp":"`+canary+`"}`), "of a wrong type", ErrToken},
+		"iss of a number":       {signToken(t, jose.EdDSA, key, `{"iss":1}`), "of a wrong type", ErrToken},
+		"aud of a number":       {signToken(t, jose.EdDSA, key, `{"aud":[1]}`), "of a wrong type", ErrToken},
+		"too large":             {strings.Repeat("a", MaxToken+1), "over 65536 bytes", ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseToken([]byte(c.token))
@@ -114,6 +125,33 @@ func TestParseTokenRefuses(t *testing.T) {
 			require.NotContains(t, err.Error(), canary)
 			require.True(t, isPrintable(err.Error()), err.Error())
 		})
+	}
+}
+
+// Vault takes more forms than the compact serialization, and so does ParseToken.
+func TestParseTokenForms(t *testing.T) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	compact := signToken(t, jose.EdDSA, key, `{"sub":"a"}`)
+	parts := strings.Split(compact, ".")
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: key}, nil)
+	require.NoError(t, err)
+	flattened, err := signer.Sign([]byte(`{"sub":"a"}`))
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ token, form string }{
+		"compact":           {compact, ""},
+		"white space aside": {" \t" + compact + "\r\n", ""},
+		"broken lines":      {compact[:20] + "\r\n" + compact[20:60] + "\u00a0" + compact[60:], "white space inside it"},
+		"padded":            {parts[0] + "." + parts[1] + "==." + parts[2] + "=", "padding"},
+		"flattened":         {flattened.FullSerialize(), "the JSON serialization"},
+		"flattened, padded": {`{"payload": "` + parts[1] + `==", "protected":"` + parts[0] + `=", "signature":"` + parts[2] + `="}`, "the JSON serialization"},
+		"general":           {`{"payload":"` + parts[1] + `","signatures":[{"protected":"` + parts[0] + `","header":{"alg":5},"signature":"` + parts[2] + `"}]}`, "the JSON serialization"},
+	} {
+		got, err := ParseToken([]byte(c.token))
+		require.NoError(t, err, name)
+		assert.Equal(t, c.form, got.Form, name)
+		assert.Equal(t, "a", got.Subject, name)
+		assert.True(t, got.VerifiedBy(key.Public()), name)
 	}
 }
 
@@ -184,12 +222,16 @@ func FuzzParseToken(f *testing.F) {
 	f.Add(raw(`{"alg":"RS256","kid":"a"}`), `{"aud":["a"],"exp":1e300,"nbf":-1}`, "AAAA")
 	f.Add(raw(`{"alg":"ES256","crit":["b64"],"b64":false,"x5c":["AAAA"]}`), `{"aud":null}`, "AAAA")
 	f.Add(raw(`{"alg":"none"}`), `{}`, "")
+	f.Add(`{"protected":"`+raw(`{"alg":"RS256"}`)+`==","header":{"kid":"a"}}`, `{}`, "AAAA=")
 	f.Fuzz(func(t *testing.T, header, payload, signature string) {
 		marked := payload
 		if strings.HasPrefix(payload, "{") && len(payload) > 2 {
 			marked = `{"` + canary + `":"` + canary + `",` + payload[1:]
 		}
 		text := header + "." + raw(marked) + "." + signature
+		if strings.HasPrefix(header, "{") {
+			text = header[:len(header)-1] + `,"payload":"` + raw(marked) + `","signature":"` + signature + `"}`
+		}
 		token, err := ParseToken([]byte(text))
 		if (token == nil) == (err == nil) {
 			t.Fatal("a token and an error, or neither")

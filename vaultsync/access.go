@@ -101,7 +101,7 @@ func orDuration(d, otherwise time.Duration) time.Duration {
 
 var (
 	// Vault lowers the case of both names, so that only one spelling reads back.
-	accessName = onFirstUse(`^[a-z0-9][a-z0-9._-]{0,127}$`)
+	accessName = onFirstUse(`^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9_])?$`)
 	// What stands in a policy's paths: nothing that closes a string or a template, and no
 	// wildcard.
 	secretPath = onFirstUse(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
@@ -120,9 +120,9 @@ func isSecretPath(path string) bool {
 func (a Access) check() error {
 	switch {
 	case !accessName().MatchString(a.role()):
-		return fmt.Errorf("role %q: use lower-case letters, digits, '.', '_' and '-', 128 at most", a.role())
+		return fmt.Errorf("role %q: use lower-case letters, digits, '.', '_' and '-', the last no '.' or '-', 128 at most", a.role())
 	case !accessName().MatchString(a.policy()) || a.policy() == "root" || a.policy() == "default":
-		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', 128 at most, and neither root nor default", a.policy())
+		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', the last no '.' or '-', 128 at most, and neither root nor default", a.policy())
 	case !isSecretPath(a.kv()):
 		return fmt.Errorf("KV path %q: want the path of a KV engine, such as secret", a.KV)
 	case a.Prefix != "" && !isSecretPath(a.Prefix):

@@ -39,8 +39,8 @@ func (m *Mount) ReadRole(ctx context.Context, name string) (*Role, error) {
 }
 
 func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
-	if err := CheckRoleName(name); err != nil {
-		return nil, err
+	if !roleName().MatchString(name) { // which would end up in another path of Vault's
+		return nil, fmt.Errorf("%w: %s is no name of a role", ErrNoRole, shown(name))
 	}
 	path := s.mount.rolePath(name)
 	fields, err := s.lookUp(ctx, path)
@@ -53,18 +53,9 @@ func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
 	return NewRole(name, fields), nil
 }
 
-// CheckRoleName refuses a name that no role has: it would end up in a path of Vault's.
-func CheckRoleName(name string) error {
-	for _, r := range name {
-		if (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("_-.", r) {
-			return fmt.Errorf("role %q: use letters, digits, '.', '_' and '-'", name)
-		}
-	}
-	if name == "" || strings.Trim(name, ".") == "" {
-		return fmt.Errorf("role %q: not the name of a role", name)
-	}
-	return nil
-}
+// roleName is what Vault takes for the name of a role in a path (framework.GenericNameRegex):
+// no role has any other name.
+var roleName = onFirstUse(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
 
 // Clock returns how far Vault's clock is ahead of this machine's, to about a second: Vault's
 // is what tokens expire by. It needs no capability.
@@ -128,8 +119,8 @@ func findClaim(t *jwks.Token, name string) any {
 			case map[string]any:
 				value = at[part]
 			case []any:
-				i, err := strconv.Atoi(part)
-				if err != nil || i < 0 || i >= len(at) {
+				i, ok := index(part, len(at))
+				if !ok {
 					return nil
 				}
 				value = at[i]
@@ -142,4 +133,14 @@ func findClaim(t *jwks.Token, name string) any {
 		return json.Number(strconv.Itoa(int(f)))
 	}
 	return value
+}
+
+// index returns the element that a part of a JSON pointer names. Vault reads it by Go's
+// rules for literals: 0x1 and 0b1 are 1, 010 is 8, and nothing is 0.
+func index(part string, length int) (int, bool) {
+	if part == "" {
+		part = "0"
+	}
+	i, err := strconv.ParseInt(part, 0, strconv.IntSize)
+	return int(i), err == nil && i >= 0 && i < int64(length)
 }

@@ -22,8 +22,8 @@ const (
 
 // Finding is one thing that Vault compares in a login.
 type Finding struct {
-	// Check is "mount", "role", "clock", "key", "alg", "iss", "sub", "aud", "time", "user_claim",
-	// "claim_mappings", "groups_claim", "bound_claims" or "bound_cidrs".
+	// Check is "mount", "role", "clock", "form", "key", "alg", "iss", "sub", "aud", "time", "user_claim",
+	// "claim_mappings", "groups_claim", "bound_claims", "bound_cidrs", "entity" or "policies".
 	Check   string  `json:"check"`
 	Outcome Outcome `json:"outcome"`
 	Detail  string  `json:"detail"`        // what was compared; printable
@@ -121,6 +121,7 @@ func Verify(v Verification) (*Verdict, error) {
 		c.checkClock()
 		c.checkRole()
 	}
+	c.checkForm()
 	c.checkKey()
 	c.checkAlgorithm()
 	c.checkIssuer()
@@ -133,6 +134,8 @@ func Verify(v Verification) (*Verdict, error) {
 	c.checkGroups()
 	c.checkBoundClaims()
 	c.checkAddresses()
+	c.checkEntity()
+	c.checkPolicies()
 	c.out.Accepted = !slices.ContainsFunc(c.out.Findings, func(f Finding) bool { return f.Outcome == OutcomeFail })
 	return c.out, nil
 }
@@ -188,7 +191,7 @@ func (c *verifier) checkRole() {
 		c.fail("role", "name the login's role (-role NAME); Nomad's is that of the job's vault block, or create_from_role of the agents",
 			"no role: the mount has no default_role, and Vault refuses a login that names none")
 	case errors.Is(c.RoleErr, ErrNoRole):
-		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %q", name)
+		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %s", shown(name))
 	case errors.Is(c.RoleErr, ErrForbidden):
 		c.note("role", "role %q was not checked: Vault forbids it; that needs \"read\" on auth/%s/role/%s", name, c.Path, name)
 	case c.RoleErr != nil:
@@ -201,6 +204,12 @@ func (c *verifier) checkRole() {
 	default:
 		c.out.RoleChecked = true
 		c.ok("role", "%s", name)
+	}
+}
+
+func (c *verifier) checkForm() {
+	if form := c.Token.Form; form != "" {
+		c.note("form", "the token has %s: Vault 1.21 takes that, and another version may not; three parts with dots between them are safe", form)
 	}
 }
 

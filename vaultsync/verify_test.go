@@ -145,6 +145,12 @@ func TestVerifyClaims(t *testing.T) {
 		"no times":                   {claims: times(nil, nil, nil), want: "time: the token has none of exp, nbf and iat"},
 		"a time of 0":                {claims: times(0, 0, 0), want: "time: the token has none of exp, nbf and iat"},
 
+		"an age away":         {claims: times(5e18, at(0), at(0))},
+		"beyond 64 bits":      {claims: times(1e19, at(0), at(0)), want: "time: expired at"},
+		"from beyond 64 bits": {claims: times(at(time.Hour), 1e19, at(0))},
+		"before the year 1":   {claims: times(at(time.Hour), -62135596800, nil)},
+		"no exp, an old nbf":  {claims: times(nil, -5, nil), role: object{"clock_skew_leeway": number(int(now.Unix()) - 150)}},
+
 		"no user claim":            {claims: object{"nomad_job_id": nil}, want: `user_claim: the token has no claim "/nomad_job_id"`, fix: "user_claim=CLAIM"},
 		"a number as user claim":   {claims: object{"nomad_job_id": 5}, want: "user_claim: claim"},
 		"an empty user claim":      {claims: object{"nomad_job_id": ""}, want: "user_claim: claim"},
@@ -174,6 +180,14 @@ func TestVerifyClaims(t *testing.T) {
 		"true":                     {claims: object{"n": true}, role: object{"bound_claims": object{"n": true}}},
 		"an object":                {claims: object{"n": object{}}, role: object{"bound_claims": object{"n": "x"}}, want: "bound_claims: claim"},
 		"an object in a list":      {claims: object{"n": []any{object{}}}, role: object{"bound_claims": object{"n": []any{object{}}}}, want: "bound_claims: claim"},
+		"null in both lists":       {claims: object{"n": []any{nil}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}},
+		"null in one list":         {claims: object{"n": []any{"y"}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}, want: `bound_claims: claim "n" is "y", and it is bound to ["x", "null"]`},
+		"an index in hexadecimal":  {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0x1": "y"}}},
+		"an index in octal":        {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0_1": "y"}}},
+		"an index of nothing":      {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/": "x"}}},
+		"an index below 0":         {claims: object{"a": []any{"x"}}, role: object{"bound_claims": object{"/a/-1": "x"}}, want: "bound_claims: the token has no claim"},
+		"the policy root":          {role: object{"token_policies": []any{"nomad-workloads", " Root "}}, want: "policies: the role has the policy root", fix: "token_policies of auth/jwt-nomad/role/workloads"},
+		"a policy that nobody has": {role: object{"token_policies": []any{"response-wrapping"}}, want: "policies: "},
 		"an OIDC role":             {role: object{"role_type": "oidc"}, want: "role: "},
 		"bound to addresses":       {role: object{"token_bound_cidrs": []any{"10.0.0.0/8"}}},
 	} {

@@ -119,18 +119,18 @@ func (c *verifier) checkTimes() {
 	}
 	given := exp
 	if exp.IsZero() {
-		latest := iat
-		if nbf.Unix() > iat.Unix() || iat.IsZero() {
-			latest = nbf
+		latest := numeric(iat)
+		if numeric(nbf) > latest {
+			latest = numeric(nbf)
 		}
-		exp = latest.Add(c.leeway("expiration_leeway", defaultTimeLeeway))
+		exp = time.Unix(latest+int64(c.leeway("expiration_leeway", defaultTimeLeeway).Seconds()), 0)
 	}
 	switch {
 	case !nbf.IsZero():
 	case !iat.IsZero():
 		nbf = iat
 	default:
-		nbf = exp.Add(-c.leeway("not_before_leeway", defaultTimeLeeway))
+		nbf = time.Unix(exp.Unix()-int64(c.leeway("not_before_leeway", defaultTimeLeeway).Seconds()), 0)
 	}
 	skew := c.leeway("clock_skew_leeway", defaultClockLeeway)
 	const clocks = "compare the clocks of the signer and of Vault (NTP), or raise the role's clock_skew_leeway"
@@ -160,6 +160,14 @@ func (c *verifier) checkTimes() {
 	default:
 		c.ok("time", "expires at %s, in %s", stamp(exp), span(exp.Sub(c.Now)))
 	}
+}
+
+// numeric returns a claim's number, 0 where there is none.
+func numeric(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
@@ -273,7 +281,7 @@ func matches(want, have []any, useGlobs bool) bool {
 				if text, ok := h.(string); ok && (w == text && !useGlobs || useGlobs && globMatches(w, text)) {
 					return true
 				}
-			case bool, json.Number, float64:
+			case nil, bool, json.Number, float64:
 				if !useGlobs && w == h {
 					return true
 				}
@@ -306,6 +314,8 @@ func shownValues(values []any) string {
 		switch v.(type) {
 		case string, bool, json.Number, float64:
 			texts = append(texts, fmt.Sprint(v))
+		case nil:
+			texts = append(texts, "null")
 		default:
 			texts = append(texts, "(an object)")
 		}
@@ -322,5 +332,27 @@ func (c *verifier) checkAddresses() {
 	}
 	if list := c.Role.list("token_bound_cidrs"); len(list) > 0 {
 		c.note("bound_cidrs", "the login must come from one of %s", shownList(list))
+	}
+}
+
+// checkEntity tells of what a login depends on and can't be seen by the mount's paths.
+func (c *verifier) checkEntity() {
+	if c.Role != nil {
+		c.note("entity", "not seen: Vault also refuses the login where the entity of this name is disabled, or has the policy root, by itself or by a group")
+	}
+}
+
+// unassignable are the policies that no login gets (LoginCreateToken in Vault's core).
+var unassignable = []string{"root", "response-wrapping", "control-group"}
+
+func (c *verifier) checkPolicies() {
+	if c.Role == nil {
+		return
+	}
+	for _, policy := range c.Role.list("token_policies") {
+		if policy = strings.ToLower(strings.TrimSpace(policy)); slices.Contains(unassignable, policy) {
+			c.fail("policies", fmt.Sprintf("take it off token_policies of auth/%s/role/%s", c.Path, c.Role.Name),
+				"the role has the policy %s, with which Vault lets no auth method issue a token", policy)
+		}
 	}
 }

@@ -120,11 +120,6 @@ func verdictCode(verdicts []*verdict) int {
 // verification returns what compares a token with what the flags name. All of them are
 // understood before a token is asked for.
 func (a *app) verification(cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*verdict, error), error) {
-	if cmd.IsSet("role") {
-		if err := vaultsync.CheckRoleName(cmd.String("role")); err != nil {
-			return nil, usage(cmd, "-role: %w", err)
-		}
-	}
 	if !cmd.IsSet("jwks") {
 		if cmd.String("config") == "" && cmd.String("mount") == "" {
 			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")

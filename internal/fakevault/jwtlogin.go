@@ -67,6 +67,14 @@ func (s *Server) jwtLogin(req *request, m *mount) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	policies, _ := role["token_policies"].([]string)
+	for _, policy := range policies {
+		switch policy = strings.ToLower(strings.TrimSpace(policy)); policy {
+		case "root":
+			return badRequest("auth methods cannot create root tokens")
+		case "response-wrapping", "control-group":
+			return badRequest(fmt.Sprintf("cannot assign policy %q", policy))
+		}
+	}
 	ttl := 768 * time.Hour
 	for _, f := range []string{"token_ttl", "token_period"} {
 		if n, _ := role[f].(int); n > 0 {

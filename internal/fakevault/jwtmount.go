@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 )
+
+// roleName is what a role's name looks like in a path; no other path is one.
+var roleName = regexp.MustCompile(`^\w([\w.-]*\w)?$`)
 
 // jwt is everything under the path of a JWT auth mount.
 func (s *Server) jwt(req *request, m *mount, under string) answer {
@@ -26,7 +30,7 @@ func (s *Server) jwt(req *request, m *mount, under string) answer {
 			return notFound()
 		}
 		return found(map[string]any{"keys": slices.Sorted(maps.Keys(m.roles))})
-	case isRole && role != "":
+	case isRole && roleName.MatchString(role):
 		return s.jwtRole(req, m, strings.ToLower(role))
 	}
 	return multi(http.StatusNotFound, "unsupported path")

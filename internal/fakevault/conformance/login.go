@@ -75,6 +75,12 @@ func login(t *testing.T, v *vault) {
 	t.Run("the default role", func(t *testing.T) {
 		v.in(t, m, "", east.Token(fakenomad.Workload{}))
 	})
+	t.Run("a policy that no login gets", func(t *testing.T) {
+		v.role(t, m, "rooted", object{"token_policies": []string{"x", " Root "}})
+		v.out(t, m, "rooted", east.Token(fakenomad.Workload{}), "auth methods cannot create root tokens")
+		v.role(t, m, "wrapped", object{"token_policies": "response-wrapping"})
+		v.out(t, m, "wrapped", east.Token(fakenomad.Workload{}), `cannot assign policy "response-wrapping"`)
+	})
 	t.Run("another key", func(t *testing.T) {
 		v.out(t, m, "workloads", west.Token(fakenomad.Workload{}), noKey)
 	})
@@ -182,6 +188,15 @@ func roles(t *testing.T, v *vault) {
 		require.Equal(t, http.StatusOK, v.as(t, reader, "GET", "auth/"+m+"/role/more", nil).status)
 	})
 	require.Equal(t, http.StatusNoContent, v.do(t, "DELETE", "auth/"+m+"/role/more", nil).status)
+	t.Run("names that no role can have", func(t *testing.T) {
+		for _, name := range []string{"r.", "r-", "-r", ".r", "a/b", "a%20b"} {
+			for _, method := range []string{"GET", "PUT"} {
+				r := v.do(t, method, "auth/"+m+"/role/"+name, nil)
+				require.Equal(t, http.StatusNotFound, r.status, name)
+				require.Equal(t, []string{"1 error occurred:\n\t* unsupported path\n\n"}, r.errors(), name)
+			}
+		}
+	})
 
 	for name, c := range map[string]struct {
 		role  object
