@@ -29,7 +29,9 @@ const (
 type Access struct {
 	// Role is the role's name; "" is DefaultRole.
 	Role string
-	// Policy is the policy's name; "" is that of the role.
+	// Policy is the policy's name. "" is that of the policy which an earlier setup of the mount gave the
+	// role, else <role>.<mount>: a policy is templated on one mount's accessor, and two mounts
+	// can't share it.
 	Policy string
 	// Audiences are those of which a token must have one; none is DefaultAudience.
 	Audiences []string
@@ -121,8 +123,8 @@ func (a Access) check() error {
 	switch {
 	case !accessName().MatchString(a.role()):
 		return fmt.Errorf("role %q: use lower-case letters, digits, '.', '_' and '-', the last no '.' or '-', 128 at most", a.role())
-	case !accessName().MatchString(a.policy()) || a.policy() == "root" || a.policy() == "default":
-		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', the last no '.' or '-', 128 at most, and neither root nor default", a.policy())
+	case a.Policy != "" && !accessName().MatchString(a.Policy) || a.Policy == "root" || a.Policy == "default":
+		return fmt.Errorf("policy %q: use lower-case letters, digits, '.', '_' and '-', the last no '.' or '-', 128 at most, and neither root nor default", a.Policy)
 	case !isSecretPath(a.kv()):
 		return fmt.Errorf("KV path %q: want the path of a KV engine, such as secret", a.KV)
 	case a.Prefix != "" && !isSecretPath(a.Prefix):
@@ -164,7 +166,8 @@ func (a Access) claimMappings() map[string]string {
 	return all
 }
 
-// RoleBody returns the role as it is written to auth/<mount>/role/<name>.
+// RoleBody returns the role as it is written to auth/<mount>/role/<name>. Its policy has the role's
+// name where Policy is "".
 func (a Access) RoleBody() map[string]any {
 	body := map[string]any{
 		"role_type":               "jwt",

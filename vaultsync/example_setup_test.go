@@ -47,7 +47,7 @@ func ExampleMount_ApplySetup() {
 	fmt.Println("to do:", again.Changed())
 	// Output:
 	// create mount jwt-us-east
-	// create policy nomad-workloads
+	// create policy nomad-workloads.jwt-us-east
 	// create role nomad-workloads
 	// in sync: true
 	// to do: false

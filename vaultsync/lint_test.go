@@ -525,7 +525,7 @@ func TestMountInspectReadsPolicies(t *testing.T) {
 		other := NewMount(m.Client, "jwt-other")
 		v.Enable("", "jwt-other", "jwt")
 		_, err = m.Client.Logical().Write("auth/jwt-other/role/stray", object{
-			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "sub", "token_policies": "nomad-workloads",
+			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "sub", "token_policies": "nomad-workloads.jwt-nomad",
 		})
 		require.NoError(t, err)
 		_, err = other.Sync(t.Context(), desired(publish("a", "k1")), Options{})

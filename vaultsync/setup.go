@@ -1,7 +1,6 @@
 package vaultsync
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +24,8 @@ type Setup struct {
 	// Access are the roles and their policies; none is the zero Access. Their roles
 	// and policies must have different names.
 	Access []Access
-	// Overwrite changes roles and policies that harvest didn't make for this mount, too.
+	// Overwrite changes roles and policies that harvest didn't make for this mount, too, but no
+	// policy that speaks of another mount.
 	Overwrite bool
 }
 
@@ -46,10 +46,10 @@ func (s Setup) Check() error {
 		if err := a.check(); err != nil {
 			return err
 		}
-		if roles[a.role()] || policies[a.policy()] {
-			return fmt.Errorf("role %q with policy %q: another role of this mount has one of these names", a.role(), a.policy())
+		if roles[a.role()] || a.Policy != "" && policies[a.Policy] {
+			return fmt.Errorf("role %q with policy %q: another role of this mount has one of these names", a.role(), a.Policy)
 		}
-		roles[a.role()], policies[a.policy()] = true, true
+		roles[a.role()], policies[a.Policy] = true, true
 	}
 	return nil
 }
@@ -82,8 +82,11 @@ type Step struct {
 	Path   string     `json:"path"` // of the request
 	Action StepAction `json:"action"`
 	// Foreign says whose it is where it isn't this mount's setup's: "made by somebody else",
-	// or "made for another mount".
+	// "made for mount auth/jwt-other" or "made for a mount that is gone".
 	Foreign string `json:"foreign,omitempty"`
+	// Taken is a policy that speaks of another mount: it is never changed, because that would cut off
+	// who logs in there.
+	Taken bool `json:"taken,omitempty"`
 	// Changes are the fields that differ, sorted by name.
 	Changes []Change `json:"changes"`
 	// Body is what is written. The policy of a mount that isn't there yet holds
@@ -121,12 +124,25 @@ func (p *SetupPlan) Changed() bool {
 func (p *SetupPlan) Err() error {
 	var all []error
 	for _, s := range p.Steps {
-		if s.Action == ActionRefuse {
-			all = append(all, &MountError{p.Vault, p.Namespace, p.Path, fmt.Errorf("%w: %s %q was %s and differs in %s; it was left as it is",
-				ErrNotOurs, s.Kind, s.Name, s.Foreign, fieldNames(s.Changes))})
+		if s.Action != ActionRefuse {
+			continue
 		}
+		text := fmt.Sprintf("%s %q was %s and differs in %s; it was left as it is", s.Kind, s.Name, s.Foreign, fieldNames(s.Changes))
+		switch {
+		case s.Taken:
+			text += "; give the policy of this mount another name (-policy, or policy in the role block)"
+		case s.Foreign == "":
+			text = fmt.Sprintf("%s %q gives the policy %q, which is somebody else's; it was left as it is", s.Kind, s.Name, s.access.Policy)
+		}
+		all = append(all, &MountError{p.Vault, p.Namespace, p.Path, fmt.Errorf("%w: %s", ErrNotOurs, text)})
 	}
 	return errors.Join(all...)
+}
+
+// Overwritable reports whether [Setup.Overwrite] would change what is refused.
+func (p *SetupPlan) Overwritable() bool {
+	taken := slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Taken })
+	return !taken && slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActionRefuse })
 }
 
 func fieldNames(changes []Change) string {
@@ -158,6 +174,12 @@ func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	}
 	now, err := s.readSetup(ctx, want)
 	if err != nil {
+		return nil, err
+	}
+	if want.Access, err = now.named(m.Path, want.access()); err != nil {
+		return nil, err
+	}
+	if err := s.readNamed(ctx, &now, want.Access); err != nil {
 		return nil, err
 	}
 	plan := newSetupPlan(m.Path, now, want)
@@ -199,49 +221,6 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 	}
 	return &done, nil
 }
-
-// setupState is what there is by now.
-type setupState struct {
-	accessor string                    // "": no mount
-	roles    map[string]map[string]any // by name; those that aren't there are missing
-	policies map[string]string
-}
-
-func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error) {
-	state := setupState{roles: map[string]map[string]any{}, policies: map[string]string{}}
-	accessor, kind, err := s.readAuth(ctx)
-	if err != nil {
-		return state, err
-	}
-	if accessor != "" {
-		if err := s.takesJWTs(ctx, kind); err != nil {
-			return state, err
-		}
-	}
-	state.accessor = accessor
-	for _, a := range want.access() {
-		policy, err := s.lookUp(ctx, policyPath(a))
-		if err != nil {
-			return state, err
-		}
-		if text, ok := policy["policy"].(string); ok {
-			state.policies[a.policy()] = text
-		}
-		if accessor == "" {
-			continue
-		}
-		role, err := s.lookUp(ctx, s.mount.rolePath(a.role()))
-		if err != nil {
-			return state, err
-		}
-		if role != nil {
-			state.roles[a.role()] = role
-		}
-	}
-	return state, nil
-}
-
-func policyPath(a Access) string { return "sys/policies/acl/" + a.policy() }
 
 func (m *Mount) rolePath(role string) string { return "auth/" + m.Path + "/role/" + role }
 
@@ -290,142 +269,4 @@ func noAuthEngine(err error) bool {
 	var answer *api.ResponseError
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusBadRequest &&
 		strings.Contains(strings.Join(answer.Errors, " "), "No auth engine at")
-}
-
-// newSetupPlan compares what there is with what is wanted.
-func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
-	plan := &SetupPlan{Path: path, Accessor: now.accessor}
-	mount := Step{Kind: StepMount, Name: path, Path: "sys/auth/" + path, Action: ActionKeep}
-	if now.accessor == "" {
-		mount.Action = ActionCreate
-		mount.Body = map[string]any{
-			"type":        "jwt",
-			"description": orText(want.Description, "Nomad workload identities; keys kept by harvest"),
-		}
-	}
-	plan.Steps = append(plan.Steps, mount)
-	for _, a := range want.access() {
-		plan.Steps = append(plan.Steps, policyStep(now, want, a))
-	}
-	for _, a := range want.access() {
-		plan.Steps = append(plan.Steps, roleStep(path, now, want, a))
-	}
-	return plan
-}
-
-func policyStep(now setupState, want Setup, a Access) Step {
-	text := a.PolicyText(orText(now.accessor, PendingAccessor))
-	step := Step{Kind: StepPolicy, Name: a.policy(), Path: policyPath(a), Body: map[string]any{"policy": text}, access: a}
-	old, there := now.policies[a.policy()]
-	if there && samePolicy(old, text) {
-		step.Action = ActionKeep
-		return step
-	}
-	step.Foreign = whose(there, old, now.accessor)
-	step.Changes = []Change{{"policy", old, text}}
-	step.Action = action(there, step.Foreign, want)
-	return step
-}
-
-func roleStep(path string, now setupState, want Setup, a Access) Step {
-	body := a.RoleBody()
-	step := Step{Kind: StepRole, Name: a.role(), Path: "auth/" + path + "/role/" + a.role(), Body: body, access: a}
-	old, there := now.roles[a.role()]
-	for field, value := range body {
-		before, after := canonical(old[field]), canonical(value)
-		if before != after {
-			step.Changes = append(step.Changes, Change{field, before, after})
-		}
-	}
-	slices.SortFunc(step.Changes, func(a, b Change) int { return cmp.Compare(a.Field, b.Field) })
-	if there && len(step.Changes) == 0 {
-		step.Action = ActionKeep
-		return step
-	}
-	// A role has no room for a mark. It counts as ours if its policy bears one.
-	step.Foreign = whose(there, now.policies[a.policy()], now.accessor)
-	step.Action = action(there, step.Foreign, want)
-	return step
-}
-
-func action(there bool, foreign string, want Setup) StepAction {
-	switch {
-	case !there:
-		return ActionCreate
-	case foreign != "" && !want.Overwrite:
-		return ActionRefuse
-	}
-	return ActionChange
-}
-
-// whose says who made what goes with a policy; "" is a setup of the mount with that accessor. A
-// policy is templated on one mount's accessor: two mounts can't share it.
-func whose(there bool, policy, accessor string) string {
-	switch {
-	case !there:
-		return ""
-	case !strings.HasPrefix(policy, "# harvest/"):
-		return "made by somebody else"
-	case accessor == "" || !strings.Contains(policy, "aliases."+accessor+"."):
-		return "made for another mount"
-	}
-	return ""
-}
-
-// samePolicy compares what two policies say, whatever their comments, blanks and order.
-func samePolicy(a, b string) bool { return slices.Equal(policyRules(a), policyRules(b)) }
-
-// policyRules returns a policy's rules without comments and the blanks between words, sorted.
-func policyRules(text string) []string {
-	var rules []string
-	var rule strings.Builder
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case quoted:
-			quoted = c != '"'
-		case c == '"':
-			quoted = true
-		case c == '#', strings.HasPrefix(text[i:], "//"):
-			end := strings.IndexByte(text[i:], '\n')
-			if end < 0 {
-				end = len(text) - i
-			}
-			i += end - 1
-			continue
-		case strings.ContainsRune(" \t\r\n", rune(c)):
-			continue
-		}
-		rule.WriteByte(c)
-		if c == '}' && !quoted {
-			rules = append(rules, rule.String())
-			rule.Reset()
-		}
-	}
-	if rule.Len() > 0 {
-		rules = append(rules, rule.String())
-	}
-	slices.Sort(rules)
-	return rules
-}
-
-// canonical writes a field's value in one way, whether it was read or is to be written: in
-// JSON, lists sorted, what is empty as nothing.
-func canonical(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	var list []string
-	if json.Unmarshal(b, &list) == nil {
-		slices.Sort(list)
-		b, _ = json.Marshal(list)
-	}
-	switch text := string(b); text {
-	case "null", "[]", "{}", `""`, "0", "false":
-		return ""
-	default:
-		return text
-	}
 }

@@ -34,7 +34,7 @@ func TestSetup(t *testing.T) {
 		m.Path = "jwt-new"
 		plan, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mount jwt-new: create", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+		assert.Equal(t, []string{"mount jwt-new: create", "policy nomad-workloads.jwt-new: create", "role nomad-workloads: create"}, actions(plan))
 		assert.True(t, plan.Changed())
 		assert.Contains(t, plan.Steps[1].Body["policy"], PendingAccessor)
 		assert.Zero(t, v.Count("PUT", ""), "a plan changes nothing")
@@ -55,7 +55,7 @@ func TestSetup(t *testing.T) {
 
 		again, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads: keep", "role nomad-workloads: keep"}, actions(again))
+		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads.jwt-new: keep", "role nomad-workloads: keep"}, actions(again))
 		assert.False(t, again.Changed())
 	})
 }
@@ -78,7 +78,7 @@ func TestSetupOnOtherTypes(t *testing.T) {
 				return
 			}
 			require.NoError(t, err, kind)
-			assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+			assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: create", "role nomad-workloads: create"}, actions(plan))
 			_, err = m.ApplySetup(t.Context(), plan)
 			require.NoError(t, err)
 			_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
@@ -97,7 +97,7 @@ func TestSetupRepairs(t *testing.T) {
 		require.NoError(t, err)
 		plan, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: keep", "role nomad-workloads: change"}, actions(plan))
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: keep", "role nomad-workloads: change"}, actions(plan))
 		assert.Equal(t, []Change{
 			{"bound_audiences", `["other"]`, `["vault.io"]`}, {"token_period", "60", "1800"},
 		}, plan.Steps[2].Changes)
@@ -120,22 +120,40 @@ func TestSetupLeavesWhatOthersMade(t *testing.T) {
 			"role_type": "jwt", "bound_audiences": []string{"other"}, "user_claim": "sub",
 		})
 		require.NoError(t, err)
-		plan := setUp(t, m, Setup{})
+		own := Setup{Access: []Access{{Policy: "nomad-workloads"}}}
+		plan := setUp(t, m, own)
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: refuse", "role nomad-workloads: refuse"}, actions(plan))
 		require.ErrorIs(t, plan.Err(), ErrNotOurs)
 		require.ErrorContains(t, plan.Err(), `role "nomad-workloads" was made by somebody else and differs in bound_audiences, `)
+		assert.True(t, plan.Overwritable())
 		role, err := logical.Read("auth/jwt-nomad/role/nomad-workloads")
 		require.NoError(t, err)
 		assert.Equal(t, "sub", role.Data["user_claim"])
 
-		plan = setUp(t, m, Setup{Overwrite: true})
+		own.Overwrite = true
+		plan = setUp(t, m, own)
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: change", "role nomad-workloads: change"}, actions(plan))
 		assert.Equal(t, "made by somebody else", plan.Steps[1].Foreign)
 		require.NoError(t, plan.Err())
 	})
 }
 
-// A policy is templated on one mount's accessor: another mount's setup must not take it away.
+// A role that isn't there yet doesn't get a policy that somebody wrote for others.
+func TestSetupGivesNoForeignPolicy(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		_, err := m.Client.Logical().Write("sys/policies/acl/admin", map[string]any{"policy": `path "*" { capabilities = ["sudo"] }`})
+		require.NoError(t, err)
+		plan := setUp(t, m, Setup{Access: []Access{{Policy: "admin"}}})
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy admin: refuse", "role nomad-workloads: refuse"}, actions(plan))
+		require.ErrorContains(t, plan.Err(), `role "nomad-workloads" gives the policy "admin", which is somebody else's`)
+		role, err := m.Client.Logical().Read("auth/jwt-nomad/role/nomad-workloads")
+		require.NoError(t, err)
+		assert.Nil(t, role)
+	})
+}
+
+// A policy is templated on one mount's accessor: two mounts have two, and another mount's setup
+// doesn't take it away, whatever it is told.
 func TestSetupLeavesOtherMounts(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		setUp(t, m, Setup{})
@@ -144,17 +162,65 @@ func TestSetupLeavesOtherMounts(t *testing.T) {
 			if exists {
 				v.Enable("", "jwt-other", "jwt")
 			}
-			plan, err := other.PlanSetup(t.Context(), Setup{})
+			plan, err := other.PlanSetup(t.Context(), Setup{Overwrite: true, Access: []Access{{Policy: "nomad-workloads.jwt-nomad"}}})
 			require.NoError(t, err)
-			assert.Equal(t, ActionRefuse, plan.Steps[1].Action)
-			require.ErrorContains(t, plan.Err(), `policy "nomad-workloads" was made for another mount`)
+			assert.Equal(t, []string{"policy nomad-workloads.jwt-nomad: refuse", "role nomad-workloads: refuse"}, actions(plan)[1:])
+			require.ErrorContains(t, plan.Err(), `policy "nomad-workloads.jwt-nomad" was made for mount auth/jwt-nomad and differs in policy; it was left as it is; give`)
+			assert.False(t, plan.Overwritable())
 		}
-		plan := setUp(t, other, Setup{Access: []Access{{Policy: "nomad-workloads-other"}}})
+		plan := setUp(t, other, Setup{})
+		assert.Equal(t, []string{"policy nomad-workloads.jwt-other: create", "role nomad-workloads: create"}, actions(plan)[1:])
 		require.NoError(t, plan.Err())
-		again, err := m.PlanSetup(t.Context(), Setup{})
+		for _, mount := range []*Mount{m, other} {
+			again, err := mount.PlanSetup(t.Context(), Setup{})
+			require.NoError(t, err)
+			assert.False(t, again.Changed())
+		}
+
+		// A token that may not list the mounts can't tell that the other one is gone.
+		require.NoError(t, m.Client.Sys().DisableAuth("jwt-other"))
+		reuse := Setup{Access: []Access{{Policy: "nomad-workloads.jwt-other"}}}
+		root := m.Client.Token()
+		m.Client.SetToken(v.Token("", fakevault.Grants{"sys/auth/jwt-nomad": {"read"}, "sys/policies/acl/*": {"read"}, "auth/jwt-nomad/role/*": {"read"}}))
+		plan, err := m.PlanSetup(t.Context(), reuse)
 		require.NoError(t, err)
-		assert.False(t, again.Changed())
+		require.ErrorContains(t, plan.Err(), "was made for another mount")
+		assert.False(t, plan.Overwritable())
+		m.Client.SetToken(root)
+		plan, err = m.PlanSetup(t.Context(), reuse)
+		require.NoError(t, err)
+		require.ErrorContains(t, plan.Err(), "was made for a mount that is gone")
+		assert.True(t, plan.Overwritable())
 	})
+}
+
+// A policy that an earlier setup of this mount made keeps its name, whatever is made beside it.
+func TestSetupKeepsPolicyName(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		setUp(t, m, Setup{Access: []Access{{Policy: "nomad-workloads"}}})
+		plan, err := m.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: keep", "role nomad-workloads: keep"}, actions(plan))
+		plan = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: change", "role nomad-workloads: keep"}, actions(plan))
+
+		plan = setUp(t, m, Setup{Access: []Access{{Policy: "renamed"}}})
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy renamed: create", "role nomad-workloads: change"}, actions(plan), "it is this mount's role")
+	})
+}
+
+func TestDefaultPolicy(t *testing.T) {
+	assert.Equal(t, "nomad-workloads.jwt-nomad", defaultPolicy(DefaultRole, "jwt-nomad"))
+	seen := map[string][2]string{}
+	long := strings.Repeat("x", 120)
+	for _, role := range []string{"a", "a-b", "a.b", "a.b.c", "a_b", long, long + "y"} {
+		for _, path := range []string{"a", "A", "b-c", "b/c", "b.c", "c", "c-", "b_c", "b c", "ü", long} {
+			name := defaultPolicy(role, path)
+			require.NoError(t, Access{Policy: name}.check(), name)
+			assert.NotContains(t, seen, name, "%v", seen[name])
+			seen[name] = [2]string{role, path}
+		}
+	}
 }
 
 // What `nomad setup vault` makes mixes namespaces: it is shown as different, and stays until it may be
@@ -177,7 +243,7 @@ func TestSetupOverNomads(t *testing.T) {
 		require.ErrorIs(t, plan.Err(), ErrNotOurs)
 		require.Len(t, plan.Steps, 3)
 		assert.Equal(t, ActionRefuse, plan.Steps[2].Action)
-		assert.Equal(t, []Change{{"user_claim", `"/nomad_job_id"`, `"sub"`}, {"user_claim_json_pointer", "true", ""}}, plan.Steps[2].Changes)
+		assert.Equal(t, []Change{{"token_policies", `["nomad-workloads"]`, `["nomad-workloads.jwt-nomad"]`}, {"user_claim", `"/nomad_job_id"`, `"sub"`}, {"user_claim_json_pointer", "true", ""}}, plan.Steps[2].Changes)
 		setUp(t, m, Setup{Overwrite: true})
 		plan, err = m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
@@ -250,7 +316,7 @@ func TestSetupByCluster(t *testing.T) {
 		role, err := m.Client.Logical().Read("auth/jwt-nomad/role/nomad-us-east")
 		require.NoError(t, err)
 		assert.Equal(t, "glob", role.Data["bound_claims_type"])
-		policy, err := m.Client.Logical().Read("sys/policies/acl/nomad-eu-west")
+		policy, err := m.Client.Logical().Read("sys/policies/acl/nomad-eu-west.jwt-nomad")
 		require.NoError(t, err)
 		assert.Contains(t, policy.Data["policy"], `path "secret/data/eu-west/{{identity`)
 		plan, err := m.PlanSetup(t.Context(), want)
@@ -283,7 +349,8 @@ func TestSetupErrors(t *testing.T) {
 		"bound to nothing":    {want: Setup{Access: []Access{{Bound: map[string]string{"iss": ""}}}}, says: "bound claim"},
 		"empty audience":      {want: Setup{Access: []Access{{Audiences: []string{""}}}}, says: "audience"},
 		"two of one role":     {want: Setup{Access: []Access{{}, {}}}, says: "another role"},
-		"two of one policy":   {want: Setup{Access: []Access{{}, {Role: "other", Policy: "nomad-workloads"}}}, says: "another role"},
+		"two of one policy's": {want: Setup{Access: []Access{{Policy: "p"}, {Role: "other", Policy: "p"}}}, says: "another role"},
+		"two of one policy":   {want: Setup{Access: []Access{{}, {Role: "other", Policy: "nomad-workloads.jwt-nomad"}}}, says: "another role"},
 		"another method":      {prepare: func(v *fakevault.Server, m *Mount) { v.Enable("", "x", "approle"); m.Path = "x" }, says: "type approle"},
 		"forbidden":           {prepare: func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, says: "sys/auth/jwt-nomad"},
 		"Vault sealed":        {prepare: func(v *fakevault.Server, _ *Mount) { v.Seal() }, says: "sealed"},
@@ -313,11 +380,11 @@ func TestSetupGoesOn(t *testing.T) {
 		m.Client.SetToken(v.Token("", fakevault.Grants{"sys/auth/jwt-new": {"create", "read", "update"}}))
 		_, err = m.ApplySetup(t.Context(), plan)
 		require.ErrorIs(t, err, ErrForbidden)
-		require.ErrorContains(t, err, `policy "nomad-workloads"`)
+		require.ErrorContains(t, err, `policy "nomad-workloads.jwt-new"`)
 
 		m.Client.SetToken(root)
 		plan = setUp(t, m, Setup{})
-		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads: create", "role nomad-workloads: create"}, actions(plan))
+		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads.jwt-new: create", "role nomad-workloads: create"}, actions(plan))
 	})
 }
 

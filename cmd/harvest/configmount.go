@@ -108,6 +108,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	for _, role := range blocks {
 		r.role(role, &m)
 	}
+	r.mountPolicies(m)
 	for _, other := range r.config.mounts {
 		if r.config.target(other) == r.config.target(m) {
 			r.problem(m.at, "the same mount as in line %d, which would undo each other's work; put their clusters into one block", other.at.Start.Line)
@@ -115,6 +116,24 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		}
 	}
 	r.config.mounts = append(r.config.mounts, m)
+}
+
+// mountPolicies refuses a policy's name that a role of another mount has: a policy is templated on one
+// mount's accessor.
+func (r *fileReader) mountPolicies(m mountConfig) {
+	for _, other := range r.config.mounts {
+		mine, others := r.config.target(m), r.config.target(other)
+		if mine == others || mine[0] != others[0] || mine[1] != others[1] {
+			continue
+		}
+		for _, access := range m.setup.Access {
+			same := func(v vaultsync.Access) bool { return v.Policy != "" && v.Policy == access.Policy }
+			if slices.ContainsFunc(other.setup.Access, same) {
+				r.problem(m.at, "policy %q is that of mount %q too, in line %d: a policy is for one mount; name another, or leave policy out",
+					access.Policy, other.path, other.at.Start.Line)
+			}
+		}
+	}
 }
 
 // mountVault finds the vault block of a mount.

@@ -95,7 +95,7 @@ var manBlocks = []struct {
 		{"settle", kindDuration, "1s", "How long the list has to stand still after a write. More than twice what a write takes to reach Vault, and the same for all who write the mount."},
 	}},
 	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []attribute{
-		{"policy", kindText, "the role's name", "Name of the policy."},
+		{"policy", kindText, "the one it has, or ROLE.MOUNT", "Name of the policy. A policy is for one mount: another one's is never changed."},
 		{"audiences", kindTexts, `["vault.io"]`, "A token must have one of these."},
 		{"user_claim", kindText, "sub", "Claim that names the entity of a login, or its JSON pointer (/nomad_job_id). Who shares its value shares one entity, and the secrets of whichever logged in last: see the trust model."},
 		{"claims", kindMap, "", "Further claims for policies, by their source in the token. nomad_namespace, nomad_job_id and nomad_task are always there."},

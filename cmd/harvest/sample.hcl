@@ -136,7 +136,7 @@ mount "jwt-nomad" {
   # What workloads log in with, for harvest setup. Each setting has the default shown,
   # apart from claims, bound, max_ttl and prefix, which have none.
   #role "nomad-workloads" {
-    #policy     = "nomad-workloads"
+    #policy     = "nomad-workloads.jwt-nomad"
     #audiences  = ["vault.io"]
     #user_claim = "sub"
     #claims     = { nomad_group = "nomad_group" }

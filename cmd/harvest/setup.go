@@ -43,7 +43,7 @@ func (a *app) setupCommand() *cli.Command {
 func roleFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: vaultsync.DefaultRole},
-		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "the role's"},
+		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "ROLE.MOUNT, or the one it has"},
 		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: vaultsync.DefaultAudience},
 		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: vaultsync.DefaultUserClaim},
 		&cli.StringSliceFlag{Name: "claim", Category: inRole, Usage: "one more claim for policies, as `SOURCE=NAME`; may be repeated"},
@@ -160,7 +160,6 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 			}
 		}
 	}
-	namePolicies(cfg)
 	for i := range cfg.mounts {
 		m := &cfg.mounts[i]
 		m.setup.Overwrite = cmd.Bool("overwrite")
@@ -170,21 +169,6 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 		m.options.DefaultRole = m.setup.DefaultRole()
 	}
 	return nil
-}
-
-// namePolicies gives the policies of mounts that have no role block names of their own where a Vault and
-// namespace has several mounts: a policy is templated on one mount's accessor.
-func namePolicies(cfg *config) {
-	for i := range cfg.mounts {
-		m := &cfg.mounts[i]
-		alone := !slices.ContainsFunc(cfg.mounts, func(other mountConfig) bool {
-			mine, others := cfg.target(*m), cfg.target(other)
-			return mine != others && mine[0] == others[0] && mine[1] == others[1]
-		})
-		if len(m.setup.Access) == 0 && !alone {
-			m.setup.Access = []vaultsync.Access{{Policy: vaultsync.DefaultRole + "-" + strings.ToLower(strings.ReplaceAll(m.path, "/", "-"))}}
-		}
-	}
 }
 
 // confirmable refuses to ask where nobody can answer.
@@ -290,7 +274,11 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 			continue
 		}
 		if err := s.Err(); err != nil {
-			a.says.fail(err, "If they may be changed:\n  "+hints{&config{}, a.args, 0, a.getenv}.again("-overwrite"))
+			hint := ""
+			if s.Overwritable() {
+				hint = "If they may be changed:\n  " + hints{&config{}, a.args, 0, a.getenv}.again("-overwrite")
+			}
+			a.says.fail(err, hint)
 		}
 	}
 	return failed

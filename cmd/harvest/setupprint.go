@@ -82,9 +82,20 @@ func stepText(s vaultsync.Step) string {
 		}
 		return what + ", to be repaired"
 	case vaultsync.ActionRefuse:
-		return what + ", " + s.Foreign + " and different: stays (-overwrite changes it)"
+		return what + ", " + refused(s)
 	}
 	return what + ", as it should be"
+}
+
+// refused says why a step isn't taken.
+func refused(s vaultsync.Step) string {
+	switch {
+	case s.Taken:
+		return s.Foreign + " and different: stays (it needs another name here)"
+	case s.Foreign == "":
+		return "whose policy is refused: stays as it is"
+	}
+	return s.Foreign + " and different: stays (-overwrite changes it)"
 }
 
 // explainShape says what it means that several clusters share a mount, and the way out.
@@ -192,7 +203,7 @@ func (a *app) printVault(s *mountSetup) error {
 	a.out.printf("ACCESSOR=$(vault read -field=accessor %s)\n", quote("sys/auth/"+s.Path))
 	for _, step := range s.Steps {
 		if step.Action == vaultsync.ActionRefuse {
-			a.out.printf("# %s %s was %s and differs: left as it is (-overwrite changes it)\n", step.Kind, printable(step.Name), step.Foreign)
+			a.out.printf("# %s %s: %s\n", step.Kind, printable(step.Name), printable(refused(step)))
 			continue
 		}
 		switch step.Kind {

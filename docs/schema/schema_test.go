@@ -271,7 +271,8 @@ mount "jwt-nomad" {
 	vault.Enable("", "jwt-many", "jwt")
 	w.run("pem", 0, "pem", w.file("many.json", severalAlgorithms(t, east.URL)))
 	w.run("plan", 0, append([]string{"plan"}, many...)...)
-	w.run("setup", 3, append([]string{"setup"}, many...)...)
+	w.run("setup", 0, append([]string{"setup"}, many...)...)
+	w.run("setup", 3, append([]string{"setup", "-policy", "nomad-workloads.jwt-new"}, many...)...) // another mount's
 	w.run("sync", 0, append([]string{"sync", "-settle", "100ms"}, many...)...)
 	w.run("status", 0, append([]string{"status"}, many...)...)
 	w.run("verify", 3, append(append([]string{"verify"}, many...), w.file("many.jwt", east.Region("").Token(fakenomad.Workload{})))...)

@@ -1,4 +1,4 @@
-# What `harvest setup -mount jwt-nomad -kv kv -print terraform` prints, with the reasons, but for the keys:
+# What `harvest setup -mount jwt-nomad -kv kv -policy nomad-workloads -print terraform` prints, with the reasons, but for the keys:
 # that prints all that the mount is to hold. Here the first one comes from a file.
 resource "vault_jwt_auth_backend" "jwt-nomad" {
   path         = "jwt-nomad"

@@ -1,0 +1,144 @@
+package vaultsync
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// newSetupPlan compares what there is with what is wanted.
+func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
+	plan := &SetupPlan{Path: path, Accessor: now.accessor}
+	mount := Step{Kind: StepMount, Name: path, Path: "sys/auth/" + path, Action: ActionKeep}
+	if now.accessor == "" {
+		mount.Action = ActionCreate
+		mount.Body = map[string]any{
+			"type":        "jwt",
+			"description": orText(want.Description, "Nomad workload identities; keys kept by harvest"),
+		}
+	}
+	plan.Steps = append(plan.Steps, mount)
+	for _, a := range want.access() {
+		plan.Steps = append(plan.Steps, policyStep(now, want, a))
+	}
+	for i, a := range want.access() {
+		plan.Steps = append(plan.Steps, roleStep(path, now, want, a, plan.Steps[i+1]))
+	}
+	return plan
+}
+
+func policyStep(now setupState, want Setup, a Access) Step {
+	text := a.PolicyText(orText(now.accessor, PendingAccessor))
+	step := Step{Kind: StepPolicy, Name: a.policy(), Path: policyPath(a.policy()), Body: map[string]any{"policy": text}, access: a}
+	old, there := now.policies[a.policy()]
+	if there && samePolicy(old, text) {
+		step.Action = ActionKeep
+		return step
+	}
+	if there {
+		step.Foreign, step.Taken = now.whose(old)
+	}
+	step.Changes = []Change{{"policy", old, text}}
+	step.Action = action(there, step.Foreign, want)
+	if step.Taken {
+		step.Action = ActionRefuse
+	}
+	return step
+}
+
+// roleStep compares a role. One that isn't there is not made where its policy is refused: it would give
+// what somebody else wrote for others.
+func roleStep(path string, now setupState, want Setup, a Access, policy Step) Step {
+	body := a.RoleBody()
+	step := Step{Kind: StepRole, Name: a.role(), Path: "auth/" + path + "/role/" + a.role(), Body: body, access: a}
+	old, there := now.roles[a.role()]
+	for field, value := range body {
+		before, after := canonical(old[field]), canonical(value)
+		if before != after {
+			step.Changes = append(step.Changes, Change{field, before, after})
+		}
+	}
+	slices.SortFunc(step.Changes, func(a, b Change) int { return cmp.Compare(a.Field, b.Field) })
+	if there && len(step.Changes) == 0 {
+		step.Action = ActionKeep
+		return step
+	}
+	if there && !now.made(old) {
+		step.Foreign = madeByOthers
+	}
+	step.Action = action(there, step.Foreign, want)
+	if policy.Action == ActionRefuse {
+		step.Action = ActionRefuse
+	}
+	return step
+}
+
+func action(there bool, foreign string, want Setup) StepAction {
+	switch {
+	case !there:
+		return ActionCreate
+	case foreign != "" && !want.Overwrite:
+		return ActionRefuse
+	}
+	return ActionChange
+}
+
+// samePolicy compares what two policies say, whatever their comments, blanks and order.
+func samePolicy(a, b string) bool { return slices.Equal(policyRules(a), policyRules(b)) }
+
+// policyRules returns a policy's rules without comments and the blanks between words, sorted.
+func policyRules(text string) []string {
+	var rules []string
+	var rule strings.Builder
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quoted:
+			quoted = c != '"'
+		case c == '"':
+			quoted = true
+		case c == '#', strings.HasPrefix(text[i:], "//"):
+			end := strings.IndexByte(text[i:], '\n')
+			if end < 0 {
+				end = len(text) - i
+			}
+			i += end - 1
+			continue
+		case strings.ContainsRune(" \t\r\n", rune(c)):
+			continue
+		}
+		rule.WriteByte(c)
+		if c == '}' && !quoted {
+			rules = append(rules, rule.String())
+			rule.Reset()
+		}
+	}
+	if rule.Len() > 0 {
+		rules = append(rules, rule.String())
+	}
+	slices.Sort(rules)
+	return rules
+}
+
+// canonical writes a field's value in one way, whether it was read or is to be written: in
+// JSON, lists sorted, what is empty as nothing.
+func canonical(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	var list []string
+	if json.Unmarshal(b, &list) == nil {
+		slices.Sort(list)
+		b, _ = json.Marshal(list)
+	}
+	switch text := string(b); text {
+	case "null", "[]", "{}", `""`, "0", "false":
+		return ""
+	default:
+		return text
+	}
+}
