@@ -2,17 +2,21 @@ package jwks
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ed25519"
 
 	"filippo.io/edwards25519"
 )
 
-func judgeEd25519(m *member) *objection {
+func (m *member) ed25519Key() (crypto.PublicKey, *objection) {
 	point, why := octets("x", m.x)
 	if why != nil {
-		return why
+		return nil, why
 	}
-	return judgeEd25519Point(point)
+	if why := judgeEd25519Point(point); why != nil {
+		return nil, why
+	}
+	return ed25519.PublicKey(point), nil
 }
 
 func judgeEd25519Point(point []byte) *objection {

@@ -18,6 +18,7 @@ import (
 
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxSeed is the size of a seed in bytes: larger ones would make each mutation a slow one.
@@ -81,7 +82,7 @@ func requireSound(t *testing.T, data []byte) (*Set, error) {
 }
 
 // requireRefusalOfPrivate compares the verdict with what a scanner finds that shares
-// nothing with refusePrivate.
+// nothing with the reader.
 func requireRefusalOfPrivate(t *testing.T, data []byte, err error) {
 	t.Helper()
 	name, found := privateMember(data)
@@ -92,6 +93,15 @@ func requireRefusalOfPrivate(t *testing.T, data []byte, err error) {
 	if !found && errors.Is(err, ErrPrivateKey) {
 		t.Fatalf("there is no private member: %v", err)
 	}
+}
+
+// isSet reports whether a document is JSON with an array of keys, whatever is in it.
+func isSet(data []byte) bool {
+	var document map[string]json.RawMessage
+	if !jsontext.Value(data).IsValid() || json.Unmarshal(data, &document) != nil {
+		return false
+	}
+	return bytes.HasPrefix(bytes.TrimSpace(document["keys"]), []byte("["))
 }
 
 func requireDocumentedError(t *testing.T, data []byte, set *Set, err error) {
@@ -107,6 +117,9 @@ func requireDocumentedError(t *testing.T, data []byte, set *Set, err error) {
 		if n := len(members(t, data)); n != len(none.Skipped) {
 			t.Fatalf("%d members, %d of them skipped, and no keys", n, len(none.Skipped))
 		}
+	}
+	if errors.Is(err, ErrMalformed) && isSet(data) {
+		t.Fatalf("well-formed, but %v", err)
 	}
 	known := 0
 	for _, refusal := range []error{ErrTooLarge, ErrMalformed, ErrPrivateKey, ErrNoKeys} {
@@ -255,6 +268,10 @@ func requireSameWhenWritten(t *testing.T, set *Set) {
 	t.Helper()
 	var document jose.JSONWebKeySet
 	for _, key := range set.Keys {
+		// Zeros before a modulus can hide that the shortest way to write it is all digits.
+		if public, ok := key.Public.(*rsa.PublicKey); ok && digits.MatchString(encode(public.N.Bytes())) {
+			return
+		}
 		first, others := firstOf(key.Algorithms)
 		for _, alg := range append([]string{first}, others...) {
 			document.Keys = append(document.Keys, jose.JSONWebKey{Key: key.Public, KeyID: key.KeyID, Algorithm: alg, Use: key.Use})

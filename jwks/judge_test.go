@@ -189,27 +189,32 @@ func TestJudgeRawBytes(t *testing.T) {
 	n := encodeInt(testKeys()[0].N)
 	tests := map[string]struct {
 		kid  string // as it stands in the document
-		want Reason
+		want any
 	}{
-		"invalid UTF-8":      {"a\xff", ReasonKeyID},
-		"overlong UTF-8":     {"a\xc0\x80", ReasonKeyID},
-		"lone surrogate":     {`a\ud800`, ReasonKeyID},
-		"escaped escape":     {`a\u001b[0m`, ReasonKeyID},
-		"member twice":       {`a", "kid": "b`, ReasonMalformed},
-		"member twice, x5c":  {`a", "x5c": [], "x5c": ["b"], "z": "`, ReasonMalformed},
-		"surrogate pair, ok": {`a\ud83d\udd11`, ""},
+		"invalid UTF-8":         {"a\xff", ErrMalformed},
+		"overlong UTF-8":        {"a\xc0\x80", ErrMalformed},
+		"lone surrogate":        {`a\ud800`, ErrMalformed},
+		"member twice":          {`a", "kid": "b`, ErrMalformed},
+		"member twice, x5c":     {`a", "x5c": [], "x5c": ["b"], "z": "`, ErrMalformed},
+		"escaped escape":        {`a\u001b[0m`, ReasonKeyID},
+		"replacement character": {"a\ufffd", ReasonKeyID},
+		"surrogate pair, ok":    {`a\ud83d\udd11`, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			set, err := Parse([]byte(`{"keys": [{"kty": "RSA", "e": "AQAB", "n": "` + n + `", "kid": "` + test.kid + `"},` + keySet(rsaMember(1, nil))[len(`{"keys":[`):]))
-			require.NoError(t, err)
-			if test.want == "" {
+			switch want := test.want.(type) {
+			case error:
+				require.ErrorIs(t, err, want)
+			case Reason:
+				require.NoError(t, err)
+				require.Len(t, set.Skipped, 1)
+				assert.Equal(t, want, set.Skipped[0].Reason)
+				assert.True(t, isPrintable(set.Skipped[0].Error()))
+			default:
+				require.NoError(t, err)
 				assert.Len(t, set.Keys, 2)
-				return
 			}
-			require.Len(t, set.Skipped, 1)
-			assert.Equal(t, test.want, set.Skipped[0].Reason)
-			assert.True(t, isPrintable(set.Skipped[0].Error()))
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -12,7 +11,6 @@ import (
 	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // Parse returns the public keys of a JSON Web Key Set that may verify signatures, in the
@@ -20,11 +18,14 @@ import (
 //
 // A document is refused whole, with an error that wraps
 //   - ErrTooLarge: over MaxDocument bytes or MaxMembers members;
-//   - ErrMalformed: not one JSON object with one "keys" array, names compared by case,
-//     no member of the object twice, nothing but white space around it;
+//   - ErrMalformed: not one JSON object with one "keys" array, names compared by case and
+//     nothing but white space around it; a name twice in an object, text that isn't UTF-8 or
+//     nesting deeper than 10,000, anywhere in the document;
 //   - ErrPrivateKey: a member "d", "p", "q", "dp", "dq", "qi", "oth", "k" or "priv", other
 //     than null, at any depth of the document;
 //   - ErrNoKeys (a *NoKeysError): no usable key left.
+//
+// The document is read once, and the first fault ends it.
 //
 // A member of "keys" that isn't usable is left out and listed in Set.Skipped with its
 // [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd modulus and
@@ -50,11 +51,7 @@ func Parse(data []byte) (*Set, error) {
 	set := &Set{Keys: make([]Key, 0, len(members))}
 	seen := newSeenKeys(len(members))
 	for i := range members {
-		m, why := &members[i].member, members[i].why
-		var key *Key
-		if why == nil {
-			key, why = judge(m)
-		}
+		key, why := judge(&members[i])
 		var identity string
 		if why == nil {
 			identity, why = identify(key)
@@ -62,7 +59,7 @@ func Parse(data []byte) (*Set, error) {
 		if why != nil {
 			set.Skipped = append(set.Skipped, &KeyError{
 				Position: i,
-				KeyID:    printable(m.kid, maxShownKeyID),
+				KeyID:    printable(members[i].kid, maxShownKeyID),
 				Reason:   why.reason,
 				Detail:   why.detail,
 			})
@@ -86,86 +83,6 @@ func Parse(data []byte) (*Set, error) {
 
 // maxShownKeyID is how many bytes of a refused "kid" are shown.
 const maxShownKeyID = 64
-
-// readMembers returns the members of the "keys" array, those that can't be read with the
-// reason.
-func readMembers(data []byte) ([]candidate, error) {
-	if members, ok := plainMembers(data); ok {
-		return members, nil
-	}
-	return decodeMembers(data)
-}
-
-// decodeMembers is readMembers for any document.
-func decodeMembers(data []byte) ([]candidate, error) {
-	raw, err := decodeSet(data)
-	if err != nil {
-		return nil, err
-	}
-	members := make([]candidate, len(raw))
-	for i := range raw {
-		m, why := decodeMember(raw[i])
-		members[i] = candidate{*m, why}
-	}
-	return members, nil
-}
-
-// decodeSet returns the members of the "keys" array, each still encoded.
-//
-// The decoder is go-jose's because the standard library's takes "KEYS" for "keys" and the
-// last of two "keys", where another reader of the document may take the first.
-func decodeSet(data []byte) ([]json.RawMessage, error) {
-	if len(data) > MaxDocument {
-		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxDocument)
-	}
-	if what := notJSON(data); what != "" {
-		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
-	}
-	var outer map[string]json.RawMessage
-	if err := json.Unmarshal(data, &outer); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(err.Error(), maxExcerpt))
-	}
-	if err := refusePrivate(data); err != nil {
-		return nil, err
-	}
-	keys, ok := outer["keys"]
-	if !ok {
-		if _, single := outer["kty"]; single {
-			return nil, fmt.Errorf(`%w: a single key; a set is {"keys": [...]}`, ErrMalformed)
-		}
-		return nil, fmt.Errorf(`%w: no "keys" member`, ErrMalformed)
-	}
-	if keys = bytes.TrimSpace(keys); len(keys) == 0 || keys[0] != '[' {
-		return nil, fmt.Errorf(`%w: "keys" is not an array`, ErrMalformed)
-	}
-	var members []json.RawMessage
-	if err := json.Unmarshal(keys, &members); err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(err.Error(), maxExcerpt))
-	}
-	if len(members) > MaxMembers {
-		return nil, fmt.Errorf("%w: %d members, over %d", ErrTooLarge, len(members), MaxMembers)
-	}
-	return members, nil
-}
-
-// notJSON names what data is when it is plainly not a JSON object, and "" otherwise: a
-// decoder would only say "invalid character".
-func notJSON(data []byte) string {
-	text := bytes.TrimLeft(data, " \t\r\n")
-	switch {
-	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		return "starts with a byte-order mark; save it as UTF-8 without one"
-	case len(text) == 0:
-		return "the document is empty"
-	case text[0] == '<':
-		return "an HTML or XML page; is this the address of a web page or of a login?"
-	case bytes.HasPrefix(text, []byte("-----BEGIN")):
-		return "PEM, not JSON"
-	case text[0] != '{':
-		return "not a JSON object"
-	}
-	return ""
-}
 
 // identify returns what two keys have in common if, and only if, they are the same, and
 // fills in the thumbprint where the key has no "kid".

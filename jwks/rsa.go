@@ -1,6 +1,8 @@
 package jwks
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"math"
 	"math/big"
 	"strings"
@@ -16,20 +18,24 @@ const (
 	maxExponent    = math.MaxInt32
 )
 
-func judgeRSA(m *member) *objection {
+func (m *member) rsaKey() (crypto.PublicKey, *objection) {
 	if len(m.n) > minModulusBits/8 && strings.Trim(m.n, "0123456789abcdefABCDEFx") == "" {
 		// These digits are base64url as well. Read so, they are nobody's modulus.
-		return object(ReasonMalformed, `"n" is hexadecimal or decimal, not base64url`)
+		return nil, object(ReasonMalformed, `"n" is hexadecimal or decimal, not base64url`)
 	}
 	modulus, why := octets("n", m.n)
 	if why != nil {
-		return why
+		return nil, why
 	}
 	exponent, why := octets("e", m.e)
 	if why != nil {
-		return why
+		return nil, why
 	}
-	return judgeNumbers(new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent))
+	n, e := new(big.Int).SetBytes(modulus), new(big.Int).SetBytes(exponent)
+	if why := judgeNumbers(n, e); why != nil {
+		return nil, why
+	}
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
 // judgeNumbers returns what can be seen at a glance of an RSA key.

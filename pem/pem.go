@@ -148,9 +148,9 @@ func (b Block) MarshalText() ([]byte, error) { return b.AppendText(nil) }
 
 // AppendText implements encoding.TextAppender: it appends what [Block.MarshalText] returns.
 func (b Block) AppendText(out []byte) ([]byte, error) {
-	block, err := Encode(b.Public)
+	der, err := marshalKey(b.Public)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
 	if !b.Annotation.IsZero() {
 		if out, err = b.Annotation.appendLine(out); err != nil {
@@ -170,7 +170,12 @@ func (b Block) AppendText(out []byte) ([]byte, error) {
 		}
 		out = append(append(out, b.Comment...), '\n')
 	}
-	return append(out, bytes.TrimSuffix(block, []byte("\n"))...), nil
+	buffer := bytes.NewBuffer(out)
+	buffer.Grow(2 * len(der)) // enough for the block of an RSA key
+	if err := pem.Encode(buffer, &pem.Block{Type: "PUBLIC KEY", Bytes: der}); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
 }
 
 // UnmarshalText reads one element as Vault gives it back. An element without an

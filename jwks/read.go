@@ -1,0 +1,208 @@
+package jwks
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// privateMembers are the members that hold private or symmetric material: RFC 7518
+// sections 6.2.2, 6.3.2 and 6.4, RFC 8037 section 2, and "priv" of RFC 9964.
+var privateMembers = []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"}
+
+// readMembers returns the members of the "keys" array of a document. A member of the wrong
+// form has the objection to it.
+func readMembers(data []byte) ([]member, error) {
+	if len(data) > MaxDocument {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxDocument)
+	}
+	if what := notJSON(data); what != "" {
+		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
+	}
+	// jsontext reads a bytes.Buffer in place and doesn't write to it.
+	r := reader{Decoder: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	r.members = make([]member, 0, min(MaxMembers, len(data)/256+1))
+	err := r.document()
+	switch {
+	case err == nil:
+		return r.members, nil
+	case errors.Is(err, ErrPrivateKey), errors.Is(err, ErrTooLarge):
+		return nil, err
+	}
+	text := strings.TrimPrefix(err.Error(), "jsontext: ")
+	return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(text, maxExcerpt))
+}
+
+// notJSON names what data is when it is plainly not a JSON object, and "" otherwise: a
+// decoder would only say "invalid character".
+func notJSON(data []byte) string {
+	text := bytes.TrimLeft(data, " \t\r\n")
+	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return "starts with a byte-order mark; save it as UTF-8 without one"
+	case len(text) == 0:
+		return "the document is empty"
+	case text[0] == '<':
+		return "an HTML or XML page; is this the address of a web page or of a login?"
+	case bytes.HasPrefix(text, []byte("-----BEGIN")):
+		return "PEM, not JSON"
+	case text[0] != '{':
+		return "not a JSON object"
+	}
+	return ""
+}
+
+// reader reads a document once, token by token. jsontext refuses what two readers could take
+// for two things: a name twice in an object, invalid UTF-8, nesting deeper than 10,000.
+type reader struct {
+	*jsontext.Decoder
+	members []member
+}
+
+func (r *reader) document() error {
+	why := errors.New(`no "keys" member`)
+	err := r.object(func(name jsontext.Token) error {
+		isKeys, isType := name.String() == "keys", name.String() == "kty"
+		switch {
+		case isKeys && r.PeekKind() == '[':
+			why = nil
+			return r.array(r.member)
+		case isKeys:
+			why = errors.New(`"keys" is not an array`)
+		case isType && why != nil:
+			why = errors.New(`a single key; a set is {"keys": [...]}`)
+		}
+		return r.skip()
+	})
+	if err = cmp.Or(err, why); err != nil {
+		return err
+	}
+	if _, err := r.ReadToken(); !errors.Is(err, io.EOF) {
+		return errors.New("text after the object")
+	}
+	return nil
+}
+
+// member reads a member of "keys". A value of null counts as absent.
+func (r *reader) member() error {
+	if len(r.members) == MaxMembers {
+		return fmt.Errorf("%w: over %d members", ErrTooLarge, MaxMembers)
+	}
+	r.members = append(r.members, member{})
+	m := &r.members[len(r.members)-1]
+	if r.PeekKind() != '{' {
+		m.why = object(ReasonMalformed, "not a JSON object")
+		return r.skip()
+	}
+	return r.object(func(name jsontext.Token) error {
+		field, isOperations := m.field(name.String()), name.String() == "key_ops"
+		kind := r.PeekKind()
+		switch {
+		case kind == 'n':
+		case field != nil && kind == '"':
+			return r.text(field)
+		case field != nil:
+			m.why = object(ReasonMalformed, "%q is not a string", r.StackPointer().LastToken())
+		case isOperations && kind == '[':
+			m.operations = []string{}
+			return r.array(func() error { return r.operation(m) })
+		case isOperations:
+			m.why = object(ReasonMalformed, `"key_ops" is not an array of strings`)
+		}
+		return r.skip()
+	})
+}
+
+// operation reads an element of "key_ops".
+func (r *reader) operation(m *member) error {
+	switch r.PeekKind() {
+	case '"':
+		m.operations = append(m.operations, "")
+		return r.text(&m.operations[len(m.operations)-1])
+	case 'n':
+	default:
+		m.why = object(ReasonMalformed, `"key_ops" is not an array of strings`)
+	}
+	return r.skip()
+}
+
+// text reads a string.
+func (r *reader) text(into *string) error {
+	token, err := r.ReadToken()
+	if err == nil {
+		*into = token.String()
+	}
+	return err
+}
+
+// object reads an object, each value with value, which must look at the name before it reads
+// on. It passes over private members of null.
+func (r *reader) object(value func(name jsontext.Token) error) error {
+	_, err := r.ReadToken()
+	for err == nil && r.PeekKind() != '}' {
+		var name jsontext.Token
+		switch name, err = r.ReadToken(); {
+		case err != nil:
+		case isPrivate(name):
+			err = r.private()
+		default:
+			err = value(name)
+		}
+	}
+	if err == nil {
+		_, err = r.ReadToken()
+	}
+	return err
+}
+
+// array reads an array, each element with element.
+func (r *reader) array(element func() error) error {
+	_, err := r.ReadToken()
+	for err == nil && r.PeekKind() != ']' {
+		err = element()
+	}
+	if err == nil {
+		_, err = r.ReadToken()
+	}
+	return err
+}
+
+// skip reads a value that nothing is taken from, private members in it all the same.
+func (r *reader) skip() error {
+	for depth := r.StackDepth(); ; {
+		token, err := r.ReadToken()
+		if err != nil {
+			return err
+		}
+		// Inside an object, an odd number of tokens ends with a name.
+		if inside, length := r.StackIndex(r.StackDepth()); inside == '{' && length%2 == 1 && isPrivate(token) {
+			if err := r.private(); err != nil {
+				return err
+			}
+		}
+		if r.StackDepth() == depth {
+			return nil
+		}
+	}
+}
+
+func isPrivate(name jsontext.Token) bool { return slices.Contains(privateMembers, name.String()) }
+
+// private reads the value of a private member. Unless it is null, the error wraps
+// ErrPrivateKey if the value is well-formed.
+func (r *reader) private() error {
+	if r.PeekKind() == 'n' {
+		return r.SkipValue()
+	}
+	where := printable(string(r.StackPointer()), maxExcerpt)
+	if err := r.SkipValue(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %s; replace that key, it is lost", ErrPrivateKey, where)
+}
