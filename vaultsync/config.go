@@ -1,7 +1,6 @@
 package vaultsync
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,9 +9,10 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// MaxConfig is the largest configuration that is written, in bytes of JSON: Vault's
-// integrated storage refuses an entry over 1 MiB.
-const MaxConfig = 1 << 20
+// MaxConfig is the largest configuration that keys are added to, in bytes of JSON. Vault's
+// integrated storage refuses an entry over 1 MiB, in which it wants some room for itself: of
+// Vault 1.21.1 it was 118 bytes.
+const MaxConfig = 1<<20 - 4<<10
 
 // keysField is the only field of a mount's configuration that harvest changes.
 const keysField = "jwt_validation_pubkeys"
@@ -144,15 +144,13 @@ func (c Config) body(elements, without, algorithms []string) map[string]any {
 	return body
 }
 
-// checkSize refuses a body that Vault's storage would.
-func checkSize(body map[string]any, keys int) error {
-	b, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encoding the configuration: %w", err)
-	}
-	if len(b) > MaxConfig {
+// checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
+// whatever its size: it takes keys away.
+func (p *Plan) checkSize() error {
+	size := bodySize(p.body(p.next))
+	if size > MaxConfig && size > bodySize(p.current.fields) {
 		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
-			ErrTooLarge, keys, len(b), MaxConfig)
+			ErrTooLarge, len(p.next), size, MaxConfig)
 	}
 	return nil
 }

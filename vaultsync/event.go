@@ -56,7 +56,11 @@ func (o Options) announce(m *Mount, p *Plan) {
 func (o Options) complain(m *Mount, p *Plan) {
 	for _, f := range p.Failed {
 		err := f.AsError()
-		o.logger().Warn("keys kept", "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
+		message := "keys kept"
+		if errors.Is(f.Err, ErrNoRoom) {
+			message = "keys wait for room"
+		}
+		o.logger().Warn(message, "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
 		o.emit(Event{Kind: EventFailed, Mount: m, Err: err})
 	}
 }

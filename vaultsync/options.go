@@ -47,6 +47,9 @@ type Options struct {
 	// AllowEmpty lets the last key go. Vault takes no empty list, so a fresh key takes
 	// its place whose private half is thrown away.
 	AllowEmpty bool
+	// MaxKeys is how many keys of one cluster the mount takes; zero is 256. What is trusted
+	// and still published stays, however much that is.
+	MaxKeys int
 	// Convert turns a mount that takes its keys from a URL or by discovery into one
 	// with static keys.
 	Convert bool
@@ -98,6 +101,8 @@ type Options struct {
 const (
 	defaultSettle = time.Second
 	defaultWrites = 10
+	// DefaultMaxKeys is Options.MaxKeys where that is zero.
+	DefaultMaxKeys = 256
 )
 
 func (o Options) settle() time.Duration {
@@ -112,6 +117,13 @@ func (o Options) writes() int {
 		return defaultWrites
 	}
 	return o.Writes
+}
+
+func (o Options) maxKeys() int {
+	if o.MaxKeys == 0 {
+		return DefaultMaxKeys
+	}
+	return o.MaxKeys
 }
 
 func (o Options) logger() *slog.Logger {
@@ -210,8 +222,8 @@ func (o Options) check(clusters []string) error {
 	default:
 		return fmt.Errorf("foreign = %q: want keep, warn or remove", o.Foreign)
 	}
-	if o.Retain < 0 || o.Settle < 0 || o.Writes < 0 {
-		return fmt.Errorf("retain, settle and writes can't be negative")
+	if o.Retain < 0 || o.Settle < 0 || o.Writes < 0 || o.MaxKeys < 0 {
+		return fmt.Errorf("retain, settle, writes and the number of keys can't be negative")
 	}
 	return nil
 }

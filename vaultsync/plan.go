@@ -1,7 +1,6 @@
 package vaultsync
 
 import (
-	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -52,12 +51,12 @@ type Key struct {
 // Owner returns the cluster and region.
 func (k Key) Owner() pem.Owner { return pem.Owner{Cluster: k.Cluster, Region: k.Region} }
 
-// Failure is a cluster, or a region of it, whose keys could not be learned. What the mount
-// trusts for it stays.
+// Failure is a cluster, or a region of it, whose keys could not be learned, or a cluster for whose
+// keys there is no room. What the mount trusts for it stays.
 type Failure struct {
 	Cluster, Region string
 	Kept            int   // trusted keys that stay for its sake
-	Err             error // ErrTurnover, ErrNotRead, jwks.ErrNoKeys, or what the fetch gave
+	Err             error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, or what the fetch gave
 }
 
 // Plan is what a sync would do to one mount. Each element of the mount's list is on one of
@@ -72,7 +71,7 @@ type Plan struct {
 	Claimed []Key     // another harvester's, or a newer harvest's; stays
 	Foreign []Key     // nobody's; stays
 	Skipped []Key     // published, and not to be trusted; the reason says why
-	Failed  []Failure // what could not be read
+	Failed  []Failure // what could not be read, or has no room
 	// Warnings say where a login could still fail, and other remarks: one for each of a
 	// mount's settings first, then one for a key at the most, and last what there is to say
 	// of the sets, of which each has 1,000 members at the most.
@@ -141,7 +140,8 @@ func shorts(fps []pem.Fingerprint) string {
 //
 // The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [ErrLastKey] or [ErrTooLarge],
 // or says what is wrong with the arguments. A cluster that could not be read is no
-// error: it is on Plan.Failed, and its keys stay.
+// error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no room: see
+// [Options.MaxKeys] and [MaxConfig].
 func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 	if o.Now.IsZero() {
 		return nil, errors.New("Options.Now is not set: a plan needs the time")
@@ -163,13 +163,15 @@ func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 	p.offer()
 	p.reconcile()
 	p.passThrough()
+	p.fit()
+	p.passPlaceholders()
 	return p.finish()
 }
 
 // Body returns the whole configuration to write, every field that harvest doesn't own as
 // it was read. It makes the key that stands in for an empty list, where there is to be one.
 func (p *Plan) Body() (map[string]any, error) {
-	next, algs := p.next, p.fitting()
+	next := p.next
 	if p.placeholder {
 		element, err := newPlaceholder()
 		if err != nil {
@@ -177,11 +179,15 @@ func (p *Plan) Body() (map[string]any, error) {
 		}
 		next = []string{element}
 	}
-	body := p.current.body(next, p.without, algs)
+	return p.body(next), nil
+}
+
+func (p *Plan) body(elements []string) map[string]any {
+	body := p.current.body(elements, p.without, p.fitting())
 	if p.DefaultRole != "" {
 		body[roleField] = p.DefaultRole
 	}
-	return body, nil
+	return body
 }
 
 // Current returns the configuration that the plan stands on.
@@ -213,23 +219,4 @@ func newPlaceholder() (string, error) {
 		Annotation: pem.Annotation{Version: pem.Version, Placeholder: true},
 	}.MarshalText()
 	return string(text), err
-}
-
-// element is an element of the next list.
-type element struct {
-	raw         string
-	added       time.Time // zero: unknown
-	fingerprint string
-}
-
-// newestFirst orders elements so that a login, which tries them in turn, finds the key in
-// use soonest. Elements of unknown age come last, in the order they had.
-func newestFirst(a, b element) int {
-	if c := b.added.Compare(a.added); c != 0 {
-		return c
-	}
-	if a.added.IsZero() {
-		return 0
-	}
-	return cmp.Compare(a.fingerprint, b.fingerprint)
 }

@@ -607,6 +607,7 @@ func TestPlanRefusals(t *testing.T) {
 	signIn.fields["oidc_client_id"], signIn.fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
 	huge := config(trust("a", "k1"))
 	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
+	delete(huge.fields, "default_role")
 	good := []jwks.Result{publish("a", "k1", "k2")}
 
 	for name, test := range map[string]struct {
@@ -625,11 +626,12 @@ func TestPlanRefusals(t *testing.T) {
 		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
 		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
 		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
-		"too large":             {huge, good, Options{}, ErrTooLarge, "bytes"},
+		"too large":             {huge, good, Options{Convert: true, DefaultRole: strings.Repeat("x", 1000)}, ErrTooLarge, "bytes"},
 		"both trusted retired":  {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},
 		"foreign":               {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
 		"empty pins":            {config(), good, Options{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
 		"negative":              {config(), good, Options{Retain: -1}, nil, "negative"},
+		"negative number":       {config(), good, Options{MaxKeys: -1}, nil, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.o.Now = now

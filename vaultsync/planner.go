@@ -40,7 +40,11 @@ type planner struct {
 	offerOrder []pem.Fingerprint
 
 	kept map[pem.Owner]int // keys that stay for a failed owner's sake
-	next []element
+	next []*element
+
+	crowded []*RoomError // clusters whose keys don't all fit
+
+	unnamed map[pem.Fingerprint][]pem.Owner // owners that annotations have no room for
 
 	remarks []string // on the sets; they follow the plan's own warnings
 }
@@ -80,12 +84,24 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		trustedFor: map[pem.Owner][]pem.Fingerprint{},
 		offers:     map[pem.Fingerprint]*offer{},
 		kept:       map[pem.Owner]int{},
+		unnamed:    map[pem.Fingerprint][]pem.Owner{},
 	}
 }
 
 func (p *planner) ours(cluster string) bool {
 	_, ok := p.rank[cluster]
 	return ok
+}
+
+// clusters returns who publishes a key, each cluster once.
+func (o *offer) clusters() []string {
+	var names []string
+	for _, owner := range o.owners {
+		if !slices.Contains(names, owner.Cluster) {
+			names = append(names, owner.Cluster)
+		}
+	}
+	return names
 }
 
 // compareOwners puts the clusters of the mount first, in their order, and regions in theirs.
@@ -374,9 +390,9 @@ func (p *planner) passThrough() {
 		if o := p.offers[t.fingerprint]; o != nil {
 			reason += "; published by " + o.owners[0].String() + " too"
 		}
-		p.plan.Claimed = append(p.plan.Claimed, t.key(reason))
-		p.take(t)
+		p.take(&p.plan.Claimed, t, reason)
 	}
+	n := 0
 	for _, t := range p.foreign {
 		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`
 		if p.o.foreign() == ForeignRemove {
@@ -386,25 +402,23 @@ func (p *planner) passThrough() {
 			}
 			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", newcomer)
 		}
-		p.plan.Foreign = append(p.plan.Foreign, t.key(reason))
-		p.take(t)
+		p.take(&p.plan.Foreign, t, reason)
+		n++
 	}
-	if n := len(p.plan.Foreign); n > 0 && p.o.foreign() == ForeignWarn {
+	if n > 0 && p.o.foreign() == ForeignWarn {
 		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, plural(n, "is", "are"))
 	}
+}
+
+// passPlaceholders lets go of what stood in for an empty list, unless the list is empty still.
+func (p *planner) passPlaceholders() {
 	for i, t := range p.placeholders {
 		if len(p.next) > 0 || i > 0 {
 			p.remove(t, "stood in for an empty list")
 			continue
 		}
-		p.plan.Keep = append(p.plan.Keep, t.key("stands in for an empty list: nobody can sign with it"))
-		p.take(t)
+		p.take(&p.plan.Keep, t, "stands in for an empty list: nobody can sign with it")
 	}
-}
-
-// take puts an element on the next list as it is.
-func (p *planner) take(t trusted) {
-	p.next = append(p.next, element{t.raw, t.block.Annotation.Added, t.fingerprint.String()})
 }
 
 func (p *planner) remove(t trusted, reason string) {
@@ -418,6 +432,7 @@ func (p *planner) warn(format string, args ...any) {
 // finish puts the plan together.
 func (p *planner) finish() (*Plan, error) {
 	plan := p.plan
+	p.list()
 	p.listFailures()
 	if len(p.next) == 0 && len(p.trusted) > 0 {
 		if !p.o.AllowEmpty {
@@ -427,10 +442,6 @@ func (p *planner) finish() (*Plan, error) {
 		plan.placeholder = true
 		p.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
 	}
-	slices.SortStableFunc(p.next, newestFirst)
-	for _, e := range p.next {
-		plan.next = append(plan.next, e.raw)
-	}
 	plan.Changed = plan.placeholder || !sameElements(plan.next, plan.current.Keys())
 	if plan.current.mode() != "" && (len(plan.next) > 0 || plan.placeholder) {
 		if err := p.convert(); err != nil {
@@ -439,11 +450,12 @@ func (p *planner) finish() (*Plan, error) {
 	}
 	p.setDefaultRole()
 	if plan.Changed {
-		if err := checkSize(plan.current.body(plan.next, plan.without, plan.fitting()), len(plan.next)); err != nil {
+		if err := plan.checkSize(); err != nil {
 			return nil, err
 		}
 	}
 	p.lint()
+	p.warnUnnamed()
 	plan.Warnings = append(plan.Warnings, p.remarks...)
 	return plan, nil
 }
@@ -466,7 +478,7 @@ func (p *planner) setDefaultRole() {
 func (p *planner) convert() error {
 	if len(p.plan.Failed) > 0 {
 		f := p.plan.Failed[0]
-		return fmt.Errorf("%w: not converted while %s can't be read, which would be cut off: %w",
+		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w",
 			ErrNotStaticKeys, pem.Owner{Cluster: f.Cluster, Region: f.Region}, f.Err)
 	}
 	p.plan.without = p.plan.current.excluded()
@@ -478,6 +490,14 @@ func (p *planner) convert() error {
 func (p *planner) listFailures() {
 	for owner, err := range p.failed {
 		p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, p.kept[owner], err})
+	}
+	for _, err := range p.crowded {
+		i := slices.IndexFunc(p.plan.Failed, func(f Failure) bool { return f.Cluster == err.Cluster && f.Region == "" })
+		if i < 0 {
+			p.plan.Failed = append(p.plan.Failed, Failure{Cluster: err.Cluster, Err: err})
+			continue
+		}
+		p.plan.Failed[i].Err = fmt.Errorf("%w; %w", p.plan.Failed[i].Err, err) // the agent's own region
 	}
 	slices.SortFunc(p.plan.Failed, func(a, b Failure) int {
 		return p.compareOwners(pem.Owner{Cluster: a.Cluster, Region: a.Region}, pem.Owner{Cluster: b.Cluster, Region: b.Region})

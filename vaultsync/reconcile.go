@@ -41,10 +41,8 @@ func (p *planner) newersKey(f pem.Fingerprint) bool {
 
 // add trusts a key that isn't trusted yet.
 func (p *planner) add(o *offer) {
-	a := p.annotation(p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
-	k := p.write(pem.Block{Public: o.Public, Annotation: a}, o.fingerprint)
-	k.Reason = "published, not yet trusted"
-	p.plan.Add = append(p.plan.Add, k)
+	a := p.annotation(o.fingerprint, p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
+	p.write(&p.plan.Add, pem.Block{Public: o.Public, Annotation: a}, nil, "published, not yet trusted")
 }
 
 // renew decides on a key that is trusted: for whom it stays, or that it goes.
@@ -63,23 +61,21 @@ func (p *planner) renew(f pem.Fingerprint) {
 			p.kept[owner]++
 		}
 	}
-	p.annotate(elements, p.annotation(owners, o, merged(elements)), p.keepReason(o, owners), "")
+	p.annotate(elements, p.annotation(f, owners, o, merged(elements)), p.keepReason(o, owners), "")
 }
 
 // annotate makes one element of several with the same key and that annotation, or keeps the
 // only one where it has it.
-func (p *planner) annotate(elements []trusted, a pem.Annotation, keepReason, adoptReason string) {
+func (p *planner) annotate(elements []trusted, a pem.Annotation, keepReason, adoptReason string) *element {
 	first := elements[0]
 	if len(elements) == 1 && !first.foreign() && sameAnnotation(a, first.block.Annotation) {
-		p.keep(first, keepReason)
-		return
+		return p.take(&p.plan.Keep, first, keepReason)
 	}
 	if adoptReason == "" {
 		adoptReason = p.adoptReason(elements, first.block.Annotation, a)
 	}
-	k := p.write(pem.Block{Public: first.block.Public, Annotation: a, Comment: first.block.Comment}, first.fingerprint)
-	k.Reason = adoptReason
-	p.plan.Adopt = append(p.plan.Adopt, k)
+	b := pem.Block{Public: first.block.Public, Annotation: a, Comment: first.block.Comment}
+	return p.write(&p.plan.Adopt, b, elements, adoptReason)
 }
 
 // owners returns for whom a trusted key stays: those who publish it, and those of its owners
@@ -149,7 +145,8 @@ func (p *planner) failedOf(owners []pem.Owner) []pem.Owner {
 
 // annotation returns the annotation of a key for its owners. What the first owner
 // publishes wins over what was known before; the day it was added never changes.
-func (p *planner) annotation(owners []pem.Owner, o *offer, old pem.Annotation) pem.Annotation {
+func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, old pem.Annotation) pem.Annotation {
+	owners = p.named(f, owners)
 	a := old
 	a.Version = pem.Version
 	a.Cluster, a.Region, a.Also = owners[0].Cluster, owners[0].Region, owners[1:]
@@ -195,13 +192,13 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		}
 	}
 	left = p.ownerFirst(f, left)
-	keep := func(reason string) {
-		p.annotate(elements, p.annotation(p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
+	keep := func(reason string) *element {
+		return p.annotate(elements, p.annotation(f, p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
 	}
 	newcomer, unread := p.newcomer()
 	switch {
 	case p.o.early: // who hasn't answered yet may publish it
-		keep("kept until all clusters have answered")
+		keep("kept until all clusters have answered").lapsing = true
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case p.weak[f] == nil && slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
@@ -209,6 +206,8 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		keep("added since its cluster was asked")
 	case p.weak[f] == nil && len(struck) > 0 && unread:
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
+	case mayBeUnnamed(old.Also) && unread:
+		keep(fmt.Sprintf("kept while %s can't be read, whose key it may be: the annotation has no room for all owners", newcomer))
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
@@ -216,13 +215,13 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
-		a := p.annotation(left, nil, old)
+		a := p.annotation(f, left, nil, old)
 		p.plan.retain(f, began.IsZero())
 		if a.Missing = began; began.IsZero() {
 			a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
 		}
 		reason := retained(a.Missing.Add(p.o.Retain))
-		p.annotate(elements, a, reason, reason)
+		p.annotate(elements, a, reason, reason).retained = true
 	}
 }
 
@@ -254,35 +253,10 @@ func retained(until time.Time) string {
 	return "no longer published; retained until " + until.Format(time.RFC3339)
 }
 
-func (p *planner) keep(t trusted, reason string) {
-	p.plan.Keep = append(p.plan.Keep, t.key(reason))
-	p.take(t)
-}
-
 func (p *planner) removeAll(elements []trusted, reason string) {
 	for _, t := range elements {
 		p.remove(t, reason)
 	}
-}
-
-// write puts a new element on the next list.
-func (p *planner) write(b pem.Block, f pem.Fingerprint) Key {
-	text, err := b.MarshalText()
-	if err != nil {
-		// Every key here was parsed by jwks or pem, and every name checked: what can't
-		// be written is a comment, and a key without its comment is better than none.
-		b.Comment = ""
-		b.Annotation.Unknown = nil
-		text, err = b.MarshalText()
-		if err != nil {
-			panic("vaultsync: " + err.Error())
-		}
-	}
-	p.next = append(p.next, element{string(text), b.Annotation.Added, f.String()})
-	a := b.Annotation
-	k := Key{Cluster: a.Cluster, Region: a.Region, KeyID: a.KeyID, Public: b.Public, Fingerprint: f, Added: a.Added}
-	k.setAlgorithms(a.Algorithms)
-	return k
 }
 
 func (p *planner) keepReason(o *offer, owners []pem.Owner) string {

@@ -136,6 +136,7 @@ func drawOptions(c *choices) Options {
 	if c.rarely(3) {
 		o.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
 	}
+	o.MaxKeys = []int{0, 0, 1, 2, 3}[c.pick(5)]
 	o.AllowEmpty, o.Convert = c.rarely(4), c.rarely(4)
 	return o
 }

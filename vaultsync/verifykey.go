@@ -165,6 +165,8 @@ func (c *verifier) nearestMiss(elements []trusted) {
 	case plan != nil && turnedOver(plan, key):
 		miss(MissTurnover, "if these are the cluster's new keys, run harvest sync -allow-turnover="+key.Cluster,
 			"not yet trusted: all of its keys are others than those that the mount trusts for it")
+	case plan != nil && waits(plan, key):
+		miss(MissNotTrusted, "make room: harvest plan says what takes it", "which waits, because the mount has no room for it")
 	default:
 		miss(MissNotTrusted, "run harvest sync", "not yet trusted")
 	}
@@ -174,6 +176,10 @@ func turnedOver(plan *Plan, key Key) bool {
 	return slices.ContainsFunc(plan.Failed, func(f Failure) bool {
 		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, ErrTurnover)
 	})
+}
+
+func waits(plan *Plan, key Key) bool {
+	return slices.ContainsFunc(plan.Skipped, func(k Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == noRoom })
 }
 
 // missed deals with a token that no known key signed: the kid is all that is left to go by.

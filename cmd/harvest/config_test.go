@@ -59,6 +59,8 @@ var configMistakes = map[string]struct {
 	"unknown turnover":      {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  allow_turnover = [\"b\"]\n}\n", []string{`x.hcl:4:21: this mount has no cluster "b"`}},
 	"unknown vault":         {clusterA + "vault \"eu\" {}\nmount \"m\" {\n  vault = \"us\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:4:3: no vault "us"; there is "eu"`}},
 	"which vault":           {clusterA + "vault \"eu\" {}\nvault \"us\" {}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`x.hcl:4:1: which vault? add vault = … with one of "eu", "us"`}},
+	"max_keys zero":         {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  max_keys = 0\n}\n", []string{`x.hcl:4:3: max_keys = 0: want a number from 1 to 10000`}},
+	"max_keys a fraction":   {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  max_keys = 1.5\n}\n", []string{`x.hcl:4:14: max_keys`}},
 	"bad duration":          {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  retain = \"1 day\"\n}\n", []string{`x.hcl:4:3: retain = "1 day": want a duration`}},
 	"negative duration":     {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  settle = \"-1s\"\n}\n", []string{"x.hcl:4:3: settle"}},
 	"bad foreign":           {clusterA + "mount \"m\" {\n  clusters = [\"a\"]\n  foreign = \"drop\"\n}\n", []string{`x.hcl:4:3: foreign "drop": want keep, warn or remove`}},

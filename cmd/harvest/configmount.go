@@ -78,7 +78,7 @@ func (r *fileReader) auth(hb *hcl.Block) *authConfig {
 }
 
 var mountAttributes = []string{
-	"vault", "namespace", "path", "clusters", "foreign", "retired", "retain", "allow_turnover", "deny", "allow_empty", "convert", "settle",
+	"vault", "namespace", "path", "clusters", "foreign", "retired", "retain", "max_keys", "allow_turnover", "deny", "allow_empty", "convert", "settle",
 }
 
 func (r *fileReader) mount(hb *hclsyntax.Block) {
@@ -90,7 +90,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	m := mountConfig{
 		namespace: strings.Trim(b.text("namespace"), "/"), path: name, clusters: b.texts("clusters"), at: hb.DefRange(),
 		options: vaultsync.Options{
-			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"),
+			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"), MaxKeys: b.count("max_keys"),
 			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
 			Convert: b.flag("convert"), Settle: b.duration("settle"),
 		},

@@ -3,10 +3,13 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 const (
@@ -52,6 +55,8 @@ func mountFlags() []cli.Flag {
 		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn"},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", HideDefault: true},
+		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "take so many keys of the cluster: a `NUMBER`; what is trusted and still published stays",
+			DefaultText: strconv.Itoa(vaultsync.DefaultMaxKeys)},
 		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},
 		&cli.BoolFlag{Name: "convert", Category: inMount, Usage: "turn a mount in jwks_url or OIDC mode into one with static keys"},
 	}

@@ -241,6 +241,18 @@ func (b block) flag(name string) bool {
 	return v
 }
 
+// count returns a whole number from 1 to maxCount; 0 where there is none.
+func (b block) count(name string) int {
+	var n int
+	if b.value(name, &n) && (n < 1 || n > maxCount) {
+		b.problem(name, "%s = %d: want a number from 1 to %d", name, n, maxCount)
+	}
+	return n
+}
+
+// maxCount bounds numbers of things: more keys than Vault's storage holds.
+const maxCount = 10_000
+
 func (b block) duration(name string) time.Duration {
 	var s string
 	if !b.value(name, &s) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,11 +50,15 @@ type hints struct {
 // says all there is to say.
 func (h hints) of(err error, m mountConfig) string {
 	var turnover *vaultsync.TurnoverError
+	var full *vaultsync.RoomError
 	var cluster *jwks.ClusterError
 	errors.As(err, &cluster)
 	switch {
 	case errors.As(err, &turnover):
 		return h.turnover(turnover)
+	case errors.As(err, &full) && full.MaxKeys > 0:
+		n := strconv.Itoa(full.Keys + full.Waiting)
+		return "If these are the cluster's keys" + h.setting("-max-keys "+n, "max_keys = "+n, "mount")
 	case errors.Is(err, vaultsync.ErrNotRead) && cluster != nil:
 		name := cluster.Cluster + "/" + cluster.Region
 		return "If it is gone for good, strike it off" + h.setting("-retired "+quote(name), fmt.Sprintf("retired = [%q]", name), "mount")

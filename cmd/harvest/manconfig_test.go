@@ -21,6 +21,7 @@ const (
 	kindFlag         = "bool"
 	kindDuration     = "duration"
 	kindMap          = "map of strings"
+	kindNumber       = "number"
 )
 
 const required = "none: it is required"
@@ -88,6 +89,7 @@ var manBlocks = []struct {
 		{"foreign", kindText, "warn", "What becomes of keys without an annotation, which are nobody's: `keep`, `warn` (and keep) or `remove`."},
 		{"retired", kindTexts, "", "Clusters, or regions of them in the form CLUSTER/REGION, that are struck off: their keys go to a cluster that publishes them, else away."},
 		{"retain", kindDuration, "0s", "How long a key stays after its cluster dropped it."},
+		{"max_keys", kindNumber, "256", "How many keys of one cluster it takes, and tells of the others. Retained keys give way first; what is trusted and still published stays."},
 		{"allow_turnover", kindTexts, "", "Clusters, or CLUSTER/REGION, whose keys may all be replaced at once; [\"*\"] is each. Otherwise such a change waits to be allowed."},
 		{"deny", kindFingerprints, "", "Keys that this mount may not trust."},
 		{"allow_empty", kindFlag, "false", "Let the last key go: nobody can log in then."},
@@ -178,7 +180,7 @@ func TestManualConfig(t *testing.T) {
 func TestManualKinds(t *testing.T) {
 	wrong := map[string][2]string{ // a value of another kind, and what is said of it
 		kindText: {`["x"]`, "string required"}, kindTexts: {`"x"`, "list of string required"}, kindFingerprints: {`["x"]`, "fingerprint"},
-		kindFlag: {`"x"`, "a bool is required"}, kindDuration: {`"x"`, "want a duration"}, kindMap: {`"x"`, "map of string required"},
+		kindFlag: {`"x"`, "a bool is required"}, kindNumber: {`"x"`, "a number is required"}, kindDuration: {`"x"`, "want a duration"}, kindMap: {`"x"`, "map of string required"},
 	}
 	for _, b := range manBlocks {
 		for _, a := range b.attributes {

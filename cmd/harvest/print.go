@@ -90,7 +90,10 @@ func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
 
 func failureRow(f vaultsync.Failure) row {
 	text := fmt.Sprintf("%d %s kept: ", f.Kept, plural(f.Kept, "key"))
-	if f.Kept == 0 {
+	switch {
+	case errors.Is(f.Err, vaultsync.ErrNoRoom) && f.Kept == 0:
+		text = ""
+	case f.Kept == 0:
 		text = "nothing to keep: "
 	}
 	return row{sign: signFailed, owner: printable(owner(f)), text: text + printable(cause(f.Err).Error()), wide: true}
@@ -230,11 +233,15 @@ func summary(m *vaultsync.MountReport) string {
 		text += "; " + strings.Join(rest, ", ")
 	}
 	text += "."
-	var unread, refused []string
+	var unread, refused, crowded []string
 	for _, f := range p.Failed {
-		if errors.Is(f.Err, vaultsync.ErrTurnover) {
+		_, full := f.Err.(*vaultsync.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
+		switch {
+		case full:
+			crowded = append(crowded, printable(owner(f)))
+		case errors.Is(f.Err, vaultsync.ErrTurnover):
 			refused = append(refused, printable(owner(f)))
-		} else {
+		default:
 			unread = append(unread, printable(owner(f)))
 		}
 	}
@@ -243,6 +250,9 @@ func summary(m *vaultsync.MountReport) string {
 	}
 	if len(refused) > 0 {
 		text += " The turnover of " + strings.Join(refused, ", ") + " was refused."
+	}
+	if len(crowded) > 0 {
+		text += " There is no room for all keys of " + strings.Join(crowded, ", ") + "."
 	}
 	if m.Conflicts > 0 {
 		text += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, plural(m.Conflicts, "time"))

@@ -118,6 +118,10 @@ mount "jwt-nomad" {
   # Keep a key for so long after its cluster dropped it. Default: not at all.
   #retain = "1h"
 
+  # How many keys of one cluster it takes. What is trusted and still published stays.
+  # Default: 256.
+  #max_keys = 256
+
   # Clusters all of whose keys may be replaced at once. Default: that waits to be allowed.
   #allow_turnover = ["us-east"]
 

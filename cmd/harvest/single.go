@@ -57,7 +57,7 @@ func (a *app) single(cmd *cli.Command, needsCluster bool) (*config, error) {
 	}
 	m.options = vaultsync.Options{
 		Foreign: vaultsync.Foreign(cmd.String("foreign")), Retired: cmd.StringSlice("retired"),
-		Retain: cmd.Duration("retain"), Settle: cmd.Duration("settle"), Convert: cmd.Bool("convert"),
+		Retain: cmd.Duration("retain"), Settle: cmd.Duration("settle"), Convert: cmd.Bool("convert"), MaxKeys: cmd.Int("max-keys"),
 	}
 	if err := checkForeign(cmd.String("foreign")); err != nil {
 		return nil, usage(cmd, "%w", err)
@@ -66,6 +66,9 @@ func (a *app) single(cmd *cli.Command, needsCluster bool) (*config, error) {
 		if d := cmd.Duration(name); d < 0 || isLong(d) {
 			return nil, usage(cmd, "-%s %v: want a duration from 0s to ten years", name, d)
 		}
+	}
+	if n := cmd.Int("max-keys"); cmd.IsSet("max-keys") && (n < 1 || n > maxCount) {
+		return nil, usage(cmd, "-max-keys %d: want a number from 1 to %d", n, maxCount)
 	}
 	name := cmd.String("cluster")
 	switch {

@@ -49,6 +49,7 @@ var kindsOf = []struct {
 	{vaultsync.ErrUnreadableFields, "unreadable_fields"},
 	{vaultsync.ErrLastKey, "last_key"},
 	{vaultsync.ErrTooLarge, "too_large"},
+	{vaultsync.ErrNoRoom, "no_room"},
 	{vaultsync.ErrConflict, "conflict"},
 	{context.DeadlineExceeded, KindTimeout},
 }

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -128,8 +129,12 @@ func (b *Board) planned(id MountID, m *mountState, p *vaultsync.Plan, at time.Ti
 			continue
 		}
 		state := old[source]
+		message := "keys kept"
+		if errors.Is(f.Err, vaultsync.ErrNoRoom) {
+			message = "keys wait for room"
+		}
 		b.fail(&state, errorID{source: source, mount: id}, f.AsError(), at,
-			log.With("cluster", source.Cluster, "region", source.Region, "kept", f.Kept), slog.LevelWarn, "keys kept")
+			log.With("cluster", source.Cluster, "region", source.Region, "kept", f.Kept), slog.LevelWarn, message)
 		m.failed[source] = state
 	}
 	for source := range old {

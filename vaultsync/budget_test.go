@@ -1,0 +1,287 @@
+package vaultsync
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// budgeted plans and checks that the plan fits, and that nothing is left to do once it is applied.
+func budgeted(t *testing.T, current Config, want Desired, o Options) *Plan {
+	t.Helper()
+	o.Now = now
+	p, err := NewPlan(current, want, o)
+	require.NoError(t, err)
+	body, err := p.Body()
+	require.NoError(t, err)
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	before, err := json.Marshal(current.fields)
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(text), max(MaxConfig, len(before)))
+	requireApplied(t, p, want, o)
+	return p
+}
+
+// many returns n names.
+func many(prefix string, n int) []string {
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprintf("%s%d", prefix, i))
+	}
+	return names
+}
+
+func trustAll(owner string, names []string, changes ...func(*pem.Block)) []string {
+	var elements []string
+	for _, name := range names {
+		elements = append(elements, trust(owner, name, changes...))
+	}
+	return elements
+}
+
+// room returns what a plan says of a cluster without room.
+func room(t *testing.T, p *Plan, cluster string) *RoomError {
+	t.Helper()
+	for _, f := range p.Failed {
+		var full *RoomError
+		if f.Cluster == cluster && errors.As(f.Err, &full) {
+			require.ErrorIs(t, f.Err, ErrNoRoom)
+			return full
+		}
+	}
+	require.Fail(t, "no room error", "%s: %v", cluster, p.Failed)
+	return nil
+}
+
+func onlyA(results ...jwks.Result) Desired { return Desired{[]string{"a"}, results} }
+
+func isOn(list []Key, name string) bool {
+	return slices.ContainsFunc(list, func(k Key) bool { return k.Fingerprint == fingerprint(name) })
+}
+
+func deny(names ...string) []pem.Fingerprint {
+	var all []pem.Fingerprint
+	for _, name := range names {
+		all = append(all, fingerprint(name))
+	}
+	return all
+}
+
+func longKeyIDs(r jwks.Result) jwks.Result {
+	for i := range r.Set.Keys {
+		r.Set.Keys[i].KeyID = fmt.Sprintf("%04d%s", i, strings.Repeat("<", 252)) // as JSON six bytes each
+	}
+	return r
+}
+
+// Forty regions of three keys rotate all at once: with every key of before in its retention
+// period, all that they publish is trusted.
+func TestBudgetFortyRegions(t *testing.T) {
+	var current []string
+	var results []jwks.Result
+	for i := range 40 {
+		owner := fmt.Sprintf("a/r%d", i)
+		current = append(current, trustAll(owner, many(owner+" old", 3))...)
+		results = append(results, publish(owner, many(owner+" new", 3)...))
+	}
+	p := budgeted(t, config(current...), onlyA(results...), Options{
+		Retain: time.Hour, AllowTurnover: []string{"*"}, Deny: deny("a/r7 old1"),
+	})
+	assert.Len(t, p.Add, 120)
+	assert.Len(t, p.Adopt, 119, "retained")
+	assert.Len(t, p.Remove, 1, "denied")
+	assert.Empty(t, p.Failed)
+	assert.Empty(t, p.Skipped)
+}
+
+func TestBudgetLongKeyIDs(t *testing.T) {
+	current := config(trust("b", "k1"), trust("b", "k2"))
+	hostile := longKeyIDs(publish("a", many("h", 999)...))
+	want := Desired{[]string{"a", "b"}, []jwks.Result{hostile, publish("b", "k1", "k2", "k3")}}
+	for most, takes := range map[int]int{0: 256, 5000: 0} {
+		p := budgeted(t, current, want, Options{MaxKeys: most, Deny: deny("k2")})
+		assert.True(t, isOn(p.Add, "k3"), "the other cluster's key")
+		assert.True(t, isOn(p.Remove, "k2"), "denied")
+		full := room(t, p, "a")
+		assert.Equal(t, 999-(len(p.Add)-1), full.Waiting)
+		assert.Len(t, p.Failed, 1)
+		if takes > 0 {
+			assert.Len(t, p.Add, takes+1)
+			assert.Contains(t, full.Error(), "takes 256 keys of a cluster")
+		} else {
+			assert.Greater(t, len(p.Add), 400)
+			assert.Contains(t, full.Error(), "give the cluster a mount of its own")
+		}
+		var order []string // what is in comes first as published
+		for _, k := range p.Skipped {
+			if k.Reason == noRoom {
+				order = append(order, k.KeyID)
+			}
+		}
+		assert.Contains(t, order, hostile.Set.Keys[998].KeyID)
+		assert.NotContains(t, order, hostile.Set.Keys[0].KeyID)
+	}
+}
+
+func TestBudgetThousandRegions(t *testing.T) {
+	region := func(i int) string { return fmt.Sprintf("a/region-%03d", i) }
+	t.Run("of three keys each", func(t *testing.T) {
+		var results []jwks.Result
+		for i := range 1000 {
+			results = append(results, publish(region(i), many(region(i)+" ", 3)...))
+		}
+		p := budgeted(t, config(trustAll(region(0), many(region(0)+" ", 3))...), onlyA(results...), Options{Deny: deny(region(0) + " 1")})
+		assert.True(t, isOn(p.Remove, region(0)+" 1"))
+		require.Len(t, p.Add, 254, "256 of the cluster")
+		assert.Equal(t, 2997-254, room(t, p, "a").Waiting)
+		regions := map[string]int{}
+		for _, k := range p.Add {
+			regions[k.Region]++
+		}
+		assert.Len(t, regions, 254, "a region without a key comes before the second key of another")
+	})
+	t.Run("that share their keys", func(t *testing.T) {
+		var results []jwks.Result
+		for i := range 1000 {
+			results = append(results, publish(region(i), many("shared", 200)...))
+		}
+		results = append(results, publish("b", "k2"))
+		want := Desired{[]string{"a", "b"}, results}
+		p := budgeted(t, config(trust("b", "k1"), trust("b", "k2")), want, Options{Deny: deny("k1")})
+		assert.Len(t, p.Add, 200)
+		assert.Empty(t, p.Failed)
+		assert.True(t, isOn(p.Remove, "k1"))
+		require.Len(t, p.Warnings, 200)
+		assert.Contains(t, p.Warnings[0], "no room for 960 of its owners (a/region-040, a/region-041, a/region-042, and 957 more)")
+	})
+}
+
+// A key whose annotation has no room for all its owners stays while one that can't be read may
+// still publish it.
+func TestBudgetOwnersWithoutRoom(t *testing.T) {
+	var owners []string
+	for i := range 30 {
+		owners = append(owners, fmt.Sprintf("a/region-%03d", i))
+	}
+	current := config(trust("a", "k1", also(owners...)), trust("a", "k2", also(owners...)))
+	results := []jwks.Result{publish("a", "k2")}
+	for _, o := range owners {
+		results = append(results, publish(o, "k2"))
+	}
+	away := append(slices.Clone(results), down("a/region-900"))
+	p := budgeted(t, current, onlyA(away...), Options{})
+	assert.False(t, isOn(p.Remove, "k1"))
+	p = budgeted(t, current, onlyA(results...), Options{})
+	assert.True(t, isOn(p.Remove, "k1"))
+}
+
+// A cluster that changes all its keys again and again, under retain: what it has now is trusted,
+// and the longest missing of the others give way.
+func TestBudgetChurnUnderRetain(t *testing.T) {
+	var current []string
+	for i, name := range many("old", 300) {
+		current = append(current, trust("a", name, missing(now.Add(-time.Duration(i+1)*time.Second))))
+	}
+	current = append(current, trust("b", "k1"), trust("b", "k2"))
+	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", many("new", 100)...), publish("b", "k2")}}
+	p := budgeted(t, config(current...), want, Options{Retain: time.Hour, AllowTurnover: []string{"a"}, Deny: deny("k1")})
+	assert.Len(t, p.Add, 100)
+	assert.Empty(t, p.Failed)
+	assert.True(t, isOn(p.Remove, "k1"))
+	require.Len(t, p.Remove, 1+300-156)
+	assert.Equal(t, ReasonDenied, p.Remove[0].Reason, "denials first")
+	assert.True(t, isOn(p.Keep, "old0"))
+	assert.True(t, p.Retained(fingerprint("old155")))
+	assert.True(t, isOn(p.Remove, "old156"), "the longest missing go first")
+	assert.False(t, p.Retained(fingerprint("old156")))
+}
+
+// Of retained keys of all clusters the longest missing go where the whole has no room.
+func TestBudgetRetainedGiveWayToBytes(t *testing.T) {
+	current := config(trust("a", "k1"), trust("b", "old", missing(now.Add(-time.Minute))), trust("b", "older", missing(now.Add(-2*time.Minute))), trust("b", "k4"))
+	current.fields["huge"] = strings.Repeat("x", MaxConfig-bodySize(current.fields)-100)
+	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2"), publish("b", "k4")}}
+	p := budgeted(t, current, want, Options{Retain: time.Hour})
+	assert.True(t, isOn(p.Add, "k2"))
+	assert.True(t, isOn(p.Keep, "old"))
+	assert.True(t, isOn(p.Remove, "older"))
+	assert.Empty(t, p.Failed)
+}
+
+// A mount that others have filled is named as that; a denial is written all the same, also where
+// the configuration is larger than harvest would make it.
+func TestBudgetFilledByOthers(t *testing.T) {
+	for name, test := range map[string]struct {
+		filling string
+		says    string
+	}{
+		"foreign":  {paste("x") + "\n" + strings.Repeat("y", MaxConfig-1000), "foreign keys take "},
+		"claimed":  {trust("z", "x", func(b *pem.Block) { b.Comment = strings.Repeat("y", MaxConfig-1000) }), "keys of other harvesters take "},
+		"too much": {strings.Repeat("y", MaxConfig), "foreign keys take "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			current := config(test.filling, trust("a", "k1"), trust("a", "k2"))
+			p := budgeted(t, current, desired(publish("a", "k1", "k2", "k3", "k4", "k5")), Options{Deny: deny("k1")})
+			assert.True(t, isOn(p.Remove, "k1"))
+			assert.True(t, isOn(p.Keep, "k2"))
+			assert.True(t, p.Changed)
+			assert.Contains(t, room(t, p, "a").Error(), test.says)
+		})
+	}
+}
+
+// A cluster that publishes another's keys holds none of them up: neither by its number of keys
+// nor by its bytes.
+func TestBudgetSharedKeys(t *testing.T) {
+	mine := many("b", 40)
+	both := longKeyIDs(publish("a", many("h", 999)...))
+	both.Set.Keys = append(both.Set.Keys, publish("", mine...).Set.Keys...)
+	for _, most := range []int{0, 5000} {
+		for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
+			want := Desired{clusters, []jwks.Result{both, publish("b", mine...)}}
+			p := budgeted(t, config(trust("b", "b0")), want, Options{MaxKeys: most})
+			for _, name := range mine[1:] {
+				require.True(t, isOn(p.Add, name), "%s under %d of %v", name, most, clusters)
+			}
+			room(t, p, "a")
+			assert.Len(t, p.Failed, 1)
+		}
+	}
+}
+
+// What is trusted and still published stays, though it is more than there is room for, and
+// longer annotations wait.
+func TestBudgetTrustedStays(t *testing.T) {
+	names := many("k", 300)
+	p := budgeted(t, config(trustAll("a", names)...), desired(publish("a", append(names, "new")...)), Options{})
+	assert.Len(t, p.Keep, 300)
+	assert.Equal(t, 1, room(t, p, "a").Waiting)
+
+	current := config(paste("x"), trust("a", "k1"))
+	current.fields["huge"] = strings.Repeat("x", MaxConfig-bodySize(current.fields)-20)
+	p = budgeted(t, current, desired(publish("a", "k1", "x")), Options{})
+	assert.True(t, isOn(p.Keep, "x"))
+	assert.False(t, p.Changed)
+	assert.Contains(t, strings.Join(p.Warnings, "\n"), "no room for the annotation of 1 trusted key")
+	assert.Empty(t, p.Failed)
+}
+
+// A cluster whose agent's own region can't be read, and whose others have no room, says both.
+func TestBudgetBesideAFailure(t *testing.T) {
+	p := budgeted(t, config(trust("a", "k1")), onlyA(down("a"), publish("a/r", "k2", "k3")), Options{MaxKeys: 2})
+	require.Len(t, p.Failed, 1)
+	require.ErrorIs(t, p.Failed[0].Err, errDown)
+	require.ErrorIs(t, p.Failed[0].Err, ErrNoRoom)
+	assert.Equal(t, 1, p.Failed[0].Kept)
+}

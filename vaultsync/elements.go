@@ -1,0 +1,91 @@
+package vaultsync
+
+import (
+	"slices"
+	"time"
+
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// element is an element of the next list.
+type element struct {
+	raw  string
+	size int // of raw in a configuration's JSON, once there is a budget
+	key  Key
+	list *[]Key      // of the plan, that key is to be on
+	was  []trusted   // the elements that it takes the place of; none: it is an addition
+	also []pem.Owner // beside the key's
+
+	retained bool      // stays for its retention period alone
+	missing  time.Time // since when, where it is retained
+	lapsing  bool      // to be removed once all clusters have answered
+	out      bool      // left out of the list for want of room
+}
+
+// addition reports whether the element's key isn't trusted yet.
+func (e *element) addition() bool { return len(e.was) == 0 }
+
+// growth returns how many bytes more an element takes than what it takes the place of.
+func (e *element) growth() int {
+	if len(e.was) == 1 && e.was[0].raw == e.raw {
+		return 0
+	}
+	n := e.size
+	for _, t := range e.was {
+		n -= jsonSize(t.raw)
+	}
+	return n
+}
+
+// take puts an element on the next list as it is.
+func (p *planner) take(list *[]Key, t trusted, reason string) *element {
+	return p.put(list, t, []trusted{t}, reason)
+}
+
+func (p *planner) put(list *[]Key, t trusted, was []trusted, reason string) *element {
+	e := &element{
+		raw: t.raw, key: t.key(reason), list: list, was: was, also: t.block.Annotation.Also,
+		missing: t.block.Annotation.Missing,
+	}
+	p.next = append(p.next, e)
+	return e
+}
+
+// write puts a new element on the next list, in the place of others or of none.
+func (p *planner) write(list *[]Key, b pem.Block, was []trusted, reason string) *element {
+	text, err := b.MarshalText()
+	if err != nil {
+		// Every key here was parsed by jwks or pem, and every name checked: what can't
+		// be written is a comment, and a key without its comment is better than none.
+		b.Comment = ""
+		b.Annotation.Unknown = nil
+		text, err = b.MarshalText()
+		if err != nil {
+			panic("vaultsync: " + err.Error())
+		}
+	}
+	return p.put(list, trusted{raw: string(text), block: b, fingerprint: b.Fingerprint()}, was, reason)
+}
+
+// list puts the plan's lists together from what stays of the next list.
+func (p *planner) list() {
+	for _, e := range p.next {
+		*e.list = append(*e.list, e.key)
+	}
+	slices.SortStableFunc(p.next, newestFirst)
+	for _, e := range p.next {
+		p.plan.next = append(p.plan.next, e.raw)
+	}
+}
+
+// newestFirst orders elements so that a login, which tries them in turn, finds the key in
+// use soonest. Elements of unknown age come last, in the order they had.
+func newestFirst(a, b *element) int {
+	if c := b.key.Added.Compare(a.key.Added); c != 0 {
+		return c
+	}
+	if a.key.Added.IsZero() {
+		return 0
+	}
+	return byFingerprint(a, b)
+}

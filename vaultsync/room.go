@@ -1,0 +1,42 @@
+package vaultsync
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrNoRoom: keys that a cluster publishes wait, since the mount has no room for them. Wrapped by
+// a *RoomError.
+var ErrNoRoom = errors.New("not all of its keys fit on the mount")
+
+// RoomError is ErrNoRoom with what takes the room. Sizes are in bytes of the configuration's JSON.
+type RoomError struct {
+	Cluster string
+	Waiting int // keys that wait
+	Keys    int // that count for the cluster and are, or will be, trusted
+	MaxKeys int // Options.MaxKeys, where it is what binds; 0: the configuration's size is
+	Bytes   int // that the cluster's keys take
+	Foreign int // that foreign keys take
+	Claimed int // that keys of other harvesters take
+}
+
+// Error names what fills the mount, and what to do about it.
+func (e *RoomError) Error() string {
+	said := fmt.Sprintf("%v: %d %s", ErrNoRoom, e.Waiting, plural(e.Waiting, "waits", "wait"))
+	if e.MaxKeys > 0 {
+		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; raise max_keys, or let the cluster publish fewer", said, e.MaxKeys)
+	}
+	said += fmt.Sprintf(", since the configuration may have %d bytes", MaxConfig)
+	switch {
+	case e.Foreign > max(e.Bytes, e.Claimed):
+		return fmt.Sprintf(`%s, and foreign keys take %d of them: remove those, by hand or with foreign = "remove"`, said, e.Foreign)
+	case e.Claimed > e.Bytes:
+		return fmt.Sprintf("%s, and keys of other harvesters take %d of them: give these a mount of their own, or retire names that are no longer in use",
+			said, e.Claimed)
+	default:
+		return fmt.Sprintf("%s, of which its keys take %d: give the cluster a mount of its own", said, e.Bytes)
+	}
+}
+
+// Is reports true for ErrNoRoom.
+func (e *RoomError) Is(target error) bool { return target == ErrNoRoom }
