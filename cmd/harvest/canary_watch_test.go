@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakehttp"
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -168,7 +167,7 @@ func TestFormatCanaries(t *testing.T) {
 		require.NoError(t, err)
 		l := &login{client: client}
 		_, l.err = v.logIn(context.Background(), client)
-		values = append(values, v, k.keeper, k.lease, mount, l, vaultsync.JWTLogin{TokenFile: m.file("jwt")}, keeperOf{vault: v}, &running[*keeper]{it: k.keeper}, group{keepers: map[monitor.MountID]*keeper{{}: k.keeper}})
+		values = append(values, v, k.keeper, k.lease, mount, l, vaultsync.JWTLogin{TokenFile: m.file("jwt")}, daemonLogin{k.keeper})
 	}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

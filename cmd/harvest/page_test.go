@@ -1,13 +1,8 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"html"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -85,43 +79,4 @@ func wd(t *testing.T) string {
 	dir, err := os.Getwd()
 	require.NoError(t, err)
 	return dir
-}
-
-// What a page may do is said in its header, and in the document.
-func TestPageHeaders(t *testing.T) {
-	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	handler := pages(b, monitor.NewRegistry(b, monitor.Build{}), func() time.Time { return now }, time.Minute)
-	get := func(method, path string) *httptest.ResponseRecorder {
-		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequest(method, path, nil))
-		return recorder
-	}
-	page := get("GET", "/")
-	require.Equal(t, http.StatusOK, page.Code)
-	body := page.Body.String()
-	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(body)
-	require.NotNil(t, style)
-	sum := sha256.Sum256([]byte(style[1]))
-	hash := base64.StdEncoding.EncodeToString(sum[:])
-	assert.Equal(t, map[string][]string{
-		"Content-Type":                 {"text/html; charset=utf-8"},
-		"Content-Security-Policy":      {"default-src 'none'; style-src 'sha256-" + hash + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-		"X-Content-Type-Options":       {"nosniff"},
-		"X-Frame-Options":              {"DENY"},
-		"Referrer-Policy":              {"no-referrer"},
-		"Cross-Origin-Resource-Policy": {"same-origin"},
-		"Cache-Control":                {"no-store"},
-	}, map[string][]string(page.Header()))
-	assert.Contains(t, body, `http-equiv="refresh" content="30"`)
-	assert.NotRegexp(t, `(?i)<script|<link|<img|<iframe|<form|javascript:|\sstyle=|\son[a-z]+=|\ssrc=|url\(`, body)
-
-	assert.Equal(t, http.StatusOK, get("HEAD", "/").Code)
-	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"} {
-		refused := get(method, "/")
-		assert.Equal(t, http.StatusMethodNotAllowed, refused.Code, method)
-		assert.Equal(t, "GET, HEAD", refused.Header().Get("Allow"))
-	}
-	for _, path := range []string{"/index.html", "/status", "//x"} {
-		assert.NotEqual(t, http.StatusOK, get("GET", path).Code, path)
-	}
 }

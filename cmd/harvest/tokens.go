@@ -39,7 +39,6 @@ var errRefused = errors.New("Vault refuses the token: it expired or was revoked,
 // tried again, for ever. When it ends it gives back the login in use, and none before: a
 // sync may be under way with it.
 type keeper struct {
-	number int
 	vault  vaultConfig
 	client *api.Client // of the mounts
 	door   *api.Client // for logins: it never has a token

@@ -9,10 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
@@ -224,20 +226,44 @@ mount "jwt-nomad" { clusters = ["one"] }
 	cfg, err := loadFile(name)
 	require.NoError(t, err)
 	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &messages{}}
-	w := a.newWatcher(slog.New(slog.DiscardHandler), time.Minute)
+	log := slog.New(slog.DiscardHandler)
+	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
+	// The connections of each login are closed at the end: they outlast it.
+	var clients []*api.Client
+	prepared := func(cfg *config) *daemon.Config {
+		c := a.daemonConfig(cfg, log)
+		for i := range c.Vaults {
+			open := c.Vaults[i].Make
+			c.Vaults[i].Make = func(tell func(error)) (daemon.Login, error) {
+				l, err := open(tell)
+				if err == nil {
+					clients = append(clients, l.Client(), l.(daemonLogin).k.door)
+				}
+				return l, err
+			}
+		}
+		return c
+	}
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, w.use(ctx, cfg))
+	require.NoError(t, d.Use(ctx, prepared(cfg)))
 	hangup := make(chan os.Signal)
 	ended := make(chan error)
-	go func() { ended <- w.loop(ctx, hangup, notifier{}, func() (*config, error) { return loadFile(name) }) }()
-	<-w.board.Settled()
+	go func() {
+		ended <- d.Run(ctx, hangup, func() (*daemon.Config, error) {
+			cfg, err := loadFile(name)
+			if err != nil {
+				return nil, err
+			}
+			return prepared(cfg), nil
+		})
+	}()
+	<-d.Settled()
 	hangup <- os.Interrupt
 	cancel()
 	require.NoError(t, <-ended)
-	w.stop()
-	for _, k := range w.keepers {
-		k.it.client.CloneConfig().HttpClient.CloseIdleConnections()
-		k.it.door.CloneConfig().HttpClient.CloseIdleConnections()
+	d.Stop()
+	for _, client := range clients {
+		client.CloneConfig().HttpClient.CloseIdleConnections()
 	}
 	nomad.Close()
 	s.Close()

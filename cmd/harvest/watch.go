@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -13,20 +12,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/urfave/cli/v3"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
-	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 const (
 	defaultResync = 5 * time.Minute
 	minResync     = time.Second
-	// slowStart is when systemd is told that the service is up although some mount had no
-	// first sync yet: it would be killed for what a dead cluster does.
-	slowStart = 30 * time.Second
 	// gcPercent is how much garbage there may be, of what is in use, before it is collected
 	// (GOGC). Nearly all that a watch allocates it keeps: Go's 100 would set aside as much
 	// memory again, and collecting more often costs next to nothing.
@@ -65,7 +59,7 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	}
 	address := cmd.String("listen")
 	if address != "" {
-		if address, err = listenAddress(address); err != nil {
+		if address, err = daemon.ListenAddress(address); err != nil {
 			return usage(cmd, "-listen %w", err)
 		}
 	}
@@ -82,91 +76,28 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 
 	var listener net.Listener
 	if address != "" { // before anything is asked or changed: the address may be taken
-		if listener, err = listen(ctx, address); err != nil {
-			return err
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
+			return fmt.Errorf("-listen: %w", err)
 		}
-		defer listener.Close() //nolint:errcheck // serve closes it, or nobody came
+		defer listener.Close() //nolint:errcheck // the daemon closes it, or nobody came
 	}
-	w := a.newWatcher(log, resync)
-	if err := w.use(ctx, cfg); err != nil {
+	d := daemon.New(log, a.now, vaultsync.WatchOptions{Resync: resync})
+	if err := d.Use(ctx, a.daemonConfig(cfg, log)); err != nil {
 		return err
 	}
-	defer w.stop()
+	defer d.Stop()
 	if listener != nil {
-		registry := monitor.NewRegistry(w.board, monitoredBuild())
-		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-		name, _, _ := net.SplitHostPort(address)
-		defer serve(listener, hostChecked(listener.Addr(), name, pages(w.board, registry, a.now, 2*resync)), log)()
+		host, _, _ := net.SplitHostPort(address)
+		defer d.Serve(listener, host, monitoredBuild(), 2*resync)()
 	}
-	return w.loop(ctx, hangup, newNotifier(a.getenv, os.Getpid()), func() (*config, error) { return a.load(cmd, true) })
-}
-
-func (a *app) newWatcher(log *slog.Logger, resync time.Duration) *watcher {
-	w := &watcher{
-		app: a, log: log, options: vaultsync.WatchOptions{Resync: resync}, times: defaultKeeperTimes, ended: make(chan error, 1),
-	}
-	w.board = monitor.New(log, func(err error) string {
-		return hints{w.cfg.Load(), a.args, 0, a.getenv}.of(err, mountConfig{})
+	return d.Run(ctx, hangup, func() (*daemon.Config, error) {
+		cfg, err := a.load(cmd, true)
+		if misused, ok := errors.AsType[*usageError](err); ok {
+			err = misused.err
+		}
+		if err != nil {
+			return nil, err
+		}
+		return a.daemonConfig(cfg, log), nil
 	})
-	return w
-}
-
-// loop serves signals and systemd until ctx ends. All else has goroutines of its own, so
-// that nothing but the loop keeps the watchdog quiet.
-func (w *watcher) loop(ctx context.Context, hangup <-chan os.Signal, systemd notifier, load func() (*config, error)) error {
-	tell := func(state string) {
-		if err := systemd.tell(state); err != nil {
-			w.log.Warn("no word to systemd", "error", err)
-		}
-	}
-	beat, stop := systemd.beat()
-	defer stop()
-	late := time.NewTimer(slowStart)
-	defer late.Stop()
-	settled, ready := w.board.Settled(), false
-	for {
-		select {
-		case <-ctx.Done():
-			tell("STOPPING=1")
-			w.log.Info("stopping")
-			return nil
-		case err := <-w.ended:
-			return fmt.Errorf("a watch ended: %w", err)
-		case <-settled:
-			settled = nil
-			late.Reset(0)
-		case <-late.C:
-			if !ready {
-				ready = true
-				tell("READY=1")
-				w.log.Info("watching", "mounts", len(w.cfg.Load().mounts), "clusters", len(w.cfg.Load().clusters))
-			}
-		case <-hangup:
-			tell(reloading())
-			w.reload(ctx, load)
-			if ready {
-				tell("READY=1")
-			} // else it is still to come
-		case <-beat:
-			_ = w.board.Unready(w.app.now(), 0) // the board isn't stuck either
-			tell("WATCHDOG=1")
-		}
-	}
-}
-
-// reload takes on another configuration, or says why the old one stays.
-func (w *watcher) reload(ctx context.Context, load func() (*config, error)) {
-	cfg, err := load()
-	if err == nil {
-		err = w.use(ctx, cfg)
-	}
-	if err == nil || ctx.Err() != nil {
-		return
-	}
-	if misused, ok := errors.AsType[*usageError](err); ok {
-		err = misused.err
-	}
-	for _, err := range terminal.Separate(err) {
-		w.log.Error("the configuration was not reloaded; the old one stays in force", "error", printable(err.Error()))
-	}
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"fmt"
@@ -33,7 +33,7 @@ func hostChecked(listener net.Addr, name string, h http.Handler) http.Handler {
 	})
 }
 
-// ownHost says whether a Host is loopback, or the name itself, with any port. HTTP/1.0 may
+// ownHost reports whether a Host is loopback, or the name itself, with any port. HTTP/1.0 may
 // leave it out, as health checks do and no browser.
 func ownHost(host, name string) bool {
 	if host == "" {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"cmp"
@@ -11,35 +11,35 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// group is mounts that share clusters, directly or through other mounts, and what syncs
-// them. So each source belongs to one group, and is watched once.
+// group is mounts that share clusters, directly or through other mounts, and what syncs them. So each
+// source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
-	keepers   map[monitor.MountID]*keeper
+	logins    map[monitor.MountID]Login
 }
 
 // groupOf is what a group is made from.
 type groupOf struct {
-	clusters []clusterConfig
-	mounts   []mountConfig // less their places
-	keepers  []int         // by mount: which keeper it has, by number
+	clusters []any
+	mounts   []any
+	logins   []int // by mount: the number of its login
 	files    string
 }
 
-// newGroup makes a group ready to run.
-func (w *watcher) newGroup(of groupOf, own []*keeper) *group {
-	g := &group{keepers: map[monitor.MountID]*keeper{}}
-	for _, c := range of.clusters {
-		g.harvester.Clusters = append(g.harvester.Clusters, c.cluster(false))
+// newGroup makes a group ready to run. own are the logins of the mounts.
+func (d *Daemon) newGroup(clusters []Cluster, mounts []Mount, own []Login) *group {
+	g := &group{logins: map[monitor.MountID]Login{}}
+	for _, c := range clusters {
+		g.harvester.Clusters = append(g.harvester.Clusters, c.Make())
 	}
-	for i, m := range of.mounts {
-		mount := vaultsync.NewMount(own[i].client, m.path)
-		mount.Namespace = m.namespace
+	for i, m := range mounts {
+		mount := vaultsync.NewMount(own[i].Client(), m.Path)
+		mount.Namespace = m.Namespace
 		id := monitor.IDOf(mount)
-		g.keepers[id] = own[i]
-		options := m.options
-		options.OnEvent = func(e vaultsync.Event) { w.board.Event(id, e, w.app.now()) }
-		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: options})
+		g.logins[id] = own[i]
+		options := m.Options
+		options.OnEvent = func(e vaultsync.Event) { d.board.Event(id, e, d.now()) }
+		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: options})
 	}
 	return g
 }
@@ -53,10 +53,10 @@ func (g *group) hasTokens(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	tried := make(chan struct{})
-	for _, k := range g.keepers {
+	for _, l := range g.logins {
 		go func() {
 			select {
-			case <-k.first:
+			case <-l.Tried():
 				select {
 				case tried <- struct{}{}:
 				case <-ctx.Done():
@@ -66,7 +66,7 @@ func (g *group) hasTokens(ctx context.Context) bool {
 		}()
 	}
 	var enough <-chan time.Time
-	for range g.keepers {
+	for range g.logins {
 		select {
 		case <-tried:
 			if enough == nil {
@@ -84,33 +84,33 @@ func (g *group) hasTokens(ctx context.Context) bool {
 }
 
 // run watches a group until ctx ends.
-func (w *watcher) run(ctx context.Context, g *group) {
+func (d *Daemon) run(ctx context.Context, g *group) {
 	if !g.hasTokens(ctx) {
 		return
 	}
-	options := w.options
-	options.OnResult = func(r jwks.Result) { w.board.Result(r, w.app.now()) }
-	options.Sources.OnUnchanged = func(r jwks.Result) { w.board.Unchanged(r, w.app.now()) }
+	options := d.options
+	options.OnResult = func(r jwks.Result) { d.board.Result(r, d.now()) }
+	options.Sources.OnUnchanged = func(r jwks.Result) { d.board.Unchanged(r, d.now()) }
 	options.OnReport = func(r *vaultsync.MountReport) {
 		if ctx.Err() != nil { // it was stopped, and didn't fail
 			return
 		}
-		w.board.Report(r, w.app.now())
-		if k := g.keepers[monitor.MountID{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path}]; k != nil {
-			k.report(r.Err)
+		d.board.Report(r, d.now())
+		if l := g.logins[monitor.MountID{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path}]; l != nil {
+			l.Report(r.Err)
 		}
 	}
 	err := g.harvester.Watch(ctx, options)
 	if ctx.Err() == nil {
 		select {
-		case w.ended <- cmp.Or(err, errors.New("without a reason")):
+		case d.ended <- cmp.Or(err, errors.New("without a reason")):
 		default:
 		}
 	}
 }
 
 // partition puts mounts that share a cluster together, in their order.
-func partition(mounts []mountConfig) [][]mountConfig {
+func partition(mounts []Mount) [][]Mount {
 	parent := make([]int, len(mounts))
 	find := func(i int) int {
 		for parent[i] != i {
@@ -121,7 +121,7 @@ func partition(mounts []mountConfig) [][]mountConfig {
 	owner := map[string]int{}
 	for i, m := range mounts {
 		parent[i] = i
-		for _, name := range m.clusters {
+		for _, name := range m.Clusters {
 			if j, ok := owner[name]; ok {
 				a, b := find(i), find(j)
 				parent[max(a, b)] = min(a, b)
@@ -130,7 +130,7 @@ func partition(mounts []mountConfig) [][]mountConfig {
 			}
 		}
 	}
-	var parts [][]mountConfig
+	var parts [][]Mount
 	place := map[int]int{}
 	for i, m := range mounts {
 		root := find(i)

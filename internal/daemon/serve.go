@@ -1,7 +1,6 @@
-package main
+package daemon
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,15 +11,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/statuspage"
 )
 
-// listenAddress returns what -listen means: without a host, loopback only. What is served
+// ListenAddress returns what -listen means: without a host, loopback only. What is served
 // takes no password.
-func listenAddress(s string) (string, error) {
+func ListenAddress(s string) (string, error) {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || port == "" {
 		return "", fmt.Errorf("%q: want HOST:PORT, or :PORT for 127.0.0.1", s)
@@ -31,16 +31,14 @@ func listenAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// listen takes the address. Nobody is answered before serve.
-func listen(ctx context.Context, address string) (net.Listener, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("-listen: %w", err)
-	}
-	return listener, nil
+// Serve answers GET /, /metrics, /healthz and /readyz until stop is called. On a loopback address it
+// answers to Hosts that are one, and to host. A mount is ready for bound after it was in sync.
+func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build, bound time.Duration) (stop func()) {
+	registry := monitor.NewRegistry(d.board, build)
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.now, bound)), d.log)
 }
 
-// serve answers GET /, /metrics, /healthz and /readyz until stop is called.
 func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
@@ -60,13 +58,13 @@ func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()
 	}
 }
 
-// pages are what -listen serves.
-func pages(b *monitor.Board, registry *prometheus.Registry, now func() time.Time, bound time.Duration) http.Handler {
+// pages are what is served.
+func pages(b *monitor.Board, registry *prometheus.Registry, version string, now func() time.Time, bound time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
-	mux.Handle("/{$}", statuspage.NewServer(b, buildInfo().Version, now))
+	mux.Handle("/{$}", statuspage.NewServer(b, version, now))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { statuspage.WriteText(w, http.StatusOK, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if reasons := b.Unready(now(), bound); len(reasons) > 0 {

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"log/slog"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/statuspage"
@@ -18,7 +17,7 @@ import (
 // A page of a name that was pointed at loopback reads nothing.
 func TestListenHost(t *testing.T) {
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	all := pages(b, monitor.NewRegistry(b, monitor.Build{}), func() time.Time { return now }, time.Minute)
+	all := pages(b, monitor.NewRegistry(b, monitor.Build{}), "0.1.0", func() time.Time { return now }, time.Minute)
 	for host, taken := range map[string]bool{
 		"127.0.0.1:8300": true, "127.0.0.1": true, "127.9.9.9:1": true, "[::1]:8300": true, "[::1]": true, "[::ffff:127.0.0.1]:80": true,
 		"localhost": true, "LocalHost:8300": true, "localhost.:8300": true, "harvest.localhost": true,
@@ -63,20 +62,5 @@ func TestListenHostOfTheNetwork(t *testing.T) {
 		answer := httptest.NewRecorder()
 		hostChecked(&net.TCPAddr{IP: ip}, "", ok).ServeHTTP(answer, request)
 		assert.Equal(t, http.StatusMisdirectedRequest, answer.Code, name)
-	}
-}
-
-// The check stands before all that a watch serves.
-func TestListenHostOfAWatch(t *testing.T) {
-	w := newWatched(t)
-	w.start()
-	for host, status := range map[string]int{"": http.StatusOK, "localhost": http.StatusOK, "attacker.example": http.StatusMisdirectedRequest} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+w.listen+"/metrics", nil)
-		require.NoError(t, err)
-		request.Host = host // "": as in the address
-		response, err := http.DefaultClient.Do(request)
-		require.NoError(t, err)
-		require.NoError(t, response.Body.Close())
-		assert.Equal(t, status, response.StatusCode, host)
 	}
 }

@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/text"
+)
+
+// slowStart is when systemd is told that the service is up although some mount had no first sync yet:
+// it would be killed for what a dead cluster does.
+const slowStart = 30 * time.Second
+
+// Run serves signals and systemd until ctx ends. After a hangup it uses what load returns; where that is
+// an error, the old configuration stays. All else has goroutines of its own, so that nothing but this
+// loop keeps the watchdog quiet.
+func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (*Config, error)) error {
+	beat, stop := beat()
+	defer stop()
+	late := time.NewTimer(slowStart)
+	defer late.Stop()
+	settled, ready := d.board.Settled(), false
+	for {
+		select {
+		case <-ctx.Done():
+			tell(d.log, systemd.SdNotifyStopping)
+			d.log.Info("stopping")
+			return nil
+		case err := <-d.ended:
+			return fmt.Errorf("a watch ended: %w", err)
+		case <-settled:
+			settled = nil
+			late.Reset(0)
+		case <-late.C:
+			if !ready {
+				ready = true
+				tell(d.log, systemd.SdNotifyReady)
+				d.log.Info("watching", "mounts", len(d.cfg.Load().Mounts), "clusters", len(d.cfg.Load().Clusters))
+			}
+		case <-hangup:
+			tell(d.log, reloading())
+			d.reload(ctx, load)
+			if ready {
+				tell(d.log, systemd.SdNotifyReady)
+			} // else it is still to come
+		case <-beat:
+			_ = d.board.Unready(d.now(), 0) // the board isn't stuck either
+			tell(d.log, systemd.SdNotifyWatchdog)
+		}
+	}
+}
+
+// reload takes on another configuration, or says why the old one stays.
+func (d *Daemon) reload(ctx context.Context, load func() (*Config, error)) {
+	cfg, err := load()
+	if err == nil {
+		err = d.Use(ctx, cfg)
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	for _, err := range terminal.Separate(err) {
+		d.log.Error("the configuration was not reloaded; the old one stays in force", "error", text.Escape(err.Error()))
+	}
+}
