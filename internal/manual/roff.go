@@ -1,4 +1,4 @@
-package main
+package manual
 
 import (
 	"fmt"
@@ -14,13 +14,13 @@ type roff struct{ strings.Builder }
 
 func newRoff(name string, section int, title string) *roff {
 	r := &roff{}
-	fmt.Fprintf(r, ".\\\" Written by go test ./cmd/harvest -run TestManual -update; don't edit.\n")
+	fmt.Fprintf(r, ".\\\" Written by make manual; don't edit.\n")
 	fmt.Fprintf(r, ".TH %s %d %s harvest \"%s\"\n.nh\n", strings.ToUpper(name), section, manDate, title)
 	return r
 }
 
-// escape returns text as roff takes it in the middle of a line.
-func escape(s string) string {
+// Escape returns text as roff takes it in the middle of a line.
+func Escape(s string) string {
 	var b strings.Builder
 	for _, c := range s {
 		switch {
@@ -59,10 +59,10 @@ func (r *roff) prose(text string) {
 		rest := line
 		for _, at := range quoted.FindAllString(line, -1) {
 			before, after, _ := strings.Cut(rest, at)
-			b.WriteString(escape(before) + `\fB` + escape(strings.Trim(at, "`")) + `\fR`)
+			b.WriteString(Escape(before) + `\fB` + Escape(strings.Trim(at, "`")) + `\fR`)
 			rest = after
 		}
-		b.WriteString(escape(rest))
+		b.WriteString(Escape(rest))
 		r.fill(b.String())
 	}
 }
@@ -93,7 +93,7 @@ func (r *roff) section(title string)    { fmt.Fprintf(r, ".SH %s\n", heading(tit
 func (r *roff) subsection(title string) { fmt.Fprintf(r, ".SS %s\n", heading(title)) }
 
 // heading returns a title; quotes would part it.
-func heading(title string) string { return strings.ReplaceAll(escape(title), `"`, `\(dq`) }
+func heading(title string) string { return strings.ReplaceAll(Escape(title), `"`, `\(dq`) }
 
 // item writes what is described, in roff, and its description.
 func (r *roff) item(tag, text string) {
@@ -109,7 +109,7 @@ func (r *roff) code(text string) {
 	}
 	r.WriteString(".RS 4\n.nf\n")
 	for line := range strings.SplitSeq(strings.Trim(text, "\n"), "\n") {
-		line = escape(line)
+		line = Escape(line)
 		if strings.HasPrefix(line, ".") {
 			line = `\&` + line
 		}

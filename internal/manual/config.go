@@ -1,17 +1,16 @@
-package main
+package manual
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/assert"
 )
 
-// attribute is a setting as the manual describes it.
-type attribute struct{ name, kind, def, text string }
+// Attribute is a setting as the manual describes it.
+type Attribute struct{ Name, Kind, Default, Text string }
+
+// Required reports whether a configuration must have it.
+func (a Attribute) Required() bool { return a.Default == required }
 
 // The kinds of settings.
 const (
@@ -26,8 +25,8 @@ const (
 
 const required = "none: it is required"
 
-func manTLS(of string) []attribute {
-	return []attribute{
+func manTLS(of string) []Attribute {
+	return []Attribute{
 		{"ca_cert", kindText, "the system's", "File with the CA certificates, in PEM, that " + of + " certificate must be from."},
 		{"ca_path", kindText, "the system's", "Directory with such files."},
 		{"client_cert", kindText, "", "File with the certificate to show, in PEM; with `client_key` only."},
@@ -36,52 +35,52 @@ func manTLS(of string) []attribute {
 	}
 }
 
-// manBlocks are the blocks of a configuration, in the order of the manual. "" is what is
+// Blocks are the blocks of a configuration, in the order of the manual. "" is what is
 // outside of all blocks; "role" is in a mount, "auth …" in a vault.
-var manBlocks = []struct {
-	name, header, text string
-	attributes         []attribute
+var Blocks = []struct {
+	Name, Header, Text string
+	Attributes         []Attribute
 }{
-	{"", "", "", []attribute{
+	{"", "", "", []Attribute{
 		{"deny", kindFingerprints, "", "Keys that no mount may trust. They are removed wherever they are found, whoever they belong to."},
 	}},
 	{"cluster", `cluster "NAME"`, "A source of keys.\nThe name marks which of a mount's keys are the cluster's own: to rename one, strike the old name off (`retired`).\n" +
-		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file` and `oidc_issuer`.", slices.Concat([]attribute{
+		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file` and `oidc_issuer`.", slices.Concat([]Attribute{
 		{"address", kindText, "", "URL of a Nomad agent."},
 		{"jwks_url", kindText, "", "URL of any JWKS document."},
 		{"jwks_file", kindText, "", "File with a JWKS document."},
 		{"oidc_issuer", kindText, "", "URL of an OIDC issuer, whose key set is found by discovery."},
 		{"regions", kindTexts, "the agent's own", "Nomad regions to ask the agent for; [\"*\"] is every federated one, \"\" the agent's own. With `address` only."},
-	}, manTLS("the server's"), []attribute{
+	}, manTLS("the server's"), []Attribute{
 		{"tls_skip_verify", kindFlag, "false", "Don't verify the server's certificate. Wants `allow_plaintext` as well."},
 		{"allow_plaintext", kindFlag, "false", "Take keys over plain http or unverified TLS: whoever is on that path chooses whom Vault trusts."},
 		{"pin", kindFingerprints, "every key", "The only keys that are trusted from this cluster."},
 	})},
 	{"vault", `vault ["NAME"]`, "A Vault (or OpenBao).\nWithout such a block it is the one that the environment describes (see ENVIRONMENT in harvest(1)). " +
 		"What a block says goes before the environment; one with a name and an address takes neither address, namespace nor TLS from it.\nSeveral need names.",
-		slices.Concat([]attribute{
+		slices.Concat([]Attribute{
 			{"address", kindText, "VAULT_ADDR", "URL of Vault: https, http or unix."},
 			{"namespace", kindText, "VAULT_NAMESPACE, or none", "Namespace to log in to and to find mounts in."},
 		}, manTLS("Vault's"))},
-	{"auth jwt", `auth "jwt"`, "In a vault block: log in with a JWT, such as a Nomad workload identity.", []attribute{
+	{"auth jwt", `auth "jwt"`, "In a vault block: log in with a JWT, such as a Nomad workload identity.", []Attribute{
 		{"mount", kindText, required, "Path of the JWT auth method, such as jwt-nomad."},
 		{"role", kindText, "the mount's default_role", "Role to log in with."},
 		{"token_file", kindText, required, "File with the JWT, read again at each login."},
 	}},
-	{"auth approle", `auth "approle"`, "In a vault block: log in by AppRole.", []attribute{
+	{"auth approle", `auth "approle"`, "In a vault block: log in by AppRole.", []Attribute{
 		{"mount", kindText, "approle", "Path of the auth method."},
 		{"role_id", kindText, required, "Role id."},
 		{"secret_id_file", kindText, required, "File with the secret id, read again at each login."},
 	}},
-	{"auth kubernetes", `auth "kubernetes"`, "In a vault block: log in with a service account.", []attribute{
+	{"auth kubernetes", `auth "kubernetes"`, "In a vault block: log in with a service account.", []Attribute{
 		{"mount", kindText, "kubernetes", "Path of the auth method."},
 		{"role", kindText, required, "Role to log in with."},
-		{"token_file", kindText, kubernetesToken, "File with the service account's token."},
+		{"token_file", kindText, "/var/run/secrets/kubernetes.io/serviceaccount/token", "File with the service account's token."},
 	}},
-	{"auth token_file", `auth "token_file"`, "In a vault block: a token that something else keeps fresh, such as Vault Agent.", []attribute{
+	{"auth token_file", `auth "token_file"`, "In a vault block: a token that something else keeps fresh, such as Vault Agent.", []Attribute{
 		{"path", kindText, required, "File with the token."},
 	}},
-	{"mount", `mount "NAME"`, "A JWT auth method, and whom it trusts.\nEvery key on a mount can mint every claim for it: clusters that should not act for one another want a mount each.", []attribute{
+	{"mount", `mount "NAME"`, "A JWT auth method, and whom it trusts.\nEvery key on a mount can mint every claim for it: clusters that should not act for one another want a mount each.", []Attribute{
 		{"clusters", kindTexts, required, "Names of the clusters whose keys it trusts."},
 		{"vault", kindText, "the only one", "Name of the vault block."},
 		{"namespace", kindText, "the vault block's", "Namespace that the mount is in."},
@@ -96,7 +95,7 @@ var manBlocks = []struct {
 		{"convert", kindFlag, "false", "Turn a mount in jwks_url or OIDC mode into one with static keys."},
 		{"settle", kindDuration, "1s", "How long the list has to stand still after a write. More than twice what a write takes to reach Vault, and the same for all who write the mount."},
 	}},
-	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []attribute{
+	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []Attribute{
 		{"policy", kindText, "the one it has, or ROLE.MOUNT", "Name of the policy. A policy is for one mount: another one's is never changed."},
 		{"audiences", kindTexts, `["vault.io"]`, "A token must have one of these."},
 		{"user_claim", kindText, "sub", "Claim that names the entity of a login, or its JSON pointer (/nomad_job_id). Who shares its value shares one entity, and the secrets of whichever logged in last: see the trust model."},
@@ -109,29 +108,30 @@ var manBlocks = []struct {
 	}},
 }
 
-// configManual returns harvest.hcl(5).
-func configManual() string {
+// Config returns harvest.hcl(5). usual is where the configuration usually is, and maxMiB how large it
+// may be.
+func Config(usual string, maxMiB int) string {
 	r := newRoff("harvest.hcl", 5, "File Formats")
 	r.section("NAME")
 	r.WriteString("harvest.hcl \\- which clusters publish keys, and which Vault mounts trust them\n")
 	r.section("DESCRIPTION")
-	r.prose("The file that `-config` of harvest(1) names, usually " + usualConfig + ".\nIt is in HCL: blocks and plain values, without expressions, " +
-		fmt.Sprintf("%d MiB at the most.\n", maxConfigFile>>20) +
+	r.prose("The file that `-config` of harvest(1) names, usually " + usual + ".\nIt is in HCL: blocks and plain values, without expressions, " +
+		fmt.Sprintf("%d MiB at the most.\n", maxMiB) +
 		"`harvest config init` prints one to start from, and `harvest config validate` finds every mistake in one.\n" +
 		"An attribute or block that is not described here is a mistake, and so is one that is empty or null.")
 	r.WriteString(".PP\n")
 	r.prose("A duration is a string such as \"90s\" or \"1h\".\nA fingerprint is the SHA-256 of a key's SubjectPublicKeyInfo, as in \"sha256:\" and 64 hexadecimal digits: `harvest plan -format json` shows them.")
-	for _, b := range manBlocks {
-		r.section(cmp.Or(b.header, "OUTSIDE OF BLOCKS"))
-		if b.text != "" {
-			r.prose(b.text)
+	for _, b := range Blocks {
+		r.section(cmp.Or(b.Header, "OUTSIDE OF BLOCKS"))
+		if b.Text != "" {
+			r.prose(b.Text)
 		}
-		for _, a := range b.attributes {
-			text := a.text
-			if a.def != "" {
-				text += "\nDefault: " + a.def + "."
+		for _, a := range b.Attributes {
+			text := a.Text
+			if a.Default != "" {
+				text += "\nDefault: " + a.Default + "."
 			}
-			r.item(`\fB`+escape(a.name)+`\fR = \fI`+escape(a.kind)+`\fR`, text)
+			r.item(`\fB`+Escape(a.Name)+`\fR = \fI`+Escape(a.Kind)+`\fR`, text)
 		}
 	}
 	r.section("EXAMPLE")
@@ -155,55 +155,4 @@ mount "jwt-nomad" {
 	r.section("SEE ALSO")
 	r.WriteString("\\fBharvest\\fR(1)\n")
 	return r.String()
-}
-
-// TestManualConfig: harvest.hcl(5) is as it was written last, and describes what is read,
-// nothing less and nothing else.
-func TestManualConfig(t *testing.T) {
-	page(t, "harvest.hcl.5", configManual())
-	described := map[string][]string{}
-	for _, b := range manBlocks {
-		for _, a := range b.attributes {
-			described[b.name] = append(described[b.name], a.name)
-		}
-		slices.Sort(described[b.name])
-	}
-	read := everyAttribute()
-	for name := range read {
-		slices.Sort(read[name])
-	}
-	assert.Equal(t, read, described)
-}
-
-// TestManualKinds: each setting refuses what isn't of the kind that the manual says, and
-// each that is required is missed.
-func TestManualKinds(t *testing.T) {
-	wrong := map[string][2]string{ // a value of another kind, and what is said of it
-		kindText: {`["x"]`, "string required"}, kindTexts: {`"x"`, "list of string required"}, kindFingerprints: {`["x"]`, "fingerprint"},
-		kindFlag: {`"x"`, "a bool is required"}, kindNumber: {`"x"`, "a number is required"}, kindDuration: {`"x"`, "want a duration"}, kindMap: {`"x"`, "map of string required"},
-	}
-	for _, b := range manBlocks {
-		for _, a := range b.attributes {
-			src := insideOf(b.name, a.name+" = "+wrong[a.kind][0]+"\n")
-			_, diags := readConfig("x.hcl", []byte(src))
-			assert.Contains(t, configError(diags).Error(), wrong[a.kind][1], "%s: %s", b.name, a.name)
-			assert.Contains(t, configError(diags).Error(), a.name, "%s: %s", b.name, a.name)
-			if method, ok := strings.CutPrefix(b.name, "auth "); ok {
-				assert.Equal(t, slices.Contains(authMethods[method].needs, a.name), a.def == required, "%s: %s", b.name, a.name)
-			}
-		}
-	}
-}
-
-// insideOf returns a configuration with text in a block of that name.
-func insideOf(name, text string) string {
-	switch method, auth := strings.CutPrefix(name, "auth "); {
-	case name == "":
-		return text
-	case auth:
-		return "vault {\nauth \"" + method + "\" {\n" + text + "}\n}\n"
-	case name == "role":
-		return "mount \"m\" {\nrole \"r\" {\n" + text + "}\n}\n"
-	}
-	return name + " \"x\" {\n" + text + "}\n"
 }

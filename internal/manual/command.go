@@ -1,23 +1,16 @@
-package main
+// Package manual writes the manual pages, from the command's definitions and what they don't say.
+package manual
 
 import (
-	"io"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
-	"testing"
 
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v3"
-
-	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
-// manEnvironment are the variables that the command reads, Vault's client included.
-var manEnvironment = []struct{ names, text string }{
+// Environment are the variables that the command reads, Vault's client included; names are separated
+// by commas.
+var Environment = []struct{ Names, Text string }{
 	{"NOMAD_ADDR", "Address of the agent of a cluster that is given by flags, without `-nomad-address`."},
 	{"NOMAD_REGION", "Its region, without `-region`. Nomad sets it in every task."},
 	{"NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY",
@@ -34,34 +27,33 @@ var manEnvironment = []struct{ names, text string }{
 	{"GOTRACEBACK", "With the value `crash`, core dumps are not turned off."},
 }
 
-// manGroups are flags that several commands share, and how the manual names them.
-func manGroups() []struct {
-	title, mention string
-	flags          []cli.Flag
-} {
-	return []struct {
-		title, mention string
-		flags          []cli.Flag
-	}{
-		{"Options of the cluster", "of the cluster", clusterFlags()},
-		{"Options of the mount", "of the mount", mountFlags()},
-		{"Options for every mount", "for every mount", ruleFlags()},
-		{"Options of the log", "of the log", logFlags("none")},
-	}
+// Group is flags that several commands share.
+type Group struct {
+	Title   string // of its section
+	Mention string // what a command says of it: the options …
+	Flags   []cli.Flag
 }
 
-// flagTag returns a flag as it is typed.
-func flagTag(f cli.DocGenerationFlag, name string) string {
-	tag := `\fB\-` + escape(name) + `\fR`
-	placeholder := placeholderOf(f)
+func docOf(f cli.Flag) cli.DocGenerationFlag {
+	return f.(cli.DocGenerationFlag) //nolint:errcheck // all flags are
+}
+
+// FlagTag returns a flag as it is typed.
+func FlagTag(f cli.Flag) string {
+	name := f.Names()[0]
+	tag := `\fB\-` + Escape(name) + `\fR`
+	placeholder := placeholderOf(docOf(f))
 	switch {
-	case name == "allow-turnover":
+	case name == turnover:
 		return tag + `[=\fI` + placeholder + `\fR]`
-	case f.TakesValue():
-		return tag + ` \fI` + escape(placeholder) + `\fR`
+	case docOf(f).TakesValue():
+		return tag + ` \fI` + Escape(placeholder) + `\fR`
 	}
 	return tag
 }
+
+// turnover is a flag whose value is optional.
+const turnover = "allow-turnover"
 
 func placeholderOf(f cli.DocGenerationFlag) string {
 	if p := quoted.FindString(f.GetUsage()); p != "" && strings.ToUpper(p) == p {
@@ -72,7 +64,7 @@ func placeholderOf(f cli.DocGenerationFlag) string {
 
 // flagText returns what a flag does, with its default.
 func flagText(f cli.Flag) string {
-	doc := f.(cli.DocGenerationFlag)
+	doc := docOf(f)
 	text := strings.ReplaceAll(doc.GetUsage(), "`", "")
 	text = strings.ToUpper(text[:1]) + text[1:] + "."
 	def := doc.GetDefaultText()
@@ -85,7 +77,10 @@ func flagText(f cli.Flag) string {
 		if flag.DefaultText == "" {
 			def = map[bool]string{true: strings.TrimSuffix(flag.Value.String(), "0s"), false: ""}[flag.Value != 0]
 		}
-	case *cli.BoolFlag, *turnoverFlag:
+	case *cli.BoolFlag:
+		def = ""
+	}
+	if f.Names()[0] == turnover {
 		def = ""
 	}
 	if def != "" {
@@ -96,11 +91,11 @@ func flagText(f cli.Flag) string {
 
 func (r *roff) flags(flags []cli.Flag) {
 	for _, f := range flags {
-		r.item(flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), flagText(f))
+		r.item(FlagTag(f), flagText(f))
 	}
 }
 
-// sameFlags says whether flags hold all of a group's, in the same words.
+// sameFlags reports whether flags hold all of a group's, in the same words.
 func sameFlags(flags, group []cli.Flag) bool {
 	for _, f := range group {
 		if !slices.ContainsFunc(flags, func(g cli.Flag) bool { return g.Names()[0] == f.Names()[0] && flagText(g) == flagText(f) }) {
@@ -110,11 +105,11 @@ func sameFlags(flags, group []cli.Flag) bool {
 	return true
 }
 
-// leaves returns the commands that do something, each with its name in full.
-func leaves(commands []*cli.Command, prefix string) (names []string, all []*cli.Command) {
+// Leaves returns the commands that do something, each with its name in full.
+func Leaves(commands []*cli.Command, prefix string) (names []string, all []*cli.Command) {
 	for _, c := range commands {
 		if len(c.Commands) > 0 {
-			n, a := leaves(c.Commands, prefix+" "+c.Name)
+			n, a := Leaves(c.Commands, prefix+" "+c.Name)
 			names, all = append(names, n...), append(all, a...)
 			continue
 		}
@@ -123,26 +118,26 @@ func leaves(commands []*cli.Command, prefix string) (names []string, all []*cli.
 	return names, all
 }
 
-// commandManual returns harvest(1).
-func commandManual(root *cli.Command) string {
+// Command returns harvest(1). usual is where the configuration usually is.
+func Command(root *cli.Command, groups []Group, usual string) string {
 	r := newRoff("harvest", 1, "User Commands")
 	r.section("NAME")
-	r.fill("harvest \\- " + escape(root.Usage))
+	r.fill("harvest \\- " + Escape(root.Usage))
 	r.section("SYNOPSIS")
-	names, commands := leaves(root.Commands, "harvest")
+	names, commands := Leaves(root.Commands, "harvest")
 	for i, c := range commands {
 		if i > 0 {
 			r.WriteString(".br\n")
 		}
 		arguments := ""
 		if strings.TrimSpace(c.ArgsUsage) != "" {
-			arguments = ` \fI` + escape(c.ArgsUsage) + `\fR`
+			arguments = ` \fI` + Escape(c.ArgsUsage) + `\fR`
 		}
 		options := ""
 		if len(c.Flags) > 0 {
 			options = ` [\fIoptions\fR]`
 		}
-		r.WriteString(`\fB` + escape(names[i]) + `\fR` + options + arguments + "\n")
+		r.WriteString(`\fB` + Escape(names[i]) + `\fR` + options + arguments + "\n")
 	}
 	r.WriteString(".br\n\\fBharvest completion\\fR bash|zsh|fish|pwsh\n")
 	r.section("DESCRIPTION")
@@ -151,7 +146,6 @@ func commandManual(root *cli.Command) string {
 	r.WriteString(".PP\n")
 	r.paragraphs(root.Description)
 	r.section("COMMANDS")
-	groups := manGroups()
 	for i, c := range commands {
 		r.subsection(names[i])
 		r.prose(strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".")
@@ -162,10 +156,10 @@ func commandManual(root *cli.Command) string {
 		own := slices.Clone(c.Flags)
 		var mentions []string
 		for _, g := range groups {
-			if len(own) > 0 && sameFlags(own, g.flags) {
-				mentions = append(mentions, g.mention)
+			if len(own) > 0 && sameFlags(own, g.Flags) {
+				mentions = append(mentions, g.Mention)
 				own = slices.DeleteFunc(own, func(f cli.Flag) bool {
-					return slices.ContainsFunc(g.flags, func(s cli.Flag) bool { return s.Names()[0] == f.Names()[0] })
+					return slices.ContainsFunc(g.Flags, func(s cli.Flag) bool { return s.Names()[0] == f.Names()[0] })
 				})
 			}
 		}
@@ -183,8 +177,8 @@ func commandManual(root *cli.Command) string {
 	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
 	r.section("OPTIONS")
 	for _, g := range groups {
-		r.subsection(g.title)
-		r.flags(g.flags)
+		r.subsection(g.Title)
+		r.flags(g.Flags)
 	}
 	r.section("EXIT STATUS")
 	for _, e := range [][2]string{
@@ -196,11 +190,11 @@ func commandManual(root *cli.Command) string {
 		r.item(`\fB`+e[0]+`\fR`, e[1])
 	}
 	r.section("ENVIRONMENT")
-	for _, e := range manEnvironment {
-		r.item(`\fB`+escape(e.names)+`\fR`, e.text)
+	for _, e := range Environment {
+		r.item(`\fB`+Escape(e.Names)+`\fR`, e.Text)
 	}
 	r.section("FILES")
-	r.item(`\fI`+usualConfig+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
+	r.item(`\fI`+usual+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
 	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block.")
 	r.section("EXAMPLES")
 	for i, e := range [][2]string{
@@ -231,64 +225,4 @@ func enumerate(words []string, behind string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:last], ", "+behind) + " and " + behind + words[last]
-}
-
-// page compares a manual page with the one in docs/man, which -update writes.
-func page(t *testing.T, name, text string) {
-	t.Helper()
-	file := filepath.Join("..", "..", "docs", "man", name)
-	if *update {
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		require.NoError(t, os.Chmod(file, 0o644))
-	}
-	kept, err := os.ReadFile(file)
-	require.NoError(t, err)
-	assert.Equal(t, string(kept), text, "write it anew: go test ./cmd/harvest -run TestManual -update")
-}
-
-func manRoot() *cli.Command {
-	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &messages{terminal.Messages{W: io.Discard}}, process: process{stderr: io.Discard}}
-	return a.root()
-}
-
-// TestManual: harvest(1) is what the command's definitions make it, and has each of them.
-func TestManual(t *testing.T) {
-	root := manRoot()
-	text := commandManual(root)
-	page(t, "harvest.1", text)
-	names, commands := leaves(root.Commands, "harvest")
-	for i, c := range commands {
-		assert.Contains(t, text, ".SS "+escape(names[i])+"\n")
-		for _, f := range c.Flags {
-			assert.Contains(t, text, ".TP\n"+flagTag(f.(cli.DocGenerationFlag), f.Names()[0]), "%s", names[i])
-		}
-	}
-}
-
-// TestManualEnvironment: the manual has every variable that the code names, and no Nomad
-// variable that it doesn't.
-func TestManualEnvironment(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	require.NoError(t, err)
-	var source strings.Builder
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		data, err := os.ReadFile(file)
-		require.NoError(t, err)
-		source.Write(data)
-	}
-	var documented []string
-	for _, e := range manEnvironment {
-		documented = append(documented, strings.Split(e.names, ", ")...)
-	}
-	for _, m := range regexp.MustCompile(`(?:etenv\(|env\("[a-z-]+", )"([A-Z_]+)"`).FindAllStringSubmatch(source.String(), -1) {
-		assert.Contains(t, documented, m[1])
-	}
-	for _, name := range documented {
-		if strings.HasPrefix(name, "NOMAD_") {
-			assert.Contains(t, source.String(), `"`+name+`"`)
-		}
-	}
 }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/manual"
+	"github.com/jwksharvest/harvest/internal/terminal"
+)
+
+// manualGroups are flags that several commands share.
+func manualGroups() []manual.Group {
+	return []manual.Group{
+		{Title: "Options of the cluster", Mention: "of the cluster", Flags: clusterFlags()},
+		{Title: "Options of the mount", Mention: "of the mount", Flags: mountFlags()},
+		{Title: "Options for every mount", Mention: "for every mount", Flags: ruleFlags()},
+		{Title: "Options of the log", Mention: "of the log", Flags: logFlags("none")},
+	}
+}
+
+// page compares a manual page with the one in docs/man, which -update writes.
+func page(t *testing.T, name, text string) {
+	t.Helper()
+	file := filepath.Join("..", "..", "docs", "man", name)
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		require.NoError(t, os.Chmod(file, 0o644))
+	}
+	kept, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(kept), text, "write it anew: make manual")
+}
+
+func manRoot() *cli.Command {
+	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &messages{terminal.Messages{W: io.Discard}}, process: process{stderr: io.Discard}}
+	return a.root()
+}
+
+// TestManual: harvest(1) is what the command's definitions make it, and has each of them.
+func TestManual(t *testing.T) {
+	root := manRoot()
+	text := manual.Command(root, manualGroups(), usualConfig)
+	page(t, "harvest.1", text)
+	names, commands := manual.Leaves(root.Commands, "harvest")
+	for i, c := range commands {
+		assert.Contains(t, text, ".SS "+manual.Escape(names[i])+"\n")
+		for _, f := range c.Flags {
+			assert.Contains(t, text, ".TP\n"+manual.FlagTag(f), "%s", names[i])
+		}
+	}
+}
+
+// TestManualEnvironment: the manual has every variable that the code names, and no Nomad
+// variable that it doesn't.
+func TestManualEnvironment(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	rooms, err := filepath.Glob("../../internal/*/*.go")
+	require.NoError(t, err)
+	files = append(files, rooms...)
+	var source strings.Builder
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		source.Write(data)
+	}
+	var documented []string
+	for _, e := range manual.Environment {
+		documented = append(documented, strings.Split(e.Names, ", ")...)
+	}
+	for _, m := range regexp.MustCompile(`(?:etenv\(|env\("[a-z-]+", )"([A-Z_]+)"`).FindAllStringSubmatch(source.String(), -1) {
+		assert.Contains(t, documented, m[1])
+	}
+	for _, name := range documented {
+		if strings.HasPrefix(name, "NOMAD_") {
+			assert.Contains(t, source.String(), `"`+name+`"`)
+		}
+	}
+}
+
+// TestManualConfig: harvest.hcl(5) is as it was written last, and describes what is read,
+// nothing less and nothing else.
+func TestManualConfig(t *testing.T) {
+	page(t, "harvest.hcl.5", manual.Config(usualConfig, maxConfigFile>>20))
+	described := map[string][]string{}
+	for _, b := range manual.Blocks {
+		for _, a := range b.Attributes {
+			described[b.Name] = append(described[b.Name], a.Name)
+		}
+		slices.Sort(described[b.Name])
+	}
+	read := everyAttribute()
+	for name := range read {
+		slices.Sort(read[name])
+	}
+	assert.Equal(t, read, described)
+}
+
+// TestManualKinds: each setting refuses what isn't of the kind that the manual says, and
+// each that is required is missed.
+func TestManualKinds(t *testing.T) {
+	wrong := map[string][2]string{ // a value of another kind, and what is said of it
+		"string": {`["x"]`, "string required"}, "list of strings": {`"x"`, "list of string required"}, "list of fingerprints": {`["x"]`, "fingerprint"},
+		"bool": {`"x"`, "a bool is required"}, "number": {`"x"`, "a number is required"}, "duration": {`"x"`, "want a duration"}, "map of strings": {`"x"`, "map of string required"},
+	}
+	for _, b := range manual.Blocks {
+		for _, a := range b.Attributes {
+			src := insideOf(b.Name, a.Name+" = "+wrong[a.Kind][0]+"\n")
+			_, diags := readConfig("x.hcl", []byte(src))
+			assert.Contains(t, configError(diags).Error(), wrong[a.Kind][1], "%s: %s", b.Name, a.Name)
+			assert.Contains(t, configError(diags).Error(), a.Name, "%s: %s", b.Name, a.Name)
+			if method, ok := strings.CutPrefix(b.Name, "auth "); ok {
+				assert.Equal(t, slices.Contains(authMethods[method].needs, a.Name), a.Required(), "%s: %s", b.Name, a.Name)
+			}
+		}
+	}
+}
+
+// insideOf returns a configuration with text in a block of that name.
+func insideOf(name, text string) string {
+	switch method, auth := strings.CutPrefix(name, "auth "); {
+	case name == "":
+		return text
+	case auth:
+		return "vault {\nauth \"" + method + "\" {\n" + text + "}\n}\n"
+	case name == "role":
+		return "mount \"m\" {\nrole \"r\" {\n" + text + "}\n}\n"
+	}
+	return name + " \"x\" {\n" + text + "}\n"
+}
