@@ -163,7 +163,7 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 	for _, r := range results {
 		if r.Err != nil {
 			failed = true
-			hint := hints{&config{}, a.args, 0, a.getenv}.of(r.Err, mountConfig{})
+			hint := a.hint(r.Err)
 			err := cause(r.Err)
 			if r.Region != "" {
 				err = fmt.Errorf("region %q: %w", r.Region, err)

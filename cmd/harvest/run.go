@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
-	a.says.fail(err, a.hintFor(err))
+	a.says.fail(err, a.hint(err))
 	return exitNothing
 }
 

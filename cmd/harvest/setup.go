@@ -270,13 +270,13 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 	for _, s := range setups {
 		if s.err != nil {
 			failed++
-			a.says.fail(s.err, hints{cfg, a.args, 0, a.getenv}.of(s.err, s.config))
+			a.says.fail(s.err, a.call(cfg.file, 0).Of(s.err, s.config.convertible()))
 			continue
 		}
 		if err := s.Err(); err != nil {
 			hint := ""
 			if s.Overwritable() {
-				hint = "If they may be changed:\n  " + hints{&config{}, a.args, 0, a.getenv}.again("-overwrite")
+				hint = "If they may be changed:\n  " + a.call("", 0).Again("-overwrite")
 			}
 			a.says.fail(err, hint)
 		}

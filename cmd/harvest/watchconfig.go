@@ -18,7 +18,7 @@ func (a *app) daemonConfig(cfg *config, log *slog.Logger) *daemon.Config {
 	a.warnExposed(cfg.credentialFiles(a.getenv), func(name string) {
 		log.Warn("a file with a credential can be read by every user of this machine", "file", printable(name))
 	})
-	d := &daemon.Config{Hint: func(err error) string { return hints{cfg, a.args, 0, a.getenv}.of(err, mountConfig{}) }}
+	d := &daemon.Config{Hint: func(err error) string { return a.call(cfg.file, 0).Of(err, false) }}
 	for _, c := range cfg.clusters {
 		d.Clusters = append(d.Clusters, daemon.Cluster{
 			Name: c.name, From: c.readFrom(), Of: c, Files: []string{c.tls.CACert, c.tls.CAPath, c.tls.ClientCert, c.tls.ClientKey},

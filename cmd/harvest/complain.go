@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/jwksharvest/harvest/internal/hint"
+	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// call is how the command was called; file is the configuration's.
+func (a *app) call(file string, timeout time.Duration) hint.Call {
+	return hint.Call{File: file, Args: a.args, Timeout: timeout, Getenv: a.getenv}
+}
+
+// hint returns what to do about an error that ended a command before there was a report.
+func (a *app) hint(err error) string { return a.call("", 0).Of(err, false) }
+
+// complain tells stderr of each cluster and mount that failed, and what to do about it.
+func (a *app) complain(r *vaultsync.Report, cfg *config, timeout time.Duration) {
+	err := r.Err()
+	if err == nil {
+		return
+	}
+	for _, err := range terminal.Separate(err) {
+		convertible := false
+		for i, report := range r.Mounts {
+			if errors.Is(err, report.Err) {
+				convertible = cfg.mounts[i].convertible()
+			}
+		}
+		a.says.fail(err, a.call(cfg.file, timeout).Of(err, convertible))
+	}
+}
+
+// convertible reports whether the mount may yet be told to trust static keys.
+func (m mountConfig) convertible() bool { return !m.options.Convert && m.path != "" }

@@ -1,0 +1,117 @@
+// Package hint tells what to do about an error, where it can as a command to copy.
+package hint
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Call is how the command was called.
+type Call struct {
+	File    string   // the configuration; "": flags describe the only cluster and mount
+	Args    []string // with the program's name
+	Timeout time.Duration
+	Getenv  func(string) string
+}
+
+// Of returns what to do about an error of a cluster or of a mount; "" where the error says all there
+// is to say. convertible is whether the mount could be made to trust static keys.
+func (c Call) Of(err error, convertible bool) string {
+	var turnover *vaultsync.TurnoverError
+	var full *vaultsync.RoomError
+	var cluster *jwks.ClusterError
+	errors.As(err, &cluster)
+	switch {
+	case errors.As(err, &turnover):
+		return c.turnover(turnover)
+	case errors.As(err, &full) && full.MaxKeys > 0:
+		n := strconv.Itoa(full.Keys + full.Waiting)
+		return "If these are the cluster's keys" + c.setting("-max-keys "+n, "max_keys = "+n, "mount")
+	case errors.Is(err, vaultsync.ErrNotRead) && cluster != nil:
+		name := cluster.Cluster + "/" + cluster.Region
+		return "If it is gone for good, strike it off" + c.setting("-retired "+text.ShellQuote(name), fmt.Sprintf("retired = [%q]", name), "mount")
+	case errors.Is(err, vaultsync.ErrNotStaticKeys) && convertible:
+		return "To make it trust static keys instead" + c.setting("-convert", "convert = true", "mount")
+	case errors.Is(err, vaultsync.ErrLastKey):
+		return "If nobody is to log in on this mount any more:\n  " + c.Again("-allow-empty")
+	case errors.Is(err, jwks.ErrPlaintext):
+		return "If that path is safe all the same" + c.setting("-allow-plaintext", "allow_plaintext = true", "cluster")
+	case cluster != nil && errors.As(err, new(x509.UnknownAuthorityError)):
+		return "Name the CA's certificate" + c.setting("-nomad-ca-cert FILE", `ca_cert = "FILE"`, "cluster")
+	case cluster != nil && strings.Contains(err.Error(), "No path to region") && c.regionFromEnvironment():
+		return "The region is NOMAD_REGION's, which Nomad sets in every task; for the agent's own:\n  " + c.Again("-region=")
+	case c.Timeout > 0 && errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("The whole run may take -timeout %v.", c.Timeout)
+	}
+	return ""
+}
+
+// turnover shows both sides and the exact command that lets it pass.
+func (c Call) turnover(e *vaultsync.TurnoverError) string {
+	name := e.Cluster
+	if e.Region != "" {
+		name += "/" + e.Region
+	}
+	var b strings.Builder
+	for _, side := range []struct {
+		title string
+		keys  []pem.Fingerprint
+	}{{"trusted now:  ", e.Trusted}, {"published now:", e.Published}} {
+		const most = 4
+		for _, f := range side.keys[:min(len(side.keys), most)] {
+			fmt.Fprintf(&b, "%s %s\n", side.title, f)
+		}
+		if more := len(side.keys) - most; more > 0 {
+			fmt.Fprintf(&b, "%s and %d more\n", side.title, more)
+		}
+	}
+	return b.String() + "If these are the cluster's new keys:\n  " + c.Again("-allow-turnover="+text.ShellQuote(name))
+}
+
+// setting returns the way to set something: a flag to add, or a line for a block of the file.
+func (c Call) setting(flag, line, block string) string {
+	if c.File == "" {
+		return ":\n  " + c.Again(flag)
+	}
+	return fmt.Sprintf(", in its %s block in %s:\n  %s", block, c.File, line)
+}
+
+func (c Call) regionFromEnvironment() bool {
+	return c.File == "" && c.Getenv("NOMAD_REGION") != "" &&
+		!slices.ContainsFunc(c.Args, func(arg string) bool { return strings.HasPrefix(strings.TrimLeft(arg, "-"), "region") })
+}
+
+// Again returns the command as it was called, with one flag more. What status has found is
+// for plan to show; what watch may not do is for one sync to do, and for no watch ever after.
+func (c Call) Again(flag string) string {
+	words := []string{"harvest"}
+	watch, value := false, false
+	for i, arg := range c.Args[min(1, len(c.Args)):] {
+		name, _, inline := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch {
+		case value:
+			value = false
+			continue
+		case i == 0 && arg == "status":
+			arg = "plan"
+		case i == 0 && arg == "watch":
+			arg, watch = "sync", true
+		case watch && arg != name && slices.Contains([]string{"listen", "resync"}, name):
+			value = !inline
+			continue
+		}
+		words = append(words, text.ShellQuote(arg))
+	}
+	return strings.Join(append(words, flag), " ")
+}

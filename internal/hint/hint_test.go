@@ -1,0 +1,63 @@
+package hint_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/jwksharvest/harvest/internal/hint"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// TestOf: each hint names the flag, or the line of the file where there is one.
+func TestOf(t *testing.T) {
+	of := func(err error) error { return &jwks.ClusterError{Cluster: "us-east", Region: "one", Err: err} }
+	for name, test := range map[string]struct {
+		err         error
+		flag, block string
+	}{
+		"turnover": {
+			&vaultsync.TurnoverError{Cluster: "us-east", Region: "one", Trusted: []pem.Fingerprint{{1}}},
+			"harvest sync -mount m -allow-turnover=us-east/one", "harvest sync -mount m -allow-turnover=us-east/one",
+		},
+		"not read":    {of(vaultsync.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},
+		"static keys": {vaultsync.ErrNotStaticKeys, "harvest sync -mount m -convert", "in its mount block in c.hcl:\n  convert = true"},
+		"last key":    {vaultsync.ErrLastKey, "harvest sync -mount m -allow-empty", "harvest sync -mount m -allow-empty"},
+		"plaintext":   {of(jwks.ErrPlaintext), "harvest sync -mount m -allow-plaintext", "in its cluster block in c.hcl:\n  allow_plaintext = true"},
+		"unknown CA":  {of(x509.UnknownAuthorityError{}), "harvest sync -mount m -nomad-ca-cert FILE", "in its cluster block in c.hcl:\n  ca_cert = \"FILE\""},
+		"region":      {of(errors.New("500: No path to region")), "harvest sync -mount m -region=", ""},
+		"timeout":     {context.DeadlineExceeded, "-timeout 1m0s", "-timeout 1m0s"},
+		"other":       {errors.New("other"), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := hint.Call{
+				Args: []string{"/usr/bin/harvest", "sync", "-mount", "m"}, Timeout: time.Minute, Getenv: func(string) string { return "eu" },
+			}
+			for file, want := range map[string]string{"": test.flag, "c.hcl": test.block} {
+				call.File = file
+				got := call.Of(test.err, true)
+				assert.Contains(t, got, want)
+				assert.Equal(t, want == "", got == "", got)
+			}
+		})
+	}
+	assert.Empty(t, hint.Call{}.Of(vaultsync.ErrNotStaticKeys, false))
+}
+
+// TestAgain: what status found is for plan to show, and what a watch may not do is for one sync.
+func TestAgain(t *testing.T) {
+	for want, args := range map[string][]string{
+		"harvest plan -config c.hcl -x":           {"harvest", "status", "-config", "c.hcl"},
+		"harvest sync -config 'my file' -x":       {"harvest", "watch", "-listen", ":8300", "-config", "my file", "--resync=1m"},
+		"harvest sync -config=c.hcl -listen y -x": {"harvest", "sync", "-config=c.hcl", "-listen", "y"},
+		"harvest -x": nil,
+	} {
+		assert.Equal(t, want, hint.Call{Args: args}.Again("-x"))
+	}
+}
