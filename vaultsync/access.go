@@ -1,9 +1,11 @@
 package vaultsync
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +50,15 @@ type Access struct {
 	// {"sub": "us-east-1:*"}; a star stands for anything. A nomad_namespace without a star stands
 	// in the policy as plain text, which holds whatever the alias says.
 	Bound map[string]string
+	// BoundSubject is the sub that a token must have, as it stands; "" is any.
+	BoundSubject string
+	// BoundCIDRs are the networks that logins, and requests with their tokens, must come from; none is
+	// anywhere.
+	BoundCIDRs []string
+	// NumUses is how many requests a token is good for, Nomad's renewals among them; zero: no limit.
+	NumUses int
+	// NoDefaultPolicy leaves Vault's default policy out, without which a token can't renew itself.
+	NoDefaultPolicy bool
 	// Period is the period of the tokens, in which a task's must be renewed; zero is
 	// DefaultPeriod.
 	Period time.Duration
@@ -135,6 +146,10 @@ func (a Access) check() error {
 		return fmt.Errorf("bound nomad_namespace = %q: Nomad's namespaces have letters, digits and dashes, 128 at most", a.namespace())
 	case a.Period < 0 || a.MaxTTL < 0 || a.Period%time.Second != 0 || a.MaxTTL%time.Second != 0:
 		return errors.New("period and longest life of a token: want whole seconds from zero")
+	case a.NumUses < 0:
+		return fmt.Errorf("%d uses of a token: want a number from zero, which is no limit", a.NumUses)
+	case a.badCIDR() != "":
+		return fmt.Errorf("bound CIDR %q: want a network, such as 10.0.0.0/8, or an address", a.badCIDR())
 	case slices.Contains(a.audiences(), ""):
 		return errors.New("an audience is empty")
 	}
@@ -152,6 +167,17 @@ func (a Access) check() error {
 		}
 	}
 	return nil
+}
+
+// badCIDR returns what is no network and no address, or "".
+func (a Access) badCIDR() string {
+	for _, s := range a.BoundCIDRs {
+		_, network := netip.ParsePrefix(s)
+		if _, address := netip.ParseAddr(s); network != nil && address != nil {
+			return cmp.Or(s, "(empty)")
+		}
+	}
+	return ""
 }
 
 // isClaim reports whether a name can be that of a claim, or its JSON pointer.
@@ -190,6 +216,18 @@ func (a Access) RoleBody() map[string]any {
 		}
 	}
 	body["bound_claims"] = bound
+	if a.BoundSubject != "" {
+		body["bound_subject"] = a.BoundSubject
+	}
+	if len(a.BoundCIDRs) > 0 {
+		body["token_bound_cidrs"] = a.BoundCIDRs
+	}
+	if a.NumUses > 0 {
+		body["token_num_uses"] = a.NumUses
+	}
+	if a.NoDefaultPolicy {
+		body["token_no_default_policy"] = true
+	}
 	return body
 }
 

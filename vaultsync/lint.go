@@ -39,6 +39,9 @@ const (
 	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
 	LintRoleAlias    Lint = "role_alias"    // workloads of several namespaces are one entity, and a policy goes by its metadata
 	LintRolePolicy   Lint = "role_policy"   // a role's policy is templated on another mount
+	LintRoleLeeway   Lint = "role_leeway"   // a role takes tokens for minutes after they expired
+	LintRoleGroups   Lint = "role_groups"   // a role puts logins into groups by a claim
+	LintRoleRoot     Lint = "role_root"     // a role gives the policy root, which Vault refuses
 	LintRoles        Lint = "roles"         // the roles could not be read
 	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
 	LintUnconfigured Lint = "unconfigured"  // a trusted key is of a cluster that isn't configured for the mount
@@ -48,7 +51,7 @@ const (
 // Lints are all of them.
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
-	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy,
+	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy, LintRoleLeeway, LintRoleGroups, LintRoleRoot,
 	LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
 }
 

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -402,6 +403,24 @@ func TestInspect(t *testing.T) {
 				in.Policies["p"] = strings.ReplaceAll(templated, "auth_jwt_1", "auth_jwt_2")
 			},
 			[]string{"role_policy error / workloads: gives the policy p, which is templated on the mount with the accessor auth_jwt_2, and this one has auth_jwt_1"},
+		},
+		"leeways of minutes": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a"}, "expiration_leeway": json.Number("301"), "clock_skew_leeway": json.Number("300")})
+			},
+			[]string{"role_leeway warning / workloads: grants expiration_leeway 5m1s"},
+		},
+		"a groups claim": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a"}, "groups_claim": "g"})
+			},
+			[]string{`role_groups warning / workloads: has the groups_claim "g"`},
+		},
+		"a root policy": {
+			func(in *Inspection) {
+				in.Roles[0] = nomadRole(object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub", "token_policies": []any{"x", "root"}})
+			},
+			[]string{"role_root error / workloads: gives the policy root"},
 		},
 		"a policy of two mounts": {
 			func(in *Inspection) {

@@ -176,7 +176,7 @@ func (l *linter) templated(role *Role, claim string) (policy, name string, unkno
 	for _, policy := range role.policies() {
 		text, read := l.Policies[policy]
 		if !read {
-			unknown = unknown || others > 0 && policy != "default"
+			unknown = unknown || others > 0 && policy != "default" && policy != "root"
 			continue
 		}
 		for _, name := range metadata(text, l.Accessor) {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // MaxRoles is how many roles of a mount are read.
@@ -114,7 +115,38 @@ func (l *linter) roles() {
 			})
 		}
 		l.reachable(role)
+		l.widened(role)
 		l.literalStars(role)
+	}
+}
+
+// mostLeeway is how far a role's leeways may go without a word.
+const mostLeeway = 5 * time.Minute
+
+// widened finds what lets a role take more tokens, or give more, than its policies say.
+func (l *linter) widened(role *Role) {
+	for _, field := range slices.Sorted(maps.Keys(leeways)) {
+		if d := role.seconds(field); d > mostLeeway {
+			l.add(Problem{
+				Lint: LintRoleLeeway, Severity: SeverityWarning, Role: role.Name,
+				Message: "role " + role.Name + " grants " + field + " " + span(d) + ": a token that was copied is taken for so long after it should have ended",
+				Fix:     role.command(l.Path, field+"=0"),
+			})
+		}
+	}
+	if claim := role.text("groups_claim"); claim != "" {
+		l.add(Problem{
+			Lint: LintRoleGroups, Severity: SeverityWarning, Role: role.Name,
+			Message: "role " + role.Name + " has the groups_claim " + shown(claim) + ": what a token says there puts it into Vault's groups, and gives it their policies too",
+			Fix:     role.command(l.Path, "groups_claim="),
+		})
+	}
+	if slices.Contains(role.policies(), "root") {
+		l.add(Problem{
+			Lint: LintRoleRoot, Severity: SeverityError, Role: role.Name,
+			Message: "role " + role.Name + " gives the policy root, which no auth method may: every login with it is refused",
+			Fix:     "take root off its token_policies, and give it a policy with what its jobs need",
+		})
 	}
 }
 

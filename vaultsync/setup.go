@@ -25,7 +25,7 @@ type Setup struct {
 	// and policies must have different names.
 	Access []Access
 	// Overwrite changes roles and policies that harvest didn't make for this mount, too, but no
-	// policy that speaks of another mount.
+	// policy that speaks of another mount, and resets what makes a role narrower.
 	Overwrite bool
 }
 
@@ -89,6 +89,9 @@ type Step struct {
 	Taken bool `json:"taken,omitempty"`
 	// Changes are the fields that differ, sorted by name.
 	Changes []Change `json:"changes"`
+	// Narrower are the fields by which a role that is there gives less than this setup would, and
+	// of which its Access says nothing: they stay unless Setup.Overwrite resets them. See [Breaks].
+	Narrower []Change `json:"narrower,omitempty"`
 	// Body is what is written. The policy of a mount that isn't there yet holds
 	// PendingAccessor in the place of the accessor.
 	Body map[string]any `json:"body"`

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -90,16 +91,15 @@ func TestSetupOnOtherTypes(t *testing.T) {
 func TestSetupRepairs(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
 		setUp(t, m, Setup{})
-		logical := m.Client.Logical()
-		_, err := logical.Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
-			"role_type": "jwt", "bound_audiences": []string{"other"}, "token_period": 60,
+		_, err := m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
+			"role_type": "jwt", "bound_audiences": []string{"other"}, "token_period": 7200,
 		})
 		require.NoError(t, err)
 		plan, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: keep", "role nomad-workloads: change"}, actions(plan))
 		assert.Equal(t, []Change{
-			{"bound_audiences", `["other"]`, `["vault.io"]`}, {"token_period", "60", "1800"},
+			{"bound_audiences", `["other"]`, `["vault.io"]`}, {"token_period", "7200", "1800"},
 		}, plan.Steps[2].Changes)
 		setUp(t, m, Setup{})
 		plan, err = m.PlanSetup(t.Context(), Setup{})
@@ -109,6 +109,93 @@ func TestSetupRepairs(t *testing.T) {
 		plan = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
 		assert.Equal(t, ActionChange, plan.Steps[1].Action, "a policy that harvest made is harvest's to change")
 	})
+}
+
+// What widens a role is put right. What narrows it stays and is shown, until it is stated or reset.
+func TestSetupRepairsWhatWidens(t *testing.T) {
+	const role = "auth/jwt-nomad/role/nomad-workloads"
+	bound := map[string]string{"nomad_namespace": "prod"}
+	for name, test := range map[string]struct {
+		written  map[string]any // over what a setup made
+		want     Access
+		changes  []string // fields
+		narrower []string
+	}{
+		"leeways": {
+			map[string]any{"expiration_leeway": 3600, "not_before_leeway": 151, "clock_skew_leeway": 61}, Access{},
+			[]string{"clock_skew_leeway", "expiration_leeway", "not_before_leeway"}, nil,
+		},
+		"less leeway": {
+			map[string]any{"expiration_leeway": -1, "not_before_leeway": 150, "clock_skew_leeway": 10}, Access{},
+			nil, []string{"clock_skew_leeway", "expiration_leeway", "not_before_leeway"},
+		},
+		"groups":                   {map[string]any{"groups_claim": "groups"}, Access{}, []string{"groups_claim"}, nil},
+		"more policies":            {map[string]any{"token_policies": []string{"nomad-workloads.jwt-nomad", "admin"}}, Access{}, []string{"token_policies"}, nil},
+		"more audiences":           {map[string]any{"bound_audiences": []string{"vault.io", "other"}}, Access{}, []string{"bound_audiences"}, nil},
+		"bounds that are gone":     {map[string]any{"bound_claims": map[string]any{}}, Access{Bound: bound}, []string{"bound_claims"}, nil},
+		"other bounds":             {map[string]any{"bound_claims": map[string]any{"nomad_namespace": "sandbox", "x": "y"}}, Access{Bound: bound}, []string{"bound_claims"}, nil},
+		"a list for a bound":       {map[string]any{"bound_claims": map[string]any{"nomad_namespace": []any{"prod", "sandbox"}, "x": "y"}}, Access{Bound: bound}, []string{"bound_claims"}, nil},
+		"more bounds":              {map[string]any{"bound_claims": map[string]any{"nomad_namespace": "prod", "x": "y"}}, Access{Bound: bound}, nil, []string{"bound_claims"}},
+		"bounds of another type":   {map[string]any{"bound_claims": map[string]any{"sub": "a:*"}, "bound_claims_type": "glob"}, Access{}, nil, []string{"bound_claims"}},
+		"no period":                {map[string]any{"token_period": 0}, Access{}, []string{"token_period"}, nil},
+		"a longer period":          {map[string]any{"token_period": 3600}, Access{}, []string{"token_period"}, nil},
+		"a shorter period":         {map[string]any{"token_period": 60}, Access{}, nil, []string{"token_period"}},
+		"a shorter period, stated": {map[string]any{"token_period": 60}, Access{Period: DefaultPeriod}, []string{"token_period"}, nil},
+		"an end":                   {map[string]any{"token_explicit_max_ttl": 60}, Access{}, nil, []string{"token_explicit_max_ttl"}},
+		"another end, stated":      {map[string]any{"token_explicit_max_ttl": 60}, Access{MaxTTL: time.Hour}, []string{"token_explicit_max_ttl"}, nil},
+		"times that mean nothing beside a period": {map[string]any{"token_ttl": 3600, "token_max_ttl": 7200}, Access{}, nil, nil},
+		"shorter times":   {map[string]any{"token_ttl": 60, "token_max_ttl": 120}, Access{}, nil, []string{"token_max_ttl", "token_ttl"}},
+		"a subject":       {map[string]any{"bound_subject": "x"}, Access{}, nil, []string{"bound_subject"}},
+		"another subject": {map[string]any{"bound_subject": "x"}, Access{BoundSubject: "y"}, []string{"bound_subject"}, nil},
+		"networks":        {map[string]any{"token_bound_cidrs": []string{"10.0.0.0/8"}}, Access{}, nil, []string{"token_bound_cidrs"}},
+		"networks, stated": {
+			map[string]any{"token_bound_cidrs": []string{"10.0.0.0/8"}}, Access{BoundCIDRs: []string{"10.0.0.0/8"}}, nil, nil,
+		},
+		"uses":                       {map[string]any{"token_num_uses": 1}, Access{}, nil, []string{"token_num_uses"}},
+		"uses, stated":               {map[string]any{"token_num_uses": 1}, Access{NumUses: 1}, nil, nil},
+		"no default policy":          {map[string]any{"token_no_default_policy": true}, Access{}, nil, []string{"token_no_default_policy"}},
+		"no default policy, missing": {nil, Access{NoDefaultPolicy: true}, []string{"token_no_default_policy"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+				before := test.want
+				if len(test.written) == 0 {
+					before = Access{}
+				}
+				setUp(t, m, Setup{Access: []Access{before}})
+				logical := m.Client.Logical()
+				body := map[string]any{"role_type": "jwt"}
+				maps.Copy(body, test.written)
+				_, err := logical.Write(role, body)
+				require.NoError(t, err)
+				fields := func(changes []Change) (names []string) {
+					for _, c := range changes {
+						names = append(names, c.Field)
+					}
+					return names
+				}
+				want := Setup{Access: []Access{test.want}}
+				plan := setUp(t, m, want)
+				require.NoError(t, plan.Err())
+				assert.Equal(t, test.changes, fields(plan.Steps[2].Changes))
+				assert.Equal(t, test.narrower, fields(plan.Steps[2].Narrower))
+				for _, c := range plan.Steps[2].Narrower {
+					assert.NotEmpty(t, Breaks(c.Field))
+				}
+				plan, err = m.PlanSetup(t.Context(), want)
+				require.NoError(t, err)
+				assert.False(t, plan.Changed())
+				assert.Equal(t, test.narrower, fields(plan.Steps[2].Narrower), "what is narrower stayed")
+
+				want.Overwrite = true
+				setUp(t, m, want)
+				plan, err = m.PlanSetup(t.Context(), want)
+				require.NoError(t, err)
+				assert.False(t, plan.Changed())
+				assert.Empty(t, plan.Steps[2].Narrower)
+			})
+		})
+	}
 }
 
 func TestSetupLeavesWhatOthersMade(t *testing.T) {
@@ -343,6 +430,8 @@ func TestSetupErrors(t *testing.T) {
 		"no user claim":       {want: Setup{Access: []Access{{UserClaim: "/"}}}, says: "user claim \"/\""},
 		"a broken user claim": {want: Setup{Access: []Access{{UserClaim: "a\nb"}}}, says: "user claim"},
 		"prefix":              {want: Setup{Access: []Access{{Prefix: `a" {`}}}, says: "prefix"},
+		"no network":          {want: Setup{Access: []Access{{BoundCIDRs: []string{"10.0.0.0/8", "x"}}}}, says: "bound CIDR \"x\""},
+		"uses below zero":     {want: Setup{Access: []Access{{NumUses: -1}}}, says: "uses of a token"},
 		"part of a second":    {want: Setup{Access: []Access{{Period: time.Millisecond}}}, says: "whole seconds"},
 		"reserved claim":      {want: Setup{Access: []Access{{Claims: map[string]string{"x": "role"}}}}, says: "another name than role"},
 		"one name, two":       {want: Setup{Access: []Access{{Claims: map[string]string{"x": "nomad_task"}}}}, says: "two claims"},

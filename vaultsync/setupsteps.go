@@ -1,7 +1,6 @@
 package vaultsync
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -51,16 +50,9 @@ func policyStep(now setupState, want Setup, a Access) Step {
 // roleStep compares a role. One that isn't there is not made where its policy is refused: it would give
 // what somebody else wrote for others.
 func roleStep(path string, now setupState, want Setup, a Access, policy Step) Step {
-	body := a.RoleBody()
-	step := Step{Kind: StepRole, Name: a.role(), Path: "auth/" + path + "/role/" + a.role(), Body: body, access: a}
+	step := Step{Kind: StepRole, Name: a.role(), Path: "auth/" + path + "/role/" + a.role(), access: a}
 	old, there := now.roles[a.role()]
-	for field, value := range body {
-		before, after := canonical(old[field]), canonical(value)
-		if before != after {
-			step.Changes = append(step.Changes, Change{field, before, after})
-		}
-	}
-	slices.SortFunc(step.Changes, func(a, b Change) int { return cmp.Compare(a.Field, b.Field) })
+	step.Body, step.Changes, step.Narrower = a.compareRole(old, want.Overwrite)
 	if there && len(step.Changes) == 0 {
 		step.Action = ActionKeep
 		return step

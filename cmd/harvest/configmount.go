@@ -195,13 +195,14 @@ func (r *fileReader) mountRules(b block, m *mountConfig) {
 	}
 }
 
-var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "period", "max_ttl", "kv", "prefix"}
+var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "bound_subject", "bound_cidrs", "num_uses", "no_default_policy", "period", "max_ttl", "kv", "prefix"}
 
 // role reads a role block of a mount, which harvest setup makes.
 func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
 	b, _ := open(hb.Body, hb.DefRange, &r.diags, roleAttributes)
 	m.setup.Access = append(m.setup.Access, vaultsync.Access{
 		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), UserClaim: b.text("user_claim"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
+		BoundSubject: b.text("bound_subject"), BoundCIDRs: b.texts("bound_cidrs"), NumUses: b.count("num_uses"), NoDefaultPolicy: b.flag("no_default_policy"),
 		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"),
 	})
 	if err := m.setup.Check(); err != nil {

@@ -138,16 +138,20 @@ mount "jwt-nomad" {
   #settle = "1s"
 
   # What workloads log in with, for harvest setup. Each setting has the default shown,
-  # apart from claims, bound, max_ttl and prefix, which have none.
+  # apart from claims, the bounds, num_uses, max_ttl and prefix, which have none.
   #role "nomad-workloads" {
-    #policy     = "nomad-workloads.jwt-nomad"
-    #audiences  = ["vault.io"]
-    #user_claim = "sub"
-    #claims     = { nomad_group = "nomad_group" }
-    #bound      = { sub = "us-east-1:*" }
-    #period     = "30m"
-    #max_ttl    = "24h"
-    #kv         = "secret"
-    #prefix     = "us-east"
+    #policy            = "nomad-workloads.jwt-nomad"
+    #audiences         = ["vault.io"]
+    #user_claim        = "sub"
+    #claims            = { nomad_group = "nomad_group" }
+    #bound             = { sub = "us-east-1:*" }
+    #bound_subject     = "us-east-1:default:mongo:db:mongo:vault_default"
+    #bound_cidrs       = ["10.0.0.0/8"]
+    #num_uses          = 100
+    #no_default_policy = false
+    #period            = "30m"
+    #max_ttl           = "24h"
+    #kv                = "secret"
+    #prefix            = "us-east"
   #}
 }

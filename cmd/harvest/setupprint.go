@@ -39,6 +39,9 @@ func (a *app) printSetup(s *mountSetup) {
 				rows = append(rows, row{sign: " ", text: printable(fmt.Sprintf("%s: %s -> %s", c.Field, orNothing(c.Before), orNothing(c.After))), wide: true})
 			}
 		}
+		for _, c := range step.Narrower {
+			rows = append(rows, row{sign: " ", text: printable(narrowerText(c)), wide: true})
+		}
 	}
 	a.out.printRows(rows)
 	if keys := s.keys(); keys != nil {
@@ -56,6 +59,7 @@ func (a *app) printSetup(s *mountSetup) {
 	if s.err == nil && !s.changes() {
 		a.out.printf("\n  Nothing to change.\n")
 	}
+	a.explainRepair(s)
 	a.explainShape(s)
 }
 

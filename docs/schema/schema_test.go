@@ -260,6 +260,8 @@ mount "jwt-nomad" {
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-y", "-settle", "100ms")
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-period", "1h")
 	writeRole("nomad-workloads")
+	_, err := vault.Client().Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{"role_type": "jwt", "token_num_uses": 1})
+	require.NoError(t, err)
 	w.run("setup", 3, with("setup")...)
 	w.run("setup", 3, "setup", "-config", both)
 	vault.Enable("", "jwt-url", "jwt")

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// explainRepair says what a change of a role's user claim means, and how to end what it leaves behind.
+func (a *app) explainRepair(s *mountSetup) {
+	for _, step := range s.Steps {
+		claim := slices.IndexFunc(step.Changes, func(c vaultsync.Change) bool { return c.Field == "user_claim" })
+		if step.Kind != vaultsync.StepRole || claim < 0 || step.Action == vaultsync.ActionCreate {
+			continue
+		}
+		change := step.Changes[claim]
+		a.out.printf("\n")
+		a.out.paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
+			"templated on the alias's name or the entity's id, don't apply to them. Tokens from before keep the old entity, whose metadata is the last login's "+
+			"for good, and Nomad renews them for as long as their tasks run. Once the role is changed, end them. A task logs in again when its next renewal fails, as its "+
+			"change_mode says; nomad job restart does it at once:",
+			printable(step.Name), printable(change.Before), printable(change.After)))
+		a.out.printf("\n%s", indent(revocation(s), "    "))
+		if change.After == `"sub"` {
+			a.out.printf("\n")
+			a.out.paragraph("  ", "And remove the entities that nobody logs in to any more:")
+			a.out.printf("\n%s", indent(removeEntities(s.Accessor), "    "))
+		}
+		return // the mount's tokens are ended once
+	}
+}
+
+// revocation is the command that ends every token of the mount's logins.
+func revocation(s *mountSetup) string {
+	return inNamespace(s) + "vault lease revoke -prefix " + quote("auth/"+s.Path+"/login") + "\n"
+}
+
+func inNamespace(s *mountSetup) string {
+	if s.Namespace == "" {
+		return ""
+	}
+	return "export VAULT_NAMESPACE=" + quote(s.Namespace) + "\n"
+}
+
+// removeEntities are commands that remove the entities of a mount whose aliases aren't the sub of a workload.
+func removeEntities(accessor string) string {
+	const path = "identity/entity-alias/id"
+	return strings.ReplaceAll(strings.ReplaceAll(`vault list -format=json PATH | grep -oE '[0-9a-f-]{36}' | while read -r id; do
+  [ "$(vault read -field=mount_accessor "PATH/$id")" = ACCESSOR ] || continue
+  case "$(vault read -field=name "PATH/$id")" in *:*:*:*:*:*) continue ;; esac
+  vault delete "identity/entity/id/$(vault read -field=canonical_id "PATH/$id")"
+done
+`, "PATH", path), "ACCESSOR", quote(accessor))
+}
+
+// narrowerText tells a field by which a role stays narrower.
+func narrowerText(c vaultsync.Change) string {
+	text := fmt.Sprintf("%s: %s stays, narrower than here: %s", c.Field, c.Before, vaultsync.Breaks(c.Field))
+	if setting := map[string]string{
+		"bound_subject": "bound_subject", "token_bound_cidrs": "bound_cidrs", "token_num_uses": "num_uses", "token_no_default_policy": "no_default_policy",
+		"token_period": "period", "token_explicit_max_ttl": "max_ttl", "bound_claims": "bound",
+	}[c.Field]; setting != "" {
+		return text + " (" + setting + " in the role block states it; -overwrite resets it)"
+	}
+	return text + " (-overwrite resets it)"
+}
