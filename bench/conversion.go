@@ -31,15 +31,15 @@ func conversion() *compare.Table {
 		Name:  "conversion",
 		Title: "A key set to PEM",
 		Text: "From the bytes of a JWKS to one PKIX PEM block a key. The first line is harvest's conversion by itself, like for like: " +
-			"the others judge nothing, and take any key that can be decoded. What harvest adds, a judgement of each key " +
-			"(weak moduli, points off their curve, misleading documents), is shown apart, and together with the conversion as " +
-			"`jwks.Parse` does it. The floor checks nothing at all: it decodes base64, puts a fixed prefix before it and encodes " +
+			"the others judge nothing, and take any key that can be decoded. The second is `jwks.Parse` and the conversion: it judges " +
+			"what can be seen at a glance, such as sizes, exponents, points off their curve and misleading documents. The third is " +
+			"`jwks.Judge` on keys that it doesn't know yet, which looks for weak moduli: once a key, before it is trusted. The floor checks nothing at all: it decodes base64, puts a fixed prefix before it and encodes " +
 			"it again, without reading the JSON. Each measurement has a process of its own.",
 		Metrics: []compare.Metric{compare.Time, compare.Memory, compare.Allocations},
 		Contenders: []compare.Contender{
 			{Name: "harvest, conversion", Measure: part(documents, "convert")},
-			{Name: "harvest, judging", Measure: part(documents, "judge")},
-			{Name: "harvest, both", Measure: converting(documents, "harvest")},
+			{Name: "harvest, Parse and conversion", Measure: converting(documents, "harvest")},
+			{Name: "harvest, Judge alone", Measure: part(documents, "judge")},
 			{Name: "go-jose, crypto/x509", Modules: []string{"github.com/go-jose/go-jose/v4"}, Measure: converting(documents, "go-jose")},
 			{Name: "jwx", Modules: []string{"github.com/lestrrat-go/jwx/v3"}, Measure: converting(documents, "jwx")},
 			{Name: "jwkset", Modules: []string{"github.com/MicahParks/jwkset"}, Measure: converting(documents, "jwkset")},

@@ -13,7 +13,7 @@ import (
 )
 
 // buildParts builds the benchmarks of package jwks, which can do what no importer can:
-// convert without judging, and judge without converting.
+// convert without judging, and judge known keys as if they were new.
 func buildParts(ctx context.Context, env *compare.Env) error {
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", filepath.Join(env.Dir, "jwks.test"), "./jwks")
 	build.Dir = env.Root

@@ -91,7 +91,7 @@ func curveName(public *ecdsa.PublicKey) string {
 }
 
 func judgePoint(public *ecdsa.PublicKey) *objection {
-	if public.X == nil || public.Y == nil {
+	if public.X == nil || public.Y == nil { //nolint:staticcheck // to see whether they are there
 		return object(ReasonMalformed, "EC key without coordinates")
 	}
 	if _, err := public.Bytes(); err != nil {

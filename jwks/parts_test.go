@@ -14,8 +14,8 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// What converting a document takes without judging its keys, and what judging them takes
-// alone. HARVEST_JWKS names the document; without it, it is of one key of crypto/rsa.
+// What converting a document takes without judging its keys, and what Judge takes of keys that
+// it doesn't know. HARVEST_JWKS names the document; without it, it is of one key of crypto/rsa.
 // The comparison in bench runs this beside other libraries.
 func BenchmarkParts(b *testing.B) {
 	document := benchmarkDocument(b)
@@ -29,12 +29,13 @@ func BenchmarkParts(b *testing.B) {
 	})
 	b.Run("judge", func(b *testing.B) {
 		b.ReportAllocs()
-		members, err := readMembers(document)
+		set, err := Parse(document)
 		require.NoError(b, err)
 		for b.Loop() {
-			for i := range members {
-				if _, why := judge(&members[i]); why != nil {
-					b.Fatal(why)
+			weaknesses = verdicts{} // as if the keys were new
+			for _, key := range set.Keys {
+				if err := Judge(key); err != nil {
+					b.Fatal(err)
 				}
 			}
 		}

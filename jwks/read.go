@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -25,9 +26,10 @@ func readMembers(data []byte) ([]member, error) {
 	if what := notJSON(data); what != "" {
 		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
 	}
-	// jsontext reads a bytes.Buffer in place and doesn't write to it.
-	r := reader{Decoder: jsontext.NewDecoder(bytes.NewBuffer(data))}
-	r.members = make([]member, 0, min(MaxMembers, len(data)/256+1))
+	r := reader{Decoder: decoders.Get().(*jsontext.Decoder)} //nolint:errcheck // there is nothing else in it
+	defer decoders.Put(r.Decoder)
+	r.Reset(bytes.NewBuffer(data)) // which is read in place, and not written to
+	r.members = make([]member, 0, min(MaxMembers, len(data)/400+1))
 	err := r.document()
 	switch {
 	case err == nil:
@@ -57,6 +59,9 @@ func notJSON(data []byte) string {
 	}
 	return ""
 }
+
+// decoders are used again: the buffers of a new one cost as much as reading a key.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 
 // reader reads a document once, token by token. jsontext refuses what two readers could take
 // for two things: a name twice in an object, invalid UTF-8, nesting deeper than 10,000.
@@ -145,18 +150,17 @@ func (r *reader) text(into *string) error {
 // on. It passes over private members of null.
 func (r *reader) object(value func(name jsontext.Token) error) error {
 	_, err := r.ReadToken()
-	for err == nil && r.PeekKind() != '}' {
+	for err == nil {
 		var name jsontext.Token
-		switch name, err = r.ReadToken(); {
-		case err != nil:
+		name, err = r.ReadToken()
+		switch {
+		case err != nil || name.Kind() == '}':
+			return err
 		case isPrivate(name):
 			err = r.private()
 		default:
 			err = value(name)
 		}
-	}
-	if err == nil {
-		_, err = r.ReadToken()
 	}
 	return err
 }

@@ -182,7 +182,7 @@ func oddPrimes(limit uint64) func(yield func(uint64) bool) {
 }
 
 // primesApart tries Fermat's method, which factors a modulus whose primes are close to one
-// another: if a*a-n is a square b*b for an a a little above the root of n, then n is
+// another: if a*a-n is a square b*b for an a just above the root of n, then n is
 // (a-b)*(a+b). The square of a prime falls at once.
 func primesApart(n *big.Int) *objection {
 	a := new(big.Int).Sqrt(n)

@@ -51,12 +51,12 @@ func marshalKey(pub crypto.PublicKey) ([]byte, error) {
 // verifies refuses keys for key agreement, which crypto/x509 encodes as well, and keys with
 // nothing in them, on which it panics.
 func verifies(pub crypto.PublicKey) error {
-	empty := false
+	var empty bool
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
 		empty = pub == nil || pub.N == nil
 	case *ecdsa.PublicKey:
-		empty = pub == nil || pub.Curve == nil || pub.X == nil || pub.Y == nil
+		empty = pub == nil || pub.Curve == nil || pub.X == nil || pub.Y == nil //nolint:staticcheck // to see whether they are there
 	case ed25519.PublicKey:
 		empty = len(pub) != ed25519.PublicKeySize
 	default:
