@@ -198,7 +198,7 @@ func TestSetupAnnouncedEd25519(t *testing.T) {
 
 	keys.Store(object{"keys": []any{first.JWK(), jwk}})
 	syncNow(t, 0, cluster...)
-	claims := object{"aud": "vault.io", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "nomad_job_id": "mongo", "nomad_namespace": "default"}
+	claims := object{"aud": "vault.io", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(), "sub": "x:default:mongo:db:mongo:vault_default", "nomad_job_id": "mongo", "nomad_namespace": "default"}
 	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "ed25519", "jwt": fakenomad.Sign(next, claims)})
 	require.NoError(t, err)
 }

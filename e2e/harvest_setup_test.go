@@ -105,7 +105,7 @@ func TestSetup(t *testing.T) {
 	policies, err := c.Sys().ListPolicies()
 	require.NoError(t, err)
 	assert.NotContains(t, policies, "printed")
-	assert.Contains(t, policies, "nomad-workloads", "another mount's")
+	assert.Contains(t, policies, "nomad-workloads.jwt-setup", "another mount's")
 }
 
 // A shared mount with a role for each cluster: each reads the secrets below its own prefix.
@@ -127,7 +127,7 @@ mount "jwt-shared" {
   }
 }
 `, east1.Address, west.Address, vault2.Address))
-	env := []string{"VAULT_TOKEN=" + vault2.RootToken}
+	env := []string{"VAULT_ADDR=" + vault2.Address, "VAULT_TOKEN=" + vault2.RootToken}
 	r := harvest(t, env, "setup", "-config", config, "-y")
 	require.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "Only a mount for each cluster does.")
@@ -143,6 +143,50 @@ mount "jwt-shared" {
 	_, err = readAs(t, c, "jwt-shared", "nomad-us-east", jwt, "us-east/default/"+job)
 	require.ErrorContains(t, err, "sub", "the role is bound to the other region")
 	r = harvest(t, env, "setup", "-config", config, "-y")
+	require.Zero(t, r.code)
+	assert.Contains(t, r.stdout, "Nothing to change.")
+}
+
+// A file whose auth block is the harvester's own is set up with the administrator's token,
+// which comes to no other Vault.
+func TestSetupAdministrator(t *testing.T) {
+	weak, err := vault2.Client().Auth().Token().Create(&api.TokenCreateRequest{Policies: []string{"default"}})
+	require.NoError(t, err)
+	config := configFile(t, fmt.Sprintf(`
+cluster "eu-west" { address = %q }
+vault "one" {
+  address = %q
+  auth "token_file" { path = %q }
+}
+vault "two" {
+  address = %q
+  auth "token_file" { path = %q }
+}
+mount "jwt-admin-one" {
+  vault    = "one"
+  clusters = ["eu-west"]
+}
+mount "jwt-admin" {
+  vault    = "two"
+  clusters = ["eu-west"]
+}
+`, west.Address, vault.Address, tokenFile(t, vault.RootToken), vault2.Address, tokenFile(t, weak.Auth.ClientToken)))
+	elsewhere := []string{"VAULT_ADDR=http://127.0.0.1:1", "VAULT_TOKEN=" + vault2.RootToken}
+	r := harvest(t, elsewhere, "setup", "-config", config, "-y")
+	require.Equal(t, 1, r.code)
+	assert.Contains(t, r.stderr, "has several Vaults")
+
+	r = harvest(t, []string{"VAULT_ADDR=" + vault2.Address, "VAULT_TOKEN=" + vault2.RootToken}, "setup", "-config", config, "-y")
+	require.Zero(t, r.code)
+	assert.Contains(t, r.stdout, "The token of VAULT_TOKEN is used, for "+vault2.Address+" alone.")
+	assert.NotContains(t, r.stdout+r.stderr, vault2.RootToken)
+	mounts, err := vault2.Client().Sys().ListAuth()
+	require.NoError(t, err)
+	assert.Contains(t, mounts, "jwt-admin/")
+	mounts, err = vault.Client().Sys().ListAuth()
+	require.NoError(t, err)
+	assert.NotContains(t, mounts, "jwt-admin-one/", "another Vault's mounts are left out")
+	r = harvest(t, elsewhere, "setup", "-config", config, "-vault", "two", "-y")
 	require.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "Nothing to change.")
 }

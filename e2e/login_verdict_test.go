@@ -134,7 +134,9 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 			list := one[strings.Index(one, "[")+1 : strings.Index(one, "]")]
 			return strings.Replace(one, "["+list, "["+list+","+list, 1)
 		}},
-		"JSON, alg unprotected":     {forge: func(s string) string { return strings.Replace(asJSON(s, true, ""), `{"protected":`, `{"header":{"alg":5},"protected":`, 1) }, in: true},
+		"JSON, alg unprotected": {forge: func(s string) string {
+			return strings.Replace(asJSON(s, true, ""), `{"protected":`, `{"header":{"alg":5},"protected":`, 1)
+		}, in: true},
 		"JSON, without payload":     {forge: func(s string) string { return strings.Replace(asJSON(s, false, ""), "payload", "load", 1) }},
 		"two tokens":                {forge: func(s string) string { return s + "\n" + s }},
 		"its algorithm":             {config: object{"jwt_supported_algs": []string{"RS256"}}, in: true},

@@ -180,6 +180,15 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			ts.Fatalf("%s %s: %s requests, want %s; all: %v", args[1], args[2], got, args[3], s.Requests())
 		}
 	}),
+	// saw VAULT VARIABLE 0|1: whether the token in that variable ever came there.
+	"saw": command(3, func(ts *testscript.TestScript, w *world, args []string) {
+		shown := slices.ContainsFunc(w.vaults[args[0]].Requests(), func(r fakehttp.Request) bool {
+			return r.Header.Get("X-Vault-Token") == ts.Getenv(args[1])
+		})
+		if shown != (args[2] == "1") {
+			ts.Fatalf("%s saw the token of %s: %t", args[0], args[1], shown)
+		}
+	}),
 	// envfile FILE… puts variables into files.
 	"envfile": command(1, func(ts *testscript.TestScript, _ *world, args []string) {
 		for _, name := range args {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,9 +29,12 @@ func (a *app) setupCommand() *cli.Command {
 			"clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>. The defaults are the\n" +
 			"same, but that namespaces are kept apart (user_claim is sub): inside one, whoever submits jobs can read its secrets.\n" +
 			"It shows what it would do and asks; what is as it should be is left alone, and so is, without -overwrite,\n" +
-			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's.\n\n" +
+			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's:\n" +
+			"that of VAULT_TOKEN or `vault login`, for the Vault at VAULT_ADDR (or of -vault) and no other, although its vault\n" +
+			"block has an auth block. A block that is elsewhere logs in by its auth block.\n\n" +
 			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
+			vaultFlag(),
 			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
 			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)"},
@@ -60,6 +64,7 @@ type mountSetup struct {
 	*vaultsync.SetupPlan
 	Report *vaultsync.MountReport `json:"keys"`            // nil where the mount could not be read
 	Error  string                 `json:"error,omitempty"` // why the mount could not be read or planned
+	Token  string                 `json:"token"`           // where the token comes from: see tokenVariable
 
 	mount   *vaultsync.Mount
 	config  mountConfig
@@ -87,6 +92,10 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if err := setRoles(cmd, cfg); err != nil {
 		return err
 	}
+	token, err := a.administer(cmd, cfg)
+	if err != nil {
+		return err
+	}
 	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
 	if err := a.confirmable(cmd, form); err != nil {
 		return err
@@ -104,12 +113,22 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	stop := a.showProgress(cmd, j.harvester.Clusters)
 	setups := a.planSetups(planning, j, discovered)
 	stop()
+	for _, s := range setups {
+		s.Token = token
+	}
+	said := sayToken(token, a.addressOf(cfg.vaults[cfg.mounts[0].vault]))
 	switch {
 	case form != "":
+		if said != "" {
+			a.out.printf("# %s\n", said)
+		}
 		return a.printForms(setups, form, cfg)
 	case format == "json":
 		a.out.json(map[string]any{"mounts": setups})
 	default:
+		if said != "" {
+			a.out.printf("%s\n\n", said)
+		}
 		a.printSetups(setups)
 	}
 	failed := a.complainOf(setups, cfg)
@@ -270,7 +289,7 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 	for _, s := range setups {
 		if s.err != nil {
 			failed++
-			a.says.fail(s.err, a.call(cfg.file, 0).Of(s.err, s.config.convertible()))
+			a.says.fail(s.err, cmp.Or(a.call(cfg.file, 0).Of(s.err, s.config.convertible()), s.administratorHint()))
 			continue
 		}
 		if err := s.Err(); err != nil {

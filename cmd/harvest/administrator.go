@@ -1,0 +1,149 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// vaultEnvironment is the Vault of a block without an address where VAULT_ADDR isn't set.
+const vaultEnvironment = "https://127.0.0.1:8200"
+
+// Where a setup's token comes from, in the JSON too.
+const (
+	tokenVariable = "VAULT_TOKEN"
+	tokenHelper   = "token_helper"
+	tokenLogin    = "auth"
+)
+
+func vaultFlag() cli.Flag {
+	return &cli.StringFlag{Name: "vault", Category: inGeneral, Usage: "set up the mounts of one Vault of the file, by its `NAME` or address; VAULT_TOKEN is for it", DefaultText: "that of VAULT_ADDR"}
+}
+
+// administer leaves in a configuration the mounts of the one Vault that a setup is for, and
+// gives its block the administrator's token in the place of its auth block. An
+// administrator's token is for one Vault, the one at VAULT_ADDR or of -vault, and must reach
+// no other. It returns where the token comes from, "" where there is none.
+func (a *app) administer(cmd *cli.Command, cfg *config) (token string, err error) {
+	named := cmd.String("vault")
+	if cfg.single() && named != "" {
+		return "", usage(cmd, "-vault goes with -config FILE: without one it is the Vault of VAULT_ADDR")
+	}
+	used := map[int]bool{}
+	addresses := map[string]bool{}
+	var there []string
+	for i, v := range cfg.vaults {
+		if !slices.ContainsFunc(cfg.mounts, func(m mountConfig) bool { return m.vault == i }) {
+			continue
+		}
+		at := a.addressOf(v)
+		there = append(there, printable(strings.TrimSpace(v.name+" "+shownAddress(at))))
+		addresses[sameAddress(at)] = true
+		used[i] = a.isFor(v, named)
+	}
+	chosen := func(m mountConfig) bool { return used[m.vault] }
+	elsewhere := a.getenv("VAULT_ADDR")
+	switch {
+	case slices.ContainsFunc(cfg.mounts, chosen):
+	case named != "":
+		return "", usage(cmd, "-vault %q: no such Vault in %s; there is %s", named, cfg.file, quoteAll(there))
+	case len(addresses) > 1:
+		return "", usage(cmd, "%s has several Vaults (%s), and an administrator's token is for one: set VAULT_ADDR to its address, or give -vault NAME",
+			cfg.file, strings.Join(there, ", "))
+	case elsewhere != "" && cfg.vaults[cfg.mounts[0].vault].auth == nil:
+		return "", usage(cmd, "VAULT_ADDR is %s, and the Vault of %s is %s: the token isn't sent there; set VAULT_ADDR to its address, or give -vault",
+			shownAddress(elsewhere), cfg.file, strings.Join(there, ", "))
+	default:
+		return a.tokenOf(cfg.vaults[cfg.mounts[0].vault]), nil
+	}
+	cfg.mounts = slices.DeleteFunc(cfg.mounts, func(m mountConfig) bool { return !chosen(m) })
+	cfg.clusters = slices.DeleteFunc(cfg.clusters, func(c clusterConfig) bool { return !cfg.uses(c.name) })
+	own := a.tokenOf(vaultConfig{})
+	for i := range cfg.vaults {
+		if used[i] && own != "" {
+			cfg.vaults[i].auth = nil
+		}
+	}
+	return a.tokenOf(cfg.vaults[cfg.mounts[0].vault]), nil
+}
+
+// isFor reports whether an administrator's token is for a block's Vault: the one that a flag
+// names, or else the one at VAULT_ADDR.
+func (a *app) isFor(v vaultConfig, named string) bool {
+	if named != "" {
+		return v.name == named || sameAddress(a.addressOf(v)) == sameAddress(named)
+	}
+	return v.address == "" || sameAddress(v.address) == sameAddress(a.getenv("VAULT_ADDR"))
+}
+
+func (a *app) addressOf(v vaultConfig) string {
+	return cmp.Or(v.address, a.getenv("VAULT_ADDR"), vaultEnvironment)
+}
+
+// tokenOf says where the token for a block comes from; "" is nowhere.
+func (a *app) tokenOf(v vaultConfig) string {
+	if v.auth != nil {
+		return tokenLogin
+	}
+	if a.getenv("VAULT_TOKEN") != "" {
+		return tokenVariable
+	}
+	if token, err := helperToken(); err == nil && token != "" {
+		return tokenHelper
+	}
+	return ""
+}
+
+// sameAddress returns what two spellings of one address share.
+func sameAddress(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" {
+		return address
+	}
+	host := strings.ToLower(u.Host)
+	for scheme, port := range map[string]string{"https": ":443", "http": ":80"} {
+		if strings.EqualFold(u.Scheme, scheme) {
+			host = strings.TrimSuffix(host, port)
+		}
+	}
+	return strings.ToLower(u.Scheme) + "://" + host + strings.TrimRight(u.Path, "/")
+}
+
+// shownAddress returns an address without the user and password that may stand in it.
+func shownAddress(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		u.User = nil
+		return printable(u.String())
+	}
+	return "(an address that can't be read)"
+}
+
+// sayToken says which token a setup shows, and to which Vault; "" where there is none.
+func sayToken(token, address string) string {
+	switch address = shownAddress(address); token {
+	case tokenVariable:
+		return fmt.Sprintf("The token of VAULT_TOKEN is used, for %s alone.", address)
+	case tokenHelper:
+		return fmt.Sprintf("The token that `vault login` left is used, for %s alone.", address)
+	case tokenLogin:
+		return fmt.Sprintf("The login of the file's auth block is used, for %s.", address)
+	}
+	return ""
+}
+
+// administratorHint says how an administrator's token comes to be used, where the auth block's
+// login was refused.
+func (s *mountSetup) administratorHint() string {
+	if s.Token != tokenLogin || !errors.Is(s.err, vaultsync.ErrForbidden) {
+		return ""
+	}
+	return "That was the login of the auth block. An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +
+		quote(s.Vault)
+}
