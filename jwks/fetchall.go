@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/contain"
 )
 
 // Bounds on how many sources FetchAll asks at once. A cluster has a bound of its own, so
@@ -185,7 +187,7 @@ func (f *fetcher) limited(own slots, do func() error) error {
 		return err
 	}
 	defer f.all.release()
-	return do()
+	return contain.Panics(do) // a source may be of the caller's making
 }
 
 // slots is a semaphore.

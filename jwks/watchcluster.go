@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/contain"
 )
 
 // allRegions is the Region of a Result that stands for the list of regions.
@@ -138,7 +140,11 @@ func (w *clusterWatch) follow(ctx context.Context) {
 	}}
 	for {
 		asked, pause := time.Now(), jittered(w.options.interval())
-		names, err := w.cluster.Federation.Regions(ctx)
+		var names []string
+		err := contain.Panics(func() (err error) {
+			names, err = w.cluster.Federation.Regions(ctx)
+			return err
+		})
 		took := time.Since(asked)
 		if ctx.Err() != nil {
 			return

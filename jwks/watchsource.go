@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/contain"
 )
 
 // Bounds on how often a source is asked.
@@ -94,7 +96,7 @@ func newWatch(s Source, o WatchOptions, tell func(news) bool) *watch {
 func (w *watch) run(ctx context.Context) {
 	for w.floor.wait(ctx) {
 		asked := time.Now()
-		a, pause, err := w.source.probe(ctx)
+		a, pause, err := w.probe(ctx)
 		took := time.Since(asked)
 		if ctx.Err() != nil {
 			return
@@ -123,6 +125,15 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
+// probe asks the source. One that panics, which may be of the caller's making, has failed.
+func (w *watch) probe(ctx context.Context) (a *answer, pause time.Duration, err error) {
+	err = contain.Panics(func() (err error) {
+		a, pause, err = w.source.probe(ctx)
+		return err
+	})
+	return a, pause, err
+}
+
 // learn tells what an answer holds, if that is news.
 func (w *watch) learn(a *answer, took time.Duration) bool {
 	same := a.same || w.same(a)
@@ -130,7 +141,10 @@ func (w *watch) learn(a *answer, took time.Duration) bool {
 		w.set, w.err = a.set, nil
 		if a.parse != nil {
 			w.body = sha256.Sum256(a.body)
-			w.set, w.err = a.parse()
+			w.err = contain.Panics(func() (err error) {
+				w.set, err = a.parse()
+				return err
+			})
 		}
 	}
 	if w.err != nil {

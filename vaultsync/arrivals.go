@@ -202,7 +202,11 @@ func (m *waitingMount) join(ctx context.Context, report, early *MountReport, o O
 	if early.Plan == nil {
 		return
 	}
-	whole, err := NewPlan(early.Plan.Current(), m.desired(), o)
+	var whole *Plan
+	err := m.target.Mount.contained(o, func() (err error) {
+		whole, err = NewPlan(early.Plan.Current(), m.desired(), o)
+		return err
+	})
 	if err != nil {
 		return // as for the later sync, but for what others changed in between
 	}

@@ -97,11 +97,19 @@ func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden
 // write may be weeks away, on the day of a rotation. It says false where Vault didn't answer
 // and may yet: valid says that the mount was just read, so that a token which may not ask then
 // never will be answered.
-func (m *watchedMount) warnUnableToUpdate(ctx context.Context, valid bool) bool {
+func (m *watchedMount) warnUnableToUpdate(ctx context.Context, valid bool) (said bool) {
 	if !m.acquire(ctx) {
 		return false
 	}
 	defer m.release()
+	_ = m.contained(func() error { // which tells of a panic
+		said = m.askUpdate(ctx, valid)
+		return nil
+	})
+	return said
+}
+
+func (m *watchedMount) askUpdate(ctx context.Context, valid bool) bool {
 	mount, o := m.target.Mount, m.target.Options
 	s, err := mount.open()
 	if err != nil {

@@ -40,11 +40,13 @@ func (m *Mount) report() *MountReport {
 // none. The report's Err is also the error.
 func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.report()
-	s, err := m.open()
-	if err == nil {
-		report.Plan, err = s.plan(ctx, want, o)
-	}
-	report.Err = m.wrap(err)
+	report.Err = m.wrap(m.contained(o, func() error {
+		s, err := m.open()
+		if err == nil {
+			report.Plan, err = s.plan(ctx, want, o)
+		}
+		return err
+	}))
 	return report, report.Err
 }
 
@@ -87,10 +89,13 @@ func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport
 // sync is Sync, telling nobody of an error.
 func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport {
 	report := m.report()
-	s, err := m.open()
-	if err == nil {
-		err = s.converge(ctx, want, o, report)
-	}
+	err := m.contained(o, func() error {
+		s, err := m.open()
+		if err == nil {
+			err = s.converge(ctx, want, o, report)
+		}
+		return err
+	})
 	report.Err = m.wrap(err)
 	report.synced = err == nil
 	return report

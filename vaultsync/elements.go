@@ -1,6 +1,8 @@
 package vaultsync
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -60,9 +62,9 @@ func (p *planner) write(list *[]Key, b pem.Block, was []trusted, reason string) 
 		b.Comment = ""
 		b.Annotation.Unknown = nil
 		text, err = b.MarshalText()
-		if err != nil {
-			panic("vaultsync: " + err.Error())
-		}
+	}
+	if err != nil {
+		p.unwritable = cmp.Or(p.unwritable, fmt.Errorf("key %s of %s: %w", b.Fingerprint(), b.Annotation.Owner(), err))
 	}
 	return p.put(list, trusted{raw: string(text), block: b, fingerprint: b.Fingerprint()}, was, reason)
 }

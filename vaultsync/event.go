@@ -33,7 +33,7 @@ type Event struct {
 
 func (o Options) emit(e Event) {
 	if o.OnEvent != nil {
-		o.OnEvent(e)
+		_ = e.Mount.contained(o, func() error { o.OnEvent(e); return nil }) // which tells of a panic
 	}
 }
 
@@ -60,7 +60,7 @@ func (o Options) complain(m *Mount, p *Plan) {
 		if errors.Is(f.Err, ErrNoRoom) {
 			message = "keys wait for room"
 		}
-		o.logger().Warn(message, "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
+		o.logger().With(stack(err)...).Warn(message, "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
 		o.emit(Event{Kind: EventFailed, Mount: m, Err: err})
 	}
 }

@@ -23,10 +23,6 @@ func weakKey() ed25519.PublicKey {
 	return key
 }
 
-func trustWeak(owner string) string {
-	return trust(owner, "weak", func(b *pem.Block) { b.Public = weakKey() })
-}
-
 // withKeys adds keys that no document was read for.
 func withKeys(r jwks.Result, keys ...jwks.Key) jwks.Result {
 	r.Set.Keys = append(r.Set.Keys, keys...)
@@ -84,7 +80,7 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 	asked.Asked = now.Add(-48 * time.Hour)
 	for name, r := range map[string]jwks.Result{"published": published, "unreadable": down("a"), "gone": publish("a", "k1"), "asked before": asked} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := NewPlan(config(trust("a", "k1"), trustWeak("a")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+			plan, err := NewPlan(config(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
 			require.NoError(t, err)
 			require.Len(t, plan.Remove, 1)
 			assert.Equal(t, "weak", plan.Remove[0].KeyID)
@@ -94,24 +90,32 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 		})
 	}
 	t.Run("in its retention period", func(t *testing.T) {
-		plan, err := NewPlan(config(trust("a", "k1"), trustWeak("a")), Desired{[]string{"a"}, []jwks.Result{published}}, Options{Now: now, Retain: time.Hour})
+		plan, err := NewPlan(config(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{published}}, Options{Now: now, Retain: time.Hour})
 		require.NoError(t, err)
 		assert.Empty(t, plan.Remove)
 		assert.True(t, plan.Retained(fingerprintOf(weakKey())))
 	})
 	t.Run("the last one", func(t *testing.T) {
-		_, err := NewPlan(config(trustWeak("a")), Desired{[]string{"a"}, []jwks.Result{down("a")}}, Options{Now: now})
+		_, err := NewPlan(config(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{down("a")}}, Options{Now: now})
 		require.ErrorIs(t, err, ErrLastKey)
 	})
 }
 
-// A weak key that is still published shows that the cluster is the same: its other keys come in.
-func TestPlanWeakKeyIsNoTurnover(t *testing.T) {
+// A weak key says nothing about its cluster: where the mount has no other of it, others come in,
+// and where it has, a weak one in common doesn't make another set of keys the same cluster's.
+func TestPlanTurnoverOfWeakKeys(t *testing.T) {
 	r := withKeys(publish("a", "k1"), jwks.Key{KeyID: "weak", Public: weakKey()})
-	plan, err := NewPlan(config(trustWeak("a")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	plan, err := NewPlan(config(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
 	require.NoError(t, err)
 	assert.Empty(t, plan.Failed)
 	require.Len(t, plan.Add, 1)
+	require.Len(t, plan.Remove, 1)
+
+	plan, err = NewPlan(config(trust("a", "weak"), trust("a", "k2")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	require.NoError(t, err)
+	require.Len(t, plan.Failed, 1)
+	require.ErrorIs(t, plan.Failed[0].Err, ErrTurnover)
+	assert.Empty(t, plan.Add)
 	require.Len(t, plan.Remove, 1)
 }
 

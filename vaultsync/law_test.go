@@ -23,6 +23,17 @@ func newLaw(s scene) law { return law{s, s.config().parse()} }
 
 func (l law) ours(cluster string) bool { return slices.Contains(l.want.Clusters, cluster) }
 
+// weak says whether nobody may trust a key.
+func (l law) weak(f pem.Fingerprint) bool { return f == fingerprint("weak") }
+
+// fit returns the keys of a set that may be trusted.
+func (l law) fit(set *jwks.Set) []jwks.Key {
+	if set == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(set.Keys), func(k jwks.Key) bool { return l.weak(of(k)) })
+}
+
 func (l law) denied(f pem.Fingerprint) bool { return slices.Contains(l.o.Deny, f) }
 
 func (l law) retired(o pem.Owner) bool {
@@ -100,7 +111,7 @@ func (l law) newName(o pem.Owner) (pem.Owner, bool) {
 // trusts says whether the mount has one of these keys for an owner, or any where none is given.
 func (l law) trusts(o pem.Owner, keys []jwks.Key) bool {
 	return slices.ContainsFunc(l.list, func(e trusted) bool {
-		return l.kind(e) == owned && slices.Contains(e.block.Annotation.Owners(), o) &&
+		return l.kind(e) == owned && !l.weak(e.fingerprint) && slices.Contains(e.block.Annotation.Owners(), o) &&
 			(keys == nil || slices.ContainsFunc(keys, func(k jwks.Key) bool { return of(k) == e.fingerprint }))
 	})
 }
@@ -124,7 +135,7 @@ func (l law) failed(o pem.Owner) bool {
 	if r := l.result(o); r != nil {
 		turnover := l.trusts(o, nil) && r.Set != nil && !l.trusts(o, r.Set.Keys) &&
 			!slices.Contains(l.o.AllowTurnover, "*") && !slices.Contains(l.o.AllowTurnover, o.Cluster) && !slices.Contains(l.o.AllowTurnover, o.Cluster+"/"+o.Region)
-		return r.Err != nil || r.Set == nil || len(r.Set.Keys) == 0 || turnover
+		return r.Err != nil || len(l.fit(r.Set)) == 0 || turnover
 	}
 	if o.Region == allRegions || !l.trusts(o, nil) {
 		return false
@@ -165,7 +176,7 @@ func (l law) offered(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
 	for _, r := range l.want.Results {
 		o := pem.Owner{Cluster: r.Cluster, Region: r.Region}
-		if !l.denied(f) && l.read(o) && l.pinned(o.Cluster, f) && slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f }) {
+		if !l.denied(f) && !l.weak(f) && l.read(o) && l.pinned(o.Cluster, f) && slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f }) {
 			owners = append(owners, o)
 		}
 	}
@@ -177,11 +188,12 @@ func (l law) pinned(cluster string, f pem.Fingerprint) bool {
 }
 
 // bound returns the owners of a trusted key for whom it must stay: those who publish it, those
-// who could not be read, and other harvesters' clusters.
+// who could not be read, and other harvesters' clusters. One that must not be trusted stays for
+// the last of these alone.
 func (l law) bound(f pem.Fingerprint) []pem.Owner {
 	owners := l.offered(f)
 	for _, o := range l.owners(f) {
-		if !l.retired(o) && (l.failed(o) || !l.ours(o.Cluster)) {
+		if !l.retired(o) && (l.failed(o) && !l.weak(f) || !l.ours(o.Cluster)) {
 			owners = append(owners, o)
 		}
 	}
@@ -212,7 +224,7 @@ func (l law) retained(e trusted) bool {
 // young says whether a key was added after its owner was asked.
 func (l law) young(e trusted) bool {
 	a := e.block.Annotation
-	return l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
+	return !l.weak(e.fingerprint) && l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
 		r := l.result(o)
 		return r != nil && l.ours(o.Cluster) && !l.retired(o) && l.pinned(o.Cluster, e.fingerprint) &&
 			!r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(l.o.Now.Add(time.Minute))

@@ -23,8 +23,11 @@ import (
 
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// publicKey returns the same key for the same name.
+// publicKey returns the same key for the same name. That of "weak" must not be trusted.
 func publicKey(name string) ed25519.PublicKey {
+	if name == "weak" {
+		return weakKey()
+	}
 	if known, ok := publicKeys.Load(name); ok {
 		return known.(ed25519.PublicKey)
 	}
@@ -145,7 +148,7 @@ func describe(p *Plan, names ...string) []string {
 	return out
 }
 
-var allNames = []string{"k1", "k2", "k3", "k4", "k5", "x", "y"}
+var allNames = []string{"k1", "k2", "k3", "k4", "k5", "x", "y", "weak"}
 
 func TestNewPlan(t *testing.T) {
 	hour := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }

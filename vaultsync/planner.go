@@ -21,7 +21,6 @@ type planner struct {
 	// What was read, by owner; each owner is in one of the two.
 	sets    map[pem.Owner][]publishedKey
 	failed  map[pem.Owner]error
-	unfit   map[pem.Owner][]pem.Fingerprint // published, and not to be trusted
 	asked   map[pem.Owner]time.Time
 	read    []pem.Owner             // the owners of sets, in the order in which they own
 	rank    map[string]int          // the mount's clusters, by name
@@ -41,6 +40,8 @@ type planner struct {
 
 	kept map[pem.Owner]int // keys that stay for a failed owner's sake
 	next []*element
+
+	unwritable error // why an element can't be written
 
 	crowded []*RoomError // clusters whose keys don't all fit
 
@@ -73,7 +74,6 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 		plan:       &Plan{current: current, announced: o.Algorithms},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
-		unfit:      map[pem.Owner][]pem.Fingerprint{},
 		asked:      map[pem.Owner]time.Time{},
 		renamed:    map[pem.Owner]pem.Owner{},
 		rank:       rank,
@@ -163,7 +163,6 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 				Cluster: owner.Cluster, Region: owner.Region, KeyID: refusal.KeyID, Fingerprint: f,
 				Reason: p.whyRefused(f, refusal),
 			})
-			p.unfit[owner] = append(p.unfit[owner], f)
 		case err != nil: // never of a key that was judged
 			p.failed[owner] = fmt.Errorf("key %q: %w", k.KeyID, err)
 			return
@@ -196,12 +195,6 @@ func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
 	return string(refusal.Reason) + ": " + refusal.Detail
 }
 
-// publishes reports whether an owner publishes a key, fit to be trusted or not.
-func (p *planner) publishes(owner pem.Owner, f pem.Fingerprint) bool {
-	return slices.Contains(p.unfit[owner], f) ||
-		slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.fingerprint == f })
-}
-
 // readTrusted sorts what the mount trusts. A denied key goes, whoever it belongs to.
 func (p *planner) readTrusted() {
 	for _, t := range p.trusted {
@@ -223,6 +216,9 @@ func (p *planner) readTrusted() {
 				}
 			}
 			p.owned[t.fingerprint] = append(p.owned[t.fingerprint], t)
+			if p.weak[t.fingerprint] != nil {
+				continue // it goes, and says nothing about its owners
+			}
 			for _, owner := range a.Owners() {
 				p.noteTrusted(owner, t.fingerprint)
 			}
@@ -263,13 +259,15 @@ const allRegions = "*"
 func (p *planner) refuseTurnovers() {
 	p.read = slices.DeleteFunc(p.read, func(owner pem.Owner) bool {
 		trusted := p.trustedFor[owner]
-		if len(trusted) == 0 || p.o.mayTurnOver(owner) ||
-			slices.ContainsFunc(trusted, func(f pem.Fingerprint) bool { return p.publishes(owner, f) }) {
-			return false
-		}
 		var published []pem.Fingerprint
 		for _, k := range p.sets[owner] {
 			published = append(published, k.fingerprint)
+			if slices.Contains(trusted, k.fingerprint) {
+				return false
+			}
+		}
+		if len(trusted) == 0 || p.o.mayTurnOver(owner) {
+			return false
 		}
 		delete(p.sets, owner)
 		p.failed[owner] = &TurnoverError{owner.Cluster, owner.Region, trusted, published}
@@ -301,7 +299,9 @@ func (p *planner) noteMissingRegions() {
 func (p *planner) newName(owner pem.Owner) (pem.Owner, bool) {
 	for _, other := range p.read {
 		if other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
-			slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool { return p.publishes(other, f) }) {
+			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool {
+				return slices.Contains(p.trustedFor[owner], k.fingerprint)
+			}) {
 			return other, true
 		}
 	}
@@ -432,6 +432,9 @@ func (p *planner) warn(format string, args ...any) {
 // finish puts the plan together.
 func (p *planner) finish() (*Plan, error) {
 	plan := p.plan
+	if p.unwritable != nil {
+		return nil, p.unwritable
+	}
 	p.list()
 	p.listFailures()
 	if len(p.next) == 0 && len(p.trusted) > 0 {

@@ -146,7 +146,7 @@ func (p *planner) failedOf(owners []pem.Owner) []pem.Owner {
 // annotation returns the annotation of a key for its owners. What the first owner
 // publishes wins over what was known before; the day it was added never changes.
 func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, old pem.Annotation) pem.Annotation {
-	owners = p.named(f, owners)
+	owners = p.named(f, writable(owners))
 	a := old
 	a.Version = pem.Version
 	a.Cluster, a.Region, a.Also = owners[0].Cluster, owners[0].Region, owners[1:]
@@ -174,6 +174,18 @@ func inOrder(algs, old []string) []string {
 	}
 	slices.Sort(out[1:])
 	return out
+}
+
+// writable returns the owners so that an annotation can carry them. A region with a blank in its
+// name, as harvest gives none, can only stand first. It is a retired one's: of several, one is
+// enough to tell that the key was theirs.
+func writable(owners []pem.Owner) []pem.Owner {
+	odd := func(o pem.Owner) bool { return strings.Contains(o.Region, " ") }
+	at := slices.IndexFunc(owners, odd)
+	if at < 0 {
+		return owners
+	}
+	return append([]pem.Owner{owners[at]}, slices.DeleteFunc(slices.Clone(owners), odd)...)
 }
 
 // retire deals with a key that nobody publishes any more and nobody could.

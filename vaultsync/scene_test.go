@@ -125,7 +125,7 @@ func drawOptions(c *choices) Options {
 	o := Options{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]}
 	o.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.pick(4)]
 	for range c.pick(3) {
-		o.Retired = append(o.Retired, c.of("old", "a/r2", "a/", "z", "b/r1"))
+		o.Retired = append(o.Retired, c.of("old", "a/r2", "a/", "z", "b/r1", "a/x y", "old/x y", "z/r1"))
 	}
 	if c.rarely(3) {
 		o.Deny = append(o.Deny, fingerprint(c.name()), fingerprint(c.name()))
@@ -174,7 +174,7 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 // drawElement makes an element of the list: ours, another harvester's, somebody's by hand,
 // or anything at all.
 func drawElement(c *choices, raw string) string {
-	switch c.pick(16) {
+	switch c.pick(18) {
 	case 0:
 		return paste(c.name())
 	case 1:
@@ -207,6 +207,8 @@ func drawElement(c *choices, raw string) string {
 		return c.of("note", "two\nlines", "harvest/1", "\n\nx") + "\n" + paste(c.name())
 	case 11:
 		return strings.ReplaceAll(trust(c.owner(), c.name()), "\n", "\r\n") + c.of("", "\n", "\r\n", "  ")
+	case 14: // a region whose name harvest doesn't write, or takes for another's
+		return trust(c.of("old/x y", "a/x y", "z/x y", "old/y z", "a/x/y", "b/ ", "old/*"), c.name(), added(c.day()))
 	case 12:
 		return trust("a", c.name(), func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} })
 	default:

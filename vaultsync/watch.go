@@ -136,12 +136,12 @@ func (w *watcher) follow(ctx context.Context, c *watchedCluster) {
 	o.OnUnchanged = func(r jwks.Result) {
 		c.confirm(r)
 		if w.options.Sources.OnUnchanged != nil {
-			w.options.Sources.OnUnchanged(r)
+			c.call(func() { w.options.Sources.OnUnchanged(r) })
 		}
 	}
 	for r := range jwks.WatchCluster(ctx, c.cluster, o) {
 		if w.options.OnResult != nil {
-			aside(func() { w.options.OnResult(r) })
+			aside(func() { c.call(func() { w.options.OnResult(r) }) })
 		}
 		c.learn(r)
 	}

@@ -81,8 +81,13 @@ func (m *watchedMount) trustsDenied(ctx context.Context) bool {
 		return false
 	}
 	defer m.release()
-	config, err := m.target.Mount.Read(ctx)
-	return err == nil && slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.denied(k.Fingerprint) })
+	trusted := false
+	err := m.contained(func() error {
+		config, err := m.target.Mount.Read(ctx)
+		trusted = slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.denied(k.Fingerprint) })
+		return err
+	})
+	return err == nil && trusted
 }
 
 // hearAll waits until each cluster of the mount was heard of, or long enough.
@@ -125,7 +130,7 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	last, _ := report.Last()
 	m.young.Store(last != nil && last.young)
 	if m.options.OnReport != nil {
-		m.options.OnReport(report)
+		_ = m.contained(func() error { m.options.OnReport(report); return nil }) // which tells of a panic
 	}
 	return report, true
 }

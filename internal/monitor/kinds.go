@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/contain"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -24,6 +25,7 @@ const (
 	KindUnreachable = "unreachable" // no connection, or a broken one
 	KindStatus      = "status"      // an answer with a status that says no
 	KindMalformed   = "malformed"   // an answer that isn't what was asked for
+	KindPanic       = "panic"       // a fault in harvest
 	KindOther       = "other"
 )
 
@@ -81,6 +83,8 @@ func KindOf(err error) string {
 	var response *api.ResponseError
 	var network net.Error
 	switch {
+	case errors.As(err, new(*contain.Error)):
+		return KindPanic
 	case errors.As(err, &status), errors.As(err, &response):
 		return KindStatus
 	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),

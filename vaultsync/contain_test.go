@@ -1,0 +1,213 @@
+package vaultsync
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// A region of a retired cluster, with a blank in its name, can't stand among the further owners
+// of a key.
+func TestPlanRetiredRegionWithBlank(t *testing.T) {
+	odd, whole := trust("old/x y", "k1"), trust("a", "k1", added(now.Add(-48*time.Hour)))
+	for name, elements := range map[string][]string{"ours first": {whole, odd}, "theirs first": {odd, whole}, "alone": {odd}, "two odd ones": {odd, trust("old/y z", "k1")}} {
+		t.Run(name, func(t *testing.T) {
+			// b, which can't be read, may be whose key it is: so it stays.
+			want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k2"), down("b")}}
+			o := Options{Now: now, Retired: []string{"old"}, AllowTurnover: []string{"a"}}
+			plan, err := NewPlan(config(elements...), want, o)
+			require.NoError(t, err)
+			assert.Empty(t, plan.Remove)
+			assert.Len(t, plan.next, 2)
+			again, err := NewPlan(config(plan.next...), want, o)
+			require.NoError(t, err)
+			assert.False(t, again.Changed)
+		})
+	}
+}
+
+// record is where a log goes.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+func (r *record) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(r, nil)) }
+
+// target returns what the stage holds of a mount.
+func (s *stage) target(path string) *Target {
+	for i := range s.harvest.Targets {
+		if s.harvest.Targets[i].Mount.Path == path {
+			return &s.harvest.Targets[i]
+		}
+	}
+	return nil
+}
+
+// fail makes each sync and each plan of a mount panic.
+func (s *stage) fail(path string, broken *bool, log *record) {
+	target := s.target(path)
+	target.Options.Logger = log.logger()
+	target.Mount.Client.SetCheckRetry(func(context.Context, *http.Response, error) (bool, error) {
+		if *broken {
+			panic("out of order: " + target.Mount.Client.Token())
+		}
+		return false, nil
+	})
+}
+
+// The panic of one mount is its error, and nobody else's.
+func TestSyncContainsPanics(t *testing.T) {
+	for name, run := range map[string]func(*Harvester, context.Context) (*Report, error){"Sync": (*Harvester).Sync, "Plan": (*Harvester).Plan} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				var log record
+				broken := true
+				s.fail("only-a", &broken, &log)
+				report, err := run(s.harvest, t.Context())
+				require.Error(t, err)
+				for _, m := range report.Mounts {
+					assert.Equal(t, m.Path == "only-a", m.Err != nil, "%s: %v", m.Path, m.Err)
+				}
+				failed, ok := errors.AsType[*MountError](err)
+				require.True(t, ok)
+				assert.Equal(t, "only-a", failed.Path)
+				require.ErrorContains(t, failed, "out of order")
+				require.ErrorAs(t, failed, new(*contain.Error))
+				token := s.target("only-a").Mount.Client.Token()
+				assert.NotContains(t, err.Error(), token)
+				assert.NotContains(t, err.Error(), "goroutine")
+				assert.Contains(t, log.String(), "contain_test.go")
+				assert.NotContains(t, log.String(), "out of order: "+token)
+			})
+		})
+	}
+}
+
+func TestWatchContainsPanics(t *testing.T) {
+	for name, arrange := range map[string]func(s *stage, o *WatchOptions, fault func()){
+		"OnEvent": func(s *stage, _ *WatchOptions, fault func()) {
+			s.target("only-a").Options.OnEvent = func(Event) { fault() }
+		},
+		"OnReport": func(_ *stage, o *WatchOptions, fault func()) {
+			report := o.OnReport
+			o.OnReport = func(r *MountReport) {
+				if r.Path == "only-a" {
+					fault()
+				}
+				report(r)
+			}
+		},
+		"OnResult": func(_ *stage, o *WatchOptions, fault func()) {
+			o.OnResult = func(r jwks.Result) {
+				if r.Cluster == "a" {
+					fault()
+				}
+			}
+		},
+		"OnUnchanged": func(_ *stage, o *WatchOptions, fault func()) { o.Sources.OnUnchanged = func(jwks.Result) { fault() } },
+		"sync": func(s *stage, _ *WatchOptions, fault func()) {
+			s.target("only-a").Mount.Client.SetCheckRetry(func(context.Context, *http.Response, error) (bool, error) {
+				fault()
+				return false, nil
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, func(t *testing.T, s *stage) {
+				var log record
+				for i := range s.harvest.Targets {
+					s.harvest.Targets[i].Options.Logger = log.logger()
+				}
+				o := s.options()
+				var fixed atomic.Bool
+				arrange(s, &o, func() {
+					if !fixed.Load() {
+						panic("out of order")
+					}
+				})
+				s.watching(o, func() {
+					s.requireTrusted("only-b", "b")
+					s.requireTrusted("both", "a", "b")
+					time.Sleep(3 * time.Minute)
+					synctest.Wait()
+					assert.Contains(t, log.String(), `"msg":"panic"`)
+					assert.Contains(t, log.String(), "contain_test.go")
+					fixed.Store(true)
+					s.nomads["a"].Region("").Rotate("EdDSA")
+					time.Sleep(2 * time.Minute)
+					s.requireTrusted("only-a", "a")
+					s.requireTrusted("both", "a", "b")
+				})
+			})
+		})
+	}
+}
+
+// faultySource is a source of the caller's making.
+type faultySource struct {
+	good   jwks.Source
+	broken *atomic.Bool
+}
+
+func (faultySource) RegionName() string { return "" }
+
+func (s faultySource) Fetch(ctx context.Context) (*jwks.Set, error) {
+	if s.broken.Load() {
+		panic("out of order")
+	}
+	return s.good.Fetch(ctx)
+}
+
+// The panic of a source is its error: its keys stay, and it is asked again.
+func TestSourcePanics(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		var broken atomic.Bool
+		broken.Store(true)
+		s.harvest.Clusters[0].Sources = []jwks.Source{faultySource{s.source("a"), &broken}}
+		var log record
+		s.target("both").Options.Logger = log.logger()
+		report, err := s.harvest.Sync(t.Context())
+		require.ErrorAs(t, err, new(*contain.Error))
+		require.Error(t, report.Clusters[0].Err)
+		require.NoError(t, report.Clusters[1].Err)
+		assert.Equal(t, 1, strings.Count(log.String(), "faultySource"), "the stack")
+		s.requireTrusted("both", "b")
+
+		s.watching(s.options(), func() {
+			s.requireTrusted("both", "b")
+			broken.Store(false)
+			time.Sleep(2 * time.Minute)
+			s.requireTrusted("both", "a", "b")
+			broken.Store(true)
+			time.Sleep(10 * time.Minute)
+			s.requireTrusted("both", "a", "b")
+		})
+	})
+}
