@@ -1,5 +1,5 @@
-// Package daemon runs what `harvest watch` runs: a login at each Vault and a Harvester for each group of
-// mounts that share clusters, through reloads, until it is stopped.
+// Package daemon runs what `harvest watch` runs: a login at each Vault and a Harvester for each
+// group of mounts that share clusters, through reloads, until it is stopped.
 package daemon
 
 import (
@@ -19,9 +19,9 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// Daemon is what runs for a configuration: a login for each Vault, and a Harvester for each group of
-// mounts. Another configuration ends and begins only what differs in it. Its methods are called from
-// one goroutine.
+// Daemon is what runs for a configuration: a login for each Vault, and a Harvester for each group
+// of mounts. Another configuration ends and begins only what differs in it. Its methods are called
+// from one goroutine.
 type Daemon struct {
 	log     *slog.Logger
 	now     func() time.Time
@@ -155,7 +155,7 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	return nil
 }
 
-// maxStop bounds the end: whoever waits for it was promised a second.
+// maxStop bounds Stop: the manual promises an end within a second.
 const maxStop = 900 * time.Millisecond
 
 // Stop ends everything.

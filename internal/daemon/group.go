@@ -11,8 +11,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// group is mounts that share clusters, directly or through other mounts, and what syncs them. So each
-// source belongs to one group, and is watched once.
+// group is mounts that share clusters, directly or through other mounts, and what syncs them. So
+// each source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
 	logins    map[monitor.MountID]Login

@@ -12,13 +12,13 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// slowStart is when systemd is told that the service is up although some mount had no first sync yet:
-// it would be killed for what a dead cluster does.
+// slowStart is when systemd is told that the service is up although some mount had no first sync
+// yet: it would be killed for what a dead cluster does.
 const slowStart = 30 * time.Second
 
-// Run serves signals and systemd until ctx ends. After a hangup it uses what load returns; where that is
-// an error, the old configuration stays. All else has goroutines of its own, so that nothing but this
-// loop keeps the watchdog quiet.
+// Run serves signals and systemd until ctx ends. After a hangup it uses what load returns; where
+// that is an error, the old configuration stays. All else has goroutines of its own, so that
+// nothing but this loop keeps the watchdog quiet.
 func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (*Config, error)) error {
 	beat, stop := beat()
 	defer stop()

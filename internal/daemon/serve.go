@@ -31,8 +31,8 @@ func ListenAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// Serve answers GET /, /metrics, /healthz and /readyz until stop is called. On a loopback address it
-// answers to Hosts that are one, and to host. A mount is ready for bound after it was in sync.
+// Serve answers GET /, /metrics, /healthz and /readyz until stop is called. On a loopback address
+// it answers to Hosts that are one, and to host. A mount is ready for bound after it was in sync.
 func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build, bound time.Duration) (stop func()) {
 	registry := monitor.NewRegistry(d.board, build)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

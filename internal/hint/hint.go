@@ -25,8 +25,8 @@ type Call struct {
 	Getenv  func(string) string
 }
 
-// Of returns what to do about an error of a cluster or of a mount; "" where the error says all there
-// is to say. convertible is whether the mount could be made to trust static keys.
+// Of returns what to do about an error of a cluster or of a mount; "" where the error says all
+// there is to say. convertible is whether the mount could be made to trust static keys.
 func (c Call) Of(err error, convertible bool) string {
 	var turnover *vaultsync.TurnoverError
 	var full *vaultsync.RoomError

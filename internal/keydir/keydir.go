@@ -20,8 +20,8 @@ import (
 )
 
 // Manifest is the file of a directory that names harvest's own files, each with the SHA-256 of what
-// it may hold; so the keys' files are pure PEM, which some readers insist on. A file that it doesn't
-// name, or that was changed since, isn't harvest's: it is neither overwritten nor removed.
+// it may hold; so the keys' files are pure PEM, which some readers insist on. A file that it
+// doesn't name, or that was changed since, isn't harvest's: it is neither overwritten nor removed.
 const Manifest = ".harvest-keys.json"
 
 // Bounds on what is read of a directory.
@@ -109,7 +109,7 @@ func isKeyFile(name string) bool {
 	return strings.HasSuffix(name, keyFileSuffix) && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, `/\`)
 }
 
-// read returns a regular file of the directory, of so many bytes at most.
+// read returns what a regular file of the directory holds, at most most bytes.
 func (d *directory) read(name string, most int64) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
@@ -130,7 +130,7 @@ func (d *directory) read(name string, most int64) ([]byte, error) {
 	return data, err
 }
 
-// state says of a name whether there is a file, what it holds, and whether harvest wrote it.
+// state returns what a file holds, and reports whether there is one and whether harvest wrote it.
 func (d *directory) state(name string) (data []byte, exists, owned bool) {
 	data, err := d.read(name, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {

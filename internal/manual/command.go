@@ -8,8 +8,8 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// Environment are the variables that the command reads, Vault's client included; names are separated
-// by commas.
+// Environment are the variables that the command reads, Vault's client included; names are
+// separated by commas.
 var Environment = []struct{ Names, Text string }{
 	{"NOMAD_ADDR", "Address of the agent of a cluster that is given by flags, without `-nomad-address`."},
 	{"NOMAD_REGION", "Its region, without `-region`. Nomad sets it in every task."},

@@ -112,8 +112,8 @@ var Blocks = []struct {
 	}},
 }
 
-// Config returns harvest.hcl(5). usual is where the configuration usually is, and maxMiB how large it
-// may be.
+// Config returns harvest.hcl(5). usual is where the configuration usually is, and maxMiB how large
+// it may be.
 func Config(usual string, maxMiB int) string {
 	r := newRoff("harvest.hcl", 5, "File Formats")
 	r.section("NAME")

@@ -1,5 +1,5 @@
-// Package monitor keeps the last outcome of each source, mount and login, and tells of it: in the log
-// once, in metrics and in what a status page shows.
+// Package monitor keeps the last outcome of each source, mount and login, and tells of it: in the
+// log once, in metrics and in what a status page shows.
 package monitor
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// Facts are what a status page is made of: as a watch remembers them, or as a run of status has just
-// read them.
+// Facts are what a status page is made of: as a watch remembers them, or as a run of status has
+// just read them.
 type Facts struct {
 	Clusters []ClusterFacts
 	Mounts   []MountFacts
@@ -107,7 +107,7 @@ func (b *Board) Facts(now time.Time) Facts {
 		if t.IsZero() {
 			return t
 		}
-		return InPresentTime(t, now)
+		return inPresentTime(t, now)
 	}
 	last := func(e LastError) LastError { return LastError{e.Text, at(e.At)} }
 	f := Facts{Watching: true}
@@ -125,7 +125,8 @@ func (b *Board) Facts(now time.Time) Facts {
 	}
 	for id, m := range b.mounts {
 		one := MountFacts{
-			ID: id, Clusters: m.Clusters, Synced: at(m.inSync), Known: m.attempted && m.read || len(m.keys.List) > 0, Syncing: !m.attempted, InSync: m.synced, Partial: m.partial, Failing: m.failure.kind != "",
+			ID: id, Clusters: m.Clusters, Synced: at(m.inSync), Known: m.attempted && m.read || len(m.keys.List) > 0,
+			Syncing: !m.attempted, InSync: m.synced, Partial: m.partial, Failing: m.failure.kind != "",
 			Last: last(m.failure.last), Keys: Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}, Warnings: m.warned,
 			Repaired: int(m.drift), Conflicts: int(m.conflicts),
 		}

@@ -71,7 +71,7 @@ func (b *Board) Unready(now time.Time, bound time.Duration) []string {
 		}
 		since := "not yet in sync"
 		if !m.inSync.IsZero() {
-			since = "last in sync " + InPresentTime(m.inSync, now).UTC().Format(time.RFC3339)
+			since = "last in sync " + inPresentTime(m.inSync, now).UTC().Format(time.RFC3339)
 		}
 		var why []string
 		if m.failure.kind != "" {

@@ -26,7 +26,7 @@ type histogram struct {
 	count  uint64
 	sum    float64   // seconds
 	bounds []float64 // the buckets; shared, not changed
-	within []uint64  // by bucket: how many took that many seconds at the most
+	within []uint64  // by bucket: how many took at most that many seconds
 }
 
 func newHistogram(buckets []float64) *histogram {

@@ -23,7 +23,7 @@ const (
 	KindTLS         = "tls"         // a certificate that isn't trusted, or can't be read
 	KindTimeout     = "timeout"     //
 	KindUnreachable = "unreachable" // no connection, or a broken one
-	KindStatus      = "status"      // an answer with a status that says no
+	KindStatus      = "status"      // an answer with an error status
 	KindMalformed   = "malformed"   // an answer that isn't what was asked for
 	KindPanic       = "panic"       // a fault in harvest
 	KindOther       = "other"
@@ -65,8 +65,8 @@ func Kinds() map[string]int {
 	return kinds
 }
 
-// KindOf returns the kind of an error: a word for metrics and alerts. An error that knows its kind has a
-// method Kind.
+// KindOf returns the kind of an error: a word for metrics and alerts. An error that knows its kind
+// has a method Kind.
 func KindOf(err error) string {
 	if known, ok := errors.AsType[interface {
 		error

@@ -146,9 +146,9 @@ func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0
 	}
-	return float64(InPresentTime(t, time.Now()).UnixMilli()) / 1000
+	return float64(inPresentTime(t, time.Now()).UnixMilli()) / 1000
 }
 
-// InPresentTime returns t as it would be called by the clock that says now. Without a
+// inPresentTime returns t by the clock that reads now, where that was set since. Without a
 // monotonic reading that is t itself.
-func InPresentTime(t, now time.Time) time.Time { return now.Add(-now.Sub(t)) }
+func inPresentTime(t, now time.Time) time.Time { return now.Add(-now.Sub(t)) }

@@ -30,8 +30,8 @@ func TestTextfileClockSteps(t *testing.T) {
 	}
 }
 
-// TestWriteTextfile: contents are replaced at once or not at all, readable to all, and nothing is left
-// behind. A link is replaced, and what it leads to stays as it is.
+// TestWriteTextfile: contents are replaced at once or not at all, readable to all, and nothing is
+// left behind. A link is replaced, and what it leads to stays as it is.
 func TestWriteTextfile(t *testing.T) {
 	dir, victim := t.TempDir(), filepath.Join(t.TempDir(), "victim")
 	name := filepath.Join(dir, "a.prom")

@@ -13,7 +13,7 @@ import (
 const hidden = "[redacted]"
 
 // credentials are Vault's tokens, JWTs, cut ones too, and what comes before the host of a
-// URL: what a server repeats that nobody told us to look for.
+// URL: what a server may repeat although we weren't told to look for it.
 var credentials = []struct {
 	form func() *regexp.Regexp
 	in   string

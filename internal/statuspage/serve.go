@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// freshPage is how long a page is given to whoever asks next. Readers who take their time
+	// freshPage is how long a page is given to those who ask next. Readers who take their time
 	// share pages so: there are never more of them in memory than the server's write timeout
 	// is long in these.
 	freshPage = 2 * time.Second

@@ -60,8 +60,8 @@ func Shorten(s string, most int) string {
 	return string(runes[:start]) + cut + string(runes[end:])
 }
 
-// ShortenAll shortens names that stand below one another. Names that differ stay different, whatever
-// columns that takes.
+// ShortenAll shortens names that stand below one another. Names that differ stay different,
+// whatever columns that takes.
 func ShortenAll(names []string, most int) []string {
 	different := distinct(names)
 	longest := 0

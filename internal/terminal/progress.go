@@ -19,15 +19,16 @@ import (
 // slow is how long clusters may take before it is shown who is waited for.
 const slow = time.Second
 
-// CanProgress reports whether progress can be shown on w: it must be a terminal that can wipe a line.
+// CanProgress reports whether progress can be shown on w: it must be a terminal that can wipe a
+// line.
 func CanProgress(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && capable(getenv)
 }
 
 // Progress rewrites a line on w, of at most width columns (0: no limit), while clusters are waited
-// for. It wraps the clusters' sources in place to see who was asked and hasn't answered. The returned
-// function wipes the line.
+// for. It wraps the clusters' sources in place to see who was asked and hasn't answered. The
+// returned function wipes the line.
 func Progress(w io.Writer, width int, clusters []jwks.Cluster) (stop func()) {
 	p := &progress{asked: map[string]int{}}
 	for i, c := range clusters {
