@@ -29,7 +29,7 @@ func scale() *compare.Table {
 			one := oneSync{Clusters: clusters, Vault: s.Vault, Token: "none", Mounts: mounts}
 			before := 0 // writes
 			if hindered {
-				// A mount without configuration would wait for all.
+				// As a mount in use is.
 				for i := range mounts {
 					if err := s.configure(ctx, one.mountName(i)); err != nil {
 						return nil, err

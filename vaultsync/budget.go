@@ -363,11 +363,7 @@ func (p *planner) fixedSize() int {
 	if p.plan.current.mode() != "" {
 		without = p.plan.current.excluded()
 	}
-	body := p.plan.current.body([]string{}, without, vaultAlgorithms)
-	if p.plan.current.DefaultRole() == "" {
-		body[roleField] = p.o.DefaultRole
-	}
-	return bodySize(body)
+	return bodySize(p.plan.current.body([]string{}, without, p.stated()))
 }
 
 // bodySize returns how many bytes of JSON a configuration takes.

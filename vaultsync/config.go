@@ -14,12 +14,13 @@ import (
 // Vault 1.21.1 it was 118 bytes.
 const MaxConfig = 1<<20 - 4<<10
 
-// keysField is the only field of a mount's configuration that harvest changes.
+// keysField is the only field of a mount's configuration that harvest changes unasked.
 const keysField = "jwt_validation_pubkeys"
 
 const (
-	algsField = "jwt_supported_algs"
-	roleField = "default_role"
+	algsField   = "jwt_supported_algs"
+	issuerField = "bound_issuer"
+	roleField   = "default_role"
 )
 
 // Config is what auth/<mount>/config holds: every field as it was read, known here or
@@ -42,7 +43,7 @@ func (c Config) Keys() []string { return c.strings(keysField) }
 func (c Config) Algorithms() []string { return c.strings(algsField) }
 
 // BoundIssuer returns bound_issuer; "" means that Vault takes any.
-func (c Config) BoundIssuer() string { return c.text("bound_issuer") }
+func (c Config) BoundIssuer() string { return c.text(issuerField) }
 
 // DefaultRole returns default_role, which those get who name no role; "" means that all must.
 func (c Config) DefaultRole() string { return c.text(roleField) }
@@ -127,9 +128,9 @@ func (c Config) excluded() []string {
 	return out
 }
 
-// body returns the whole configuration with elements as its keys: every field that was
-// read goes back, but for those in without. A mount without configuration gets algorithms.
-func (c Config) body(elements, without, algorithms []string) map[string]any {
+// body returns the whole configuration with elements as its keys and these settings: every
+// other field that was read goes back, but for those in without.
+func (c Config) body(elements, without []string, settings map[string]any) map[string]any {
 	body := maps.Clone(c.fields)
 	if body == nil {
 		body = map[string]any{}
@@ -137,9 +138,7 @@ func (c Config) body(elements, without, algorithms []string) map[string]any {
 	for _, field := range without {
 		delete(body, field)
 	}
-	if c.IsZero() {
-		body[algsField] = algorithms
-	}
+	maps.Copy(body, settings)
 	body[keysField] = elements
 	return body
 }

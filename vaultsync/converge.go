@@ -138,9 +138,6 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			o.announce(s.mount, unsure.landed(config))
 			unsure = nil
 		}
-		if o.early && config.IsZero() {
-			return nil
-		}
 		if !plan.Changed {
 			if settled || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
 				return nil

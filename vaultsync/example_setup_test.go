@@ -2,6 +2,7 @@ package vaultsync_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"time"
@@ -73,7 +74,7 @@ func ExampleMount_Inspect() {
 		log.Fatal(err)
 	}
 	ctx, mount := context.Background(), vaultsync.NewMount(vault.Client(), "jwt-nomad")
-	if _, err := vaultsync.Sync(ctx, mount, "us-east", set, vaultsync.Options{Settle: 300 * time.Millisecond}); err != nil {
+	if _, err := vaultsync.Sync(ctx, mount, "us-east", set, vaultsync.Options{Settle: 300 * time.Millisecond}); !errors.Is(err, vaultsync.ErrAlgorithm) {
 		log.Fatal(err)
 	}
 

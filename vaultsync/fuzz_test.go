@@ -115,7 +115,7 @@ func (l law) require(t *testing.T, p *Plan) {
 	for _, r := range l.want.Results {
 		if o := (pem.Owner{Cluster: r.Cluster, Region: r.Region}); l.read(o) {
 			for _, k := range r.Set.Keys {
-				require.True(t, !slices.Contains(l.offered(of(k)), o) || len(now[of(k)]) > 0 || l.crowded(p, next, of(k)), "%s's key %s isn't trusted", o, k.KeyID)
+				require.True(t, !slices.Contains(l.offered(of(k)), o) || len(now[of(k)]) > 0 || l.leftOut(of(k)) || l.crowded(p, next, of(k)), "%s's key %s isn't trusted", o, k.KeyID)
 			}
 		}
 	}
@@ -125,8 +125,11 @@ func (l law) require(t *testing.T, p *Plan) {
 	}
 	for _, k := range p.Add {
 		require.Contains(t, l.offered(k.Fingerprint), k.Owner())
+		require.False(t, l.leftOut(k.Fingerprint), "no login by it")
 	}
-	for _, failure := range p.Failed {
+	unread := slices.DeleteFunc(slices.Clone(p.Failed), func(f Failure) bool { return errors.Is(f.Err, ErrAlgorithm) })
+	l.requireLockedOut(t, p, now)
+	for _, failure := range unread {
 		o := pem.Owner{Cluster: failure.Cluster, Region: failure.Region}
 		if errors.Is(failure.Err, ErrNoRoom) {
 			require.True(t, slices.ContainsFunc(p.Skipped, func(k Key) bool { return k.Reason == noRoom }))
@@ -136,7 +139,7 @@ func (l law) require(t *testing.T, p *Plan) {
 	}
 	for _, e := range l.list {
 		for _, o := range l.owners(e.fingerprint) {
-			require.Equal(t, l.failed(o) || l.ours(o.Cluster) && o.Region == "" && l.silent(o.Cluster), slices.ContainsFunc(p.Failed, func(f Failure) bool {
+			require.Equal(t, l.failed(o) || l.ours(o.Cluster) && o.Region == "" && l.silent(o.Cluster), slices.ContainsFunc(unread, func(f Failure) bool {
 				_, full := f.Err.(*RoomError) //nolint:errorlint // by itself: not one beside another failure
 				return f.Cluster == o.Cluster && f.Region == o.Region && !full
 			}), o)

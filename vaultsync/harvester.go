@@ -98,7 +98,6 @@ func (r *Report) Err() error {
 // second and one of them was read, or keys are denied, it is synced with what there is. What is
 // still out counts as failed then, and nothing is removed but denied keys. When it has answered
 // or failed too, the mount is synced again; a MountReport and the events tell of both together.
-// Only a mount without configuration waits for all: its first keys decide its algorithms.
 //
 // Where ctx has a deadline, clusters have three quarters of the time until then: a silent one
 // would else leave none for the mounts that wait for it.

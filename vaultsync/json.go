@@ -34,7 +34,7 @@ type mountJSON struct {
 	Skipped   []Key         `json:"skipped"`
 	Failed    []failureJSON `json:"failed"`
 	Warnings  []string      `json:"warnings"`
-	Role      string        `json:"default_role,omitempty"`
+	Settings  []Change      `json:"settings"`
 	Error     string        `json:"error,omitempty"`
 }
 
@@ -49,7 +49,7 @@ func (r *MountReport) MarshalJSON() ([]byte, error) {
 		Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Changed: p.Changed, Written: r.Written,
 		Add: list(p.Add), Adopt: list(p.Adopt), Keep: list(p.Keep), Remove: list(p.Remove),
 		Claimed: list(p.Claimed), Foreign: list(p.Foreign), Skipped: list(p.Skipped),
-		Failed: []failureJSON{}, Warnings: list(p.Warnings), Role: p.DefaultRole,
+		Failed: []failureJSON{}, Warnings: list(p.Warnings), Settings: list(p.Settings),
 	}
 	for _, f := range p.Failed {
 		out.Failed = append(out.Failed, failureJSON{f.Cluster, f.Region, f.Kept, f.Err.Error()})

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -254,4 +255,52 @@ func (l law) requireRefused(t *testing.T, err error) {
 	}
 	require.ErrorIs(t, err, ErrLastKey)
 	require.False(t, stays || l.o.AllowEmpty || len(l.list) == 0, err)
+}
+
+// leftOut says whether a stated list keeps a key out that nobody trusts yet.
+func (l law) leftOut(f pem.Fingerprint) bool {
+	return l.o.Settings.Algorithms != nil && l.count(f, owned, foreign) == 0 && !slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
+		return slices.Contains(l.offered(f), pem.Owner{Cluster: r.Cluster, Region: r.Region}) &&
+			slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f && l.logsIn(k) })
+	})
+}
+
+// logsIn says whether Vault takes logins by one of the algorithms of an Ed25519 key: those that
+// it is published with or, where there are none, EdDSA.
+func (l law) logsIn(k jwks.Key) bool {
+	supported := l.o.Settings.Algorithms
+	if supported == nil {
+		supported = NewConfig(l.config().fields).Algorithms()
+	}
+	algs := k.Algorithms
+	if len(algs) == 0 {
+		algs = []string{"EdDSA"}
+	}
+	return len(supported) == 0 || slices.ContainsFunc(algs, func(alg string) bool {
+		return slices.Contains(supported, alg) || alg == "Ed25519" && slices.Contains(supported, "EdDSA")
+	})
+}
+
+// requireLockedOut checks that just those are named whose keys are trusted in vain, and nobody
+// where the list is stated.
+func (l law) requireLockedOut(t *testing.T, p *Plan, now map[pem.Fingerprint][]pem.Owner) {
+	t.Helper()
+	for _, r := range l.want.Results {
+		o := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+		kept := 0
+		if l.read(o) && l.o.Settings.Algorithms == nil {
+			for _, k := range r.Set.Keys {
+				if slices.Contains(l.offered(of(k)), o) && len(now[of(k)]) > 0 && !l.logsIn(k) {
+					kept++
+				}
+			}
+		}
+		named := 0
+		for _, f := range p.Failed {
+			if errors.Is(f.Err, ErrAlgorithm) && f.Cluster == o.Cluster && f.Region == o.Region {
+				named += f.Kept
+			}
+		}
+		require.Equal(t, kept, named, "%s", o)
+	}
 }

@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,6 +75,8 @@ type Inspection struct {
 	Path string
 	// Config is the mount's configuration.
 	Config Config
+	// Settings are what is stated of the configuration, as in [Options].
+	Settings Settings
 	// Clusters are the names that the mount trusts, as in [Desired]; none: nothing is said of
 	// clusters that it shouldn't.
 	Clusters []string
@@ -160,31 +163,51 @@ func (l *linter) discovered() []jwks.Discovery {
 	})
 }
 
+// algorithms finds keys by which Vault takes no login, or not by each of their algorithms. What
+// a stated list leaves out of a key's is meant.
 func (l *linter) algorithms() {
-	supported := l.Config.Algorithms()
+	supported, stated := l.Config.Algorithms(), l.Settings.Algorithms != nil
 	seen := map[string]bool{}
+	var found []Problem
+	mends := supported
 	for _, t := range l.trusted {
 		k := t.key("")
-		if admitted(supported, t.block.Annotation.Algorithms, t.block.Public) || seen[k.Owner().String()+k.Algorithm] {
+		refused := slices.DeleteFunc(k.algorithms(), func(alg string) bool { return admitted(supported, []string{alg}, k.Public) })
+		p := Problem{Lint: LintAlgorithm, Severity: SeverityError, Cluster: k.Cluster, Region: k.Region}
+		switch some := admitted(supported, t.block.Annotation.Algorithms, k.Public); {
+		case some && (stated || len(t.block.Annotation.Algorithms) < 2 || len(refused) == 0):
 			continue
+		case some:
+			p.Severity = SeverityWarning
+		case stated:
+			p.Severity = SeverityNote
 		}
-		seen[k.Owner().String()+k.Algorithm] = true
-		l.add(Problem{
-			Lint: LintAlgorithm, Severity: SeverityError, Cluster: k.Cluster, Region: k.Region,
-			Message: refusedAlgorithm(k, supported),
-			Fix:     "add " + k.Algorithm + " to" + wholeConfig(l.Path, "jwt_supported_algs"),
-		})
+		mends = append(mends, refused...)
+		if what := k.Owner().String() + strings.Join(refused, " "); seen[what] {
+			continue
+		} else {
+			seen[what] = true
+		}
+		p.Message = refusedAlgorithms(k, refused, supported)
+		found = append(found, p)
+	}
+	for _, p := range found {
+		p.Fix = stateAlgorithms(mends)
+		if stated {
+			p.Fix = "nothing, if that list is meant; else " + p.Fix
+		}
+		l.add(p)
 	}
 }
 
-// refusedAlgorithm says what becomes of logins with a key.
-func refusedAlgorithm(k Key, supported []string) string {
+// refusedAlgorithms says what becomes of logins with a key.
+func refusedAlgorithms(k Key, refused, supported []string) string {
 	owner := "a foreign key"
 	if k.Cluster != "" {
 		owner = k.Owner().String()
 	}
-	return owner + " signs with " + k.Algorithm + " (kid " + k.KeyID + "), and jwt_supported_algs is [" +
-		strings.Join(supported, ", ") + "]: its logins are refused until " + k.Algorithm + " is added there"
+	return fmt.Sprintf("%s signs with %s (kid %s), and jwt_supported_algs is %s: these logins are refused",
+		owner, strings.Join(refused, ", "), k.KeyID, bracketed(supported))
 }
 
 func (l *linter) boundIssuer() {
@@ -202,11 +225,10 @@ func (l *linter) boundIssuer() {
 		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
 		if d.Metadata.Issuer == "" {
 			p.Message = "bound_issuer is " + shown(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
-			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or clear" + wholeConfig(l.Path, "bound_issuer")
+			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + clearBoundIssuer
 		} else {
 			p.Message = "bound_issuer is " + shown(bound) + ", and the tokens of " + owner + " are issued by " + shown(d.Metadata.Issuer) + ": their logins are refused"
-			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or clear" + wholeConfig(l.Path, "bound_issuer") +
-				" and bind iss in roles"
+			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + clearBoundIssuer
 		}
 		l.add(p)
 	}

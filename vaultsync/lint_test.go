@@ -65,6 +65,19 @@ func TestInspect(t *testing.T) {
 				"algorithm error b/ : b signs with EdDSA",
 			},
 		},
+		"some of a key's algorithms": {
+			func(in *Inspection) {
+				in.Config = withField(config(trust("a", "k1", signs("PS256", "RS256", "RS512"))), "jwt_supported_algs", []any{"PS256"})
+			},
+			[]string{"algorithm warning a/ : a signs with RS256, RS512 (kid k1), and jwt_supported_algs is [PS256]"},
+		},
+		"a list that is stated": {
+			func(in *Inspection) {
+				in.Config = withField(config(trust("a", "k1", signs("PS256", "RS256")), trust("b", "k2")), "jwt_supported_algs", []any{"PS256"})
+				in.Settings.Algorithms = []string{"PS256"}
+			},
+			[]string{"algorithm note b/ : b signs with EdDSA (kid k2), and jwt_supported_algs is [PS256]"},
+		},
 		"an algorithm of a foreign key": {
 			func(in *Inspection) {
 				in.Config = withField(config(paste("x")), "jwt_supported_algs", []any{"RS256"})

@@ -54,15 +54,13 @@ type Options struct {
 	// with static keys.
 	Convert bool
 
-	// DefaultRole is written as the mount's default_role where it has none; "" leaves
-	// it. One that it has stays.
+	// DefaultRole is written as the mount's default_role where it has none and none is
+	// stated; "" leaves it. One that it has stays.
 	DefaultRole string
 
-	// Algorithms are allowed on a mount that has no configuration yet, besides those of its
-	// first keys: what its clusters announce that they may sign with (jwks.Metadata),
-	// Ed25519 (RFC 9864) as Vault spells it, EdDSA. Names that Vault doesn't know are passed
-	// over. A mount that has a configuration keeps its own.
-	Algorithms []string
+	// Settings are what is stated of the mount besides its keys; the zero value states
+	// nothing. A key whose algorithms are all outside a stated list isn't added.
+	Settings Settings
 
 	// Settle is how long after a write the mount is looked at again, for another writer's
 	// doing; zero is a second. It must exceed twice the longest time that a write takes to
@@ -83,8 +81,7 @@ type Options struct {
 	rest      func(ctx context.Context, d time.Duration) error
 	unsettled bool
 	// early: not all clusters have answered yet, and another sync comes when they have. That
-	// one removes what isn't denied, tells what was not read, and gives a mount without
-	// configuration its algorithms.
+	// one removes what isn't denied, and tells what was not read.
 	early bool
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
@@ -221,6 +218,9 @@ func (o Options) check(clusters []string) error {
 	case ForeignKeep, ForeignWarn, ForeignRemove:
 	default:
 		return fmt.Errorf("foreign = %q: want keep, warn or remove", o.Foreign)
+	}
+	if err := o.Settings.Check(); err != nil {
+		return err
 	}
 	if o.Retain < 0 || o.Settle < 0 || o.Writes < 0 || o.MaxKeys < 0 {
 		return fmt.Errorf("retain, settle, writes and the number of keys can't be negative")

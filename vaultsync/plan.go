@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -51,12 +50,13 @@ type Key struct {
 // Owner returns the cluster and region.
 func (k Key) Owner() pem.Owner { return pem.Owner{Cluster: k.Cluster, Region: k.Region} }
 
-// Failure is a cluster, or a region of it, whose keys could not be learned, or a cluster for whose
-// keys there is no room. What the mount trusts for it stays.
+// Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys there
+// is no room, or whose logins are refused although its keys are trusted. What the mount trusts
+// for it stays.
 type Failure struct {
 	Cluster, Region string
-	Kept            int   // trusted keys that stay for its sake
-	Err             error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, or what the fetch gave
+	Kept            int   // trusted keys that stay for its sake; with ErrAlgorithm alone, those that are of no use
+	Err             error // ErrTurnover, ErrNotRead, ErrNoRoom, ErrAlgorithm, jwks.ErrNoKeys, or what the fetch gave
 }
 
 // Plan is what a sync would do to one mount. Each element of the mount's list is on one of
@@ -73,15 +73,16 @@ type Plan struct {
 	Skipped []Key     // published, and not to be trusted; the reason says why
 	Failed  []Failure // what could not be read, or has no room
 	// Warnings say where a login could still fail, and other remarks: one for each of a
-	// mount's settings first, then one for a key at the most, and last what there is to say
-	// of the sets, of which each has 1,000 members at the most.
+	// mount's settings first, then one for a cluster's region at the most, and last what there
+	// is to say of the sets, of which each has 1,000 members at the most.
 	Warnings []string
 
-	// DefaultRole is what default_role is set to; "": it stays.
-	DefaultRole string
+	// Settings are what is written besides the keys, by field: see Options.Settings and
+	// Options.DefaultRole.
+	Settings []Change
 
 	current     Config
-	announced   []string // Options.Algorithms
+	set         map[string]any // Settings, as they are written
 	next        []string
 	without     []string // fields that a conversion drops
 	placeholder bool
@@ -183,30 +184,11 @@ func (p *Plan) Body() (map[string]any, error) {
 }
 
 func (p *Plan) body(elements []string) map[string]any {
-	body := p.current.body(elements, p.without, p.fitting())
-	if p.DefaultRole != "" {
-		body[roleField] = p.DefaultRole
-	}
-	return body
+	return p.current.body(elements, p.without, p.set)
 }
 
 // Current returns the configuration that the plan stands on.
 func (p *Plan) Current() Config { return p.current }
-
-// fitting returns the algorithms for a mount without configuration.
-func (p *Plan) fitting() []string {
-	var algs []string
-	for _, k := range p.Add {
-		algs = append(append(algs, k.Algorithm), k.Algorithms...)
-	}
-	for _, alg := range inVault(p.announced) {
-		if slices.Contains(vaultAlgorithms, alg) {
-			algs = append(algs, alg)
-		}
-	}
-	slices.Sort(algs)
-	return slices.Compact(algs)
-}
 
 // newPlaceholder returns a key that nobody can sign with: its private half is never kept.
 func newPlaceholder() (string, error) {

@@ -71,7 +71,7 @@ func newPlanner(current Config, want Desired, o Options) *planner {
 	o.seen.note(elements)
 	return &planner{
 		want: want, o: o,
-		plan:       &Plan{current: current, announced: o.Algorithms},
+		plan:       &Plan{current: current, set: map[string]any{}},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
@@ -451,7 +451,7 @@ func (p *planner) finish() (*Plan, error) {
 			return nil, err
 		}
 	}
-	p.setDefaultRole()
+	p.set()
 	if plan.Changed {
 		if err := plan.checkSize(); err != nil {
 			return nil, err
@@ -461,19 +461,6 @@ func (p *planner) finish() (*Plan, error) {
 	p.warnUnnamed()
 	plan.Warnings = append(plan.Warnings, p.remarks...)
 	return plan, nil
-}
-
-// setDefaultRole gives the mount a role for those who name none. Without a key there is
-// nothing that Vault would take it with.
-func (p *planner) setDefaultRole() {
-	wanted, has := p.o.DefaultRole, p.plan.current.DefaultRole()
-	switch {
-	case wanted == "" || len(p.plan.next) == 0 && !p.plan.placeholder || has == wanted:
-	case has == "":
-		p.plan.DefaultRole, p.plan.Changed = wanted, true
-	default:
-		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, wanted)
-	}
 }
 
 // convert drops what static keys exclude. What the mount trusted by way of a URL isn't
@@ -502,6 +489,10 @@ func (p *planner) listFailures() {
 		}
 		p.plan.Failed[i].Err = fmt.Errorf("%w; %w", p.plan.Failed[i].Err, err) // the agent's own region
 	}
+	p.sortFailures()
+}
+
+func (p *planner) sortFailures() {
 	slices.SortFunc(p.plan.Failed, func(a, b Failure) int {
 		return p.compareOwners(pem.Owner{Cluster: a.Cluster, Region: a.Region}, pem.Owner{Cluster: b.Cluster, Region: b.Region})
 	})
@@ -509,19 +500,15 @@ func (p *planner) listFailures() {
 
 // lint warns where a login would fail although its key is trusted.
 func (p *planner) lint() {
-	if issuer := p.plan.current.BoundIssuer(); issuer != "" && len(p.want.Clusters) > 1 {
+	issuer := p.plan.current.BoundIssuer()
+	if stated := p.o.Settings.BoundIssuer; stated != nil {
+		issuer = *stated
+	}
+	if issuer != "" && len(p.want.Clusters) > 1 {
 		p.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
 			issuer, len(p.want.Clusters))
 	}
-	supported := p.plan.current.Algorithms()
-	for _, list := range [][]Key{p.plan.Add, p.plan.Adopt, p.plan.Keep} {
-		for _, k := range list {
-			if !p.ours(k.Cluster) || admitted(supported, k.algorithms(), k.Public) {
-				continue
-			}
-			p.warn("%s", refusedAlgorithm(k, supported))
-		}
-	}
+	p.findLockedOut()
 }
 
 // sameElements compares two lists as multisets: order alone is no reason to write.

@@ -19,7 +19,10 @@ func (p *planner) reconcile() {
 		switch {
 		case len(p.owned[f]) > 0 || len(p.adoptable[f]) > 0:
 			p.renew(f)
-		case !p.newersKey(f):
+		case p.newersKey(f):
+		case p.leftOut(p.offers[f]):
+			p.leaveOut(p.offers[f])
+		default:
 			// Also where another harvester's element has the key: it may go any day.
 			p.add(p.offers[f])
 		}

@@ -137,6 +137,12 @@ func drawOptions(c *choices) Options {
 		o.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
 	}
 	o.MaxKeys = []int{0, 0, 1, 2, 3}[c.pick(5)]
+	if c.rarely(3) {
+		o.Settings.Algorithms = append([]string{}, strings.Fields(c.of("", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))...)
+	}
+	if c.rarely(4) {
+		o.Settings.BoundIssuer, o.Settings.DefaultRole = new(c.of("", "https://x")), new(c.of("", "r"))
+	}
 	o.AllowEmpty, o.Convert = c.rarely(4), c.rarely(4)
 	return o
 }

@@ -52,7 +52,7 @@ func TestSetup(t *testing.T) {
 		config, err := m.Read(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "nomad-workloads", config.DefaultRole())
-		assert.Equal(t, []string{"EdDSA"}, config.Algorithms())
+		assert.Empty(t, config.Algorithms(), "every cluster that joins may sign with its own")
 
 		again, err := m.PlanSetup(t.Context(), Setup{})
 		require.NoError(t, err)
@@ -492,7 +492,11 @@ func TestPlanDefaultRole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, err := NewPlan(NewConfig(test.fields), want, o)
 			require.NoError(t, err)
-			assert.Equal(t, test.sets, p.DefaultRole)
+			if test.sets == "" {
+				assert.Empty(t, p.Settings)
+			} else {
+				assert.Equal(t, []Change{{roleField, "", `"` + test.sets + `"`}}, p.Settings)
+			}
 			assert.Equal(t, test.sets != "", p.Changed)
 			body, err := p.Body()
 			require.NoError(t, err)

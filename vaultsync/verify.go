@@ -224,16 +224,9 @@ func (c *verifier) checkAlgorithm() {
 	case slices.Contains(supported, alg):
 		c.ok("alg", "%s, one of jwt_supported_algs", alg)
 	default:
-		c.fail("alg", "add "+alg+c.wholeConfig("jwt_supported_algs"),
+		c.fail("alg", stateAlgorithms(append(supported, alg)),
 			"signed with %s, and jwt_supported_algs is [%s]", alg, clean(strings.Join(supported, ", ")))
 	}
-}
-
-func (c *verifier) wholeConfig(field string) string { return wholeConfig(c.Path, field) }
-
-// wholeConfig says how to change one field of a mount without losing the others.
-func wholeConfig(path, field string) string {
-	return fmt.Sprintf(" (%s of auth/%s/config; a write that names this field alone wipes the keys and all others: read all, change it, write all)", field, path)
 }
 
 func (c *verifier) checkIssuer() {
@@ -247,10 +240,10 @@ func (c *verifier) checkIssuer() {
 	case want == have:
 		c.ok("iss", "%s, which is bound_issuer", shown(have))
 	case have == "":
-		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or clear"+c.wholeConfig("bound_issuer"),
+		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or "+clearBoundIssuer,
 			"the token has no iss, and bound_issuer is %s", shown(want))
 	default:
-		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or clear"+c.wholeConfig("bound_issuer"),
+		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+clearBoundIssuer,
 			"iss is %s, and bound_issuer is %s", shown(have), shown(want))
 	}
 }

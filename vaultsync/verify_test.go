@@ -100,7 +100,7 @@ func TestVerifyClaims(t *testing.T) {
 
 		"no algorithms":    {config: object{"jwt_supported_algs": []any{}}},
 		"its algorithm":    {config: object{"jwt_supported_algs": []any{"RS256", "EdDSA"}}},
-		"other algorithms": {config: object{"jwt_supported_algs": []any{"RS256", "ES256"}}, want: "alg: signed with EdDSA, and jwt_supported_algs is [RS256, ES256]", fix: "add EdDSA"},
+		"other algorithms": {config: object{"jwt_supported_algs": []any{"RS256", "ES256"}}, want: "alg: signed with EdDSA, and jwt_supported_algs is [RS256, ES256]", fix: `state jwt_supported_algs = ["ES256", "EdDSA", "RS256"]`},
 
 		"its issuer":   {claims: object{"iss": "https://a"}, config: object{"bound_issuer": "https://a"}},
 		"any issuer":   {claims: object{"iss": "https://a"}},

@@ -15,18 +15,18 @@ import (
 func TestPlanWarnsOfTheMountFirst(t *testing.T) {
 	public := publicKey("x")
 	plan, err := NewPlan(NewConfig(map[string]any{
-		keysField: []any{paste("y")}, "bound_issuer": "https://issuer", "jwt_supported_algs": []any{"RS512"},
+		keysField: []any{paste("y"), paste("x")}, "bound_issuer": "https://issuer", "jwt_supported_algs": []any{"RS512"},
 	}), Desired{
 		Clusters: []string{"a", "b"},
 		Results: []jwks.Result{
 			{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "x", Public: public}}, Warnings: []string{"one", "two"}}},
 			{Cluster: "b", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "x", Public: public}}, Warnings: []string{"three"}}},
 		},
-	}, Options{Now: time.Unix(0, 0)})
+	}, Options{Now: time.Unix(0, 0), Settings: Settings{Algorithms: []string{"RS256"}}})
 	require.NoError(t, err)
-	require.Len(t, plan.Warnings, 6)
+	require.Len(t, plan.Warnings, 7)
 	assert.Contains(t, plan.Warnings[0], "no cluster's")
 	assert.Contains(t, plan.Warnings[1], "bound_issuer")
-	assert.Contains(t, plan.Warnings[2], "RS512")
-	assert.Equal(t, []string{"a: one", "a: two", "b: three"}, plan.Warnings[3:])
+	assert.Contains(t, plan.Warnings[2], "stated as [RS256]")
+	assert.Equal(t, []string{"a: one", "a: two", "b: three"}, plan.Warnings[4:])
 }

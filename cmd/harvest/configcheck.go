@@ -161,6 +161,7 @@ func (a *app) validate(ctx context.Context, name string, src []byte, files bool)
 				warn(r.places[i], "cluster %q is on no mount: nothing is done with its keys", c.name)
 			}
 		}
+		diags = append(diags, r.otherIssuers()...)
 		if files {
 			for _, f := range r.files {
 				warnings, err := f.run(ctx, a.now())
@@ -190,6 +191,26 @@ func (a *app) validate(ctx context.Context, name string, src []byte, files bool)
 	}
 	v.Valid = len(v.Errors) == 0
 	return v
+}
+
+// otherIssuers finds mounts that state a bound_issuer by which Vault would refuse every login of
+// a cluster: one whose issuer the file names. That of a Nomad isn't known without asking it;
+// harvest status -lint does.
+func (r *fileReader) otherIssuers() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for i, m := range r.config.mounts {
+		bound := m.options.Settings.BoundIssuer
+		if bound == nil || *bound == "" {
+			continue
+		}
+		for _, cluster := range r.config.clusters {
+			if issuer := cluster.oidcIssuer; issuer != "" && issuer != *bound && slices.Contains(m.clusters, cluster.name) {
+				diags = append(diags, problem(r.issuers[i], "bound_issuer = %q: the tokens of %s name %q, and their logins would be refused; give %s a mount of its own, or state \"\"",
+					*bound, cluster.name, issuer, cluster.name))
+			}
+		}
+	}
+	return diags
 }
 
 // run checks a file within maxFileCheck.

@@ -45,10 +45,11 @@ func readConfig(name string, src []byte) (*fileReader, hcl.Diagnostics) {
 
 // fileReader turns a file's body into a config.
 type fileReader struct {
-	config *config
-	diags  hcl.Diagnostics
-	files  []namedFile
-	places []hcl.Range // of the clusters
+	config  *config
+	diags   hcl.Diagnostics
+	files   []namedFile
+	places  []hcl.Range // of the clusters
+	issuers []hcl.Range // of the mounts' bound_issuer, or of their blocks
 }
 
 func (r *fileReader) read(body *hclsyntax.Body) {

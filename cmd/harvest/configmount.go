@@ -79,6 +79,7 @@ func (r *fileReader) auth(hb *hcl.Block) *authConfig {
 
 var mountAttributes = []string{
 	"vault", "namespace", "path", "clusters", "foreign", "retired", "retain", "max_keys", "allow_turnover", "deny", "allow_empty", "convert", "settle",
+	"jwt_supported_algs", "bound_issuer", "default_role",
 }
 
 func (r *fileReader) mount(hb *hclsyntax.Block) {
@@ -92,7 +93,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		options: vaultsync.Options{
 			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"), MaxKeys: b.count("max_keys"),
 			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
-			Convert: b.flag("convert"), Settle: b.duration("settle"),
+			Convert: b.flag("convert"), Settle: b.duration("settle"), Settings: b.settings(),
 		},
 	}
 	if b.has("path") {
@@ -116,6 +117,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		}
 	}
 	r.config.mounts = append(r.config.mounts, m)
+	r.issuers = append(r.issuers, b.where("bound_issuer"))
 }
 
 // mountPolicies refuses a policy's name that a role of another mount has: a policy is templated on one
@@ -182,6 +184,40 @@ func (r *fileReader) mountClusters(b block, m *mountConfig) {
 			r.problem(b.element("allow_turnover", i), "this mount has no cluster %q; there is %s", cluster, quoteAll(m.clusters))
 		}
 	}
+}
+
+// settings returns what is stated of the mount besides its keys. An empty text is a statement:
+// what isn't there isn't one.
+func (b block) settings() vaultsync.Settings {
+	var s vaultsync.Settings
+	if b.has("jwt_supported_algs") && !b.isEmptyText("jwt_supported_algs") {
+		s.Algorithms = b.texts("jwt_supported_algs")
+	}
+	if b.has("jwt_supported_algs") && s.Algorithms == nil {
+		s.Algorithms = []string{}
+	}
+	stated := func(name string) *string {
+		var text string
+		if !b.value(name, &text) {
+			return nil
+		}
+		return &text
+	}
+	s.BoundIssuer, s.DefaultRole = stated("bound_issuer"), stated("default_role")
+	for name, one := range map[string]vaultsync.Settings{
+		"jwt_supported_algs": {Algorithms: s.Algorithms}, "bound_issuer": {BoundIssuer: s.BoundIssuer}, "default_role": {DefaultRole: s.DefaultRole},
+	} {
+		if err := one.Check(); err != nil {
+			b.problem(name, "%v", err)
+		}
+	}
+	return s
+}
+
+func (b block) isEmptyText(name string) bool {
+	var text string
+	quiet := block{new(hcl.Diagnostics), b.attrs, b.at}
+	return quiet.value(name, &text) && text == ""
 }
 
 func (r *fileReader) mountRules(b block, m *mountConfig) {

@@ -58,6 +58,9 @@ func mountFlags() []cli.Flag {
 		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "take so many keys of the cluster: a `NUMBER`; what is trusted and still published stays",
 			DefaultText: strconv.Itoa(vaultsync.DefaultMaxKeys)},
 		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},
+		&cli.StringSliceFlag{Name: "jwt-supported-algs", Category: inMount, Usage: "let it take these algorithms alone: a list of `ALG`, or \"\" for all; not stated, its list stays"},
+		&cli.StringFlag{Name: "bound-issuer", Category: inMount, Usage: "let it take tokens of one `ISSUER` alone, or \"\" for any; not stated, its bound_issuer stays"},
+		&cli.StringFlag{Name: "default-role", Category: inMount, Usage: "give logins that name no role this `ROLE`, or \"\" for none; not stated, its default_role stays"},
 		&cli.BoolFlag{Name: "convert", Category: inMount, Usage: "turn a mount in jwks_url or OIDC mode into one with static keys"},
 	}
 }

@@ -71,7 +71,7 @@ func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.
 		return
 	}
 	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
-		Now: l.now, Config: s.config, Clusters: m.clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation,
+		Now: l.now, Config: s.config, Clusters: m.clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.options.Settings,
 	})
 	if err != nil {
 		s.err, s.Error = err, err.Error()

@@ -17,7 +17,7 @@ func (a *app) planCommand() *cli.Command {
 		Name:  "plan",
 		Usage: "show what sync would change, and change nothing",
 		Description: "Signs: + to be trusted, ~ to be annotated, = stays, - to be removed, x published and not trusted,\n" +
-			"! keys that could not be learned, ? nobody's.",
+			"! keys that could not be learned or whose logins are refused, ? nobody's, * a setting to be changed.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json", "vault"), []cli.Flag{
 			&cli.BoolFlag{Name: "detailed-exitcode", Category: inGeneral, Usage: "exit with 2 where something is to be changed"},
 		}),

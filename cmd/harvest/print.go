@@ -22,13 +22,14 @@ const (
 	signSkip    = "x" // published, and isn't trusted
 	signFailed  = "!" // a cluster or region whose keys could not be learned
 	signForeign = "?" // trusted, nobody's, and stays
+	signSet     = "*" // a setting of the mount, and changes
 )
 
 // signStyles are those of the signs: what comes, what goes, and what wants to be looked at.
 // What stays is plain.
 var signStyles = map[string]terminal.Style{
 	signAdd: terminal.Green, signAdopt: terminal.Yellow, signRemove: terminal.Red, signSkip: terminal.Yellow, signFailed: terminal.Alarm,
-	signForeign: terminal.Cyan,
+	signForeign: terminal.Cyan, signSet: terminal.Yellow,
 }
 
 // row is one line about a key, or about a cluster where it is nothing but a text.
@@ -58,6 +59,9 @@ func planRows(p *vaultsync.Plan, now time.Time) []row {
 		rows = append(rows, failureRow(f))
 	}
 	add(signForeign, p.Foreign, false)
+	for _, c := range p.Settings {
+		rows = append(rows, row{sign: signSet, owner: "setting", text: printable(c.Field + ": " + changeText(c)), wide: true})
+	}
 	return rows
 }
 
@@ -93,6 +97,8 @@ func failureRow(f vaultsync.Failure) row {
 	switch {
 	case errors.Is(f.Err, vaultsync.ErrNoRoom) && f.Kept == 0:
 		text = ""
+	case errors.Is(f.Err, vaultsync.ErrAlgorithm):
+		text = fmt.Sprintf("%d %s trusted in vain: ", f.Kept, plural(f.Kept, "key"))
 	case f.Kept == 0:
 		text = "nothing to keep: "
 	}
@@ -218,6 +224,7 @@ func summary(m *vaultsync.MountReport) string {
 	count(&changes, len(p.Add), verb("add", "added"))
 	count(&changes, len(p.Adopt), verb("annotate", "annotated"))
 	count(&changes, len(p.Remove), verb("remove", "removed"))
+	count(&changes, len(p.Settings), plural(len(p.Settings), "setting")+" "+verb("change", "changed"))
 	count(&rest, len(p.Keep), "kept")
 	count(&rest, len(p.Claimed), "of other harvesters")
 	count(&rest, len(p.Foreign), "foreign")
@@ -233,7 +240,7 @@ func summary(m *vaultsync.MountReport) string {
 		text += "; " + strings.Join(rest, ", ")
 	}
 	text += "."
-	var unread, refused, crowded []string
+	var unread, refused, crowded, shut []string
 	for _, f := range p.Failed {
 		_, full := f.Err.(*vaultsync.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
 		switch {
@@ -241,6 +248,8 @@ func summary(m *vaultsync.MountReport) string {
 			crowded = append(crowded, printable(owner(f)))
 		case errors.Is(f.Err, vaultsync.ErrTurnover):
 			refused = append(refused, printable(owner(f)))
+		case errors.Is(f.Err, vaultsync.ErrAlgorithm):
+			shut = append(shut, printable(owner(f)))
 		default:
 			unread = append(unread, printable(owner(f)))
 		}
@@ -253,6 +262,9 @@ func summary(m *vaultsync.MountReport) string {
 	}
 	if len(crowded) > 0 {
 		text += " There is no room for all keys of " + strings.Join(crowded, ", ") + "."
+	}
+	if len(shut) > 0 {
+		text += " Logins of " + strings.Join(shut, ", ") + " are refused."
 	}
 	if m.Conflicts > 0 {
 		text += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, plural(m.Conflicts, "time"))

@@ -134,6 +134,14 @@ mount "jwt-nomad" {
   # Turn a mount in jwks_url or OIDC mode into one with static keys. Default: false.
   #convert = false
 
+  # What else is written with the keys, and again after somebody changed it. Default, each by
+  # itself: what the mount has stays. The algorithms that it takes ([] is all; a key that signs
+  # with none of them is left out), the only issuer ("" is any), and the role of logins that
+  # name none ("" is none).
+  #jwt_supported_algs = ["RS256", "EdDSA"]
+  #bound_issuer       = ""
+  #default_role       = "nomad-workloads"
+
   # How long the mount has to stand still after a write, where several write it. Default: 1s.
   #settle = "1s"
 

@@ -109,7 +109,6 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	defer j.close()
 	// Before progress is shown: of a source that it follows, nothing is discovered.
 	discovered := j.harvester.Discover(planning)
-	a.warnUndiscovered(discovered, j)
 	stop := a.showProgress(cmd, j.harvester.Clusters)
 	setups := a.planSetups(planning, j, discovered)
 	stop()
@@ -228,7 +227,6 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 	setups := make([]*mountSetup, len(j.cfg.mounts))
 	var pending sync.WaitGroup
 	for i, m := range j.cfg.mounts {
-		m.options.Algorithms = announced(discovered, m.clusters)
 		s := &mountSetup{mount: j.mounts[i], config: m, regions: regions}
 		setups[i] = s
 		if s.mount == nil {
@@ -313,7 +311,6 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 		var target vaultsync.Target
 		if s.mount != nil {
 			target, targets = targets[0], targets[1:]
-			target.Options.Algorithms = s.config.options.Algorithms
 		}
 		if s.err == nil {
 			s.SetupPlan, s.err = s.mount.ApplySetup(ctx, s.SetupPlan)

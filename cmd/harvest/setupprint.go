@@ -36,7 +36,7 @@ func (a *app) printSetup(s *mountSetup) {
 		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: printable(step.Name), text: printable(stepText(step))})
 		for _, c := range step.Changes {
 			if step.Action != vaultsync.ActionCreate && c.Field != "policy" {
-				rows = append(rows, row{sign: " ", text: printable(fmt.Sprintf("%s: %s -> %s", c.Field, orNothing(c.Before), orNothing(c.After))), wide: true})
+				rows = append(rows, row{sign: " ", text: printable(c.Field + ": " + changeText(c)), wide: true})
 			}
 		}
 		for _, c := range step.Narrower {
@@ -47,10 +47,6 @@ func (a *app) printSetup(s *mountSetup) {
 	if keys := s.keys(); keys != nil {
 		a.out.printf("\n")
 		a.out.printRows(planRows(keys, a.now()))
-		if role := keys.DefaultRole; role != "" {
-			a.out.printf("\n")
-			a.out.say("default_role becomes " + printable(role))
-		}
 		if len(keys.Warnings) > 0 {
 			a.out.printf("\n")
 			a.out.warnings(keys.Warnings)
@@ -62,6 +58,8 @@ func (a *app) printSetup(s *mountSetup) {
 	a.explainRepair(s)
 	a.explainShape(s)
 }
+
+func changeText(c vaultsync.Change) string { return orNothing(c.Before) + " -> " + orNothing(c.After) }
 
 func orNothing(s string) string {
 	if s == "" {

@@ -59,6 +59,10 @@ func (a *app) single(cmd *cli.Command, needsCluster bool) (*config, error) {
 		Foreign: vaultsync.Foreign(cmd.String("foreign")), Retired: cmd.StringSlice("retired"),
 		Retain: cmd.Duration("retain"), Settle: cmd.Duration("settle"), Convert: cmd.Bool("convert"), MaxKeys: cmd.Int("max-keys"),
 	}
+	m.options.Settings = settings(cmd)
+	if err := m.options.Settings.Check(); err != nil {
+		return nil, usage(cmd, "%w", err)
+	}
 	if err := checkForeign(cmd.String("foreign")); err != nil {
 		return nil, usage(cmd, "%w", err)
 	}
@@ -93,6 +97,22 @@ func (a *app) single(cmd *cli.Command, needsCluster bool) (*config, error) {
 	}
 	cfg.mounts = []mountConfig{m}
 	return cfg, nil
+}
+
+// settings returns what the flags state of the mount besides its keys.
+func settings(cmd *cli.Command) vaultsync.Settings {
+	var s vaultsync.Settings
+	if cmd.IsSet("jwt-supported-algs") {
+		s.Algorithms = slices.DeleteFunc(append([]string{}, cmd.StringSlice("jwt-supported-algs")...), func(alg string) bool { return alg == "" })
+	}
+	stated := func(flag string) *string {
+		if !cmd.IsSet(flag) {
+			return nil
+		}
+		return new(cmd.String(flag))
+	}
+	s.BoundIssuer, s.DefaultRole = stated("bound-issuer"), stated("default-role")
+	return s
 }
 
 // singleCluster returns the cluster of the flags.

@@ -88,6 +88,8 @@ type mountStatus struct {
 	Remove    []vaultsync.Key `json:"remove"` // trusted, no longer published
 	Failed    []failedStatus  `json:"failed"`
 	Warnings  []string        `json:"warnings"`
+	// Settings are what is stated of the mount and is otherwise.
+	Settings []vaultsync.Change `json:"settings"`
 	// Lint is what -lint found; without it there is none.
 	Lint  []vaultsync.Problem `json:"lint,omitzero"`
 	Error string              `json:"error,omitempty"`
@@ -144,7 +146,7 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, lint *l
 func statusOf(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *mountStatus) {
 	s := &mountStatus{
 		Trusted: []vaultsync.Key{}, Add: []vaultsync.Key{}, Adopt: []vaultsync.Key{}, Remove: []vaultsync.Key{},
-		Failed: []failedStatus{}, Warnings: []string{},
+		Failed: []failedStatus{}, Warnings: []string{}, Settings: []vaultsync.Change{},
 	}
 	if m == nil {
 		m = &vaultsync.MountReport{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
@@ -155,7 +157,7 @@ func statusOf(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountRep
 		s.plan, s.config, s.read = m.Plan, m.Plan.Current(), true
 		s.Trusted = append(s.Trusted, m.Plan.Current().Trusted()...)
 		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
-		s.Warnings = append(s.Warnings, m.Plan.Warnings...)
+		s.Warnings, s.Settings = append(s.Warnings, m.Plan.Warnings...), append(s.Settings, m.Plan.Settings...)
 		for _, f := range m.Plan.Failed {
 			s.Failed = append(s.Failed, failedStatus{f.Cluster, f.Region, f.Kept, f.Err.Error()})
 		}
@@ -269,7 +271,7 @@ func (s *mountStatus) summary() string {
 		parts = append(parts, fmt.Sprintf("%d of %s", counts[owner], printable(owner.String())))
 	}
 	text := fmt.Sprintf("%d trusted: %s.", len(s.Trusted), strings.Join(parts, ", "))
-	if n := len(s.Add) + len(s.Adopt) + len(s.Remove); n > 0 {
+	if n := len(s.Add) + len(s.Adopt) + len(s.Remove) + len(s.Settings); n > 0 {
 		text += fmt.Sprintf(" %d pending.", n)
 	}
 	return text

@@ -272,11 +272,13 @@ mount "jwt-nomad" {
 	many := []string{"-cluster", "many", "-jwks-file", w.file("many.json", severalAlgorithms(t, east.URL)), "-mount", "jwt-many"}
 	vault.Enable("", "jwt-many", "jwt")
 	w.run("pem", 0, "pem", w.file("many.json", severalAlgorithms(t, east.URL)))
-	w.run("plan", 0, append([]string{"plan"}, many...)...)
+	stating := append(slices.Clone(many), "-default-role", "r", "-bound-issuer=", "-jwt-supported-algs", "RS256")
+	w.run("plan", 0, append([]string{"plan"}, stating...)...)
 	w.run("setup", 0, append([]string{"setup"}, many...)...)
 	w.run("setup", 3, append([]string{"setup", "-policy", "nomad-workloads.jwt-new"}, many...)...) // another mount's
 	w.run("sync", 0, append([]string{"sync", "-settle", "100ms"}, many...)...)
-	w.run("status", 0, append([]string{"status"}, many...)...)
+	w.run("status", 0, append([]string{"status"}, stating...)...)
+	w.run("sync", 0, append([]string{"sync", "-settle", "100ms"}, stating...)...)
 	w.run("verify", 3, append(append([]string{"verify"}, many...), w.file("many.jwt", east.Region("").Token(fakenomad.Workload{})))...)
 
 	w.run("config-validate", 1, "config", "validate", "-config", both)

@@ -31,6 +31,7 @@ func (c Call) Of(err error, convertible bool) string {
 	var turnover *vaultsync.TurnoverError
 	var full *vaultsync.RoomError
 	var cluster *jwks.ClusterError
+	var algorithm *vaultsync.AlgorithmError
 	errors.As(err, &cluster)
 	switch {
 	case errors.As(err, &turnover):
@@ -38,6 +39,8 @@ func (c Call) Of(err error, convertible bool) string {
 	case errors.As(err, &full) && full.MaxKeys > 0:
 		n := strconv.Itoa(full.Keys + full.Waiting)
 		return "If these are the cluster's keys" + c.setting("-max-keys "+n, "max_keys = "+n, "mount")
+	case errors.As(err, &algorithm):
+		return "To let it log in" + c.setting("-jwt-supported-algs "+strings.Join(algorithm.Mends, ","), "jwt_supported_algs = [\""+strings.Join(algorithm.Mends, "\", \"")+"\"]", "mount")
 	case errors.Is(err, vaultsync.ErrNotRead) && cluster != nil:
 		name := cluster.Cluster + "/" + cluster.Region
 		return "If it is gone for good, strike it off" + c.setting("-retired "+text.ShellQuote(name), fmt.Sprintf("retired = [%q]", name), "mount")

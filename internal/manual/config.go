@@ -93,6 +93,9 @@ var Blocks = []struct {
 		{"deny", kindFingerprints, "", "Keys that this mount may not trust."},
 		{"allow_empty", kindFlag, "false", "Let the last key go: nobody can log in then."},
 		{"convert", kindFlag, "false", "Turn a mount in jwks_url or OIDC mode into one with static keys."},
+		{"jwt_supported_algs", kindTexts, "", "The algorithms that the mount takes, of every cluster: RS256, EdDSA and the like; [] is all of them. A key that signs with none of them is left out. Not stated, the mount's own list stays."},
+		{"bound_issuer", kindText, "", "The only issuer (iss) whose tokens the mount takes, \"\" for any. Not stated, the mount's own stays."},
+		{"default_role", kindText, "", "The role of logins that name none, \"\" to refuse them. Not stated, the mount's own stays."},
 		{"settle", kindDuration, "1s", "How long the list has to stand still after a write. More than twice what a write takes to reach Vault, and the same for all who write the mount."},
 	}},
 	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []Attribute{

@@ -37,6 +37,7 @@ var kindsOf = []struct {
 }{
 	{vaultsync.ErrTurnover, "turnover"},
 	{vaultsync.ErrNotRead, "not_read"},
+	{vaultsync.ErrAlgorithm, "algorithm"},
 	{jwks.ErrRegionGone, "region_gone"},
 	{jwks.ErrPrivateKey, "private_key"},
 	{jwks.ErrNoKeys, "no_keys"},

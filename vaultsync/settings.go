@@ -1,0 +1,91 @@
+package vaultsync
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
+)
+
+// Settings are what is stated of a mount's configuration besides its keys. What is stated is
+// written with the keys, and again after somebody changed it; what isn't stays as it is.
+type Settings struct {
+	// Algorithms is jwt_supported_algs: the algorithms that Vault takes of every cluster of
+	// the mount. Empty: all that it knows. Nil: not stated.
+	Algorithms []string
+	// BoundIssuer is bound_issuer: the only iss that Vault takes. "": any. Nil: not stated.
+	BoundIssuer *string
+	// DefaultRole is default_role, for logins that name no role. "": they are refused. Nil: not
+	// stated.
+	DefaultRole *string
+}
+
+// maxSetting is how many bytes a stated text may have.
+const maxSetting = 1 << 10
+
+// Check refuses what Vault would refuse, and text that could pass for another.
+func (s Settings) Check() error {
+	for i, alg := range s.Algorithms {
+		switch {
+		case alg == "Ed25519":
+			return fmt.Errorf("%s: Vault calls Ed25519 EdDSA", algsField)
+		case !slices.Contains(vaultAlgorithms, alg):
+			return fmt.Errorf("%s: %s is none that Vault takes; want some of %s, or an empty list for all", algsField, shown(alg), strings.Join(vaultAlgorithms, ", "))
+		case slices.Contains(s.Algorithms[:i], alg):
+			return fmt.Errorf("%s names %s twice", algsField, alg)
+		}
+	}
+	for field, value := range map[string]*string{issuerField: s.BoundIssuer, roleField: s.DefaultRole} {
+		if value != nil && (len(*value) > maxSetting || text.Blank(*value) != *value || strings.TrimSpace(*value) != *value) {
+			return fmt.Errorf("%s: want printable text without blanks around it, %d bytes at most", field, maxSetting)
+		}
+	}
+	return nil
+}
+
+// fields returns what is stated as it is written.
+func (s Settings) fields() map[string]any {
+	fields := map[string]any{}
+	if s.Algorithms != nil {
+		fields[algsField] = slices.AppendSeq([]string{}, slices.Values(slices.Sorted(slices.Values(s.Algorithms)))) // never null
+	}
+	if s.BoundIssuer != nil {
+		fields[issuerField] = *s.BoundIssuer
+	}
+	if s.DefaultRole != nil {
+		fields[roleField] = *s.DefaultRole
+	}
+	return fields
+}
+
+// stated returns the fields that are to be what is stated, and a default_role where there is none.
+func (p *planner) stated() map[string]any {
+	fields := p.o.Settings.fields()
+	if fields[roleField] == nil && p.o.DefaultRole != "" && p.plan.current.DefaultRole() == "" {
+		fields[roleField] = p.o.DefaultRole
+	}
+	return fields
+}
+
+// set plans what is stated and the mount has otherwise. Without a key there is nothing that
+// Vault would take it with.
+func (p *planner) set() {
+	stated := p.stated()
+	if len(p.plan.next) == 0 && !p.plan.placeholder {
+		return
+	}
+	if has := p.plan.current.DefaultRole(); stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
+		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
+	}
+	for _, field := range slices.Sorted(maps.Keys(stated)) {
+		before, after := canonical(p.plan.current.fields[field]), canonical(stated[field])
+		if before == after {
+			continue
+		}
+		p.plan.Settings = append(p.plan.Settings, Change{field, before, after})
+		p.plan.set[field] = stated[field]
+		p.plan.Changed = true
+	}
+}

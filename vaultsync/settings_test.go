@@ -1,0 +1,164 @@
+package vaultsync
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+func TestPlanSettings(t *testing.T) {
+	stated := Settings{Algorithms: []string{"RS256", "EdDSA"}, BoundIssuer: new("https://a"), DefaultRole: new("")}
+	fields := func(algs []any, issuer, role string) map[string]any {
+		return map[string]any{keysField: []any{trust("a", "k1")}, algsField: algs, issuerField: issuer, roleField: role, "x": "y"}
+	}
+	all := map[string]any{algsField: []string{"EdDSA", "RS256"}, issuerField: "https://a", roleField: ""}
+	for name, test := range map[string]struct {
+		fields map[string]any
+		stated Settings
+		want   []Change
+		body   map[string]any // besides the keys and what isn't harvest's
+	}{
+		"nothing stated":   {fields([]any{"EdDSA"}, "https://b", "r"), Settings{}, nil, map[string]any{algsField: []any{"EdDSA"}, issuerField: "https://b", roleField: "r"}},
+		"as it is":         {fields([]any{"EdDSA", "RS256"}, "https://a", ""), stated, nil, nil},
+		"in another order": {fields([]any{"RS256", "EdDSA"}, "https://a", ""), stated, nil, nil},
+		"all differ": {fields([]any{"EdDSA"}, "", "r"), stated, []Change{
+			{issuerField, "", `"https://a"`}, {roleField, `"r"`, ""}, {algsField, `["EdDSA"]`, `["EdDSA","RS256"]`},
+		}, all},
+		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []Change{{roleField, `"r"`, `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
+		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []Change{{issuerField, `"https://a"`, ""}, {roleField, `"r"`, ""}, {algsField, `["EdDSA"]`, ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
+		"new mount":   {nil, stated, []Change{{issuerField, "", `"https://a"`}, {algsField, "", `["EdDSA","RS256"]`}}, nil},
+		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []Change{{issuerField, "7", `"https://a"`}, {algsField, `"RS256"`, `["EdDSA","RS256"]`}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPlan(NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
+			require.NoError(t, err)
+			assert.Equal(t, test.want, p.Settings)
+			assert.Equal(t, len(test.want) > 0 || test.fields == nil, p.Changed)
+			assert.Empty(t, p.Failed)
+			assert.Empty(t, p.Warnings)
+			body, err := p.Body()
+			require.NoError(t, err)
+			for field, value := range test.body {
+				assert.Equal(t, value, body[field], field)
+			}
+			if test.fields["x"] != nil {
+				assert.Equal(t, "y", body["x"], "what isn't harvest's")
+			}
+			if !p.Changed {
+				return
+			}
+			again, err := NewPlan(NewConfig(body), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
+			require.NoError(t, err)
+			assert.False(t, again.Changed, "%+v", again.Settings)
+		})
+	}
+
+	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "Vault takes no configuration without a key")
+
+	p, err = NewPlan(NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
+	require.NoError(t, err)
+	assert.Equal(t, []Change{{roleField, `"r"`, `"theirs"`}}, p.Settings, "what is stated counts")
+	assert.Empty(t, p.Warnings)
+}
+
+func TestSettingsCheck(t *testing.T) {
+	for name, test := range map[string]struct {
+		s    Settings
+		want string
+	}{
+		"nothing":    {Settings{}, ""},
+		"empty":      {Settings{[]string{}, new(""), new("")}, ""},
+		"good":       {Settings{[]string{"EdDSA", "PS256"}, new("https://a b"), new("r")}, ""},
+		"RFC 9864":   {Settings{Algorithms: []string{"Ed25519"}}, "Vault calls Ed25519 EdDSA"},
+		"secret":     {Settings{Algorithms: []string{"HS256"}}, `"HS256" is none that Vault takes`},
+		"twice":      {Settings{Algorithms: []string{"RS256", "RS256"}}, "names RS256 twice"},
+		"not shown":  {Settings{BoundIssuer: new("https://a\u202e")}, "bound_issuer: want printable text"},
+		"blanks":     {Settings{DefaultRole: new(" r")}, "default_role: want printable text"},
+		"long":       {Settings{DefaultRole: new(strings.Repeat("r", maxSetting+1))}, "default_role: want printable text"},
+		"not an alg": {Settings{Algorithms: []string{"\x1b[31m"}}, "none that Vault takes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := test.s.Check()
+			_, planned := NewPlan(config(), desired(publish("a", "k1")), Options{Now: now, Settings: test.s})
+			if test.want == "" {
+				require.NoError(t, err)
+				require.NoError(t, planned)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+			require.ErrorContains(t, planned, test.want)
+			assert.NotContains(t, err.Error(), "\x1b")
+		})
+	}
+}
+
+// A list that nobody stated is no reason to leave a key out, and none to be content.
+func TestPlanLockedOut(t *testing.T) {
+	listed := func(algs ...any) Config {
+		c := config(trust("a", "k1"), trust("b", "k4", signs("RS256")))
+		c.fields[algsField] = algs
+		return c
+	}
+	want := desired(publish("a", "k1", "k2"), publishAs("b", "k4", "PS256", "RS256"), publish("c", "k3"))
+	p, err := NewPlan(listed("RS256", "ES999"), want, Options{Now: now})
+	require.NoError(t, err)
+	assert.Len(t, p.Add, 2, "trusted, so that to state the list is all that is left to do")
+	assert.Empty(t, p.Settings, "no list is widened unless that is stated")
+	assert.Empty(t, p.Warnings)
+	require.Len(t, p.Failed, 2, "b logs in with one of its algorithms")
+	assert.Equal(t, "a", p.Failed[0].Cluster)
+	assert.Equal(t, 2, p.Failed[0].Kept)
+	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
+	mends := `state jwt_supported_algs = ["EdDSA", "RS256"] for the mount`
+	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k1), and jwt_supported_algs is [RS256, ES999]; `+mends, p.Failed[0].Err.Error())
+	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k3), and jwt_supported_algs is [RS256, ES999]; `+mends, p.Failed[1].Err.Error())
+
+	report := &MountReport{Plan: p}
+	assert.False(t, report.InSync())
+	require.ErrorIs(t, (&Report{Mounts: []*MountReport{report}}).Err(), ErrAlgorithm)
+
+	p, err = NewPlan(listed("RS256"), want, Options{Now: now, Settings: Settings{Algorithms: []string{"EdDSA", "RS256"}}})
+	require.NoError(t, err)
+	assert.Empty(t, p.Failed, "what the error says mends it")
+
+	p, err = NewPlan(listed(), want, Options{Now: now})
+	require.NoError(t, err)
+	assert.Empty(t, p.Failed)
+}
+
+// What a stated list leaves out is left out and named. A trusted key stays, and it is said
+// what becomes of its logins.
+func TestPlanLeftOut(t *testing.T) {
+	o := Options{Now: now, Settings: Settings{Algorithms: []string{"RS256"}}}
+	want := desired(publish("a", "k1", "k2"), publishAs("b", "k3", "PS256", "RS256"))
+	p, err := NewPlan(config(trust("a", "k1"), trust("b", "k4")), want, o)
+	require.NoError(t, err)
+	require.Len(t, p.Keep, 2)
+	assert.Equal(t, "k1", p.Keep[0].KeyID, "trusted and published: it never goes for its algorithm")
+	require.Len(t, p.Failed, 1)
+	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover, "as ever: k3 is another key than k4")
+	require.Len(t, p.Skipped, 1)
+	assert.Equal(t, "k2", p.Skipped[0].KeyID)
+	assert.Equal(t, "left out: jwt_supported_algs is stated as [RS256]", p.Skipped[0].Reason)
+	assert.Equal(t, []string{"jwt_supported_algs is stated as [RS256], and a signs with EdDSA (kid k1): these logins of it are refused once that is written"}, p.Warnings)
+
+	p, err = NewPlan(config(trust("b", "k3", signs("PS256", "RS256"))), want, o)
+	require.NoError(t, err)
+	assert.Empty(t, p.Failed, "left out is no failure")
+	assert.Empty(t, p.Warnings)
+	assert.Len(t, p.Skipped, 2)
+	assert.True(t, (&MountReport{Plan: p}).Plan.Changed, "the list itself")
+
+	// One of its two clusters signs with an algorithm of the list.
+	shared := []jwks.Result{publishAs("a", "k1", "PS256"), publishAs("b", "k1", "RS256")}
+	p, err = NewPlan(config(), desired(shared...), o)
+	require.NoError(t, err)
+	assert.Len(t, p.Add, 1)
+	assert.Empty(t, p.Skipped)
+}
