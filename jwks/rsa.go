@@ -141,37 +141,34 @@ func noSmallFactor(n *big.Int) *objection {
 // primeProducts are the odd primes under maxSmallFactor, multiplied into numbers that are long
 // enough to be few and short enough to be made quickly. They take 200 kB.
 var primeProducts = sync.OnceValue(func() []*big.Int {
-	const size = 1 << 15 // bits
-	products := []*big.Int{big.NewInt(1)}
-	word := uint64(1)
-	flush := func() {
-		last := products[len(products)-1]
-		if last.BitLen() > size {
-			last = big.NewInt(1)
-			products = append(products, last)
-		}
-		last.Mul(last, new(big.Int).SetUint64(word))
-		word = 1
-	}
+	const size = 1 << 13 // bits
+	var products []*big.Int
+	product, spare, factor := big.NewInt(1), new(big.Int), new(big.Int)
+	word := uint64(1) // of primes that product doesn't have yet
 	for p := range oddPrimes(maxSmallFactor) {
-		if word > math.MaxUint64/p {
-			flush()
+		if word <= math.MaxUint64/p {
+			word *= p
+			continue
 		}
-		word *= p
+		product, spare = spare.Mul(product, factor.SetUint64(word)), product
+		word = p
+		if product.BitLen() > size {
+			products = append(products, new(big.Int).Set(product))
+			product.SetUint64(1)
+		}
 	}
-	flush()
-	return products
+	return append(products, product.Mul(product, factor.SetUint64(word)))
 })
 
 // oddPrimes yields the odd primes under limit.
 func oddPrimes(limit uint64) func(yield func(uint64) bool) {
 	return func(yield func(uint64) bool) {
-		composite := make([]bool, limit)
+		composite := make([]bool, limit/2) // the odd numbers: 1, 3, 5
 		for p := uint64(3); p < limit; p += 2 {
-			if composite[p] {
+			if composite[p/2] {
 				continue
 			}
-			for multiple := p * p; multiple < limit; multiple += 2 * p {
+			for multiple := p * p / 2; multiple < limit/2; multiple += p {
 				composite[multiple] = true
 			}
 			if !yield(p) {
