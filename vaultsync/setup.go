@@ -116,6 +116,9 @@ type SetupPlan struct {
 	Path      string `json:"path"`
 	Accessor  string `json:"accessor"` // "" where the mount isn't there yet
 	Steps     []Step `json:"steps"`
+	// Warnings say what keeps jobs from their secrets all the same: no KV engine of version 2
+	// where a policy says, or that this couldn't be seen.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // Changed says whether anything is to be written.
@@ -158,7 +161,8 @@ func fieldNames(changes []Change) string {
 
 // PlanSetup reads the mount, its roles and their policies, and returns what a setup would
 // do, changing nothing. It needs the capabilities read and sudo on sys/auth/<path>, and
-// read on the roles and policies. The error is a *MountError.
+// read on the roles and policies; with read on sys/mounts it also looks for the KV engines:
+// see [SetupPlan.Warnings]. The error is a *MountError.
 func (m *Mount) PlanSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	plan, err := m.planSetup(ctx, want)
 	return plan, m.wrap(err)
@@ -187,6 +191,7 @@ func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	}
 	plan := newSetupPlan(m.Path, now, want)
 	plan.Vault, plan.Namespace = m.Vault(), m.namespace()
+	plan.Warnings = s.kvWarnings(ctx, want.Access)
 	return plan, nil
 }
 

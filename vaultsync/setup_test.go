@@ -88,6 +88,37 @@ func TestSetupOnOtherTypes(t *testing.T) {
 	}
 }
 
+// What keeps jobs from their secrets is told, and nothing is refused for it.
+func TestSetupLooksForTheEngine(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		v.EnableSecrets("", "old", "kv", "")
+		v.EnableSecrets("", "older", "kv", "1")
+		v.EnableSecrets("", "team/kv", "kv", "2")
+		for kv, warning := range map[string]string{
+			"":            "",
+			"team/kv":     "",
+			"none":        "there is no secrets engine at none/: enable it with `vault secrets enable -path=none -version=2 kv`, or name another; until then jobs read no secrets",
+			"old":         "the KV engine at old/ is of version 1, and the policy is for version 2: `vault kv enable-versioning old`, or name another; until then jobs read no secrets",
+			"older":       "the KV engine at older/ is of version 1",
+			"cubbyhole":   "the secrets engine at cubbyhole/ is of type cubbyhole: name a KV engine of version 2",
+			"secret/team": "secret/team is no secrets engine but a path in the one at secret/: name the engine, and what follows as prefix",
+		} {
+			plan, err := m.PlanSetup(t.Context(), Setup{Access: []Access{{KV: kv}, {Role: "b", KV: kv}}})
+			require.NoError(t, err, kv)
+			if warning == "" {
+				assert.Empty(t, plan.Warnings, kv)
+				continue
+			}
+			require.Len(t, plan.Warnings, 1, kv)
+			assert.True(t, strings.HasPrefix(plan.Warnings[0], warning), plan.Warnings[0])
+		}
+		blind := NewMount(v.ClientWith(v.Token("", fakevault.Grants{"sys/auth/*": {"read"}, "sys/policies/*": {"read"}, "auth/*": {"read"}})), m.Path)
+		plan, err := blind.PlanSetup(t.Context(), Setup{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"whether there is a KV engine of version 2 at secret/ was not checked: that needs \"read\" on sys/mounts"}, plan.Warnings)
+	})
+}
+
 func TestSetupRepairs(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
 		setUp(t, m, Setup{})

@@ -35,6 +35,7 @@ func (a *app) setupCommand() *cli.Command {
 			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
 			vaultFlag(),
+			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "show what would be done, and do nothing"},
 			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
 			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)"},
@@ -54,7 +55,7 @@ func roleFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`, * standing for anything; may be repeated"},
 		&cli.DurationFlag{Name: "period", Category: inRole, Usage: "renew tokens within `DURATION`", DefaultText: "30m"},
 		&cli.DurationFlag{Name: "max-ttl", Category: inRole, Usage: "end tokens after `DURATION`, renewed or not", DefaultText: "never"},
-		&cli.StringFlag{Name: "kv", Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: vaultsync.DefaultKV},
+		&cli.StringFlag{Name: "kv", Aliases: []string{"kv-path"}, Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: vaultsync.DefaultKV},
 		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
 	}
 }
@@ -134,7 +135,10 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if failed == len(setups) {
 		return exit(exitNothing)
 	}
-	if format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*mountSetup).changes) {
+	if cmd.Bool("dry-run") && format == "text" {
+		a.out.printf("\n  A dry run: nothing was changed.\n")
+	}
+	if cmd.Bool("dry-run") || format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*mountSetup).changes) {
 		return a.ended(setups, failed)
 	}
 	if !cmd.Bool("y") {
@@ -191,11 +195,11 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 
 // confirmable refuses to ask where nobody can answer.
 func (a *app) confirmable(cmd *cli.Command, form string) error {
-	if form != "" || cmd.Bool("y") || cmd.String("format") == "json" {
+	if form != "" || cmd.Bool("y") || cmd.Bool("dry-run") || cmd.String("format") == "json" {
 		return nil
 	}
 	if f, ok := a.stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage(cmd, "nobody is there to say yes: give -y to go on without asking, -format json to see what would be done, or -print")
+		return usage(cmd, "nobody is there to say yes: give -y to go on without asking, -dry-run to see what would be done, or -print")
 	}
 	return nil
 }

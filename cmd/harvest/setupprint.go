@@ -55,6 +55,10 @@ func (a *app) printSetup(s *mountSetup) {
 	if s.err == nil && !s.changes() {
 		a.out.printf("\n  Nothing to change.\n")
 	}
+	if len(s.Warnings) > 0 {
+		a.out.printf("\n")
+		a.out.warnings(s.Warnings)
+	}
 	a.explainRepair(s)
 	a.explainShape(s)
 }
@@ -169,6 +173,9 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 			a.out.printf("\n")
 		}
 		a.out.printf("# mount %s\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+		for _, warning := range s.Warnings {
+			a.out.printf("# %s\n", printable(warning))
+		}
 		switch form {
 		case "vault":
 			if err := a.printVault(s); err != nil {

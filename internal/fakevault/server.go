@@ -41,7 +41,11 @@ type Server struct {
 type namespace struct {
 	mounts   map[string]*mount // by path, without slashes around it
 	policies map[string]string
+	engines  map[string]engine // secrets engines by path, without slashes around it
 }
+
+// engine is a secrets engine, of which no more is here than what a list of them says.
+type engine struct{ kind, version string }
 
 // New starts a Vault that closes with the test.
 func New(t testing.TB) *Server {
@@ -128,6 +132,13 @@ func (s *Server) Enable(namespace, path, kind string) {
 	s.ns(namespace).mounts[clean(path)] = newMount(kind)
 }
 
+// EnableSecrets mounts a secrets engine, of which sys/mounts tells type and version ("" is none).
+func (s *Server) EnableSecrets(namespace, path, kind, version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ns(namespace).engines[clean(path)] = engine{kind, version}
+}
+
 // Disable unmounts auth/<path>.
 func (s *Server) Disable(namespace, path string) {
 	s.mu.Lock()
@@ -190,7 +201,10 @@ func (s *Server) ns(path string) *namespace {
 	path = clean(path)
 	n := s.namespaces[path]
 	if n == nil {
-		n = &namespace{mounts: map[string]*mount{}, policies: map[string]string{}}
+		n = &namespace{mounts: map[string]*mount{}, policies: map[string]string{}, engines: map[string]engine{}}
+		if path == "" { // as a dev server has it
+			n.engines["secret"] = engine{"kv", "2"}
+		}
 		s.namespaces[path] = n
 	}
 	return n

@@ -61,6 +61,8 @@ func (s *Server) sys(req *request, rest string) answer {
 		return done()
 	case rest == "auth" && req.op == "read":
 		return s.listMounts(req)
+	case rest == "mounts" && req.op == "read":
+		return s.listEngines(req)
 	case strings.HasPrefix(rest, "auth/"):
 		path := clean(strings.TrimPrefix(rest, "auth/"))
 		if under, ok := strings.CutSuffix(path, "/tune"); ok {
@@ -87,6 +89,22 @@ func (s *Server) listMounts(req *request) answer {
 	data := map[string]any{"token/": (&mount{kind: "token", accessor: "auth_token_0"}).describe()}
 	for path, m := range s.ns(req.ns).mounts {
 		data[path+"/"] = m.describe()
+	}
+	return answer{status: http.StatusOK, data: data, flat: true, kind: "system"}
+}
+
+func (s *Server) listEngines(req *request) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	engines := maps.Clone(s.ns(req.ns).engines)
+	engines["sys"], engines["identity"], engines["cubbyhole"] = engine{kind: "system"}, engine{kind: "identity"}, engine{kind: "cubbyhole"}
+	data := map[string]any{}
+	for path, e := range engines {
+		described := map[string]any{"type": e.kind, "accessor": e.kind + "_" + newID()[:8], "description": "", "options": nil, "local": false, "seal_wrap": false}
+		if e.version != "" {
+			described["options"] = map[string]any{"version": e.version}
+		}
+		data[path+"/"] = described
 	}
 	return answer{status: http.StatusOK, data: data, flat: true, kind: "system"}
 }

@@ -267,6 +267,13 @@ func mounts(t *testing.T, v *vault) {
 	}
 	require.Equal(t, http.StatusForbidden, v.do(t, "GET", ui+"nowhere", nil).status)
 
+	engines := v.do(t, "GET", "sys/mounts", nil).data()
+	require.Contains(t, engines, "secret/")
+	require.Equal(t, "kv", engines["secret/"].(map[string]any)["type"])
+	require.Equal(t, object{"version": "2"}, engines["secret/"].(map[string]any)["options"])
+	require.Contains(t, engines, "cubbyhole/")
+	require.Nil(t, engines["cubbyhole/"].(map[string]any)["options"])
+
 	all, err := v.client.Sys().ListAuthWithContext(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, all, m+"/")
