@@ -53,7 +53,7 @@ func clusterFaults(t *testing.T) {
 		"500":             {fault.Answer(500, "text/plain", "boom\x1b[2J"), "status", `500 Internal Server Error: boom`},
 		"HTML":            {fault.Answer(200, "text/html", "<html>down for maintenance"), "malformed", `an HTML page instead of JSON: is this the address`},
 		"HTML as JSON":    {fault.Answer(200, "application/json", "<html>"), "malformed", `an HTML or XML page`},
-		"half a document": {fault.Answer(200, "application/json", `{"keys":[{"kty":"RSA","n":"`), "malformed", `not a JSON Web Key Set: unexpected end`},
+		"half a document": {fault.Answer(200, "application/json", `{"keys":[{"kty":"RSA","n":"`), "malformed", `not a JSON Web Key Set: unexpected EOF`},
 		"half a body":     {halfABody, "unreachable", `the reply broke off before its end`},
 		"an empty set":    {fault.Answer(200, "application/json", `{"keys":[]}`), "no_keys", `no usable keys`},
 		"no connection":   {fault.Drop(), "unreachable", `EOF`},

@@ -109,7 +109,7 @@ func isKeyFile(name string) bool {
 	return strings.HasSuffix(name, keyFileSuffix) && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, `/\`)
 }
 
-// read returns what a regular file of the directory holds, at most most bytes.
+// read returns what a regular file of the directory holds; one of more than most bytes is an error.
 func (d *directory) read(name string, most int64) ([]byte, error) {
 	info, err := d.root.Lstat(name)
 	if err != nil {
