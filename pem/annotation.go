@@ -52,6 +52,8 @@ type Annotation struct {
 	// sorted. Where there are several, "algs" has all of them, sorted by their bytes. Empty
 	// where it has none.
 	Algorithms []string
+	// Adopted marks a key that was trusted, and nobody's, before its owner published it.
+	Adopted bool
 	// Added is when the key came to be trusted, in whole milliseconds; zero: unknown.
 	Added time.Time
 	// Missing is when the key was first seen to be no longer published; zero: it
@@ -125,6 +127,9 @@ func (a Annotation) appendLine(line []byte) ([]byte, error) {
 		put("alg", a.Algorithm())
 		if algs != "" {
 			put("algs", algs)
+		}
+		if a.Adopted {
+			put("adopted", "true")
 		}
 	}
 	for _, day := range []struct {
@@ -208,7 +213,7 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 // owned says whether a key has an owner and a placeholder has none.
 func (a Annotation) owned() bool {
 	if a.Placeholder {
-		return a.Cluster+a.Region+a.KeyID == "" && len(a.Also)+len(a.Algorithms) == 0
+		return !a.Adopted && a.Cluster+a.Region+a.KeyID == "" && len(a.Also)+len(a.Algorithms) == 0
 	}
 	return a.Cluster != ""
 }
@@ -236,7 +241,7 @@ func cutField(s string) (name, value, rest string, err error) {
 }
 
 // fields are the names of version 1.
-var fields = []string{"placeholder", "cluster", "region", "also", "kid", "alg", "algs", "added", "missing"}
+var fields = []string{"placeholder", "cluster", "region", "also", "kid", "alg", "algs", "adopted", "added", "missing"}
 
 func known(name string) bool { return slices.Contains(fields, name) }
 
@@ -247,6 +252,11 @@ func (a *Annotation) set(name, value string) (err error) {
 			return fmt.Errorf("%w: placeholder %q", errAnnotation, value)
 		}
 		a.Placeholder = true
+	case "adopted":
+		if value != "true" {
+			return fmt.Errorf("%w: adopted %q", errAnnotation, value)
+		}
+		a.Adopted = true
 	case "cluster":
 		a.Cluster = value
 	case "region":

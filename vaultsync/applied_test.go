@@ -52,7 +52,7 @@ func requireSettled(t *testing.T, p *Plan, s scene) {
 		for _, e := range NewConfig(map[string]any{keysField: again.next}).parse() {
 			if l.kind(e) == owned && len(l.bound(e.fingerprint)) == 0 && !l.retired(e.block.Annotation.Owner()) {
 				struck := slices.ContainsFunc(l.named(e), l.retired) && l.unread()
-				require.True(t, l.retained(e) || l.young(e) || struck, "kept for nobody, %v later: %q", later, e.raw)
+				require.True(t, l.retained(e) || l.young(e) || l.returned(e) || struck, "kept for nobody, %v later: %q", later, e.raw)
 			}
 		}
 	}

@@ -102,7 +102,7 @@ func (l law) require(t *testing.T, p *Plan) {
 			require.GreaterOrEqual(t, times(p.next, e.raw), times(l.raw(), e.raw), "a %s element was touched: %q", kind, e.raw)
 		case l.stays(e):
 			require.True(t, trusted || l.givesWay(next, e), "%s: a key that must stay went: %q", kind, e.raw)
-		case kind == placeholder, kind == foreign, !l.retired(e.block.Annotation.Owner()), l.unread():
+		case kind == placeholder, kind == foreign, !l.retired(e.block.Annotation.Owner()), l.unread(), l.returned(e):
 		default:
 			require.False(t, trusted && l.count(e.fingerprint, owned, foreign, claimed, placeholder) == 1, "a retired key stays: %q", e.raw)
 		}
@@ -226,6 +226,9 @@ func (l law) requireAdopted(t *testing.T, old trusted, next []trusted) {
 		}
 		require.Equal(t, old.block.Comment, e.block.Comment)
 		require.Equal(t, old.block.Annotation.Unknown, e.block.Annotation.Unknown)
+		if a := e.block.Annotation; l.ours(a.Cluster) {
+			require.Equal(t, old.foreign() || old.block.Annotation.Adopted, a.Adopted, "whether a key was foreign before")
+		}
 		if !old.foreign() {
 			require.Equal(t, old.block.Annotation.Added, e.block.Annotation.Added, "the day a key was added changed")
 		}
@@ -267,7 +270,7 @@ func requireParts(t *testing.T, l law, p *Plan) {
 			require.Equal(t, beside, listed, "beside an adopted key: %v", n)
 		}
 		require.Equal(t, n[claimed], has(p.Claimed, f))
-		require.LessOrEqual(t, has(p.Foreign, f), n[foreign])
+		require.LessOrEqual(t, has(p.Foreign, f), n[foreign]+has(p.GivenBack(), f))
 		require.GreaterOrEqual(t, has(p.Remove, f), n[denied])
 		require.True(t, has(p.Add, f) == 0 || n[owned]+n[foreign]+n[denied] == 0, "added, but already there: %v", n)
 	}

@@ -211,7 +211,23 @@ func (l law) stays(e trusted) bool {
 	case foreign:
 		return l.o.Foreign != ForeignRemove || l.unread() || !e.opaque && len(l.offered(e.fingerprint)) > 0
 	}
-	return len(l.bound(e.fingerprint)) > 0 || l.retained(e) || l.young(e)
+	return len(l.bound(e.fingerprint)) > 0 || l.retained(e) || l.young(e) || l.returned(e)
+}
+
+// returned reports whether a key goes back to foreign: it was adopted, and the mount is used by
+// others too.
+func (l law) returned(e trusted) bool {
+	left := slices.DeleteFunc(l.named(e), l.retired)
+	if l.o.Foreign == ForeignRemove || l.kind(e) != owned ||
+		len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.fingerprint) }) {
+		return false
+	}
+	adopted := slices.ContainsFunc(l.list, func(other trusted) bool {
+		return l.kind(other) == owned && other.fingerprint == e.fingerprint && other.block.Annotation.Adopted
+	})
+	return adopted && l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.list, func(other trusted) bool {
+		return l.kind(other) == claimed || l.kind(other) == foreign && (other.opaque || len(l.offered(other.fingerprint)) == 0)
+	})
 }
 
 // retained says whether the only element of a key is in its retention period.
@@ -250,7 +266,7 @@ func (l law) requireRefused(t *testing.T, err error) {
 	stays := slices.ContainsFunc(l.list, l.stays)
 	for _, r := range l.want.Results {
 		if r.Set != nil {
-			stays = stays || slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return len(l.offered(of(k))) > 0 })
+			stays = stays || slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return len(l.offered(of(k))) > 0 && !l.leftOut(of(k)) })
 		}
 	}
 	require.ErrorIs(t, err, ErrLastKey)

@@ -88,6 +88,8 @@ type Plan struct {
 	placeholder bool
 	young       bool                     // a key stays because its cluster was asked before it was added
 	retained    map[pem.Fingerprint]bool // keys in their retention period; true: it begins with this plan
+
+	givenBack, underTwoNames []Key
 }
 
 // ReasonDenied is the reason of a key on Remove or Skipped that is denied.

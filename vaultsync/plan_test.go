@@ -70,6 +70,7 @@ func trust(owner, name string, changes ...func(*pem.Block)) string {
 
 func added(t time.Time) func(*pem.Block)   { return func(b *pem.Block) { b.Annotation.Added = t } }
 func missing(t time.Time) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.Missing = t } }
+func adopted(b *pem.Block)                 { b.Annotation.Adopted = true }
 func also(owners ...string) func(*pem.Block) {
 	return func(b *pem.Block) {
 		for _, o := range owners {
@@ -310,6 +311,58 @@ func TestNewPlan(t *testing.T) {
 			current: []string{paste("x"), trust("a/r1", "k1")}, mount: []string{"a"},
 			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Options{Foreign: ForeignRemove},
 			plan: []string{"= a/r1 k1", "? x", "! a/* kept 0"}, same: true,
+		},
+
+		// Adopted keys that no cluster publishes any more.
+		"an adopted key goes back to foreign where the mount has other foreign keys": {
+			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignKeep, Retain: time.Hour},
+			plan: []string{"= a k2", "? a k1", "? x"},
+		},
+		"an adopted key goes back to foreign where the mount has another harvester's keys": {
+			current: []string{trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")},
+			plan: []string{"= a k2", "claimed z x", "? a k1"},
+		},
+		"an adopted key stays foreign": {
+			current: []string{trust("a", "k1", adopted, missing(hour(-99))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")},
+			plan: []string{"= a k2", "? a k1", "? x"}, same: true,
+		},
+		"an adopted key goes where every trusted key is this configuration's": {
+			current: []string{trust("a", "k1", adopted), trust("a", "k3", adopted), trust("a", "k2")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignKeep},
+			plan: []string{"= a k2", "- a k1", "- a k3"},
+		},
+		"an adopted key goes when foreign keys do": {
+			current: []string{trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignRemove},
+			plan: []string{"= a k2", "- a k1", "claimed z x"},
+		},
+		"an adopted key goes when it is denied": {
+			current: []string{trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Deny: []pem.Fingerprint{fingerprint("k1")}},
+			plan: []string{"= a k2", "- a k1", "? x"},
+		},
+		"an adopted key goes when it is not pinned": {
+			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			plan: []string{"= a k2", "- a k1", "? x"},
+		},
+		"an adopted key stays when its cluster is retired": {
+			current: []string{trust("old", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k2")}, o: Options{Retired: []string{"old"}},
+			plan: []string{"= a k2", "? old k1", "? x"},
+		},
+		"an adopted key is published again": {
+			current: []string{trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1", "k2")},
+			plan: []string{"~ a k1", "= a k2", "? x"},
+		},
+		"an owned key that was pasted too is adopted": {
+			current: []string{trust("a", "k1"), paste("k1"), trust("z", "x")}, mount: []string{"a"},
+			want: []jwks.Result{publish("a", "k1")},
+			plan: []string{"~ a k1", "claimed z x"},
 		},
 
 		// Claimed keys.
@@ -575,7 +628,7 @@ func TestPlanKeepsComment(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, p.next, 1)
 	assert.Contains(t, p.next[0], "\nfrom the wiki, 2024\n-----BEGIN")
-	assert.True(t, strings.HasPrefix(p.next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" added="2026-11-22T12:00:00Z"`), p.next[0])
+	assert.True(t, strings.HasPrefix(p.next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.next[0])
 }
 
 func TestPlanRefusals(t *testing.T) {

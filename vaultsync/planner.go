@@ -391,7 +391,9 @@ func (p *planner) passThrough() {
 			reason += "; published by " + o.owners[0].String() + " too"
 		}
 		p.take(&p.plan.Claimed, t, reason)
+		p.noteSecondName(t)
 	}
+	p.warnOfSecondNames()
 	n := 0
 	for _, t := range p.foreign {
 		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`

@@ -223,6 +223,8 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
 	case mayBeUnnamed(old.Also) && unread:
 		keep(fmt.Sprintf("kept while %s can't be read, whose key it may be: the annotation has no room for all owners", newcomer))
+	case p.returns(old):
+		p.giveBack(f, elements, old, began)
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
@@ -312,11 +314,14 @@ func (p *planner) adoptReason(elements []trusted, old, a pem.Annotation) string 
 }
 
 // merged returns one annotation for several elements with one key: that of the first, with
-// the latest end of a retention period. The first is the one that was added first.
+// the latest end of a retention period. The first is the one that was added first. The key is
+// adopted if one of them is, or is foreign.
 func merged(elements []trusted) pem.Annotation {
 	a := elements[0].block.Annotation
+	a.Adopted = a.Adopted || elements[0].foreign()
 	for _, t := range elements[1:] {
 		b := t.block.Annotation
+		a.Adopted = a.Adopted || b.Adopted || t.foreign()
 		if !b.IsZero() && (b.Missing.IsZero() || b.Missing.After(a.Missing)) && !a.Missing.IsZero() {
 			a.Missing = b.Missing
 		}
@@ -326,6 +331,6 @@ func merged(elements []trusted) pem.Annotation {
 
 // sameAnnotation says whether two annotations differ in nothing that is worth a write.
 func sameAnnotation(a, b pem.Annotation) bool {
-	return a.Owner() == b.Owner() && slices.Equal(a.Also, b.Also) && a.KeyID == b.KeyID &&
+	return a.Owner() == b.Owner() && slices.Equal(a.Also, b.Also) && a.KeyID == b.KeyID && a.Adopted == b.Adopted &&
 		slices.Equal(a.Algorithms, b.Algorithms) && a.Missing.Equal(b.Missing)
 }

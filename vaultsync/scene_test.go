@@ -201,6 +201,8 @@ func drawElement(c *choices, raw string) string {
 			b.Annotation.Unknown = []pem.Field{{Name: "note", Value: raw}, {Name: "x_1"}}
 			b.Comment = "pasted by Ann"
 		})
+	case 15:
+		return trust(c.owner(), c.name(), adopted, missing(c.day()), added(c.day()))
 	case 8:
 		return trust(c.owner(), c.name(), func(b *pem.Block) { b.Annotation.KeyID, b.Annotation.Algorithms = raw, nil })
 	case 13:

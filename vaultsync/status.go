@@ -1,5 +1,7 @@
 package vaultsync
 
+import "time"
+
 // Trusted returns the keys of a configuration in the order of the list: those with an
 // annotation by cluster and region, foreign ones without. An element that holds no key that
 // can be read here has the zero fingerprint.
@@ -16,6 +18,8 @@ func (c Config) Trusted() []Key {
 			reason = "annotated by a newer harvest"
 		case a.Placeholder:
 			reason = "stands in for an empty list: nobody can sign with it"
+		case a.Adopted && !a.Missing.IsZero():
+			reason = "adopted, and no longer published since " + a.Missing.Format(time.RFC3339)
 		case !a.Missing.IsZero():
 			reason = "no longer published; in its retention period"
 		}

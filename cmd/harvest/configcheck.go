@@ -162,6 +162,12 @@ func (a *app) validate(ctx context.Context, name string, src []byte, files bool)
 			}
 		}
 		diags = append(diags, r.otherIssuers()...)
+		for i, c := range r.config.clusters {
+			if j, ok := twin(r.config.clusters, i); ok {
+				warn(r.places[i], "cluster %q is read from the same place as %q in line %d: under two names each of its keys is trusted twice, "+
+					"and what it drops under one stays under the other; keep one name, or name regions that differ", c.name, r.config.clusters[j].name, r.places[j].Start.Line)
+			}
+		}
 		if files {
 			for _, f := range r.files {
 				warnings, err := f.run(ctx, a.now())

@@ -75,6 +75,14 @@ mount "m" {
 	"no key":      {"vault {\n  client_cert = \"a.pem\"\n  client_key = \"a.pem\"\n}\n" + clusterA + "mount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: client certificate a.pem", ":5:15: error: key set"}, 2},
 	"no CA":       {"vault {\n  ca_cert = \"empty\"\n}\ncluster \"a\" {\n  address = \"https://x\"\n  ca_path = \"nowhere\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: CA certificate: empty holds no PEM", ":6:3: error: CA certificates: open nowhere"}, 2},
 	"expired":     {"cluster \"a\" {\n  address = \"https://x\"\n  ca_cert = \"old.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:3:3: warning: old.pem: the certificate of "CN=old" expired on 2026-11-21`, ": valid: "}, 0},
+	"two names": {`
+cluster "a" { address = "https://Nomad:443/" }
+cluster "b" {
+  address = "https://nomad"
+  regions = ["eu"]
+}
+mount "m" { clusters = ["a", "b"] }
+`, []string{`:3:1: warning: cluster "b" is read from the same place as "a" in line 2`}, 0},
 	"unused":      {"cluster \"a\" { jwks_file = \"us-east.json\" }\ncluster \"b\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:2:1: warning: cluster "b" is on no mount`}, 0},
 	"empty token": {"vault {\n  auth \"token_file\" {\n    path = \"empty\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:5: error: token file"}, 1},
 	"hostile":     {"cluster \"a\x1b[2J\u202e\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"b\u202e\"] }\n", []string{`\x1b[2J\u202e`, `no cluster "b\u202e"`}, 2},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -113,12 +114,24 @@ func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, contex
 	return ctx, cancel, nil
 }
 
+// printRemovals writes the commands that remove keys which went back to foreign.
+func (a *app) printRemovals(p *vaultsync.Plan) {
+	if p == nil {
+		return
+	}
+	keys := p.GivenBack()
+	for _, k := range keys[:min(len(keys), monitor.MaxRemarks)] {
+		a.out.printf("\n  To remove %s, which no cluster publishes any more:\n    %s\n",
+			k.Fingerprint.Short(), hint.Call{Args: a.args}.Sync("-deny "+k.Fingerprint.String()))
+	}
+}
+
 // printReport writes the results in the format asked for.
 func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 	mounts := report.Mounts
 	if r.quiet {
 		mounts = slices.DeleteFunc(slices.Clone(mounts), func(m *vaultsync.MountReport) bool {
-			return m.InSync() && m.Written == 0 && !m.Plan.Changed
+			return m.InSync() && m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack())+len(m.Plan.UnderTwoNames()) == 0
 		})
 		if len(mounts) == 0 {
 			return nil
@@ -141,6 +154,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 				a.out.printf("\n")
 			}
 			a.out.printMount(m, r.planned, a.now())
+			a.printRemovals(m.Plan)
 		}
 	}
 	return nil

@@ -165,6 +165,17 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			}
 		}
 	}),
+	// paste VAULT NAMESPACE PATH NOMAD… adds their active keys as somebody does by hand.
+	"paste": command(4, func(ts *testscript.TestScript, w *world, args []string) {
+		s := w.vaults[args[0]]
+		keys := s.Keys(args[1], args[2])
+		for _, name := range args[3:] {
+			text, err := pem.Encode(w.nomads[name].Region("").Active().Public())
+			ts.Check(err)
+			keys = append(keys, string(text))
+		}
+		ts.Check(s.WriteConfig(args[1], args[2], map[string]any{"jwt_validation_pubkeys": keys}))
+	}),
 	// field VAULT NAMESPACE PATH FIELD VALUE wants a field of the config, as JSON.
 	"field": command(5, func(ts *testscript.TestScript, w *world, args []string) {
 		got, err := json.Marshal(w.vaults[args[0]].Config(args[1], args[2])[args[3]])

@@ -69,6 +69,7 @@ func (a *app) statusCommand() *cli.Command {
 						a.out.printf("\n")
 					}
 					a.out.printStatus(s, a.now())
+					a.printRemovals(s.plan)
 				}
 			}
 			a.complain(report, cfg, cmd.Duration("timeout"))

@@ -98,23 +98,43 @@ func (c Call) regionFromEnvironment() bool {
 // Again returns the command as it was called, with one flag more. What status has found is
 // for plan to show; what watch may not do is for one sync to do, and for no watch ever after.
 func (c Call) Again(flag string) string {
+	return c.command(map[string]string{"status": "plan", "watch": "sync"}, flag)
+}
+
+// Sync returns one sync of what the command looked at, with one flag more.
+func (c Call) Sync(flag string) string {
+	return c.command(map[string]string{"status": "sync", "watch": "sync", "plan": "sync", "sync": "sync"}, flag)
+}
+
+// notOfSync are flags of other commands, or that keep a sync from writing: a sync that stands for
+// another command goes without. True: with a value.
+var notOfSync = map[string]bool{
+	"listen": true, "resync": true, "format": true, "ignore": true, "rotation": true,
+	"dry-run": false, "detailed-exitcode": false, "lint": false,
+}
+
+// command returns the command as it was called, with another name for some and one flag more.
+func (c Call) command(names map[string]string, flag string) string {
 	words := []string{"harvest"}
-	watch, value := false, false
+	value, sync := false, false
 	for i, arg := range c.Args[min(1, len(c.Args)):] {
+		if i == 0 {
+			if name := names[arg]; name != "" {
+				arg, sync = name, name == "sync"
+			}
+			words = append(words, text.ShellQuote(arg))
+			continue
+		}
 		name, _, inline := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		valued, drop := notOfSync[name]
 		switch {
 		case value:
 			value = false
-			continue
-		case i == 0 && arg == "status":
-			arg = "plan"
-		case i == 0 && arg == "watch":
-			arg, watch = "sync", true
-		case watch && arg != name && slices.Contains([]string{"listen", "resync"}, name):
-			value = !inline
-			continue
+		case sync && drop && arg != name:
+			value = valued && !inline
+		default:
+			words = append(words, text.ShellQuote(arg))
 		}
-		words = append(words, text.ShellQuote(arg))
 	}
 	return strings.Join(append(words, flag), " ")
 }

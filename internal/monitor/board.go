@@ -78,6 +78,7 @@ type mountState struct {
 	inSync    time.Time
 	trusted   map[pem.Fingerprint]pem.Owner // foreign ones aside
 	foreign   int
+	twice     int  // keys under two names
 	read      bool // trusted and foreign are known
 	warned    []string
 	keys      Keys

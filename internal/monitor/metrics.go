@@ -24,7 +24,7 @@ var _ prometheus.Collector = (*metrics)(nil)
 
 // descriptions of what is read from the board. They are made for a registry, not at start.
 type descriptions struct {
-	fetched, synced, published, trusted, foreign, skipped, errors, drift, conflicts, fetches, writes, trust *prometheus.Desc
+	fetched, synced, published, trusted, foreign, twice, skipped, errors, drift, conflicts, fetches, writes, trust *prometheus.Desc
 }
 
 func describe() *descriptions {
@@ -36,7 +36,8 @@ func describe() *descriptions {
 		synced:    desc("sync_last_success_timestamp_seconds", "When the mount was last found or made equal to what its clusters publish, all of them read; 0: not yet.", mountLabels),
 		published: desc("keys_published", "Usable keys that the source publishes, as last read.", sourceLabels),
 		trusted:   desc("keys_trusted", "Keys on the mount that are annotated as the cluster's and region's.", ownerLabels),
-		foreign:   desc("keys_foreign", "Keys on the mount without an annotation.", mountLabels),
+		foreign:   desc("keys_foreign", "Keys on the mount that are nobody's: without an annotation, or adopted and no longer published.", mountLabels),
+		twice:     desc("keys_under_two_names", "Keys on the mount that are trusted for one of its clusters and under a name that isn't one of them.", mountLabels),
 		skipped:   desc("keys_skipped", "Members of the source's key set that were not taken, by reason.", append(sourceLabels[:2:2], "reason")),
 		errors:    desc("errors_total", "Errors, by kind: of a source, a mount, a source on a mount, or a login to Vault.", append([]string{"kind"}, ownerLabels...)),
 		drift:     desc("drift_repaired_total", "Keys put back or taken away again after another writer changed the mount.", mountLabels),
@@ -67,7 +68,7 @@ func labelsOf(o pem.Owner) []string { return []string{o.Cluster, o.Region} }
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	d := describe()
-	for _, desc := range []*prometheus.Desc{d.fetched, d.synced, d.published, d.trusted, d.foreign, d.skipped, d.errors, d.drift, d.conflicts, d.fetches, d.writes, d.trust} {
+	for _, desc := range []*prometheus.Desc{d.fetched, d.synced, d.published, d.trusted, d.foreign, d.twice, d.skipped, d.errors, d.drift, d.conflicts, d.fetches, d.writes, d.trust} {
 		ch <- desc
 	}
 }
@@ -125,6 +126,7 @@ func (m *metrics) snapshot() []prometheus.Metric {
 			continue
 		}
 		add(d.foreign, gauge, float64(mount.foreign), id.labels()...)
+		add(d.twice, gauge, float64(mount.twice), id.labels()...)
 		owners := map[pem.Owner]int{}
 		for _, owner := range mount.trusted {
 			owners[owner]++

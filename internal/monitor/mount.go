@@ -149,6 +149,7 @@ func (b *Board) planned(id MountID, m *mountState, p *vaultsync.Plan, at time.Ti
 // holds notes what a mount trusts once a plan was carried out.
 func (m *mountState) holds(p *vaultsync.Plan) {
 	m.trusted, m.read, m.foreign = map[pem.Fingerprint]pem.Owner{}, true, len(p.Foreign)
+	m.twice = len(p.UnderTwoNames())
 	for _, k := range slices.Concat(p.Claimed, p.Keep, p.Adopt, p.Add) {
 		m.trusted[k.Fingerprint] = pem.Owner{Cluster: k.Cluster, Region: k.Region}
 	}

@@ -1,0 +1,48 @@
+package vaultsync
+
+import (
+	"fmt"
+	"strings"
+)
+
+// UnderTwoNames returns the keys on Claimed that a cluster of this mount has too. It may be one
+// cluster under two names: what it drops stays trusted under the other.
+func (p *Plan) UnderTwoNames() []Key { return p.underTwoNames }
+
+// noteSecondName takes in that a claimed key is a cluster of this mount's too, under a name that
+// isn't ours. Where its annotation names a cluster of ours, its harvester knows both.
+func (p *planner) noteSecondName(t trusted) {
+	a := t.block.Annotation
+	if a.Newer() || p.oddRegion(a) || p.offers[t.fingerprint] == nil && p.owned[t.fingerprint] == nil {
+		return
+	}
+	for _, o := range a.Owners() {
+		if p.ours(o.Cluster) {
+			return
+		}
+	}
+	p.plan.underTwoNames = append(p.plan.underTwoNames, t.key(""))
+}
+
+// warnOfSecondNames tells of each name once.
+func (p *planner) warnOfSecondNames() {
+	keys := map[string][]string{}
+	var names []string
+	for _, k := range p.plan.underTwoNames {
+		if keys[k.Cluster] == nil {
+			names = append(names, k.Cluster)
+		}
+		keys[k.Cluster] = append(keys[k.Cluster], k.Fingerprint.Short())
+	}
+	for _, name := range names {
+		some := keys[name]
+		if more := len(some) - mostNamed; more > 0 {
+			some = append(some[:mostNamed:mostNamed], fmt.Sprintf("and %d more", more))
+		}
+		p.warn("keys of this configuration's clusters are trusted for cluster %q too (%s): if that is one of them by another name, "+
+			"what it drops stays trusted; retire the wrong name", name, strings.Join(some, ", "))
+	}
+}
+
+// mostNamed is how many keys a warning names.
+const mostNamed = 3
