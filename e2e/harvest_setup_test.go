@@ -104,7 +104,7 @@ func TestSetup(t *testing.T) {
 	assert.NotContains(t, mounts, "jwt-printed/")
 	policies, err := c.Sys().ListPolicies()
 	require.NoError(t, err)
-	assert.NotContains(t, policies, "printed")
+	assert.NotContains(t, policies, "printed.jwt-printed")
 	assert.Contains(t, policies, "nomad-workloads.jwt-setup", "another mount's")
 }
 

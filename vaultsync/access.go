@@ -69,6 +69,10 @@ type Access struct {
 	// Prefix stands before the job's namespace in the paths of its secrets, such as the
 	// name of its cluster; "" is nothing.
 	Prefix string
+	// JobPrefix, such as job-, keeps the jobs of a namespace apart, whatever they are called: a job's
+	// secrets are below <namespace>/job-<job>/job-<job>/. "" is <namespace>/<job>, where a job called *
+	// reads the secrets of its whole namespace. See [Access.PolicyText].
+	JobPrefix string
 }
 
 func (a Access) role() string { return orText(a.Role, DefaultRole) }
@@ -118,6 +122,7 @@ var (
 	// What stands in a policy's paths: nothing that closes a string or a template, and no
 	// wildcard.
 	secretPath = onFirstUse(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
+	jobPrefix  = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	// Nomad's namespaces (nomad/structs: validNamespaceName).
 	nomadNamespace = onFirstUse(`^[A-Za-z0-9-]{1,128}$`)
 )
@@ -140,6 +145,8 @@ func (a Access) check() error {
 		return fmt.Errorf("KV path %q: want the path of a KV engine, such as secret", a.KV)
 	case a.Prefix != "" && !isSecretPath(a.Prefix):
 		return fmt.Errorf("prefix %q: want names and slashes, such as us-east, and no part that is . or ..", a.Prefix)
+	case a.JobPrefix != "" && !jobPrefix().MatchString(a.JobPrefix):
+		return fmt.Errorf("job prefix %q: want letters, digits, '.', '_' and '-', the first a letter or digit, such as job-", a.JobPrefix)
 	case !isClaim(a.userClaim()):
 		return fmt.Errorf("user claim %q: want a claim of the token, such as sub, or its JSON pointer, such as /nomad_job_id", a.UserClaim)
 	case a.namespace() != "" && !nomadNamespace().MatchString(a.namespace()):
@@ -236,9 +243,17 @@ const madeByHarvest = "# harvest/1: what a Nomad job may read, by the claims of 
 
 // PolicyText returns the policy for a mount with that accessor (`vault auth list`), which
 // its paths are templated on: a job may read the secrets of its own namespace and name,
-// as in <kv>/data/<prefix>/<namespace>/<job>, and list the names of its namespace. Vault reads
-// wildcards after it has filled in the names, and Nomad takes a job's name of *, + or pay*: such
-// a job reads the other jobs' secrets of its namespace.
+// as in <kv>/data/<prefix>/<namespace>/<job>, and list the names of its namespace.
+//
+// Vault reads wildcards after it has filled in the names. A * counts at the end of a path, a + where it
+// stands alone between slashes, and Nomad takes jobs that are called *, +, pay* and team/+: without a
+// JobPrefix such a job reads others' secrets of its namespace.
+//
+// With one, each name stands in a path twice, and a shorter path, where it stands once, is denied. Vault
+// goes by the path whose first wildcard comes later, and between equals by the one with fewer +. A name without a
+// lone + gets its own secrets, as the denied path ends first; a name with one gets nothing, because it has
+// twice as many in the longer path. What stays is that job a reads the secrets of a job that is
+// called a/job-a, or begins like that.
 func (a Access) PolicyText(accessor string) string {
 	claim := func(name string) string {
 		return "{{identity.entity.aliases." + accessor + ".metadata." + name + "}}"
@@ -247,15 +262,31 @@ func (a Access) PolicyText(accessor string) string {
 	if a.Prefix != "" {
 		namespace = a.Prefix + "/" + namespace
 	}
-	job := a.kv() + "/data/" + namespace + "/" + claim("nomad_job_id")
+	type rule struct{ path, capability string }
+	job := a.JobPrefix + claim("nomad_job_id")
+	secrets := a.kv() + "/data/" + namespace + "/" + job
+	rules := []rule{{secrets, "read"}, {secrets + "/*", "read"}}
+	if a.JobPrefix != "" {
+		rules = []rule{{secrets + "/*", "deny"}, {secrets + "/" + job + "/*", "read"}}
+	}
+	rules = append(rules, rule{a.kv() + "/metadata/" + namespace + "/*", "list"})
 	var b strings.Builder
 	b.WriteString(madeByHarvest + "\n")
-	for _, rule := range []struct{ path, capability string }{
-		{job, "read"},
-		{job + "/*", "read"},
-		{a.kv() + "/metadata/" + namespace + "/*", "list"},
-	} {
-		fmt.Fprintf(&b, "\npath %q {\n  capabilities = [%q]\n}\n", rule.path, rule.capability)
+	for _, r := range rules {
+		fmt.Fprintf(&b, "\npath %q {\n  capabilities = [%q]\n}\n", r.path, r.capability)
 	}
 	return b.String()
+}
+
+// Secrets is where a job's secrets are, for people to read, as in secret/data/<namespace>/<job>.
+func (a Access) Secrets() string {
+	path := a.kv() + "/data/"
+	if a.Prefix != "" {
+		path += a.Prefix + "/"
+	}
+	path += orText(a.namespace(), "<namespace>") + "/" + a.JobPrefix + "<job>"
+	if a.JobPrefix != "" {
+		path += "/" + a.JobPrefix + "<job>/<name>"
+	}
+	return path
 }

@@ -395,6 +395,29 @@ func TestSetupNamespaceInPlainText(t *testing.T) {
 	}
 }
 
+// With a prefix each name stands twice in what is allowed and once in what is denied.
+func TestJobPrefix(t *testing.T) {
+	a := Access{JobPrefix: "job-", Bound: map[string]string{"nomad_namespace": "prod"}}
+	require.NoError(t, a.check())
+	const job = "job-{{identity.entity.aliases.acc.metadata.nomad_job_id}}"
+	assert.Equal(t, madeByHarvest+`
+
+path "secret/data/prod/`+job+`/*" {
+  capabilities = ["deny"]
+}
+
+path "secret/data/prod/`+job+`/`+job+`/*" {
+  capabilities = ["read"]
+}
+
+path "secret/metadata/prod/*" {
+  capabilities = ["list"]
+}
+`, a.PolicyText("acc"))
+	assert.Equal(t, "secret/data/prod/job-<job>/job-<job>/<name>", a.Secrets())
+	assert.Equal(t, "kv/data/x/<namespace>/<job>", Access{KV: "kv", Prefix: "x"}.Secrets())
+}
+
 func TestAccessUserClaim(t *testing.T) {
 	for claim, want := range map[string]struct {
 		claim   string
@@ -462,6 +485,8 @@ func TestSetupErrors(t *testing.T) {
 		"a broken user claim": {want: Setup{Access: []Access{{UserClaim: "a\nb"}}}, says: "user claim"},
 		"prefix":              {want: Setup{Access: []Access{{Prefix: `a" {`}}}, says: "prefix"},
 		"no network":          {want: Setup{Access: []Access{{BoundCIDRs: []string{"10.0.0.0/8", "x"}}}}, says: "bound CIDR \"x\""},
+		"a job prefix of two": {want: Setup{Access: []Access{{JobPrefix: "a/b"}}}, says: "job prefix"},
+		"a job prefix of +":   {want: Setup{Access: []Access{{JobPrefix: "+"}}}, says: "job prefix"},
 		"uses below zero":     {want: Setup{Access: []Access{{NumUses: -1}}}, says: "uses of a token"},
 		"part of a second":    {want: Setup{Access: []Access{{Period: time.Millisecond}}}, says: "whole seconds"},
 		"reserved claim":      {want: Setup{Access: []Access{{Claims: map[string]string{"x": "role"}}}}, says: "another name than role"},

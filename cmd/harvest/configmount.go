@@ -231,7 +231,7 @@ func (r *fileReader) mountRules(b block, m *mountConfig) {
 	}
 }
 
-var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "bound_subject", "bound_cidrs", "num_uses", "no_default_policy", "period", "max_ttl", "kv", "prefix"}
+var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "bound_subject", "bound_cidrs", "num_uses", "no_default_policy", "period", "max_ttl", "kv", "prefix", "job_prefix"}
 
 // role reads a role block of a mount, which harvest setup makes.
 func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
@@ -239,7 +239,7 @@ func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
 	m.setup.Access = append(m.setup.Access, vaultsync.Access{
 		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), UserClaim: b.text("user_claim"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
 		BoundSubject: b.text("bound_subject"), BoundCIDRs: b.texts("bound_cidrs"), NumUses: b.count("num_uses"), NoDefaultPolicy: b.flag("no_default_policy"),
-		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"),
+		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"), JobPrefix: b.text("job_prefix"),
 	})
 	if err := m.setup.Check(); err != nil {
 		r.problem(hb.DefRange, "%v", err)

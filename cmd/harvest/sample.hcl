@@ -146,7 +146,7 @@ mount "jwt-nomad" {
   #settle = "1s"
 
   # What workloads log in with, for harvest setup. Each setting has the default shown,
-  # apart from claims, the bounds, num_uses, max_ttl and prefix, which have none.
+  # apart from claims, the bounds, num_uses, max_ttl and both prefixes, which have none.
   #role "nomad-workloads" {
     #policy            = "nomad-workloads.jwt-nomad"
     #audiences         = ["vault.io"]
@@ -161,5 +161,6 @@ mount "jwt-nomad" {
     #max_ttl           = "24h"
     #kv                = "secret"
     #prefix            = "us-east"
+    #job_prefix        = "job-"
   #}
 }

@@ -57,6 +57,7 @@ func roleFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "max-ttl", Category: inRole, Usage: "end tokens after `DURATION`, renewed or not", DefaultText: "never"},
 		&cli.StringFlag{Name: "kv", Aliases: []string{"kv-path"}, Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: vaultsync.DefaultKV},
 		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
+		&cli.StringFlag{Name: "job-prefix", Category: inRole, Usage: "`TEXT` before the job's name there, such as job-, which keeps jobs of a namespace apart: secrets are at NAMESPACE/job-JOB/job-JOB/NAME then"},
 	}
 }
 
@@ -160,6 +161,7 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 	access := vaultsync.Access{
 		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
 		UserClaim: cmd.String("user-claim"), Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
+		JobPrefix: cmd.String("job-prefix"),
 	}
 	for flag, into := range map[string]*map[string]string{"claim": &access.Claims, "bound": &access.Bound} {
 		for _, pair := range cmd.StringSlice(flag) {

@@ -59,6 +59,7 @@ func (a *app) printSetup(s *mountSetup) {
 		a.out.printf("\n")
 		a.out.warnings(s.Warnings)
 	}
+	a.explainReaders(s)
 	a.explainRepair(s)
 	a.explainShape(s)
 }

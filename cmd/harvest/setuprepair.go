@@ -66,3 +66,26 @@ func narrowerText(c vaultsync.Change) string {
 	}
 	return text + " (-overwrite resets it)"
 }
+
+// explainReaders says who can read what by the policies that are to be written.
+func (a *app) explainReaders(s *mountSetup) {
+	all := s.config.setup.Access
+	if len(all) == 0 {
+		all = []vaultsync.Access{{}}
+	}
+	for i, access := range all {
+		if len(s.Steps) < 2+i {
+			return // the mount could not be read
+		}
+		step := s.Steps[1+i] // the mount comes first, then the policies
+		if step.Kind != vaultsync.StepPolicy || step.Action != vaultsync.ActionCreate && step.Action != vaultsync.ActionChange {
+			continue
+		}
+		who := "Whoever submits jobs to a namespace can read all of its secrets, as a job may be called * or pay*. job_prefix keeps the jobs apart."
+		if access.JobPrefix != "" {
+			who = "Jobs of a namespace are kept apart, but for a job a and one that is called a/" + access.JobPrefix + "a. A job with a + alone between slashes in its name reads nothing."
+		}
+		a.out.printf("\n")
+		a.out.paragraph("  ", printable(step.Name)+": a job reads "+access.Secrets()+". "+who)
+	}
+}

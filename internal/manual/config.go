@@ -112,6 +112,7 @@ var Blocks = []struct {
 		{"max_ttl", kindDuration, "no limit", "How long it lives at most."},
 		{"kv", kindText, "secret", "Path of the KV engine, of version 2, with the secrets."},
 		{"prefix", kindText, "", "Path before the job's namespace there, such as the cluster's name."},
+		{"job_prefix", kindText, "", "Text before the job's name there, such as job-: secrets are at <namespace>/job-<job>/job-<job>/<name> then, and the jobs of a namespace are kept apart, also those called *, + or team/+. Without it such a job reads the secrets of others in its namespace. With it, job a still reads those of a job that is called a/job-a."},
 	}},
 }
 
