@@ -336,19 +336,16 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 		return err
 	}
 	a.complain(report, cfg, cmd.Duration("timeout"))
-	if code := outcome(report); code != exitOK {
-		if slices.ContainsFunc(setups, func(s *mountSetup) bool { return s.err == nil && s.Changed() }) {
+	code := outcome(report)
+	made := slices.ContainsFunc(setups, func(s *mountSetup) bool { return s.err == nil && s.Changed() })
+	if (made || code != exitNothing) && cmd.String("format") == "text" {
+		a.printDone(setups, report)
+	}
+	if code != exitOK {
+		if made {
 			code = exitPartial // what stands around the keys was made
 		}
 		return exit(code)
-	}
-	if cmd.String("format") == "text" {
-		a.out.printf("\n  Done. In the configuration of Nomad's clients, name the mount:\n")
-		for _, s := range setups {
-			if s.err == nil {
-				a.out.printf("  vault { jwt_auth_backend_path = %q }  # %s\n", s.Path, printable(strings.Join(s.config.clusters, ", ")))
-			}
-		}
 	}
 	return a.ended(setups, failed)
 }
