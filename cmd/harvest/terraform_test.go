@@ -212,6 +212,20 @@ func printTerraformOf(t *testing.T, s *mountSetup) []byte {
 	return text.Bytes()
 }
 
+// Whatever is in a text, Terraform reads it back, but for its Unicode normalization.
+func FuzzTerraformText(f *testing.F) {
+	for _, s := range []string{"", "a\"b\\c\n\t\r\x00", "${x} $${x} $$${x} %{x} %%{x} $ { %", "{$", "\u202e\ufeff\u2028", "\U000e0041\U0001f511", "e\u0301", "\xff", "${\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		expression, diags := hclsyntax.ParseExpression([]byte(terraformText(s)), "", hcl.InitialPos)
+		require.False(t, diags.HasErrors(), diags)
+		value, diags := expression.Value(nil)
+		require.False(t, diags.HasErrors(), diags)
+		require.Equal(t, cty.StringVal(string([]rune(s))).AsString(), value.AsString())
+	})
+}
+
 const terraformExample = "../../examples/terraform"
 
 func exampleTerraform(t *testing.T) map[string][]byte {
