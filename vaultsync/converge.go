@@ -112,8 +112,9 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 	var cause error         // why the last try didn't do
 	var last *Config        // what the last read showed, where nothing was left to do after a write
 	settled := !o.unsettled // whether there is no write to look after
+	paced := false          // whether the write waited, so that what is to be written may be old
 	for try, looks := 0, 0; ; {
-		if cause != nil && o.latest != nil {
+		if (cause != nil || paced) && o.latest != nil {
 			want = o.latest() // what is to be tried again may be old by now
 		}
 		readAt := time.Now() // what the answer shows may be as old as the question
@@ -168,6 +169,14 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			}
 			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
 		}
+		if pause := o.pace.pause(plan, time.Now()); pause > 0 && try == 0 {
+			paced = true
+			// A look each settle time, as after any write, shows what another writer did.
+			if err := o.waitForPace(ctx, min(pause, o.settle())); err != nil {
+				return err
+			}
+			continue
+		}
 		last, looks = nil, 0
 		if try == 0 {
 			if err := s.hasNamespaces(ctx); err != nil {
@@ -179,7 +188,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if err != nil {
 			return err
 		}
-		if late := time.Since(readAt); late > o.settle()/2 && !o.unguarded {
+		if late := o.since(readAt); late > o.settle()/2 && !o.unguarded {
 			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
 				late.Round(time.Millisecond), o.settle())
 			continue
@@ -190,6 +199,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			return s.explainWrite(ctx, err)
 		}
 		report.Written++
+		o.pace.wrote(plan, sentAt)
 		cause, settled = nil, false
 		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
 		if err == nil {
@@ -209,6 +219,17 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 			return err
 		}
 	}
+}
+
+// since returns how long ago t was, by the clock that says more: the monotonic one stands still
+// while the machine is suspended, and the wall clock may be set back.
+func (o Options) since(t time.Time) time.Duration {
+	now := time.Now()
+	wall := now.Round(0)
+	if o.wall != nil {
+		wall = o.wall()
+	}
+	return max(now.Sub(t), wall.Sub(t.Round(0)))
 }
 
 // mostLooks bounds how often a sync looks after a write, on a mount that never stands still.

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // What may happen on the way. The promise holds on the first three: no write arrives later
@@ -150,4 +153,24 @@ func TestModelRepeats(t *testing.T) {
 	first := trial(t, 7, usual, without{})
 	assert.NotEmpty(t, first.heals)
 	assert.Equal(t, first, trial(t, 7, usual, without{}))
+}
+
+// A machine that was suspended between the read and the write sends no write that stands on that
+// read, though the monotonic clock stood still.
+func TestSyncAfterSuspension(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		var log record
+		asleep := 0
+		o := Options{Logger: log.logger(), wall: func() time.Time {
+			if asleep++; asleep == 1 {
+				return time.Now().Add(time.Hour)
+			}
+			return time.Now().Add(-time.Hour) // and set back: that alone holds up nothing
+		}}
+		report, err := s.target("only-a").Mount.Sync(t.Context(), Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, o)
+		require.NoError(t, err)
+		assert.Equal(t, 1, report.Written)
+		assert.Equal(t, 1, s.writes("only-a"))
+		assert.Contains(t, log.String(), "not written: 1h0m0s passed since the read")
+	})
 }

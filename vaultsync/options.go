@@ -86,6 +86,10 @@ type Options struct {
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
 
+	// pace keeps the writes of a watch apart; nil: no watch. waitForPace waits for it.
+	pace        *pace
+	waitForPace func(ctx context.Context, d time.Duration) error
+
 	// latest, where set, gives what is desired by the time of another try.
 	latest func() Desired
 
@@ -93,6 +97,7 @@ type Options struct {
 	// sends a write however old the read is that it stands on.
 	random    func(most time.Duration) time.Duration
 	unguarded bool
+	wall      func() time.Time // the wall clock, where it is another one than time.Now
 }
 
 const (

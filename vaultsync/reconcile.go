@@ -19,7 +19,7 @@ func (p *planner) reconcile() {
 		switch {
 		case len(p.owned[f]) > 0 || len(p.adoptable[f]) > 0:
 			p.renew(f)
-		case p.newersKey(f):
+		case p.newersKey(f), p.sharedKey(f):
 		case p.leftOut(p.offers[f]):
 			p.leaveOut(p.offers[f])
 		default:
@@ -39,6 +39,17 @@ func (p *planner) reconcile() {
 func (p *planner) newersKey(f pem.Fingerprint) bool {
 	return slices.ContainsFunc(p.claimed, func(t trusted) bool {
 		return t.fingerprint == f && t.block.Annotation.Newer()
+	})
+}
+
+// sharedKey reports whether another harvester's element has this key for the clusters that
+// publish it here, too. An element of ours beside it would be merged into the other by who knows
+// all of these clusters, and be made again by us, at each sync.
+func (p *planner) sharedKey(f pem.Fingerprint) bool {
+	return slices.ContainsFunc(p.claimed, func(t trusted) bool {
+		return t.fingerprint == f && !slices.ContainsFunc(p.offers[f].owners, func(o pem.Owner) bool {
+			return !slices.ContainsFunc(t.block.Annotation.Also, func(also pem.Owner) bool { return also.Cluster == o.Cluster })
+		})
 	})
 }
 

@@ -63,6 +63,10 @@ func (o WatchOptions) resync() time.Duration {
 // ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),
 // and the mount is watched all the same.
 //
+// No mount is written more than ten times in a row without a pause, and then every three seconds.
+// What changes meanwhile goes into the next write. The removal of a denied key, and what mends
+// another writer's doing, waits for nothing.
+//
 // A mount that can't be synced is tried again after a second, and then ever less often, up
 // to once a minute, or when a cluster changes. Logger and OnEvent of a target's Options hear
 // what they do of a Sync.

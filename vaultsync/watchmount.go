@@ -24,6 +24,7 @@ type watchedMount struct {
 	young atomic.Bool
 
 	seen sightings
+	pace pace
 
 	// Whether a write was not looked at for a settle time: the next sync does that.
 	unsettled bool
@@ -117,6 +118,7 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	drain(m.remark)
 	o := m.target.Options
 	o.rest, o.latest = m.rest, m.desired
+	o.pace, o.waitForPace = &m.pace, m.waitForPace
 	o.seen, o.unsettled = &m.seen, m.unsettled
 	m.unsettled = false
 	report := m.target.Mount.sync(ctx, m.desired(), o)
@@ -163,6 +165,22 @@ func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
 	case superseded:
 		m.unsettled = true
 		return errSuperseded
+	}
+	return nil
+}
+
+// waitForPace is Options.waitForPace: others may be synced meanwhile, and a change, which may be
+// one that mustn't wait, ends it.
+func (m *watchedMount) waitForPace(ctx context.Context, d time.Duration) error {
+	m.release()
+	defer func() { m.slots <- struct{}{} }()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-m.change:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	return nil
 }
