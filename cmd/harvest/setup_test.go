@@ -29,7 +29,7 @@ func TestSetupTerraform(t *testing.T) {
 	}
 	var text bytes.Buffer
 	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
-	require.NoError(t, a.printTerraform(s))
+	require.NoError(t, a.printTerraform(s, terraformNames{}))
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
 	resources := map[string]hclsyntax.Attributes{}
@@ -48,4 +48,34 @@ func TestSetupTerraform(t *testing.T) {
 		assert.Equal(t, "vault_jwt_auth_backend", v.RootName())
 	}
 	assert.Contains(t, text.String(), "ignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]")
+}
+
+// No two resources have one name, whatever their mounts, policies and roles are called; the first keeps its own.
+func TestSetupTerraformNames(t *testing.T) {
+	var text bytes.Buffer
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
+	names := terraformNames{}
+	access := vaultsync.Access{Policy: "p"}
+	for _, s := range []vaultsync.SetupPlan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
+		s.Steps = []vaultsync.Step{
+			{Kind: vaultsync.StepMount, Name: s.Path},
+			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
+			{Kind: vaultsync.StepRole, Name: "r.s", Body: access.RoleBody()},
+			{Kind: vaultsync.StepRole, Name: "r_s", Body: access.RoleBody()},
+			{Kind: vaultsync.StepPolicy, Name: "theirs", Action: vaultsync.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
+		}
+		require.NoError(t, a.printTerraform(&mountSetup{SetupPlan: &s, config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
+	}
+	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
+	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
+	seen := map[string]bool{}
+	for _, b := range file.Body.(*hclsyntax.Body).Blocks {
+		address := b.Labels[0] + "." + b.Labels[1]
+		assert.NotContains(t, seen, address)
+		seen[address] = true
+	}
+	assert.Len(t, seen, 20)
+	assert.Contains(t, seen, "vault_jwt_auth_backend.a_b")
+	assert.NotContains(t, text.String(), `"theirs"`, "an apply would take it from the other mount")
+	assert.Contains(t, text.String(), "# policy theirs: made for mount auth/x and different: stays")
 }

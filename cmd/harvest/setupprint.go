@@ -166,6 +166,7 @@ func (s *mountSetup) sameRegion() string {
 // printForms writes the same as commands or as Terraform.
 func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 	failed := a.complainOf(setups, cfg)
+	names := terraformNames{}
 	for i, s := range setups {
 		if s.err != nil {
 			continue
@@ -185,7 +186,7 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 		case "removal":
 			a.printRemoval(s)
 		default:
-			if err := a.printTerraform(s); err != nil {
+			if err := a.printTerraform(s, names); err != nil {
 				return err
 			}
 		}

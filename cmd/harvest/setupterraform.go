@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,8 +14,8 @@ import (
 
 // printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
 // harvest's: Terraform would undo each rotation.
-func (a *app) printTerraform(s *mountSetup) error {
-	name := terraformName(s.Path)
+func (a *app) printTerraform(s *mountSetup, names terraformNames) error {
+	name := names.of("vault_jwt_auth_backend", s.Path, s)
 	var f terraformFile
 	resource := func(kind, name string) {
 		f.open(fmt.Sprintf("resource %q %q {", kind, name))
@@ -33,6 +35,11 @@ func (a *app) printTerraform(s *mountSetup) error {
 	f.close("}")
 	f.close("}")
 	for _, step := range s.Steps {
+		if step.Action == vaultsync.ActionRefuse { // an apply would overwrite it
+			f.line("")
+			f.line(fmt.Sprintf("# %s %s: %s", step.Kind, printable(step.Name), printable(refused(step))))
+			continue
+		}
 		switch step.Kind {
 		case vaultsync.StepPolicy:
 			text := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
@@ -42,13 +49,13 @@ func (a *app) printTerraform(s *mountSetup) error {
 			}
 			text = strings.ReplaceAll(text, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
 			f.line("")
-			resource("vault_policy", terraformName(step.Name))
+			resource("vault_policy", names.of("vault_policy", step.Name, s))
 			f.set("name", step.Name)
 			f.express("policy", "<<-EOT\n"+indent(text, "    ")+"  EOT")
 			f.close("}")
 		case vaultsync.StepRole:
 			f.line("")
-			resource("vault_jwt_auth_backend_role", terraformName(step.Name))
+			resource("vault_jwt_auth_backend_role", names.of("vault_jwt_auth_backend_role", step.Name, s))
 			f.express("backend", "vault_jwt_auth_backend."+name+".path")
 			f.set("role_name", step.Name)
 			for _, field := range slices.Sorted(maps.Keys(step.Body)) {
@@ -117,6 +124,21 @@ func hasComma(values map[string]any) bool {
 		}
 	}
 	return false
+}
+
+// terraformNames are the addresses of the resources that were printed.
+type terraformNames map[string]bool
+
+// of returns a name that no other resource of the kind has. The first of those that would have one name keeps
+// it; others end with a digest of what they are, and keep that whatever is printed beside them.
+func (n terraformNames) of(kind, text string, s *mountSetup) string {
+	name, whole := terraformName(text), strings.Join([]string{s.Vault, s.Namespace, s.Path, text}, "\n")
+	for n[kind+"."+name] {
+		digest := sha256.Sum256([]byte(whole))
+		name, whole = terraformName(text)+"_"+hex.EncodeToString(digest[:4]), whole+"\n"
+	}
+	n[kind+"."+name] = true
+	return name
 }
 
 // terraformName makes a resource's name of a path: letters, digits, _ and -, the first a

@@ -208,7 +208,7 @@ func printTerraformOf(t *testing.T, s *mountSetup) []byte {
 	t.Helper()
 	var text bytes.Buffer
 	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
-	require.NoError(t, a.printTerraform(s))
+	require.NoError(t, a.printTerraform(s, terraformNames{}))
 	return text.Bytes()
 }
 
