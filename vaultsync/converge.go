@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,8 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 	var last *Config        // what the last read showed, where nothing was left to do after a write
 	settled := !o.unsettled // whether there is no write to look after
 	paced := false          // whether the write waited, so that what is to be written may be old
+	undoneSettings := 0     // times that another writer undid settings alone
+	var left error          // why the settings are left to another writer
 	for try, looks := 0, 0; ; {
 		if (cause != nil || paced) && o.latest != nil {
 			want = o.latest() // what is to be tried again may be old by now
@@ -141,7 +144,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		}
 		if !plan.Changed {
 			if settled || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
-				return nil
+				return left
 			}
 			last, cause = &config, nil
 			looks++
@@ -157,8 +160,16 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 				cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?",
 					ErrConflict, contested(plan))
 				o.emit(Event{Kind: EventConflict, Mount: s.mount, Err: cause})
+				if plan.keepsKeys() {
+					undoneSettings++
+				}
+				if undoneSettings == mostUndone { // keys are not to wait for the end of that
+					left = fmt.Errorf("settings are left to another writer until the next sync: %w", cause)
+					o.leaveSettings, cause = true, nil
+					continue
+				}
 			}
-			if try >= o.writes() {
+			if try-undoneSettings >= o.writes() {
 				return fmt.Errorf("gave up after %d tries: %w", try, cause)
 			}
 			if undone && last == nil { // at once: others are at it
@@ -232,6 +243,9 @@ func (o Options) since(t time.Time) time.Duration {
 	return max(now.Sub(t), wall.Sub(t.Round(0)))
 }
 
+// mostUndone is after how many times a sync leaves settings to whoever sets them otherwise.
+const mostUndone = 3
+
 // mostLooks bounds how often a sync looks after a write, on a mount that never stands still.
 // Each of these looks found nothing left to do.
 const mostLooks = 5
@@ -272,6 +286,10 @@ func contested(p *Plan) string {
 		if n := len(list.keys); n > 0 {
 			return fmt.Sprintf("%d %s (%s)", n, list.what, list.keys[0].Fingerprint.Short())
 		}
+	}
+	if len(p.Settings) > 0 {
+		c := p.Settings[0]
+		return fmt.Sprintf("%s is %s, and stated as %s", c.Field, cmp.Or(c.Before, "empty"), cmp.Or(c.After, "empty"))
 	}
 	return "something to change"
 }

@@ -17,6 +17,7 @@ const (
 	EventAdopted  EventKind = "adopted"  // a trusted key was annotated anew
 	EventRemoved  EventKind = "removed"  // a key is trusted no more
 	EventFailed   EventKind = "failed"   // a cluster could not be read; its keys stay
+	EventSet      EventKind = "set"      // a setting of the mount was changed to what is stated
 	EventConflict EventKind = "conflict" // another writer undid a write; it is done again
 	EventError    EventKind = "error"    // a mount could not be synced
 	// EventUnwritable: Vault says, when a Watch begins, that the token may not write a mount.
@@ -27,8 +28,9 @@ const (
 type Event struct {
 	Kind  EventKind
 	Mount *Mount
-	Key   Key   // of EventAdded, EventAdopted and EventRemoved
-	Err   error // of EventFailed (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
+	Key   Key    // of EventAdded, EventAdopted and EventRemoved
+	Set   Change // of EventSet
+	Err   error  // of EventFailed (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
 }
 
 func (o Options) emit(e Event) {
@@ -49,6 +51,10 @@ func (o Options) announce(m *Mount, p *Plan) {
 				"alg", k.Algorithm, "sha256", k.Fingerprint.String(), "reason", k.Reason)
 			o.emit(Event{Kind: list.kind, Mount: m, Key: k})
 		}
+	}
+	for _, c := range p.Settings {
+		log.Info("setting changed", "field", c.Field, "before", c.Before, "after", c.After)
+		o.emit(Event{Kind: EventSet, Mount: m, Set: c})
 	}
 }
 
@@ -93,5 +99,5 @@ func (p *Plan) landed(after Config) *Plan {
 	only := func(keys []Key, there bool) []Key {
 		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
 	}
-	return &Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false)}
+	return &Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false), Settings: p.settingsIn(after)}
 }

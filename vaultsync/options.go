@@ -83,6 +83,8 @@ type Options struct {
 	// early: not all clusters have answered yet, and another sync comes when they have. That
 	// one removes what isn't denied, and tells what was not read.
 	early bool
+	// leaveSettings plans none of Settings: another writer has others, and keys are not to wait.
+	leaveSettings bool
 	// seen is what a watch has seen of the mount so far; nil is no watch.
 	seen *sightings
 

@@ -62,6 +62,9 @@ func (s Settings) fields() map[string]any {
 
 // stated returns the fields that are to be what is stated, and a default_role where there is none.
 func (p *planner) stated() map[string]any {
+	if p.o.leaveSettings {
+		return nil
+	}
 	fields := p.o.Settings.fields()
 	if fields[roleField] == nil && p.o.DefaultRole != "" && p.plan.current.DefaultRole() == "" {
 		fields[roleField] = p.o.DefaultRole
@@ -76,7 +79,7 @@ func (p *planner) set() {
 	if len(p.plan.next) == 0 && !p.plan.placeholder {
 		return
 	}
-	if has := p.plan.current.DefaultRole(); stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
+	if has := p.plan.current.DefaultRole(); !p.o.leaveSettings && stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
 		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {
@@ -88,4 +91,14 @@ func (p *planner) set() {
 		p.plan.set[field] = stated[field]
 		p.plan.Changed = true
 	}
+}
+
+// keepsKeys reports whether a plan writes settings alone.
+func (p *Plan) keepsKeys() bool {
+	return len(p.Settings) > 0 && !p.placeholder && len(p.without) == 0 && sameElements(p.next, p.current.Keys())
+}
+
+// settingsIn returns those of the plan's settings that a later configuration has.
+func (p *Plan) settingsIn(after Config) []Change {
+	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return canonical(after.fields[c.Field]) != c.After })
 }

@@ -7,7 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 func TestPlanSettings(t *testing.T) {
@@ -161,4 +163,75 @@ func TestPlanLeftOut(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, p.Add, 1)
 	assert.Empty(t, p.Skipped)
+}
+
+// What somebody changes is put back, with one write, and told.
+func TestSyncSettingsDrift(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		var told []string
+		o := Options{Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) { told = append(told, string(e.Kind)+" "+e.Set.Field+e.Key.KeyID) }}
+		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
+		require.NoError(t, err)
+		config := v.Config("", "jwt-nomad")
+		assert.Equal(t, "mine", config[roleField])
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", changed(config, object{roleField: "theirs", issuerField: "https://x"})))
+
+		told = nil
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
+		require.NoError(t, err)
+		assert.True(t, report.InSync())
+		assert.Equal(t, 1, report.Written)
+		assert.Equal(t, []string{"set default_role"}, told)
+		assert.Equal(t, "mine", v.Config("", "jwt-nomad")[roleField])
+		assert.Equal(t, "https://x", v.Config("", "jwt-nomad")[issuerField], "not stated")
+	})
+}
+
+// Another writer that insists on its own setting is a conflict, and keeps no key from being
+// trusted and none from being denied.
+func TestSyncSettingsConflict(t *testing.T) {
+	for _, writes := range []int{0, 1} {
+		inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("a", "k1"), trust("z", "k9")}, roleField: "theirs"}))
+			conflicts := 0
+			o := Options{Writes: writes, Deny: []pem.Fingerprint{fingerprint("k9")}, Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
+				switch e.Kind {
+				case EventSet: // just after our write
+					assert.NoError(t, v.WriteConfig("", "jwt-nomad", changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})))
+				case EventConflict:
+					conflicts++
+				}
+			}}
+			report, err := m.Sync(t.Context(), desired(publish("a", "k1", "k2")), o)
+			require.ErrorIs(t, err, ErrConflict)
+			require.ErrorContains(t, err, `settings are left to another writer until the next sync: `)
+			require.ErrorContains(t, err, `default_role is "theirs", and stated as "mine"`)
+			assert.False(t, report.InSync())
+			assert.Equal(t, mostUndone, report.Written)
+			assert.Equal(t, mostUndone, conflicts)
+			assert.Equal(t, "theirs", v.Config("", "jwt-nomad")[roleField])
+			assert.ElementsMatch(t, []string{"a k1", "a k2"}, trustedNames(v))
+		})
+	}
+}
+
+// A key that comes after the settings were left is written all the same.
+func TestSyncSettingsConflictAndKeys(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		want := desired(publish("a", "k1"))
+		sets := 0
+		o := Options{Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
+			if e.Kind != EventSet {
+				return
+			}
+			config := changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
+			if sets++; sets == mostUndone { // and our key with it
+				config[keysField] = []string{trust("z", "k9")}
+			}
+			assert.NoError(t, v.WriteConfig("", "jwt-nomad", config))
+		}}
+		_, err := m.Sync(t.Context(), want, o)
+		require.ErrorIs(t, err, ErrConflict)
+		assert.ElementsMatch(t, []string{"a k1", "z k9"}, trustedNames(v))
+	})
 }

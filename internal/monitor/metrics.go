@@ -40,7 +40,7 @@ func describe() *descriptions {
 		twice:     desc("keys_under_two_names", "Keys on the mount that are trusted for one of its clusters and under a name that isn't one of them.", mountLabels),
 		skipped:   desc("keys_skipped", "Members of the source's key set that were not taken, by reason.", append(sourceLabels[:2:2], "reason")),
 		errors:    desc("errors_total", "Errors, by kind: of a source, a mount, a source on a mount, or a login to Vault.", append([]string{"kind"}, ownerLabels...)),
-		drift:     desc("drift_repaired_total", "Keys put back or taken away again after another writer changed the mount.", mountLabels),
+		drift:     desc("drift_repaired_total", "Keys put back or taken away again, and stated settings put back, after another writer changed the mount.", mountLabels),
 		conflicts: desc("conflicts_total", "Times that another writer undid a write while it was being confirmed.", mountLabels),
 		fetches:   desc(fetchDuration, "Time that the source took to answer, where Nomad didn't hold the query until something changed.", sourceLabels),
 		writes:    desc(writeDuration, "Time that Vault took to answer a write to the mount, or until the write failed.", mountLabels),

@@ -29,6 +29,12 @@ func (b *Board) Event(id MountID, e vaultsync.Event, at time.Time) {
 		m.conflicts++
 		log.Warn("another writer undid a write; it is done again", "error", text.Escape(e.Err.Error()))
 		return
+	case vaultsync.EventSet:
+		if m.read { // it was as stated
+			m.drift++
+		}
+		log.Info("setting changed", "field", e.Set.Field, "before", text.Escape(e.Set.Before), "after", text.Escape(e.Set.After))
+		return
 	case vaultsync.EventUnwritable:
 		m.forbidden = Shown(e.Err)
 		b.errors[errorID{kind: KindOf(e.Err), mount: id}]++
