@@ -3,14 +3,17 @@
 package e2e
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
@@ -189,4 +192,30 @@ mount "jwt-admin" {
 	r = harvest(t, elsewhere, "setup", "-config", config, "-vault", "two", "-y")
 	require.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "Nothing to change.")
+}
+
+// The vault blocks that setup prints are whole: an agent with nothing else of Vault in its
+// configuration runs a task that reads its secret.
+func TestSetupBlocks(t *testing.T) {
+	c := vault2.Client()
+	env := []string{"VAULT_ADDR=" + vault2.Address, "VAULT_TOKEN=" + vault2.RootToken}
+	r := harvest(t, env, "setup", "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-blocks", "-role", "blocks", "-y")
+	require.Zero(t, r.code)
+	blocks := regexp.MustCompile(`(?ms)^    vault \{$.*?^    \}$`).FindAllString(r.stdout, -1)
+	require.Len(t, blocks, 2, "the clients' and the servers'")
+	_, identity, ok := strings.Cut(blocks[1], "enabled = true\n")
+	require.True(t, ok)
+	both := strings.TrimSuffix(blocks[0], "}") + identity // as for an agent that is both
+	n, err := lab.StartNomad(t.Context(), lab.NomadOptions{Region: "blocks", VaultBlock: both})
+	require.NoError(t, err, both)
+	t.Cleanup(n.Stop)
+	require.Zero(t, harvest(t, env, "sync", "-cluster", "blocks", "-nomad-address", n.Address, "-mount", "jwt-blocks").code)
+	putSecret(t, c, "default/mongo")
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	_, err = n.RunJob(ctx, strings.NewReplacer("kv/data/default/mongo/config", "secret/data/default/mongo", "root_password", "password").Replace(mongo))
+	require.NoError(t, err)
+	secret, err := n.TaskFile(ctx, "mongo", "mongo", "local/config")
+	require.NoError(t, err, n.Log())
+	assert.Equal(t, "for default/mongo", strings.TrimSpace(string(secret)))
 }

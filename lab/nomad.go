@@ -35,6 +35,9 @@ type NomadOptions struct {
 	RotationThreshold string
 	// VaultAddress is the Vault whose secrets tasks read; "" is none.
 	VaultAddress string
+	// VaultBlock is the agent's vault block as it stands, in the place of one made of
+	// VaultAddress, JWTMount and Role; "" is none.
+	VaultBlock string
 	// JWTMount is the path of the JWT auth mount that tasks log in through; "" is jwt-nomad.
 	JWTMount string
 	// Role is the role that tasks log in with; "" is nomad-workloads.
@@ -183,6 +186,7 @@ acl {
   enabled = true
 }
 {{end}}
+{{.VaultBlock}}
 {{- with .VaultAddress}}
 vault {
   enabled               = true
