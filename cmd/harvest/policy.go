@@ -20,7 +20,7 @@ func (a *app) policyCommand() *cli.Command {
 			&cli.StringFlag{Name: "mount", Category: inGeneral, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
 			&cli.StringFlag{Name: "namespace", Category: inGeneral, Usage: "its `NAMESPACE`"},
 			configFlag(),
-			&cli.BoolFlag{Name: "roles", Category: inGeneral, Usage: "let it read roles too, for status -lint and verify"},
+			&cli.BoolFlag{Name: "roles", Category: inGeneral, Usage: "let it read roles and policies too, for status -lint and verify"},
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			cfg, err := a.load(cmd, false)

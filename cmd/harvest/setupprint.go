@@ -228,6 +228,9 @@ func (a *app) printVault(s *mountSetup) error {
 			a.out.printf("vault write %s - <<'EOF'\n", quote(step.Path))
 			a.out.json(step.Body)
 			a.out.printf("EOF\n")
+			if changesClaim(step) {
+				a.out.printf("# tokens from before keep their entity; this ends them: %s", revocation(s))
+			}
 		}
 	}
 	body, err := s.keys().Body()

@@ -11,18 +11,21 @@ import (
 // explainRepair says what a change of a role's user claim means, and how to end what it leaves behind.
 func (a *app) explainRepair(s *mountSetup) {
 	for _, step := range s.Steps {
-		claim := slices.IndexFunc(step.Changes, func(c vaultsync.Change) bool { return c.Field == "user_claim" })
-		if step.Kind != vaultsync.StepRole || claim < 0 || step.Action == vaultsync.ActionCreate {
+		if !changesClaim(step) {
 			continue
 		}
-		change := step.Changes[claim]
+		change := step.Changes[slices.IndexFunc(step.Changes, isClaimChange)]
 		a.out.printf("\n")
 		a.out.paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
 			"templated on the alias's name or the entity's id, don't apply to them. Tokens from before keep the old entity, whose metadata is the last login's "+
 			"for good, and Nomad renews them for as long as their tasks run. Once the role is changed, end them. A task logs in again when its next renewal fails, as its "+
 			"change_mode says; nomad job restart does it at once:",
 			printable(step.Name), printable(change.Before), printable(change.After)))
-		a.out.printf("\n%s", indent(revocation(s), "    "))
+		a.out.printf("\n")
+		if s.Namespace != "" {
+			a.out.printf("    export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
+		}
+		a.out.printf("%s", indent(revocation(s), "    "))
 		if change.After == `"sub"` {
 			a.out.printf("\n")
 			a.out.paragraph("  ", "And remove the entities that nobody logs in to any more:")
@@ -32,16 +35,16 @@ func (a *app) explainRepair(s *mountSetup) {
 	}
 }
 
-// revocation is the command that ends every token of the mount's logins.
-func revocation(s *mountSetup) string {
-	return inNamespace(s) + "vault lease revoke -prefix " + quote("auth/"+s.Path+"/login") + "\n"
+func isClaimChange(c vaultsync.Change) bool { return c.Field == "user_claim" }
+
+// changesClaim reports whether a step changes the user claim of a role that is there.
+func changesClaim(step vaultsync.Step) bool {
+	return step.Kind == vaultsync.StepRole && step.Action != vaultsync.ActionCreate && slices.ContainsFunc(step.Changes, isClaimChange)
 }
 
-func inNamespace(s *mountSetup) string {
-	if s.Namespace == "" {
-		return ""
-	}
-	return "export VAULT_NAMESPACE=" + quote(s.Namespace) + "\n"
+// revocation is the command that ends every token of the mount's logins.
+func revocation(s *mountSetup) string {
+	return "vault lease revoke -prefix " + quote("auth/"+s.Path+"/login") + "\n"
 }
 
 // removeEntities are commands that remove the entities of a mount whose aliases aren't the sub of a workload.
