@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,25 +39,32 @@ func mayBeUnnamed(also []pem.Owner) bool {
 	return size > maxAlso
 }
 
-// warnUnnamed tells of owners that annotations don't name.
+// warnUnnamed tells of owners that annotations don't name, once for keys that leave out the same.
 func (p *planner) warnUnnamed() {
-	var all []string
+	keys := map[string][]string{}
 	for f, owners := range p.unnamed {
-		all = append(all, fmt.Sprintf("key %s: its annotation has no room for %d of its owners (%s): where these drop the key, "+
-			"can't be read, or replace all their keys, that goes unnoticed", f.Short(), len(owners), someOwners(owners)))
+		said := fmt.Sprintf("no room for %d of its owners (%s)", len(owners), someOwners(owners))
+		keys[said] = append(keys[said], f.Short())
 	}
-	slices.Sort(all)
-	p.plan.Warnings = append(p.plan.Warnings, all...)
+	for _, said := range slices.Sorted(maps.Keys(keys)) {
+		slices.Sort(keys[said])
+		p.warn("key %s: the annotation has %s: where these drop the key, can't be read, or replace all their keys, that goes unnoticed",
+			some(keys[said]), said)
+	}
+}
+
+// some returns the first words of a list, and how many more there are.
+func some(words []string) string {
+	if more := len(words) - mostNamed; more > 0 {
+		words = append(words[:mostNamed:mostNamed], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, ", ")
 }
 
 func someOwners(owners []pem.Owner) string {
-	const most = 3
 	var names []string
-	for _, o := range owners[:min(len(owners), most)] {
+	for _, o := range owners {
 		names = append(names, o.String())
 	}
-	if more := len(owners) - most; more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(names, ", ")
+	return some(names)
 }

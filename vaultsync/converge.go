@@ -120,6 +120,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if (cause != nil || paced) && o.latest != nil {
 			want = o.latest() // what is to be tried again may be old by now
 		}
+		o.verdicts = want.judge(o.verdicts)
 		readAt := time.Now() // what the answer shows may be as old as the question
 		config, err := s.read(ctx)
 		if err != nil {

@@ -1,10 +1,5 @@
 package vaultsync
 
-import (
-	"fmt"
-	"strings"
-)
-
 // UnderTwoNames returns the keys on Claimed that a cluster of this mount has too. It may be one
 // cluster under two names: what it drops stays trusted under the other.
 func (p *Plan) UnderTwoNames() []Key { return p.underTwoNames }
@@ -35,14 +30,10 @@ func (p *planner) warnOfSecondNames() {
 		keys[k.Cluster] = append(keys[k.Cluster], k.Fingerprint.Short())
 	}
 	for _, name := range names {
-		some := keys[name]
-		if more := len(some) - mostNamed; more > 0 {
-			some = append(some[:mostNamed:mostNamed], fmt.Sprintf("and %d more", more))
-		}
 		p.warn("keys of this configuration's clusters are trusted for cluster %q too (%s): if that is one of them by another name, "+
-			"what it drops stays trusted; retire the wrong name", name, strings.Join(some, ", "))
+			"what it drops stays trusted; retire the wrong name", name, some(keys[name]))
 	}
 }
 
-// mostNamed is how many keys a warning names.
+// mostNamed is how many keys or owners a warning names.
 const mostNamed = 3

@@ -92,6 +92,9 @@ type Options struct {
 	pace        *pace
 	waitForPace func(ctx context.Context, d time.Duration) error
 
+	// verdicts are known of the published keys, for a plan to be made in a short time.
+	verdicts verdicts
+
 	// latest, where set, gives what is desired by the time of another try.
 	latest func() Desired
 

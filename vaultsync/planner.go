@@ -153,11 +153,11 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var refusals []*jwks.KeyError
 	var skipped []Key
 	seen := map[pem.Fingerprint]bool{}
-	for _, k := range set.Keys {
-		f, err := pem.FingerprintOf(k.Public)
-		refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(k))
+	verdicts := p.o.verdicts.of(set)
+	for i, k := range set.Keys {
+		f, refusal, err := verdicts[i].fingerprint, verdicts[i].refusal, verdicts[i].err
 		switch {
-		case refused:
+		case refusal != nil:
 			refusals = append(refusals, refusal)
 			skipped = append(skipped, Key{
 				Cluster: owner.Cluster, Region: owner.Region, KeyID: refusal.KeyID, Fingerprint: f,
