@@ -38,11 +38,9 @@ func (s *Server) jwt(req *request, m *mount, under string) answer {
 
 // configHelp is what `vault path-help auth/<mount>/config` shows, in short.
 func configHelp() string {
-	help := "Request:        config\nMatching Route: ^config$\n\nConfigures the JWT authentication backend.\n\n## PARAMETERS\n"
-	for _, field := range slices.Sorted(slices.Values(slices.Concat(configStrings, configLists))) {
-		help += "\n    " + field + "\n"
-	}
-	return help
+	fields := slices.Sorted(slices.Values(slices.Concat(configStrings, configLists)))
+	return "Request:        config\nMatching Route: ^config$\n\nConfigures the JWT authentication backend.\n\n## PARAMETERS\n\n    " +
+		strings.Join(fields, "\n\n    ") + "\n"
 }
 
 func (s *Server) jwtConfig(req *request, m *mount) answer {
