@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/redact"
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // maxTokenFile bounds a file that holds a token or a JWT, in bytes.
@@ -29,7 +30,10 @@ var _ api.AuthMethod = JWTLogin{}
 
 // Login implements api.AuthMethod. Use it by way of client.Auth().Login.
 func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	jwt, err := ReadTokenFile(l.TokenFile)
+	jwt, err := wait.Within(ctx, func() (string, error) { return ReadTokenFile(l.TokenFile) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", l.TokenFile, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -58,6 +61,25 @@ func (c clusterConfig) cluster(lenient bool) jwks.Cluster {
 	return cluster
 }
 
+// clusterWithin is cluster, which reads certificates. Where they don't come, from a pipe, in half of
+// the time that there is, the others have the rest.
+func (c clusterConfig) clusterWithin(ctx context.Context, lenient bool) jwks.Cluster {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/2))
+		defer cancel()
+	}
+	cluster, err := wait.Within(ctx, func() (jwks.Cluster, error) { return c.cluster(lenient), nil })
+	if err != nil {
+		cluster = jwks.Cluster{Name: c.name}
+		err = fmt.Errorf("certificate or key file not read to its end: is one a pipe that nobody writes to? %w", err)
+		for _, region := range c.regionNames() {
+			cluster.Sources = append(cluster.Sources, broken{region, err, c, lenient})
+		}
+	}
+	return cluster
+}
+
 // regionNames are the regions, at least the agent's own.
 func (c clusterConfig) regionNames() []string {
 	if len(c.regions) == 0 {
@@ -82,7 +104,11 @@ func (b broken) RegionName() string { return b.region }
 
 // Fetch asks the source if it can be made by now, else it returns why not.
 func (b broken) Fetch(ctx context.Context) (*jwks.Set, error) {
-	for _, s := range b.config.cluster(b.lenient).Sources {
+	cluster, err := wait.Within(ctx, func() (jwks.Cluster, error) { return b.config.cluster(b.lenient), nil })
+	if err != nil {
+		return nil, b.err
+	}
+	for _, s := range cluster.Sources {
 		if still, ok := s.(broken); ok {
 			return nil, still.err
 		}

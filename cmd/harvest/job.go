@@ -31,7 +31,7 @@ func (a *app) prepare(ctx context.Context, cfg *config, lenient bool, log *slog.
 		refused: make([]*vaultsync.MountReport, len(cfg.mounts)),
 	}
 	for _, c := range cfg.clusters {
-		j.harvester.Clusters = append(j.harvester.Clusters, c.cluster(lenient))
+		j.harvester.Clusters = append(j.harvester.Clusters, c.clusterWithin(ctx, lenient))
 		if lenient && cfg.uses(c.name) {
 			a.warnUnauthenticated(c)
 		}
@@ -74,7 +74,7 @@ func (j *job) logIn(ctx context.Context) map[int]*login {
 		l, v := &login{}, j.cfg.vaults[m.vault]
 		vaults[m.vault] = l
 		pending.Go(func() {
-			if l.client, l.err = v.client(); l.err == nil {
+			if l.client, l.err = v.clientWithin(ctx); l.err == nil {
 				l.end, l.err = v.logIn(ctx, l.client)
 			}
 		})

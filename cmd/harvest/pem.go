@@ -76,7 +76,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	if c.tls.ClientKey != "" {
 		a.warnExposed([]string{c.tls.ClientKey}, a.sayExposed)
 	}
-	clusters := []jwks.Cluster{c.cluster(true)}
+	clusters := []jwks.Cluster{c.clusterWithin(ctx, true)}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()

@@ -51,7 +51,7 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 	if err != nil {
 		return err
 	}
-	cfg, err := a.load(cmd, true)
+	cfg, err := a.loadWithin(ctx, cmd, true)
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.load(cmd, true)
+	cfg, err := a.loadWithin(ctx, cmd, true)
 	if err != nil {
 		return err
 	}

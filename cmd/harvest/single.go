@@ -1,18 +1,37 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // allRegions as a region stands for every federated one.
 const allRegions = "*"
+
+// loadWithin is load, which may read a pipe, within -timeout.
+func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster bool) (*config, error) {
+	ctx, cancel, err := withTimeout(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	cfg, err := wait.Within(ctx, func() (*config, error) { return a.load(cmd, needsCluster) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("configuration %s: not read to its end within %v (-timeout): is it a pipe that nobody writes to?",
+			cmd.String("config"), cmd.Duration("timeout"))
+	}
+	return cfg, err
+}
 
 // load returns what the -config file says or, without one, what the flags and the
 // environment say of a single mount and a single cluster, which only some commands need.

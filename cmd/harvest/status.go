@@ -35,7 +35,7 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := a.load(cmd, false)
+			cfg, err := a.loadWithin(ctx, cmd, false)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/vault/api/cliconfig"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -78,6 +79,15 @@ func (v vaultConfig) client() (*api.Client, error) {
 	return client, nil
 }
 
+// clientWithin is client, which reads certificates, until ctx ends.
+func (v vaultConfig) clientWithin(ctx context.Context) (*api.Client, error) {
+	client, err := wait.Within(ctx, v.client)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("certificate or key file of the Vault not read to its end: is one a pipe that nobody writes to? %w", err)
+	}
+	return client, err
+}
+
 // errNoAddress is an address that may hold a password, and so isn't shown.
 var errNoAddress = errors.New("an address of Vault is not a URL such as https://vault.example.com:8200")
 
@@ -96,7 +106,7 @@ func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(),
 		return end, useToken(client)
 	}
 	if v.auth.method == "token_file" {
-		token, err := vaultsync.ReadTokenFile(v.auth.tokenFile)
+		token, err := readSecret(ctx, v.auth.tokenFile)
 		client.SetToken(token)
 		return end, err
 	}
@@ -112,7 +122,7 @@ func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(),
 
 // login logs in by the auth block's method, which isn't token_file. The secret has a token.
 func (v vaultConfig) login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	method, shown, err := v.auth.loginMethod()
+	method, shown, err := v.auth.loginMethod(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,12 +148,21 @@ func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
 }
 
+// readSecret is vaultsync.ReadTokenFile, until ctx ends.
+func readSecret(ctx context.Context, file string) (string, error) {
+	secret, err := wait.Within(ctx, func() (string, error) { return vaultsync.ReadTokenFile(file) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, err)
+	}
+	return secret, err
+}
+
 // loginMethod returns the auth block's method and, unless it keeps that to itself, the
 // secret that it shows to Vault.
-func (c *authConfig) loginMethod() (method api.AuthMethod, shown string, err error) {
+func (c *authConfig) loginMethod(ctx context.Context) (method api.AuthMethod, shown string, err error) {
 	switch c.method {
 	case "approle":
-		secret, err := vaultsync.ReadTokenFile(c.secretIDFile)
+		secret, err := readSecret(ctx, c.secretIDFile)
 		if err != nil {
 			return nil, "", err
 		}
@@ -158,7 +177,7 @@ func (c *authConfig) loginMethod() (method api.AuthMethod, shown string, err err
 		if file == "" {
 			file = kubernetesToken
 		}
-		jwt, err := vaultsync.ReadTokenFile(file)
+		jwt, err := readSecret(ctx, file)
 		if err != nil {
 			return nil, "", err
 		}

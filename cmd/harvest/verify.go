@@ -60,7 +60,7 @@ func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	check, err := a.verification(cmd, log)
+	check, err := a.verification(ctx, cmd, log)
 	if err != nil {
 		return err
 	}
@@ -119,12 +119,12 @@ func verdictCode(verdicts []*verdict) int {
 
 // verification returns what compares a token with what the flags name. All of them are
 // understood before a token is asked for.
-func (a *app) verification(cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*verdict, error), error) {
+func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*verdict, error), error) {
 	if !cmd.IsSet("jwks") {
 		if cmd.String("config") == "" && cmd.String("mount") == "" {
 			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")
 		}
-		cfg, err := a.load(cmd, false)
+		cfg, err := a.loadWithin(ctx, cmd, false)
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +183,7 @@ func selectMounts(cmd *cli.Command, cfg *config) error {
 // verifyOffline compares a token with a key set.
 func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c clusterConfig, t *jwks.Token) ([]*verdict, error) {
 	a.warnUnauthenticated(c)
-	clusters := []jwks.Cluster{c.cluster(true)}
+	clusters := []jwks.Cluster{c.clusterWithin(ctx, true)}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
