@@ -183,11 +183,11 @@ func (l *linter) algorithms() {
 			p.Severity = SeverityNote
 		}
 		mends = append(mends, refused...)
-		if what := k.Owner().String() + strings.Join(refused, " "); seen[what] {
+		what := k.Owner().String() + " " + strings.Join(refused, " ")
+		if seen[what] {
 			continue
-		} else {
-			seen[what] = true
 		}
+		seen[what] = true
 		p.Message = refusedAlgorithms(k, refused, supported)
 		found = append(found, p)
 	}

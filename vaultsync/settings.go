@@ -49,7 +49,9 @@ func (s Settings) Check() error {
 func (s Settings) fields() map[string]any {
 	fields := map[string]any{}
 	if s.Algorithms != nil {
-		fields[algsField] = slices.AppendSeq([]string{}, slices.Values(slices.Sorted(slices.Values(s.Algorithms)))) // never null
+		algs := append([]string{}, s.Algorithms...) // never null, which would state nothing
+		slices.Sort(algs)
+		fields[algsField] = algs
 	}
 	if s.BoundIssuer != nil {
 		fields[issuerField] = *s.BoundIssuer
