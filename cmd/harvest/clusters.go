@@ -17,9 +17,9 @@ func (a *app) warnUnauthenticated(c clusterConfig) {
 	const consequence = "anyone on that path can choose these keys; sync refuses it without allow-plaintext"
 	switch {
 	case jwks.IsPlaintext(c.url()):
-		a.says.warn("cluster %q is read over plain HTTP: %s", c.name, consequence)
+		a.says.Warn("cluster %q is read over plain HTTP: %s", c.name, consequence)
 	case c.tls.InsecureSkipVerify:
-		a.says.warn("cluster %q is read without verifying its certificate: %s", c.name, consequence)
+		a.says.Warn("cluster %q is read without verifying its certificate: %s", c.name, consequence)
 	}
 }
 

@@ -30,7 +30,7 @@ func (a *app) complain(r *vaultsync.Report, cfg *config, timeout time.Duration) 
 				convertible = cfg.mounts[i].convertible()
 			}
 		}
-		a.says.fail(err, a.call(cfg.file, timeout).Of(err, convertible))
+		a.says.Fail(err, a.call(cfg.file, timeout).Of(err, convertible))
 	}
 }
 

@@ -26,6 +26,6 @@ func (a *app) complete(ctx context.Context, cmd *cli.Command) {
 		if one && strings.HasPrefix(line, "--") {
 			line = line[1:]
 		}
-		a.out.printf("%s", line)
+		a.out.Printf("%s", line)
 	}
 }

@@ -70,7 +70,7 @@ func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
 	}
 	v := a.validate(ctx, name, src, !cmd.Bool("skip-files"))
 	if format == "json" {
-		a.out.json(v)
+		a.out.JSON(v)
 	} else {
 		a.out.printValidation(v)
 	}
@@ -86,7 +86,7 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 	case name == "" && cmd.IsSet("out"):
 		return usage(cmd, "-out: name a file")
 	case name == "":
-		a.out.printf("%s", sample)
+		a.out.Printf("%s", sample)
 		return nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the operator names the file, and it holds no secret
@@ -104,6 +104,6 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 		_ = os.Remove(name)
 		return fmt.Errorf("-out: %w", err)
 	}
-	a.out.printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
+	a.out.Printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
 	return nil
 }

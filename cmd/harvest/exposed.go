@@ -86,5 +86,5 @@ func (a *app) warnExposed(names []string, warn func(name string)) {
 
 // sayExposed is how a command that ends soon tells of such a file.
 func (a *app) sayExposed(name string) {
-	a.says.warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, quote(name))
+	a.says.Warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, quote(name))
 }

@@ -95,10 +95,10 @@ func (o *output) printProblems(problems []vaultsync.Problem) {
 	styles := map[vaultsync.Severity]terminal.Style{vaultsync.SeverityError: terminal.Alarm, vaultsync.SeverityWarning: terminal.Yellow}
 	for _, p := range problems {
 		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
-		o.printText("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", printable(p.Message))
-		o.printText("      ", "      ", printable(p.Fix))
+		o.Text("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", printable(p.Message))
+		o.Text("      ", "      ", printable(p.Fix))
 	}
 	if len(problems) > 0 {
-		o.printf("\n")
+		o.Printf("\n")
 	}
 }

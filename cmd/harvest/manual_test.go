@@ -41,7 +41,7 @@ func page(t *testing.T, name, text string) {
 }
 
 func manRoot() *cli.Command {
-	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &messages{terminal.Messages{W: io.Discard}}, process: process{stderr: io.Discard}}
+	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &terminal.Messages{W: io.Discard}, process: process{stderr: io.Discard}}
 	return a.root()
 }
 

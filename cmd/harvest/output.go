@@ -30,20 +30,6 @@ var (
 // output is stdout.
 type output struct{ terminal.Output }
 
-func (o *output) printf(format string, args ...any)      { o.Printf(format, args...) }
-func (o *output) json(v any)                             { o.JSON(v) }
-func (o *output) printText(before, painted, text string) { o.Text(before, painted, text) }
-func (o *output) say(text string)                        { o.Say(text) }
-func (o *output) paragraph(indent, text string)          { o.Paragraph(indent, text) }
-func (o *output) warning(text string)                    { o.Warning(text) }
-func (o *output) heading(what, name string)              { o.Heading(what, name) }
-
-// messages is stderr.
-type messages struct{ terminal.Messages }
-
-func (m *messages) fail(err error, hint string)     { m.Fail(err, hint) }
-func (m *messages) warn(format string, args ...any) { m.Warn(format, args...) }
-
 // showProgress shows who is waited for, if stderr is a terminal and carries no log.
 func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
 	if !terminal.CanProgress(a.stderr, a.getenv) || a.says.Log != nil || cmd.IsSet("log-level") {

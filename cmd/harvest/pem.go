@@ -168,14 +168,14 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 			if r.Region != "" {
 				err = fmt.Errorf("region %q: %w", r.Region, err)
 			}
-			a.says.fail(err, hint)
+			a.says.Fail(err, hint)
 			continue
 		}
 		for _, skipped := range r.Set.Skipped {
-			a.says.warn("left out: %v", skipped)
+			a.says.Warn("left out: %v", skipped)
 		}
 		for _, w := range r.Set.Warnings {
-			a.says.warn("%s", w)
+			a.says.Warn("%s", w)
 		}
 	}
 	return failed
@@ -243,7 +243,7 @@ func (a *app) printKeys(keys []harvestedKey, results []jwks.Result, format strin
 			}
 			all = append(all, r)
 		}
-		a.out.json(all)
+		a.out.JSON(all)
 	case "vault":
 		// The body of a plan for a mount without a configuration has the algorithms.
 		cluster := results[0].Cluster
@@ -260,8 +260,8 @@ func (a *app) printKeys(keys []harvestedKey, results []jwks.Result, format strin
 			elements = append(elements, strings.TrimSuffix(string(k.text), "\n"))
 		}
 		body["jwt_validation_pubkeys"] = elements
-		a.out.json(body)
-		a.says.warn("this is for a NEW mount: written to one in use, it wipes default_role, bound_issuer, jwt_supported_algs " +
+		a.out.JSON(body)
+		a.says.Warn("this is for a NEW mount: written to one in use, it wipes default_role, bound_issuer, jwt_supported_algs " +
 			"and every other setting, and all other keys; there, use `harvest sync`")
 	default:
 		for _, k := range keys {

@@ -15,11 +15,11 @@ func (a *app) writeKeys(dir string, harvested []harvestedKey, keep bool) error {
 	err := keydir.Write(dir, keys, keep, func(c keydir.Change, file string) {
 		switch c {
 		case keydir.Written:
-			a.out.printf("+ %s\n", printable(file))
+			a.out.Printf("+ %s\n", printable(file))
 		case keydir.Removed:
-			a.out.printf("- %s\n", printable(file))
+			a.out.Printf("- %s\n", printable(file))
 		case keydir.Left:
-			a.says.warn("%s was changed since harvest wrote it: not removed, though its key is gone", file)
+			a.says.Warn("%s was changed since harvest wrote it: not removed, though its key is gone", file)
 		}
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 	a.complain(report, cfg, cmd.Duration("timeout"))
 	code := outcome(report)
 	if err != nil {
-		a.says.fail(err, "")
+		a.says.Fail(err, "")
 		code = max(code, exitNothing)
 	}
 	if code == exitOK && r.detailed && report.Changed() {
@@ -121,7 +121,7 @@ func (a *app) printRemovals(p *vaultsync.Plan) {
 	}
 	keys := p.GivenBack()
 	for _, k := range keys[:min(len(keys), monitor.MaxRemarks)] {
-		a.out.printf("\n  To remove %s, which no cluster publishes any more:\n    %s\n",
+		a.out.Printf("\n  To remove %s, which no cluster publishes any more:\n    %s\n",
 			k.Fingerprint.Short(), hint.Call{Args: a.args}.Sync("-deny "+k.Fingerprint.String()))
 	}
 }
@@ -139,19 +139,19 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 	}
 	switch r.format {
 	case "json":
-		a.out.json(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
+		a.out.JSON(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
 	case "vault":
 		if m := report.Mounts[0]; m.Err == nil {
 			body, err := m.Plan.Body()
 			if err != nil {
 				return err
 			}
-			a.out.json(body)
+			a.out.JSON(body)
 		}
 	default:
 		for i, m := range mounts {
 			if i > 0 {
-				a.out.printf("\n")
+				a.out.Printf("\n")
 			}
 			a.out.printMount(m, r.planned, a.now())
 			a.printRemovals(m.Plan)

@@ -27,7 +27,7 @@ func (a *app) policyCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			a.out.printf("%s", policies(cfg, cmd.Bool("roles")))
+			a.out.Printf("%s", policies(cfg, cmd.Bool("roles")))
 			return nil
 		},
 	}

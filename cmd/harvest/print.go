@@ -164,21 +164,21 @@ func (o *output) printRows(rows []row) {
 		if sign != "" {
 			painted = "  " + o.Paint(signStyles[r.sign], r.sign) + " " + before.String()
 		}
-		o.printText("  "+sign+before.String(), painted, r.text)
+		o.Text("  "+sign+before.String(), painted, r.text)
 	}
 }
 
 // printMount writes what is to be done to one mount, where it is only planned, or was done.
 func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Time) {
-	o.heading("mount", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
+	o.Heading("mount", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
 		o.printRows(rows)
 		if len(rows) > 0 {
-			o.printf("\n")
+			o.Printf("\n")
 		}
 		if o.warnings(m.Plan.Warnings); len(m.Plan.Warnings) > 0 {
-			o.printf("\n")
+			o.Printf("\n")
 		}
 	}
 	if m.Err != nil {
@@ -187,15 +187,15 @@ func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Tim
 		if planned {
 			state, how = "Not in sync.", "Planned only: nothing was written."
 		}
-		o.printText("  "+state+" ", "\n  "+o.Paint(terminal.Red, state)+" ", how)
+		o.Text("  "+state+" ", "\n  "+o.Paint(terminal.Red, state)+" ", how)
 		return
 	}
-	o.say(summary(m))
+	o.Say(summary(m))
 }
 
 // failure writes what went wrong with a mount.
 func (o *output) failure(err error) {
-	o.printText("  ! ", "  "+o.Paint(terminal.Alarm, signFailed)+" ", printable(err.Error()))
+	o.Text("  ! ", "  "+o.Paint(terminal.Alarm, signFailed)+" ", printable(err.Error()))
 }
 
 // notDone says how far a sync came that failed.

@@ -10,9 +10,9 @@ import (
 // each, and they come last. As JSON they are whole.
 func (o *output) warnings(all []string) {
 	for _, w := range all[:min(len(all), monitor.MaxRemarks)] {
-		o.warning(printable(w))
+		o.Warning(printable(w))
 	}
 	if more := len(all) - monitor.MaxRemarks; more > 0 {
-		o.warning(fmt.Sprintf("and %d more: -format json has them all", more))
+		o.Warning(fmt.Sprintf("and %d more: -format json has them all", more))
 	}
 }

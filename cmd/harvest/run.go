@@ -39,14 +39,14 @@ type app struct {
 	process
 	args []string // as called, with the program's name
 	out  *output
-	says *messages
+	says *terminal.Messages
 
 	exposed []string // files that were warned of
 }
 
 // run runs the command and returns its exit code. args begins with the program's name.
 func run(ctx context.Context, args []string, p process) int {
-	a := &app{process: p, args: args, out: &output{terminal.Output{W: p.stdout, Terminal: p.outTerminal}}, says: &messages{terminal.Messages{W: p.stderr, Terminal: p.errTerminal}}}
+	a := &app{process: p, args: args, out: &output{terminal.Output{W: p.stdout, Terminal: p.outTerminal}}, says: &terminal.Messages{W: p.stderr, Terminal: p.errTerminal}}
 	err := refuseTokens(args)
 	if err == nil {
 		root := a.root()
@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, p process) int {
 	if code, ok := errors.AsType[exitError](err); ok {
 		return int(code)
 	}
-	a.says.fail(err, a.hint(err))
+	a.says.Fail(err, a.hint(err))
 	return exitNothing
 }
 

@@ -121,14 +121,14 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	switch {
 	case form != "":
 		if said != "" {
-			a.out.printf("# %s\n", said)
+			a.out.Printf("# %s\n", said)
 		}
 		return a.printForms(setups, form, cfg)
 	case format == "json":
-		a.out.json(map[string]any{"mounts": setups})
+		a.out.JSON(map[string]any{"mounts": setups})
 	default:
 		if said != "" {
-			a.out.printf("%s\n\n", said)
+			a.out.Printf("%s\n\n", said)
 		}
 		a.printSetups(setups)
 	}
@@ -137,14 +137,14 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return exit(exitNothing)
 	}
 	if cmd.Bool("dry-run") && format == "text" {
-		a.out.printf("\n  A dry run: nothing was changed.\n")
+		a.out.Printf("\n  A dry run: nothing was changed.\n")
 	}
 	if cmd.Bool("dry-run") || format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*mountSetup).changes) {
 		return a.ended(setups, failed)
 	}
 	if !cmd.Bool("y") {
 		if yes, err := a.ask(ctx); err != nil || !yes {
-			a.says.fail(errors.Join(err, errors.New("nothing was changed")), "")
+			a.says.Fail(errors.Join(err, errors.New("nothing was changed")), "")
 			return exit(exitNothing)
 		}
 	}
@@ -293,7 +293,7 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 	for _, s := range setups {
 		if s.err != nil {
 			failed++
-			a.says.fail(s.err, cmp.Or(a.call(cfg.file, 0).Of(s.err, s.config.convertible()), s.administratorHint()))
+			a.says.Fail(s.err, cmp.Or(a.call(cfg.file, 0).Of(s.err, s.config.convertible()), s.administratorHint()))
 			continue
 		}
 		if err := s.Err(); err != nil {
@@ -301,7 +301,7 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 			if s.Overwritable() {
 				hint = "If they may be changed:\n  " + a.call("", 0).Again("-overwrite")
 			}
-			a.says.fail(err, hint)
+			a.says.Fail(err, hint)
 		}
 	}
 	return failed
@@ -321,7 +321,7 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 		if s.err == nil {
 			s.SetupPlan, s.err = s.mount.ApplySetup(ctx, s.SetupPlan)
 			if s.err != nil {
-				a.says.fail(s.err, "")
+				a.says.Fail(s.err, "")
 			}
 		}
 		if s.err != nil {

@@ -28,7 +28,7 @@ func TestSetupTerraform(t *testing.T) {
 		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
 	require.NoError(t, a.printTerraform(s, terraformNames{}))
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
@@ -53,7 +53,7 @@ func TestSetupTerraform(t *testing.T) {
 // No two resources have one name, whatever their mounts, policies and roles are called; the first keeps its own.
 func TestSetupTerraformNames(t *testing.T) {
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
 	names := terraformNames{}
 	access := vaultsync.Access{Policy: "p"}
 	for _, s := range []vaultsync.SetupPlan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {

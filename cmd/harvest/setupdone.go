@@ -11,13 +11,13 @@ import (
 // printDone tells what was done to each mount, in the order of setups, and what Nomad's
 // agents need to use it.
 func (a *app) printDone(setups []*mountSetup, report *vaultsync.Report) {
-	a.out.printf("\n  Done.\n")
+	a.out.Printf("\n  Done.\n")
 	var ready []*mountSetup
 	for i, s := range setups {
 		if s.err != nil {
 			continue
 		}
-		a.out.say(printable(vaultsync.MountName("", s.Namespace, s.Path)) + ": " + doneText(s.Steps, report.Mounts[i]))
+		a.out.Say(printable(vaultsync.MountName("", s.Namespace, s.Path)) + ": " + doneText(s.Steps, report.Mounts[i]))
 		if report.Mounts[i].Err == nil {
 			ready = append(ready, s)
 		}
@@ -67,13 +67,13 @@ func (a *app) printAgents(setups []*mountSetup) {
 	servers := map[string][]string{} // clusters by audience
 	for _, s := range setups {
 		clusters := printable(strings.Join(s.config.clusters, ", "))
-		a.out.printf("\n")
-		a.out.paragraph("  ", "The vault block of the Nomad clients of "+clusters+":")
-		a.out.printf("\n    vault {\n      enabled               = true\n      address               = %s\n", terraformText(s.Vault))
+		a.out.Printf("\n")
+		a.out.Paragraph("  ", "The vault block of the Nomad clients of "+clusters+":")
+		a.out.Printf("\n    vault {\n      enabled               = true\n      address               = %s\n", terraformText(s.Vault))
 		if s.Namespace != "" {
-			a.out.printf("      namespace             = %s\n", terraformText(s.Namespace))
+			a.out.Printf("      namespace             = %s\n", terraformText(s.Namespace))
 		}
-		a.out.printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
+		a.out.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
 		audience := vaultsync.DefaultAudience
 		if access := s.config.setup.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
 			audience = access[0].Audiences[0]
@@ -86,8 +86,8 @@ func (a *app) printAgents(setups []*mountSetup) {
 		}
 	}
 	for _, audience := range audiences {
-		a.out.printf("\n")
-		a.out.paragraph("  ", "That of the servers of "+strings.Join(servers[audience], ", ")+" (an agent that is both has one block with both):")
-		a.out.printf("\n    vault {\n      enabled = true\n\n      default_identity {\n        aud = [%s]\n        ttl = \"1h\"\n      }\n    }\n", terraformText(audience))
+		a.out.Printf("\n")
+		a.out.Paragraph("  ", "That of the servers of "+strings.Join(servers[audience], ", ")+" (an agent that is both has one block with both):")
+		a.out.Printf("\n    vault {\n      enabled = true\n\n      default_identity {\n        aud = [%s]\n        ttl = \"1h\"\n      }\n    }\n", terraformText(audience))
 	}
 }

@@ -17,20 +17,20 @@ var setupSigns = map[vaultsync.StepAction]string{
 func (a *app) printSetups(setups []*mountSetup) {
 	for i, s := range setups {
 		if i > 0 {
-			a.out.printf("\n")
+			a.out.Printf("\n")
 		}
 		a.printSetup(s)
 	}
 	shared := slices.ContainsFunc(setups, func(s *mountSetup) bool { return len(s.config.clusters) > 1 })
 	if !shared && len(setups) > 1 {
-		a.out.printf("\n")
-		a.out.paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
+		a.out.Printf("\n")
+		a.out.Paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
 			"mount in its vault block (jwt_auth_backend_path).")
 	}
 }
 
 func (a *app) printSetup(s *mountSetup) {
-	a.out.heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	a.out.Heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
 	var rows []row
 	for _, step := range s.Steps {
 		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: printable(step.Name), text: printable(stepText(step))})
@@ -45,18 +45,18 @@ func (a *app) printSetup(s *mountSetup) {
 	}
 	a.out.printRows(rows)
 	if keys := s.keys(); keys != nil {
-		a.out.printf("\n")
+		a.out.Printf("\n")
 		a.out.printRows(planRows(keys, a.now()))
 		if len(keys.Warnings) > 0 {
-			a.out.printf("\n")
+			a.out.Printf("\n")
 			a.out.warnings(keys.Warnings)
 		}
 	}
 	if s.err == nil && !s.changes() {
-		a.out.printf("\n  Nothing to change.\n")
+		a.out.Printf("\n  Nothing to change.\n")
 	}
 	if len(s.Warnings) > 0 {
-		a.out.printf("\n")
+		a.out.Printf("\n")
 		a.out.warnings(s.Warnings)
 	}
 	a.explainReaders(s)
@@ -111,28 +111,28 @@ func (a *app) explainShape(s *mountSetup) {
 	if len(clusters) < 2 {
 		return
 	}
-	a.out.printf("\n")
-	a.out.paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
+	a.out.Printf("\n")
+	a.out.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
 	bound := slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
-		a.out.printf("\n  What keeps them apart is a mount for each:\n\n")
+		a.out.Printf("\n  What keeps them apart is a mount for each:\n\n")
 		for _, name := range clusters {
-			a.out.printf("    mount %q { clusters = [%q] }\n", s.Path+"-"+name, name)
+			a.out.Printf("    mount %q { clusters = [%q] }\n", s.Path+"-"+name, name)
 		}
-		a.out.printf("\n")
-		a.out.paragraph("  ", "or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:")
-		a.out.printf("\n")
+		a.out.Printf("\n")
+		a.out.Paragraph("  ", "or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:")
+		a.out.Printf("\n")
 		for _, name := range clusters {
 			region, known := s.regions[name]
 			if !known {
 				region = "REGION-OF-" + strings.ToUpper(name)
 			}
-			a.out.printf("    role %q {\n      bound  = { sub = %q } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
+			a.out.Printf("    role %q {\n      bound  = { sub = %q } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
 				"nomad-"+strings.ToLower(name), region+":*", name)
 		}
 	}
-	a.out.printf("\n")
-	a.out.paragraph("  ", "Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can "+
+	a.out.Printf("\n")
+	a.out.Paragraph("  ", "Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can "+
 		"write any claim into its tokens, iss and sub too. Only a mount for each cluster does.")
 }
 
@@ -172,11 +172,11 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 			continue
 		}
 		if i > 0 {
-			a.out.printf("\n")
+			a.out.Printf("\n")
 		}
-		a.out.printf("# mount %s\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+		a.out.Printf("# mount %s\n", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
 		for _, warning := range s.Warnings {
-			a.out.printf("# %s\n", printable(warning))
+			a.out.Printf("# %s\n", printable(warning))
 		}
 		switch form {
 		case "vault":
@@ -199,9 +199,9 @@ func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
 
 // environment writes where the commands go.
 func (a *app) environment(s *mountSetup) {
-	a.out.printf("export VAULT_ADDR=%s\n", quote(s.Vault))
+	a.out.Printf("export VAULT_ADDR=%s\n", quote(s.Vault))
 	if s.Namespace != "" {
-		a.out.printf("export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
+		a.out.Printf("export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
 	}
 }
 
@@ -209,12 +209,12 @@ func (a *app) environment(s *mountSetup) {
 func (a *app) printVault(s *mountSetup) error {
 	a.environment(s)
 	if s.Accessor == "" {
-		a.out.printf("vault auth enable -path=%s -description=%s jwt\n", quote(s.Path), quote(fmt.Sprint(s.Steps[0].Body["description"])))
+		a.out.Printf("vault auth enable -path=%s -description=%s jwt\n", quote(s.Path), quote(fmt.Sprint(s.Steps[0].Body["description"])))
 	}
-	a.out.printf("ACCESSOR=$(vault read -field=accessor %s)\n", quote("sys/auth/"+s.Path))
+	a.out.Printf("ACCESSOR=$(vault read -field=accessor %s)\n", quote("sys/auth/"+s.Path))
 	for _, step := range s.Steps {
 		if step.Action == vaultsync.ActionRefuse {
-			a.out.printf("# %s %s: %s\n", step.Kind, printable(step.Name), printable(refused(step)))
+			a.out.Printf("# %s %s: %s\n", step.Kind, printable(step.Name), printable(refused(step)))
 			continue
 		}
 		switch step.Kind {
@@ -223,13 +223,13 @@ func (a *app) printVault(s *mountSetup) error {
 			if s.Accessor != "" {
 				text = strings.ReplaceAll(text, "aliases."+s.Accessor+".", "aliases."+vaultsync.PendingAccessor+".")
 			}
-			a.out.printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", vaultsync.PendingAccessor, quote(step.Name), text)
+			a.out.Printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", vaultsync.PendingAccessor, quote(step.Name), text)
 		case vaultsync.StepRole:
-			a.out.printf("vault write %s - <<'EOF'\n", quote(step.Path))
-			a.out.json(step.Body)
-			a.out.printf("EOF\n")
+			a.out.Printf("vault write %s - <<'EOF'\n", quote(step.Path))
+			a.out.JSON(step.Body)
+			a.out.Printf("EOF\n")
 			if changesClaim(step) {
-				a.out.printf("# tokens from before keep their entity; this ends them: %s", revocation(s))
+				a.out.Printf("# tokens from before keep their entity; this ends them: %s", revocation(s))
 			}
 		}
 	}
@@ -238,12 +238,12 @@ func (a *app) printVault(s *mountSetup) error {
 		return err
 	}
 	if keys, _ := body["jwt_validation_pubkeys"].([]string); len(keys) == 0 {
-		a.out.printf("# no cluster could be read: there are no keys to write yet\n")
+		a.out.Printf("# no cluster could be read: there are no keys to write yet\n")
 		return nil
 	}
-	a.out.printf("vault write %s - <<'EOF'\n", quote("auth/"+s.Path+"/config"))
-	a.out.json(body)
-	a.out.printf("EOF\n")
+	a.out.Printf("vault write %s - <<'EOF'\n", quote("auth/"+s.Path+"/config"))
+	a.out.JSON(body)
+	a.out.Printf("EOF\n")
 	return nil
 }
 
@@ -255,10 +255,10 @@ func (a *app) printRemoval(s *mountSetup) {
 			continue
 		}
 		if step.Foreign != "" {
-			a.out.printf("# policy %s was %s\n", printable(step.Name), step.Foreign)
+			a.out.Printf("# policy %s was %s\n", printable(step.Name), step.Foreign)
 			continue
 		}
-		a.out.printf("vault policy delete %s\n", quote(step.Name))
+		a.out.Printf("vault policy delete %s\n", quote(step.Name))
 	}
-	a.out.printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", quote(s.Path))
+	a.out.Printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", quote(s.Path))
 }

@@ -15,21 +15,21 @@ func (a *app) explainRepair(s *mountSetup) {
 			continue
 		}
 		change := step.Changes[slices.IndexFunc(step.Changes, isClaimChange)]
-		a.out.printf("\n")
-		a.out.paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
+		a.out.Printf("\n")
+		a.out.Paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
 			"templated on the alias's name or the entity's id, don't apply to them. Tokens from before keep the old entity, whose metadata is the last login's "+
 			"for good, and Nomad renews them for as long as their tasks run. Once the role is changed, end them. A task logs in again when its next renewal fails, as its "+
 			"change_mode says; nomad job restart does it at once:",
 			printable(step.Name), printable(change.Before), printable(change.After)))
-		a.out.printf("\n")
+		a.out.Printf("\n")
 		if s.Namespace != "" {
-			a.out.printf("    export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
+			a.out.Printf("    export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
 		}
-		a.out.printf("%s", indent(revocation(s), "    "))
+		a.out.Printf("%s", indent(revocation(s), "    "))
 		if change.After == `"sub"` {
-			a.out.printf("\n")
-			a.out.paragraph("  ", "And remove the entities that nobody logs in to any more:")
-			a.out.printf("\n%s", indent(removeEntities(s.Accessor), "    "))
+			a.out.Printf("\n")
+			a.out.Paragraph("  ", "And remove the entities that nobody logs in to any more:")
+			a.out.Printf("\n%s", indent(removeEntities(s.Accessor), "    "))
 		}
 		return // the mount's tokens are ended once
 	}
@@ -88,7 +88,7 @@ func (a *app) explainReaders(s *mountSetup) {
 		if access.JobPrefix != "" {
 			who = "Jobs of a namespace are kept apart, but for a job a and one that is called a/" + access.JobPrefix + "a. A job with a + alone between slashes in its name reads nothing."
 		}
-		a.out.printf("\n")
-		a.out.paragraph("  ", printable(step.Name)+": a job reads "+access.Secrets()+". "+who)
+		a.out.Printf("\n")
+		a.out.Paragraph("  ", printable(step.Name)+": a job reads "+access.Secrets()+". "+who)
 	}
 }

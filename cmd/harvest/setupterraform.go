@@ -67,7 +67,7 @@ func (a *app) printTerraform(s *mountSetup, names terraformNames) error {
 			f.close("}")
 		}
 	}
-	a.out.printf("%s", f.String())
+	a.out.Printf("%s", f.String())
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (a *app) statusCommand() *cli.Command {
 			}
 			switch format {
 			case "json":
-				a.out.json(map[string]any{"mounts": statuses})
+				a.out.JSON(map[string]any{"mounts": statuses})
 			case "html":
 				f := factsOf(report, statuses, cfg, a.now())
 				f.Rotation = cmd.Duration("rotation")
@@ -66,7 +66,7 @@ func (a *app) statusCommand() *cli.Command {
 			default:
 				for i, s := range statuses {
 					if i > 0 {
-						a.out.printf("\n")
+						a.out.Printf("\n")
 					}
 					a.out.printStatus(s, a.now())
 					a.printRemovals(s.plan)
@@ -220,12 +220,12 @@ func statusCode(statuses []*mountStatus) int {
 
 // printStatus writes the status of one mount.
 func (o *output) printStatus(s *mountStatus, now time.Time) {
-	o.heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	o.Heading("mount", printable(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
 	section := func(title string, rows []row) {
 		if len(rows) > 0 {
-			o.printf("%s", title)
+			o.Printf("%s", title)
 			o.printRows(rows)
-			o.printf("\n")
+			o.Printf("\n")
 		}
 	}
 	var trusted []row
@@ -240,14 +240,14 @@ func (o *output) printStatus(s *mountStatus, now time.Time) {
 		section("  pending:\n", pending)
 	}
 	if o.warnings(s.Warnings); len(s.Warnings) > 0 {
-		o.printf("\n")
+		o.Printf("\n")
 	}
 	o.printProblems(s.Lint)
 	if s.err != nil {
 		o.failure(mountCause(s.err))
 	}
 	if s.read {
-		o.say(s.summary())
+		o.Say(s.summary())
 	}
 }
 

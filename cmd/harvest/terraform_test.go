@@ -207,7 +207,7 @@ func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Acc
 func printTerraformOf(t *testing.T, s *mountSetup) []byte {
 	t.Helper()
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &messages{terminal.Messages{W: t.Output()}}}
+	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
 	require.NoError(t, a.printTerraform(s, terraformNames{}))
 	return text.Bytes()
 }

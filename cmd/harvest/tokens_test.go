@@ -19,6 +19,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -225,7 +226,7 @@ mount "jwt-nomad" { clusters = ["one"] }
 	allow(t, s)
 	cfg, err := loadFile(name)
 	require.NoError(t, err)
-	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &messages{}}
+	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &terminal.Messages{}}
 	log := slog.New(slog.DiscardHandler)
 	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
 	// The connections of each login are closed at the end: they outlast it.

@@ -78,13 +78,13 @@ func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	if format == "json" {
-		a.out.json(map[string]any{"accepted": verdictCode(verdicts) == exitOK, "verdicts": verdicts})
+		a.out.JSON(map[string]any{"accepted": verdictCode(verdicts) == exitOK, "verdicts": verdicts})
 	} else {
 		a.printVerdicts(verdicts)
 	}
 	for _, v := range verdicts {
 		if v.err != nil {
-			a.says.fail(v.err, "")
+			a.says.Fail(v.err, "")
 		}
 	}
 	return exit(verdictCode(verdicts))
@@ -300,12 +300,12 @@ var verdictStyles = map[vaultsync.Outcome]terminal.Style{
 func (a *app) printVerdicts(verdicts []*verdict) {
 	for i, v := range verdicts {
 		if i > 0 {
-			a.out.printf("\n")
+			a.out.Printf("\n")
 		}
 		if v.Source != "" {
-			a.out.heading("key set", printable(v.Source))
+			a.out.Heading("key set", printable(v.Source))
 		} else {
-			a.out.heading("mount", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
+			a.out.Heading("mount", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
 		}
 		if v.Verdict == nil {
 			a.out.failure(mountCause(v.err))
@@ -317,14 +317,14 @@ func (a *app) printVerdicts(verdicts []*verdict) {
 		}
 		for _, f := range v.Findings {
 			sign, check := verdictSigns[f.Outcome], fmt.Sprintf(" %-*s  ", width, f.Check)
-			a.out.printText("  "+sign+check, "  "+a.out.Paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
+			a.out.Text("  "+sign+check, "  "+a.out.Paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
 			// Not broken into lines: it is often a command to copy.
 			if f.Fix != "" {
-				a.out.printf("    %-*s  %s\n", width, "", printable(f.Fix))
+				a.out.Printf("    %-*s  %s\n", width, "", printable(f.Fix))
 			}
 		}
-		a.out.printf("\n")
-		a.out.say(v.summary())
+		a.out.Printf("\n")
+		a.out.Say(v.summary())
 	}
 }
 

@@ -64,14 +64,14 @@ func (a *app) versionCommand() *cli.Command {
 			}
 			b := buildInfo()
 			if format == "json" {
-				a.out.json(b)
+				a.out.JSON(b)
 				return nil
 			}
 			text := "harvest " + b.Version
 			if b.Commit != "" {
 				text += fmt.Sprintf(" (%.12s, %s)", b.Commit, b.Date)
 			}
-			a.out.printf("%s, %s\n", text, b.Go)
+			a.out.Printf("%s, %s\n", text, b.Go)
 			return nil
 		},
 	}
