@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -282,18 +283,7 @@ func (stdin) RegionName() string { return "" }
 // Fetch implements jwks.Source. It can be called once. When ctx ends so does Fetch, though
 // not the read.
 func (s stdin) Fetch(ctx context.Context) (*jwks.Set, error) {
-	var data []byte
-	var err error
-	read := make(chan struct{})
-	go func() {
-		data, err = io.ReadAll(io.LimitReader(s.r, jwks.MaxDocument+1))
-		close(read)
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("standard input: %w", ctx.Err())
-	case <-read:
-	}
+	data, err := wait.Within(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.r, jwks.MaxDocument+1)) })
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w", err)
 	}

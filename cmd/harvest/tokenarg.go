@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -68,22 +69,12 @@ func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*jwks.Token, err
 
 // readWithin reads up to limit bytes. When ctx ends so does the call, though not the read.
 func readWithin(ctx context.Context, open func() (io.ReadCloser, error), limit int64) ([]byte, error) {
-	var data []byte
-	var err error
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		var r io.ReadCloser
-		if r, err = open(); err != nil {
-			return
+	return wait.Within(ctx, func() ([]byte, error) {
+		r, err := open()
+		if err != nil {
+			return nil, err
 		}
-		defer r.Close()
-		data, err = io.ReadAll(io.LimitReader(r, limit))
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-read:
-		return data, err
-	}
+		defer r.Close() //nolint:errcheck // only read
+		return io.ReadAll(io.LimitReader(r, limit))
+	})
 }
