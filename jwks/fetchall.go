@@ -127,7 +127,9 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 	}
 	if err != nil {
 		result.Set, result.Err = nil, &ClusterError{Cluster: cluster, Region: result.Region, Err: err}
+		return result
 	}
+	judgeAhead(f.ctx, result.Set)
 	return result
 }
 

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -10,6 +11,8 @@ import (
 	"math/big"
 	"slices"
 	"sync"
+
+	"github.com/jwksharvest/harvest/internal/contain"
 )
 
 // Judge returns nil for a key that may verify signatures, and else a *[KeyError] with the
@@ -48,6 +51,21 @@ func (s *Set) Judge() (*Set, error) {
 		return nil, &NoKeysError{Skipped: judged.Skipped, Index: s.Index}
 	}
 	return &judged, nil
+}
+
+// judgeAhead judges the keys of a set where it arrives, beside the fetching of others. The
+// verdicts are remembered, so that a plan with a thousand clusters doesn't wait for one key
+// after another, nor for the many keys of a hostile set. A panic is left to who asks next.
+func judgeAhead(ctx context.Context, set *Set) {
+	_ = contain.Panics(func() error {
+		for _, k := range set.Keys {
+			if ctx.Err() != nil {
+				break
+			}
+			_ = Judge(k)
+		}
+		return nil
+	})
 }
 
 func judgeKey(k Key) *objection {

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -162,4 +163,30 @@ func BenchmarkJudge(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A plan finds the verdicts on keys that were fetched or watched, and waits for none.
+func TestJudgedWhereItArrives(t *testing.T) {
+	arrives := func(label string) (fakeSource, *big.Int) {
+		n := modulus(label, 2048)
+		return fakeSource{fetch: func(context.Context) (*Set, error) {
+			return &Set{Keys: []Key{{KeyID: label, Public: &rsa.PublicKey{N: n, E: 65537}}}}, nil
+		}}, n
+	}
+	requireKnown := func(n *big.Int) {
+		weaknesses.of(n, func() *objection {
+			assert.Fail(t, "not judged yet")
+			return nil
+		})
+	}
+	fetched, n := arrives("fetched")
+	require.NoError(t, FetchAll(t.Context(), []Cluster{{Name: "a", Sources: []Source{fetched}}})[0].Err)
+	requireKnown(n)
+
+	watched, n := arrives("watched")
+	w := newWatch(watched, WatchOptions{}, func(news) bool { return false })
+	w.run(t.Context())
+	requireKnown(n)
+
+	judgeAhead(t.Context(), nil) // a panic, which is contained
 }

@@ -465,11 +465,11 @@ func TestWatchUnchangedIsNotParsed(t *testing.T) {
 	a := &answer{parse: func() (*Set, error) { parsed++; return Parse(body) }}
 	for i := range 100 {
 		a.body, a.index = bytes.Clone(body), uint64(i)
-		w.learn(a, 0)
+		w.learn(t.Context(), a, 0)
 	}
 	assert.Equal(t, 1, parsed)
 	a.body, a.index = body, 99
-	assert.Zero(t, testing.AllocsPerRun(100, func() { w.learn(a, 0) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { w.learn(t.Context(), a, 0) }))
 }
 
 func TestWatchConsumerStops(t *testing.T) {

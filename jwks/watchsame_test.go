@@ -20,7 +20,7 @@ func unchangedAnswer(tb testing.TB) (*watch, *answer) {
 		}
 		return set, err
 	}}
-	require.True(tb, w.learn(a, 0))
+	require.True(tb, w.learn(tb.Context(), a, 0))
 	require.NoError(tb, w.err)
 	a.parse = func() (*Set, error) {
 		tb.Error("parsed again")
@@ -37,7 +37,7 @@ func TestWatchUnchangedBodyAllocatesNothing(t *testing.T) {
 		told = n
 		return true
 	}
-	assert.Zero(t, testing.AllocsPerRun(100, func() { w.learn(a, 0) }))
+	assert.Zero(t, testing.AllocsPerRun(100, func() { w.learn(t.Context(), a, 0) }))
 	assert.True(t, told.unchanged)
 }
 
@@ -46,6 +46,6 @@ func BenchmarkWatchUnchangedBody(b *testing.B) {
 	b.SetBytes(int64(len(a.body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		w.learn(a, 0)
+		w.learn(b.Context(), a, 0)
 	}
 }

@@ -112,7 +112,7 @@ func (w *watch) run(ctx context.Context) {
 			if a.held || a.same {
 				took = 0
 			}
-			goOn = w.learn(a, took)
+			goOn = w.learn(ctx, a, took)
 			if w.err == nil {
 				w.refused = 0
 			} else if w.refused++; pause > 0 { // where the answer isn't held, ask soon
@@ -135,7 +135,7 @@ func (w *watch) probe(ctx context.Context) (a *answer, pause time.Duration, err 
 }
 
 // learn tells what an answer holds, if that is news.
-func (w *watch) learn(a *answer, took time.Duration) bool {
+func (w *watch) learn(ctx context.Context, a *answer, took time.Duration) bool {
 	same := a.same || w.same(a)
 	if !same {
 		w.set, w.err = a.set, nil
@@ -149,6 +149,9 @@ func (w *watch) learn(a *answer, took time.Duration) bool {
 	}
 	if w.err != nil {
 		return w.fail(w.err, a.asked, took)
+	}
+	if !same {
+		judgeAhead(ctx, w.set)
 	}
 	if w.set.Index != a.index {
 		set := *w.set // the consumer has the other one
