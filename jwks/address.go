@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // IsPlaintext reports whether rawURL is plain HTTP to another machine, which Client refuses
@@ -67,12 +69,12 @@ func shownAddress(raw string) string {
 		if region := u.Query().Get("region"); u.RawQuery != "" && u.RawQuery != (url.Values{"region": {region}}).Encode() {
 			u.RawQuery = "…"
 		}
-		return printable(u.String(), 2*maxExcerpt)
+		return text.Line(u.String(), 2*maxExcerpt)
 	}
 	if at := strings.LastIndex(raw, "@"); at >= 0 {
 		raw = "…" + raw[at:]
 	}
-	return printable(raw, 2*maxExcerpt)
+	return text.Line(raw, 2*maxExcerpt)
 }
 
 // sameOrigin compares scheme, host and port (RFC 6454 section 5).

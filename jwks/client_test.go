@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // quick are limits for tests: none waits long.
@@ -174,7 +176,7 @@ func TestFetchReply(t *testing.T) {
 			for _, part := range append(test.message, "GET "+server.URL+"/.well-known/jwks.json: ") {
 				assert.ErrorContains(t, err, part)
 			}
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 			assert.Less(t, len(err.Error()), 500)
 		})
 	}
@@ -248,7 +250,7 @@ func TestFetchRefusesAddress(t *testing.T) {
 				require.ErrorIs(t, err, test.want)
 			}
 			assert.NotContains(t, err.Error(), "hunter2")
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 }

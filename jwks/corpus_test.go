@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/corpus"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 var update = flag.Bool("update", false, "write the documents of testdata/hostile anew")
@@ -150,10 +151,10 @@ func requireVerdict(t *testing.T, c corpus.Case, set *Set, err error) {
 		require.NoError(t, err)
 		assert.False(t, identities[string(der)], "a key twice")
 		identities[string(der)] = true
-		assert.True(t, key.KeyID != "" && len(key.KeyID) <= MaxKeyID && isPrintable(key.KeyID), "kid %q", key.KeyID)
+		assert.True(t, key.KeyID != "" && len(key.KeyID) <= MaxKeyID && text.IsPrintable(key.KeyID), "kid %q", key.KeyID)
 	}
 	for _, warning := range set.Warnings {
-		assert.True(t, isPrintable(warning), "%q", warning)
+		assert.True(t, text.IsPrintable(warning), "%q", warning)
 	}
 	if strings.Contains(string(c.Data()), `"sibling"`) {
 		assert.Contains(t, keyIDs(set), "sibling", "the good key beside it")
@@ -175,10 +176,10 @@ func requireRefusal(t *testing.T, c corpus.Case, set *Set, err error) {
 }
 
 // requirePrintable checks that a text fits one line of a log.
-func requirePrintable(t *testing.T, text string) {
+func requirePrintable(t *testing.T, line string) {
 	t.Helper()
-	assert.True(t, isPrintable(text), "%q", text)
-	assert.Less(t, len(text), 1500)
+	assert.True(t, text.IsPrintable(line), "%q", line)
+	assert.Less(t, len(line), 1500)
 }
 
 // The table and the directory hold the same documents.

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/go-jose/go-jose/v4/json"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Bounds on what a discovery document may say.
@@ -121,14 +123,14 @@ func (m Metadata) check() error {
 		return errors.New("the discovery document names no issuer")
 	case len(m.Issuer) > maxIssuer:
 		return fmt.Errorf("%w: an issuer of %d bytes, over %d", ErrTooLarge, len(m.Issuer), maxIssuer)
-	case !isPrintable(m.Issuer):
-		return fmt.Errorf("issuer %q has characters that can't be shown", printable(m.Issuer, maxExcerpt))
+	case !text.IsPrintable(m.Issuer):
+		return fmt.Errorf("issuer %q has characters that can't be shown", text.Line(m.Issuer, maxExcerpt))
 	case len(m.Algorithms) > maxAlgorithms:
 		return fmt.Errorf("%w: %d algorithms, over %d", ErrTooLarge, len(m.Algorithms), maxAlgorithms)
 	}
 	for _, alg := range m.Algorithms {
-		if len(alg) > maxShownAlgorithm || !isPrintable(alg) {
-			return fmt.Errorf("%q is the name of no algorithm", printable(alg, maxShownAlgorithm))
+		if len(alg) > maxShownAlgorithm || !text.IsPrintable(alg) {
+			return fmt.Errorf("%q is the name of no algorithm", text.Line(alg, maxShownAlgorithm))
 		}
 	}
 	return nil

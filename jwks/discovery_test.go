@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func TestNomadDiscover(t *testing.T) {
@@ -52,7 +53,7 @@ func TestNomadDiscover(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, test.message)
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 }

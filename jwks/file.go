@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // File is a JWKS document on disk. A pipe will do as well, such as the one that a shell
@@ -21,7 +23,7 @@ var _ Source = File("")
 func (File) RegionName() string { return "" }
 
 // String returns the file's name as errors and logs give it.
-func (f File) String() string { return "file " + printable(string(f), 2*maxExcerpt) }
+func (f File) String() string { return "file " + text.Line(string(f), 2*maxExcerpt) }
 
 // Fetch returns the keys of the file. It refuses directories, and wraps the errors of the
 // file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. It reads no more than
@@ -60,7 +62,7 @@ func readFile(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory; give the file in it", printable(name, 2*maxExcerpt))
+		return nil, fmt.Errorf("%s is a directory; give the file in it", text.Line(name, 2*maxExcerpt))
 	}
 	stop := context.AfterFunc(ctx, func() {
 		_ = file.SetReadDeadline(time.Unix(1, 0)) // regular files have no deadlines, and need none
@@ -68,7 +70,7 @@ func readFile(ctx context.Context, name string) ([]byte, error) {
 	defer stop()
 	data, err := io.ReadAll(io.LimitReader(file, MaxDocument+1))
 	if err == nil && len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0 {
-		err = fmt.Errorf("%w: %s: nothing came out of this pipe: its writer failed, or had not opened it yet", ErrMalformed, printable(name, 2*maxExcerpt))
+		err = fmt.Errorf("%w: %s: nothing came out of this pipe: its writer failed, or had not opened it yet", ErrMalformed, text.Line(name, 2*maxExcerpt))
 	}
 	return data, err
 }

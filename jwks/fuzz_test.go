@@ -19,6 +19,8 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // maxSeed is the size of a seed in bytes: larger ones would make each mutation a slow one.
@@ -73,7 +75,7 @@ func requireSound(t *testing.T, data []byte) (*Set, error) {
 	requireAccounted(t, members(t, data), set)
 	requireAllPrintable(t, set.Skipped)
 	for _, warning := range set.Warnings {
-		if !isPrintable(warning) {
+		if !text.IsPrintable(warning) {
 			t.Fatalf("unprintable warning %q", warning)
 		}
 	}
@@ -109,7 +111,7 @@ func requireDocumentedError(t *testing.T, data []byte, set *Set, err error) {
 	if set != nil {
 		t.Fatal("a set and an error")
 	}
-	if !isPrintable(err.Error()) || len(err.Error()) > 4096 {
+	if !text.IsPrintable(err.Error()) || len(err.Error()) > 4096 {
 		t.Fatalf("unprintable error %q", err)
 	}
 	if none, ok := errors.AsType[*NoKeysError](err); ok {
@@ -135,7 +137,7 @@ func requireDocumentedError(t *testing.T, data []byte, set *Set, err error) {
 func requireAllPrintable(t *testing.T, skipped []*KeyError) {
 	t.Helper()
 	for _, s := range skipped {
-		if !isPrintable(s.Error()) || len(s.KeyID) > maxShownKeyID || s.Reason == "" || s.Detail == "" {
+		if !text.IsPrintable(s.Error()) || len(s.KeyID) > maxShownKeyID || s.Reason == "" || s.Detail == "" {
 			t.Fatalf("unprintable reason %q", s.Error())
 		}
 	}
@@ -255,7 +257,7 @@ func requireSameKey(t *testing.T, got Key, want *jose.JSONWebKey, der string) {
 	if first, _ := firstOf(got.Algorithms); first != want.Algorithm || got.Use != want.Use || want.KeyID != "" && got.KeyID != want.KeyID {
 		t.Fatalf("key %+v, to go-jose kid %q, alg %q, use %q", got, want.KeyID, want.Algorithm, want.Use)
 	}
-	if got.KeyID == "" || len(got.KeyID) > MaxKeyID || !isPrintable(got.KeyID) {
+	if got.KeyID == "" || len(got.KeyID) > MaxKeyID || !text.IsPrintable(got.KeyID) {
 		t.Fatalf("kid %q", got.KeyID)
 	}
 	if got.Use != "" && got.Use != "sig" && got.Use != "jwt-svid" {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Paths of well-known documents.
@@ -49,8 +51,8 @@ type requestError struct {
 // Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning,
 // and a proxy's address with its password.
 func (e *requestError) Error() string {
-	text := userInformation().ReplaceAllString(e.err.Error(), "//…@")
-	return withHint("GET "+e.url+": "+printable(text, 4*maxExcerpt), e.hint)
+	said := userInformation().ReplaceAllString(e.err.Error(), "//…@")
+	return withHint("GET "+e.url+": "+text.Line(said, 4*maxExcerpt), e.hint)
 }
 
 // userInformation is what stands before the host of a URL.

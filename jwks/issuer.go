@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Issuer is an OIDC issuer, its keys found by discovery (OpenID Connect Discovery 1.0,
@@ -66,7 +68,7 @@ func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
 	if document.issuer != i.Issuer {
 		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: fmt.Errorf(
 			"the document is for issuer %q, not %q: give the issuer exactly as it names itself, or look for a wrong address",
-			printable(document.issuer, maxExcerpt), printable(i.Issuer, maxExcerpt))}
+			text.Line(document.issuer, maxExcerpt), text.Line(i.Issuer, maxExcerpt))}
 	}
 	return document, nil
 }

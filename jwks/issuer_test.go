@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func TestIssuer(t *testing.T) {
@@ -57,7 +59,7 @@ func TestIssuer(t *testing.T) {
 			}
 			require.ErrorContains(t, err, test.message)
 			assert.NotContains(t, err.Error(), "hunter2")
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // signatureAlgorithms are the "alg" values that fit a key, by "kty" and "crv" (RFC 7518
@@ -66,12 +68,12 @@ func typeKnown(m *member) *objection {
 		return nil
 	}
 	if m.keyType != "EC" && m.keyType != "OKP" {
-		return object(ReasonKeyType, "key type %q is not known here", printable(m.keyType, 32))
+		return object(ReasonKeyType, "key type %q is not known here", text.Line(m.keyType, 32))
 	}
 	if m.curve == "" {
 		return object(ReasonMalformed, `no "crv"`)
 	}
-	return object(ReasonKeyType, "curve %q of key type %q is not known here", printable(m.curve, 32), m.keyType)
+	return object(ReasonKeyType, "curve %q of key type %q is not known here", text.Line(m.curve, 32), m.keyType)
 }
 
 func forSignatures(m *member) *objection {
@@ -79,7 +81,7 @@ func forSignatures(m *member) *objection {
 	case "", "sig", "jwt-svid":
 		return nil
 	}
-	return object(ReasonUse, "use %q is not for signatures on tokens", printable(m.use, 32))
+	return object(ReasonUse, "use %q is not for signatures on tokens", text.Line(m.use, 32))
 }
 
 func allowsVerify(m *member) *objection {
@@ -94,7 +96,7 @@ func keyIDPrintable(m *member) *objection {
 	if len(m.kid) > MaxKeyID {
 		return object(ReasonKeyID, "kid of %d bytes, over %d", len(m.kid), MaxKeyID)
 	}
-	if !isPrintable(m.kid) {
+	if !text.IsPrintable(m.kid) {
 		return object(ReasonKeyID, "kid with characters that can't be printed")
 	}
 	return nil
@@ -108,7 +110,7 @@ func algorithmFits(m *member) *objection {
 	if curve := m.family()[1]; curve != "" {
 		kind += " " + curve
 	}
-	return object(ReasonAlgorithm, "alg %q is no signature algorithm of a key of type %s", printable(m.alg, 32), kind)
+	return object(ReasonAlgorithm, "alg %q is no signature algorithm of a key of type %s", text.Line(m.alg, 32), kind)
 }
 
 // publicKey decodes the key of a member whose type is known, and tests its numbers.
@@ -138,8 +140,8 @@ func (m *member) ecKey() (crypto.PublicKey, *objection) {
 	}
 	var key jose.JSONWebKey
 	if err := key.UnmarshalJSON(data); err != nil {
-		text := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
-		return nil, object(ReasonPoint, "%s", printable(text, maxExcerpt))
+		said := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
+		return nil, object(ReasonPoint, "%s", text.Line(said, maxExcerpt))
 	}
 	return key.Key, nil
 }

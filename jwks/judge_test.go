@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -178,7 +180,7 @@ func TestJudge(t *testing.T) {
 			got := set.Skipped[0]
 			assert.Equal(t, test.want, got.Reason, got.Error())
 			assert.Zero(t, got.Position)
-			assert.True(t, isPrintable(got.Error()))
+			assert.True(t, text.IsPrintable(got.Error()))
 			assert.LessOrEqual(t, len(got.KeyID), maxShownKeyID)
 			assert.Less(t, len(got.Detail), 300)
 		})
@@ -210,7 +212,7 @@ func TestJudgeRawBytes(t *testing.T) {
 				require.NoError(t, err)
 				require.Len(t, set.Skipped, 1)
 				assert.Equal(t, want, set.Skipped[0].Reason)
-				assert.True(t, isPrintable(set.Skipped[0].Error()))
+				assert.True(t, text.IsPrintable(set.Skipped[0].Error()))
 			default:
 				require.NoError(t, err)
 				assert.Len(t, set.Keys, 2)

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Judge returns nil for a key that may verify signatures, and else a *[KeyError] with the
@@ -32,7 +33,7 @@ func Judge(k Key) error {
 	if why == nil {
 		return nil
 	}
-	return &KeyError{Position: -1, KeyID: printable(k.KeyID, maxShownKeyID), Reason: why.reason, Detail: why.detail}
+	return &KeyError{Position: -1, KeyID: text.Line(k.KeyID, maxShownKeyID), Reason: why.reason, Detail: why.detail}
 }
 
 // Judge returns the set without the keys that [Judge] refuses, which it appends to Skipped, or

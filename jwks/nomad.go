@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/go-jose/go-jose/v4/json"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // maxRegions is how many regions a federation may have.
@@ -37,7 +39,7 @@ func (n Nomad) String() string {
 		location = "GET " + shownAddress(u.String())
 	}
 	if n.Region != "" {
-		location += " region " + printable(n.Region, maxExcerpt)
+		location += " region " + text.Line(n.Region, maxExcerpt)
 	}
 	return location
 }
@@ -86,7 +88,7 @@ func parseRegions(data []byte) ([]string, error) {
 	}
 	for _, name := range names {
 		if !regionName().MatchString(name) {
-			return nil, fmt.Errorf("not a list of regions: %q is no name of a region", printable(name, 64))
+			return nil, fmt.Errorf("not a list of regions: %q is no name of a region", text.Line(name, 64))
 		}
 	}
 	slices.Sort(names)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func TestNomadAddress(t *testing.T) {
@@ -113,7 +115,7 @@ func TestRegions(t *testing.T) {
 			}
 			require.ErrorContains(t, err, test.message)
 			assert.ErrorContains(t, err, "/prefix/v1/regions")
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 	t.Run("most", func(t *testing.T) {

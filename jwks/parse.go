@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	jose "github.com/go-jose/go-jose/v4"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Parse returns the public keys of a JSON Web Key Set that may verify signatures, in the
@@ -59,7 +61,7 @@ func Parse(data []byte) (*Set, error) {
 		if why != nil {
 			set.Skipped = append(set.Skipped, &KeyError{
 				Position: i,
-				KeyID:    printable(members[i].kid, maxShownKeyID),
+				KeyID:    text.Line(members[i].kid, maxShownKeyID),
 				Reason:   why.reason,
 				Detail:   why.detail,
 			})

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func TestParseDocuments(t *testing.T) {
@@ -108,7 +110,7 @@ func TestParseRefusesDocument(t *testing.T) {
 			assert.Nil(t, set)
 			assert.ErrorContains(t, err, test.message)
 			assert.Less(t, len(err.Error()), 1000)
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 }

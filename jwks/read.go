@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // privateMembers are the members that hold private or symmetric material: RFC 7518
@@ -37,8 +39,8 @@ func readMembers(data []byte) ([]member, error) {
 	case errors.Is(err, ErrPrivateKey), errors.Is(err, ErrTooLarge):
 		return nil, err
 	}
-	text := strings.TrimPrefix(err.Error(), "jsontext: ")
-	return nil, fmt.Errorf("%w: %s", ErrMalformed, printable(text, maxExcerpt))
+	said := strings.TrimPrefix(err.Error(), "jsontext: ")
+	return nil, fmt.Errorf("%w: %s", ErrMalformed, text.Line(said, maxExcerpt))
 }
 
 // notJSON names what data is when it is plainly not a JSON object, and "" otherwise: a
@@ -204,7 +206,7 @@ func (r *reader) private() error {
 	if r.PeekKind() == 'n' {
 		return r.SkipValue()
 	}
-	where := printable(string(r.StackPointer()), maxExcerpt)
+	where := text.Line(string(r.StackPointer()), maxExcerpt)
 	if err := r.SkipValue(); err != nil {
 		return err
 	}

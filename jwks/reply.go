@@ -8,7 +8,12 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
+
+// maxExcerpt is how many bytes of a remote's text an error may show.
+const maxExcerpt = 256
 
 // readReply checks a response and reads its body.
 func readReply(response *http.Response) (*reply, error) {
@@ -55,7 +60,7 @@ func (e *contentError) Unwrap() error { return ErrMalformed }
 // servers label a .json file, or one without an extension, in many ways.
 func checkContent(header http.Header) error {
 	if encoding := header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return fmt.Errorf("the reply is encoded as %q, which was not asked for", printable(encoding, 32))
+		return fmt.Errorf("the reply is encoded as %q, which was not asked for", text.Line(encoding, 32))
 	}
 	content := header.Get("Content-Type")
 	mediaType, _, err := mime.ParseMediaType(content)
@@ -75,7 +80,7 @@ func checkContent(header http.Header) error {
 	if !mediaTypeName().MatchString(mediaType) {
 		return &contentError{"the reply is no JSON, and its Content-Type is none"}
 	}
-	return &contentError{fmt.Sprintf("the reply is %q, not JSON", printable(mediaType, 64))}
+	return &contentError{fmt.Sprintf("the reply is %q, not JSON", text.Line(mediaType, 64))}
 }
 
 // mediaTypeName is the form of a media type (RFC 6838 section 4.2).
@@ -84,11 +89,11 @@ var mediaTypeName = onFirstUse(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^
 // excerpt returns the beginning of a body, cleaned. One that seems to hold a private key
 // isn't shown: the server has lost it, and our log needn't spread it.
 func excerpt(body io.Reader) string {
-	text, _ := io.ReadAll(io.LimitReader(body, 4*maxExcerpt)) // as far as it could be read
-	if privateText().Match(text) {
+	said, _ := io.ReadAll(io.LimitReader(body, 4*maxExcerpt)) // as far as it could be read
+	if privateText().Match(said) {
 		return "(not shown: it seems to hold a private key)"
 	}
-	return printable(string(text), maxExcerpt)
+	return text.Line(string(said), maxExcerpt)
 }
 
 // privateText is a member of privateMembers, in a string too, or a PEM header.

@@ -23,6 +23,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // authority is a CA of the test.
@@ -151,7 +153,7 @@ func TestTLS(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, test.message)
-			assert.True(t, isPrintable(err.Error()))
+			assert.True(t, text.IsPrintable(err.Error()))
 		})
 	}
 }

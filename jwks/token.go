@@ -17,6 +17,8 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // MaxToken is the size of a token in bytes, the white space around it included.
@@ -205,9 +207,9 @@ func headerAlgorithm(encoded string) (string, error) {
 	case strings.EqualFold(alg, "none"):
 		return "", fmt.Errorf(`%w: its alg is "none": nobody signed it, and Vault refuses it`, ErrToken)
 	case strings.HasPrefix(alg, "HS"):
-		return "", fmt.Errorf("%w: alg %q is made with a shared secret, which no public key verifies", ErrToken, printable(alg, maxShownAlgorithm))
+		return "", fmt.Errorf("%w: alg %q is made with a shared secret, which no public key verifies", ErrToken, text.Line(alg, maxShownAlgorithm))
 	}
-	return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, printable(alg, maxShownAlgorithm))
+	return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, text.Line(alg, maxShownAlgorithm))
 }
 
 // maxShownAlgorithm is how many bytes of an unknown "alg" are shown.
@@ -278,7 +280,7 @@ func (t *Token) VerifiedBy(public crypto.PublicKey) bool {
 
 // String returns the kid and alg, cleaned for printing, and nothing else of the token.
 func (t Token) String() string {
-	return fmt.Sprintf("token(kid %q, alg %s)", printable(t.KeyID, maxShownKeyID), t.Algorithm)
+	return fmt.Sprintf("token(kid %q, alg %s)", text.Line(t.KeyID, maxShownKeyID), t.Algorithm)
 }
 
 // GoString implements fmt.GoStringer as String does.

@@ -20,6 +20,8 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // canary stands in the claims of the tests' tokens, and nowhere else.
@@ -123,7 +125,7 @@ func TestParseTokenRefuses(t *testing.T) {
 			require.Nil(t, got)
 			require.ErrorContains(t, err, c.words)
 			require.NotContains(t, err.Error(), canary)
-			require.True(t, isPrintable(err.Error()), err.Error())
+			require.True(t, text.IsPrintable(err.Error()), err.Error())
 		})
 	}
 }
@@ -228,11 +230,11 @@ func FuzzParseToken(f *testing.F) {
 		if strings.HasPrefix(payload, "{") && len(payload) > 2 {
 			marked = `{"` + canary + `":"` + canary + `",` + payload[1:]
 		}
-		text := header + "." + raw(marked) + "." + signature
+		signed := header + "." + raw(marked) + "." + signature
 		if strings.HasPrefix(header, "{") {
-			text = header[:len(header)-1] + `,"payload":"` + raw(marked) + `","signature":"` + signature + `"}`
+			signed = header[:len(header)-1] + `,"payload":"` + raw(marked) + `","signature":"` + signature + `"}`
 		}
-		token, err := ParseToken([]byte(text))
+		token, err := ParseToken([]byte(signed))
 		if (token == nil) == (err == nil) {
 			t.Fatal("a token and an error, or neither")
 		}
@@ -240,12 +242,12 @@ func FuzzParseToken(f *testing.F) {
 			if !strings.HasPrefix(err.Error(), ErrToken.Error()) && !strings.HasPrefix(err.Error(), "token: ") {
 				t.Fatalf("undocumented error %v", err)
 			}
-			if strings.Contains(err.Error(), canary) || !isPrintable(err.Error()) || len(err.Error()) > 256 {
+			if strings.Contains(err.Error(), canary) || !text.IsPrintable(err.Error()) || len(err.Error()) > 256 {
 				t.Fatalf("error %q", err)
 			}
 			return
 		}
-		if shown := fmt.Sprintf("%v %+v %#v", token, *token, token); strings.Contains(shown, canary) || !isPrintable(shown) {
+		if shown := fmt.Sprintf("%v %+v %#v", token, *token, token); strings.Contains(shown, canary) || !text.IsPrintable(shown) {
 			t.Fatalf("printed %q", shown)
 		}
 		if token.VerifiedBy(key.Public()) {
