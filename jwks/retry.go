@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // worthRetrying reports whether the same request may succeed a moment later: a connection
@@ -45,12 +47,5 @@ func hungUp(err error) bool {
 // pause waits d, and up to half as long again at random, so that many harvesters don't
 // come back at once. It reports whether ctx is still alive then.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d + rand.N(d/2+1)) //nolint:gosec // spreads requests out, keeps no secret
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
+	return wait.Sleep(ctx, d+rand.N(d/2+1)) //nolint:gosec // spreads requests out, keeps no secret
 }

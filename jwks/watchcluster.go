@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // allRegions is the Region of a Result that stands for the list of regions.
@@ -139,7 +140,7 @@ func (w *clusterWatch) follow(ctx context.Context) {
 		return w.send(ctx, clusterNews{Result: w.result(allRegions, n)})
 	}}
 	for {
-		asked, pause := time.Now(), jittered(w.options.interval())
+		asked, pause := time.Now(), wait.About(w.options.interval())
 		var names []string
 		err := contain.Panics(func() (err error) {
 			names, err = w.cluster.Federation.Regions(ctx)
@@ -163,7 +164,7 @@ func (w *clusterWatch) follow(ctx context.Context) {
 				known.tell(news{set: new(Set), asked: asked, took: took})
 			}
 		}
-		if !sleep(ctx, pause) {
+		if !wait.Sleep(ctx, pause) {
 			return
 		}
 	}

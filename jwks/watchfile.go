@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // fileProbe reads a file when it looks changed, and each Interval whether it does or not:
@@ -18,7 +20,7 @@ type fileProbe struct {
 }
 
 func (p *fileProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
-	pause := jittered(p.options.fileInterval())
+	pause := wait.About(p.options.fileInterval())
 	asked := time.Now()
 	info, err := os.Stat(string(p.file))
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {

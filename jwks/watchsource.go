@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // Bounds on how often a source is asked.
@@ -119,7 +120,7 @@ func (w *watch) run(ctx context.Context) {
 				pause = min(pause, backoff(w.refused))
 			}
 		}
-		if !goOn || !sleep(ctx, pause) {
+		if !goOn || !wait.Sleep(ctx, pause) {
 			return
 		}
 	}
@@ -204,14 +205,14 @@ func (p *nomadProbe) probe(ctx context.Context) (*answer, time.Duration, error) 
 		return nil, 0, err
 	}
 	var hold time.Duration
-	u, wait := plain, p.options.wait()
+	u, longest := plain, p.options.wait()
 	if p.index > 0 {
 		query := plain.Query()
 		query.Set("index", strconv.FormatUint(p.index, 10))
-		query.Set("wait", wait.String())
+		query.Set("wait", longest.String())
 		u = new(*plain)
 		u.RawQuery = query.Encode()
-		hold = wait + wait/16
+		hold = longest + longest/16
 	}
 	held, asked := p.index > 0, time.Now()
 	reply, err := p.nomad.Client.orZero().send(ctx, u, acceptSet, hold, 0)
@@ -220,7 +221,7 @@ func (p *nomadProbe) probe(ctx context.Context) (*answer, time.Duration, error) 
 		// Whether anything is wrong, a question that isn't held will tell.
 		p.index = 0
 		p.cuts++
-		if time.Since(asked) >= wait/2 {
+		if time.Since(asked) >= longest/2 {
 			p.cuts = 0
 		}
 		return nil, 0, nil
@@ -230,7 +231,7 @@ func (p *nomadProbe) probe(ctx context.Context) (*answer, time.Duration, error) 
 	var pause time.Duration
 	switch {
 	case reply.index == 0: // not Nomad, or a proxy that drops its header
-		pause = jittered(p.options.interval())
+		pause = wait.About(p.options.interval())
 	case p.index == 0 && p.cuts > 1: // held queries don't get through
 		pause = backoff(p.cuts - 1)
 	case p.index > 0:
@@ -270,7 +271,7 @@ func (p *urlProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
 	return &answer{
 		body: reply.body, index: reply.index, asked: asked,
 		parse: func() (*Set, error) { return reply.parse(u) },
-	}, jittered(p.options.interval()), nil
+	}, wait.About(p.options.interval()), nil
 }
 
 // locate is the find of a URL.
@@ -291,7 +292,7 @@ func (p *anyProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	return &answer{set: set, index: set.Index, asked: asked}, jittered(p.options.interval()), nil
+	return &answer{set: set, index: set.Index, asked: asked}, wait.About(p.options.interval()), nil
 }
 
 // floor keeps questions apart: a token bucket, as the time when it will be full again.
@@ -299,7 +300,7 @@ type floor struct{ full time.Time }
 
 // wait takes a token, and says whether ctx is still alive then.
 func (f *floor) wait(ctx context.Context) bool {
-	if over := time.Until(f.full.Add(-(burst - 1) * leastGap)); over > 0 && !sleep(ctx, over) {
+	if over := time.Until(f.full.Add(-(burst - 1) * leastGap)); over > 0 && !wait.Sleep(ctx, over) {
 		return false
 	}
 	if now := time.Now(); f.full.Before(now) {
@@ -313,24 +314,4 @@ func (f *floor) wait(ctx context.Context) bool {
 func backoff(failures int) time.Duration {
 	pause := min(leastPause<<min(failures-1, 10), mostPause)
 	return pause - rand.N(pause/4+1) //nolint:gosec // spreads requests out, keeps no secret
-}
-
-// jittered is d, give or take a tenth.
-func jittered(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1) //nolint:gosec // spreads requests out, keeps no secret
-}
-
-// sleep waits, and says whether ctx is still alive then.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -47,7 +48,7 @@ func (m *watchedMount) run(ctx context.Context) {
 			return
 		}
 		failed := report.Err != nil // and no more of it, which is large, until the next sync
-		pause := spread(m.options.resync())
+		pause := wait.About(m.options.resync())
 		remark := m.remark
 		if !failed {
 			failures = 0
@@ -70,7 +71,7 @@ func (m *watchedMount) run(ctx context.Context) {
 		if !m.await(ctx, next, remark) {
 			return
 		}
-		if failed && !waitUntil(ctx, began.Add(leastRetry)) {
+		if failed && !wait.Sleep(ctx, time.Until(began.Add(leastRetry))) {
 			return
 		}
 	}
@@ -215,15 +216,6 @@ func drain(c <-chan struct{}) {
 	default:
 	}
 }
-
-// waitUntil says whether ctx is still alive then.
-func waitUntil(ctx context.Context, t time.Time) bool {
-	d := time.Until(t)
-	return d <= 0 || sleep(ctx, d) == nil
-}
-
-// spread is d, give or take a tenth.
-func spread(d time.Duration) time.Duration { return d - d/10 + jitter(d/5) }
 
 // retryAfter is the pause after so many failures in a row, up to a quarter of it by chance.
 func retryAfter(failures int) time.Duration {

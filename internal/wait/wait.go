@@ -2,6 +2,7 @@
 package wait
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -14,4 +15,24 @@ func Backoff(low, high time.Duration, tries int) time.Duration {
 		d = low << tries
 	}
 	return d/2 + rand.N(d/2+1) //nolint:gosec // keeps no secret
+}
+
+// About returns d, give or take a tenth at random.
+func About(d time.Duration) time.Duration {
+	return d - d/10 + rand.N(d/5+1) //nolint:gosec // keeps no secret
+}
+
+// Sleep waits d, and reports whether ctx is still alive then.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }

@@ -1,7 +1,9 @@
 package wait_test
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -20,4 +22,30 @@ func TestBackoff(t *testing.T) {
 		}
 	}
 	assert.Zero(t, wait.Backoff(0, 0, 3))
+}
+
+func TestAbout(t *testing.T) {
+	least, most := time.Hour, time.Duration(0)
+	for range 1000 {
+		d := wait.About(time.Minute)
+		least, most = min(least, d), max(most, d)
+	}
+	assert.InDelta(t, 54, least.Seconds(), 1)
+	assert.InDelta(t, 66, most.Seconds(), 1)
+	assert.LessOrEqual(t, most, 66*time.Second)
+	assert.GreaterOrEqual(t, least, 54*time.Second)
+}
+
+func TestSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		assert.True(t, wait.Sleep(ctx, 0))
+		assert.True(t, wait.Sleep(ctx, 59*time.Second))
+		assert.Equal(t, 59*time.Second, time.Since(began))
+		assert.False(t, wait.Sleep(ctx, time.Hour))
+		assert.Equal(t, time.Minute, time.Since(began))
+		assert.False(t, wait.Sleep(ctx, 0))
+	})
 }
