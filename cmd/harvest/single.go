@@ -20,6 +20,9 @@ const allRegions = "*"
 
 // loadWithin is load, which may read a pipe, within -timeout.
 func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster bool) (*config, error) {
+	if cmd.String("config") == "" { // there is nothing to read
+		return a.load(cmd, needsCluster)
+	}
 	ctx, cancel, err := withTimeout(ctx, cmd)
 	if err != nil {
 		return nil, err
