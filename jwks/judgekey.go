@@ -60,8 +60,8 @@ func (s *Set) Judge() (*Set, error) {
 func judgeAhead(ctx context.Context, set *Set) {
 	_ = contain.Panics(func() error {
 		for _, k := range set.Keys {
-			if ctx.Err() != nil {
-				break
+			if err := ctx.Err(); err != nil {
+				return err
 			}
 			_ = Judge(k)
 		}

@@ -74,7 +74,7 @@ func readWithin(ctx context.Context, open func() (io.ReadCloser, error), limit i
 		if err != nil {
 			return nil, err
 		}
-		defer r.Close() //nolint:errcheck // only read
+		defer r.Close()
 		return io.ReadAll(io.LimitReader(r, limit))
 	})
 }
