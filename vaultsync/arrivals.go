@@ -197,7 +197,7 @@ func (m *waitingMount) join(ctx context.Context, report, early *MountReport, o O
 	report.WriteTimes = append(early.WriteTimes, report.WriteTimes...)
 	report.Conflicts += early.Conflicts
 	if cause, ok := errors.AsType[*MountError](early.Err); ok && ctx.Err() != nil && report.Err != nil {
-		report.Err = m.target.Mount.wrap(fmt.Errorf("%w; and before: %w", errors.Unwrap(report.Err), cause.Err))
+		report.Err = m.target.Mount.Wrap(fmt.Errorf("%w; and before: %w", errors.Unwrap(report.Err), cause.Err))
 	}
 	if early.Plan == nil {
 		return

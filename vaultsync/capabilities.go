@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // askTimeout bounds the question what the token may do: it holds nothing up for long.
@@ -25,20 +27,20 @@ const askTimeout = 5 * time.Second
 func (m *Mount) Capabilities(ctx context.Context) ([]string, error) {
 	s, err := m.open()
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.Wrap(err)
 	}
 	capabilities, err := s.capabilities(ctx)
-	return capabilities, m.wrap(err)
+	return capabilities, m.Wrap(err)
 }
 
 func (s *session) capabilities(ctx context.Context) ([]string, error) {
 	const ask = "sys/capabilities-self"
 	path := s.mount.configPath()
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, once{}, true), askTimeout)
+	ctx, cancel := context.WithTimeout(vaultapi.Once(ctx), askTimeout)
 	defer cancel()
-	secret, err := s.api.Logical().WriteWithContext(ctx, ask, map[string]any{"paths": []string{path}})
+	secret, err := s.API.Logical().WriteWithContext(ctx, ask, map[string]any{"paths": []string{path}})
 	if err != nil {
-		return nil, explain(err, s.mount.Path, ask, "update", s.api.Token())
+		return nil, s.Explain(err, ask, "update")
 	}
 	var capabilities []string
 	if secret != nil {
@@ -77,9 +79,9 @@ func forbidden(err error) bool {
 func (s *session) explainWrite(ctx context.Context, err error) error {
 	if lacks := s.mayUpdate(ctx); lacks != nil {
 		answer, _ := errors.AsType[*api.ResponseError](err)
-		return &answered{lacks, answer}
+		return vaultapi.Answered(lacks, answer)
 	}
-	return explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
+	return s.Explain(err, s.mount.configPath(), "update")
 }
 
 // lacksUpdateError is ErrForbidden, where Vault said what the token may do.
@@ -118,7 +120,7 @@ func (m *watchedMount) askUpdate(ctx context.Context, valid bool) bool {
 	lacks, unanswered := s.lacksUpdate(ctx)
 	if lacks != nil && ctx.Err() == nil {
 		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", lacks)
-		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.wrap(lacks)})
+		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.Wrap(lacks)})
 	}
 	return unanswered == nil || valid && errors.Is(unanswered, ErrForbidden)
 }

@@ -6,13 +6,14 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 )
 
 // MaxConfig is the largest configuration that keys are added to, in bytes of JSON. Vault's
 // integrated storage refuses an entry over 1 MiB, in which it wants some room for itself: of
 // Vault 1.21.1 it was 118 bytes.
-const MaxConfig = 1<<20 - 4<<10
+const MaxConfig = vaultapi.MaxConfig
 
 // keysField is the only field of a mount's configuration that harvest changes unasked.
 const keysField = "jwt_validation_pubkeys"
@@ -53,20 +54,7 @@ func (c Config) text(field string) string {
 	return s
 }
 
-func (c Config) strings(field string) []string {
-	var out []string
-	switch list := c.fields[field].(type) {
-	case []any:
-		for _, v := range list {
-			if s, ok := v.(string); ok {
-				out = append(out, s)
-			}
-		}
-	case []string:
-		out = slices.Clone(list)
-	}
-	return out
-}
+func (c Config) strings(field string) []string { return vaultapi.Strings(c.fields[field]) }
 
 var (
 	// ErrNotStaticKeys: the mount takes its keys from a URL or by OIDC discovery.
@@ -75,7 +63,7 @@ var (
 	// reads, so that writing back what was read would wipe them.
 	ErrUnreadableFields = errors.New("mount has settings that can't be read back")
 	// ErrTooLarge: the configuration would pass MaxConfig.
-	ErrTooLarge = errors.New("configuration too large for Vault's storage")
+	ErrTooLarge = vaultapi.ErrTooLarge
 )
 
 // otherModes are the fields that exclude static keys, and urlFields what else means

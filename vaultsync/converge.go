@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // MountReport is what became of one mount.
@@ -41,7 +43,7 @@ func (m *Mount) report() *MountReport {
 // none. The report's Err is also the error.
 func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.report()
-	report.Err = m.wrap(m.contained(o, func() error {
+	report.Err = m.Wrap(m.contained(o, func() error {
 		s, err := m.open()
 		if err == nil {
 			report.Plan, err = s.plan(ctx, want, o)
@@ -97,7 +99,7 @@ func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport 
 		}
 		return err
 	})
-	report.Err = m.wrap(err)
+	report.Err = m.Wrap(err)
 	report.synced = err == nil
 	return report
 }
@@ -191,7 +193,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		}
 		last, looks = nil, 0
 		if try == 0 {
-			if err := s.hasNamespaces(ctx); err != nil {
+			if err := s.HasNamespaces(ctx); err != nil {
 				return err
 			}
 		}
@@ -222,8 +224,8 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
 		}
-		cause = explain(err, s.mount.Path, s.mount.configPath(), "update", s.api.Token())
-		if !transient(err) {
+		cause = s.Explain(err, s.mount.configPath(), "update")
+		if !vaultapi.Transient(err) {
 			return cause
 		}
 		unsure = plan

@@ -237,22 +237,22 @@ func (h *Harvester) Check() error {
 	mounts := map[string]bool{}
 	for _, t := range h.Targets {
 		if name := t.Mount.String(); mounts[name] {
-			all = append(all, t.Mount.wrap(errors.New("named by two targets, which would undo each other")))
+			all = append(all, t.Mount.Wrap(errors.New("named by two targets, which would undo each other")))
 		} else {
 			mounts[name] = true
 		}
 		for _, name := range t.Clusters {
 			if !names[name] {
-				all = append(all, t.Mount.wrap(fmt.Errorf("cluster %q is not defined", name)))
+				all = append(all, t.Mount.Wrap(fmt.Errorf("cluster %q is not defined", name)))
 			}
 		}
 		for name := range t.Options.Pin {
 			if !names[name] {
-				all = append(all, t.Mount.wrap(fmt.Errorf("pin: cluster %q is not defined", name)))
+				all = append(all, t.Mount.Wrap(fmt.Errorf("pin: cluster %q is not defined", name)))
 			}
 		}
 		if err := t.Options.check(t.Clusters); err != nil {
-			all = append(all, t.Mount.wrap(err))
+			all = append(all, t.Mount.Wrap(err))
 		}
 	}
 	return errors.Join(all...)

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // MaxRolePolicies is how many policies of a mount's roles are read.
@@ -25,7 +27,7 @@ func (s *session) readPolicies(ctx context.Context, roles []*Role) map[string]st
 		if !isPolicyName(name) {
 			continue
 		}
-		if policy, err := s.lookUp(ctx, "sys/policies/acl/"+name); err == nil {
+		if policy, err := s.Lookup(ctx, "sys/policies/acl/"+name); err == nil {
 			texts[name], _ = policy["policy"].(string)
 		}
 	}
@@ -41,7 +43,7 @@ func isPolicyName(name string) bool {
 // readAccessor returns the mount's accessor. Every token that may do something on the mount may
 // ask for it there; "" where Vault doesn't answer.
 func (s *session) readAccessor(ctx context.Context) string {
-	data, err := s.lookUp(ctx, "sys/internal/ui/mounts/auth/"+s.mount.Path)
+	data, err := s.Lookup(ctx, "sys/internal/ui/mounts/auth/"+s.mount.Path)
 	if err != nil {
 		return ""
 	}
@@ -144,10 +146,10 @@ func (l *linter) aliases() {
 		}
 		claim := role.userClaim()
 		if policy, name, unknown := l.templated(role, claim); policy != "" || unknown {
-			message := "role " + role.Name + " has the user_claim " + clean(claim) + ": workloads of several namespaces with one value of it are one Vault entity, " +
+			message := "role " + role.Name + " has the user_claim " + vaultapi.Clean(claim) + ": workloads of several namespaces with one value of it are one Vault entity, " +
 				"with the metadata of whichever logged in last"
 			if policy != "" {
-				message += ", and its policy " + clean(policy) + " goes by " + clean(name) + " of that: a token of one namespace reads what is another's, and loses its own"
+				message += ", and its policy " + vaultapi.Clean(policy) + " goes by " + vaultapi.Clean(name) + " of that: a token of one namespace reads what is another's, and loses its own"
 			} else {
 				message += ", by which a policy may go (the role's policies could not all be read)"
 			}
@@ -201,7 +203,7 @@ func (l *linter) otherMounts() {
 			}
 			l.add(Problem{
 				Lint: LintRolePolicy, Severity: SeverityError, Role: role.Name,
-				Message: "role " + role.Name + " gives the policy " + clean(policy) + ", which is templated on the mount with the accessor " + clean(listed(of)) +
+				Message: "role " + role.Name + " gives the policy " + vaultapi.Clean(policy) + ", which is templated on the mount with the accessor " + vaultapi.Clean(listed(of)) +
 					", and this one has " + l.Accessor + ": logins here get nothing by it",
 				Fix: "give the role a policy of this mount's own, as harvest setup does",
 			})

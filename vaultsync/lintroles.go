@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // MaxRoles is how many roles of a mount are read.
@@ -21,11 +23,11 @@ const MaxRoles = 1000
 func (m *Mount) ReadRoles(ctx context.Context) ([]*Role, error) {
 	s, err := m.open()
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.Wrap(err)
 	}
 	names, err := s.listRoles(ctx)
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.Wrap(err)
 	}
 	var roles []*Role
 	for _, name := range names[:min(len(names), MaxRoles)] {
@@ -34,12 +36,12 @@ func (m *Mount) ReadRoles(ctx context.Context) ([]*Role, error) {
 			continue // it went between the list and the read
 		}
 		if err != nil {
-			return roles, m.wrap(err)
+			return roles, m.Wrap(err)
 		}
 		roles = append(roles, role)
 	}
 	if len(names) > MaxRoles {
-		return roles, m.wrap(fmt.Errorf("%w: %d roles; the first %d were read", ErrTooLarge, len(names), MaxRoles))
+		return roles, m.Wrap(fmt.Errorf("%w: %d roles; the first %d were read", ErrTooLarge, len(names), MaxRoles))
 	}
 	return roles, nil
 }
@@ -60,24 +62,20 @@ func (m *Mount) Inspect(ctx context.Context, in Inspection) ([]Problem, error) {
 	in.Roles, in.RolesErr = m.ReadRoles(ctx)
 	s, err := m.open()
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.Wrap(err)
 	}
 	in.Accessor, in.Policies = s.readAccessor(ctx), s.readPolicies(ctx, in.Roles)
 	problems, err := Inspect(in)
-	return problems, m.wrap(err)
+	return problems, m.Wrap(err)
 }
 
 // listRoles returns the names of all roles, sorted.
 func (s *session) listRoles(ctx context.Context) ([]string, error) {
 	path := "auth/" + s.mount.Path + "/role"
-	secret, err := s.api.Logical().ListWithContext(ctx, path)
+	names, err := s.List(ctx, path)
 	if err != nil {
-		return nil, explain(err, s.mount.Path, path, "list", s.api.Token())
+		return nil, err
 	}
-	if secret == nil {
-		return nil, nil // none, or no mount, which the read of its configuration tells
-	}
-	names := Config{secret.Data}.strings("keys")
 	slices.Sort(names)
 	return names, nil
 }
@@ -185,7 +183,7 @@ func (l *linter) literalStars(role *Role) {
 		values, _ := listOf(bound[claim])
 		l.add(Problem{
 			Lint: LintRoleStar, Severity: SeverityError, Role: role.Name,
-			Message: "role " + role.Name + " is bound to " + shownValues(values) + " of " + clean(claim) + ", and Vault compares that * as it stands, as " +
+			Message: "role " + role.Name + " is bound to " + shownValues(values) + " of " + vaultapi.Clean(claim) + ", and Vault compares that * as it stands, as " +
 				"bound_claims_type isn't glob: a login that it is meant for is refused",
 			Fix: fix,
 		})

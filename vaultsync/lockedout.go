@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -129,4 +130,4 @@ const clearBoundIssuer = `state bound_issuer = "" in the mount's block, or -boun
 // quotedAlgorithms returns a list as it stands in a configuration file.
 func quotedAlgorithms(algs []string) string { return `["` + strings.Join(algs, `", "`) + `"]` }
 
-func bracketed(algs []string) string { return "[" + clean(strings.Join(algs, ", ")) + "]" }
+func bracketed(algs []string) string { return "[" + vaultapi.Clean(strings.Join(algs, ", ")) + "]" }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/redact"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
@@ -60,7 +61,7 @@ func LoginError(err error, secrets ...string) error {
 	if !errors.As(err, &response) {
 		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, secrets...))
 	}
-	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, clean(strings.Join(response.Errors, "; "), secrets...))
+	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Clean(strings.Join(response.Errors, "; "), secrets...))
 }
 
 // ReadTokenFile returns what a file holds, less the white space around it: a Vault token

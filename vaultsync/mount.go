@@ -2,22 +2,16 @@ package vaultsync
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
-)
 
-// maxResponse bounds a reply of Vault in bytes: a configuration and its escapes.
-const maxResponse = 4 * MaxConfig
+	"github.com/jwksharvest/harvest/internal/vaultapi"
+)
 
 // Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
 type Mount struct {
@@ -66,7 +60,8 @@ func (m *Mount) namespace() string {
 // String returns the path, the namespace and the address.
 func (m *Mount) String() string { return MountName(m.Vault(), m.namespace(), m.Path) }
 
-func (m *Mount) wrap(err error) error {
+// Wrap returns err as a *MountError of this mount, or nil.
+func (m *Mount) Wrap(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -81,17 +76,26 @@ func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }
 func (m *Mount) Read(ctx context.Context) (Config, error) {
 	s, err := m.open()
 	if err != nil {
-		return Config{}, m.wrap(err)
+		return Config{}, m.Wrap(err)
 	}
 	config, err := s.read(ctx)
-	return config, m.wrap(err)
+	return config, m.Wrap(err)
 }
 
-// session is a clone of the mount's client: reads follow the writes of the same clone where
-// Vault has replicas.
+// Session returns what setup, verify and lint ask Vault with: the client that reads follow the
+// writes of. Its type is this module's own, and may change.
+func (m *Mount) Session() (*vaultapi.Session, error) {
+	s, err := m.open()
+	if err != nil {
+		return nil, m.Wrap(err)
+	}
+	return s.Session, nil
+}
+
+// session is that of a mount.
 type session struct {
+	*vaultapi.Session
 	mount *Mount
-	api   *api.Client
 }
 
 // String keeps the client's token out of what prints a session.
@@ -104,142 +108,38 @@ func (m *Mount) open() (*session, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.clone == nil {
-		c, err := m.newClone()
+		namespace := ""
+		if m.Namespace != "" {
+			namespace = m.namespace()
+		}
+		c, err := vaultapi.Clone(m.Client, namespace)
 		if err != nil {
 			return nil, err
 		}
 		m.clone = c
 	}
 	m.clone.SetToken(m.Client.Token())
-	return &session{m, m.clone}, nil
+	return &session{&vaultapi.Session{API: m.clone, Namespace: m.namespace(), Path: m.Path}, m}, nil
 }
-
-// newClone returns a client of our own. vault/api changes the transport that clients share
-// while it clones (for unix:// addresses), so it is done once, before any request.
-func (m *Mount) newClone() (*api.Client, error) {
-	c, err := m.Client.CloneWithHeaders()
-	followed := true
-	if err == nil {
-		c, followed, err = ownRedirects(c)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cloning the Vault client: %w", err)
-	}
-	if c.Address() != m.Client.Address() { // a clone goes back to VAULT_AGENT_ADDR
-		if err := c.SetAddress(m.Client.Address()); err != nil {
-			return nil, fmt.Errorf("cloning the Vault client: %w", err)
-		}
-	}
-	if m.Namespace != "" {
-		c.SetNamespace(m.namespace())
-	}
-	c.SetReadYourWrites(true)
-	retry := c.CheckRetry()
-	if retry == nil {
-		retry = api.DefaultRetryPolicy
-	}
-	c.SetCheckRetry(func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		if err == nil && resp != nil {
-			if refused := refuseRedirect(ctx, resp, followed); refused != nil {
-				return false, refused
-			}
-		}
-		if ctx.Value(once{}) != nil {
-			return false, nil
-		}
-		// An answer says more than that time ran out while waiting to ask again.
-		if deadline, ok := ctx.Deadline(); ok && resp != nil && time.Until(deadline) < retryWait(resp) {
-			return false, nil
-		}
-		return retry(ctx, resp, err)
-	})
-	return c, nil
-}
-
-// retryWait is the longest that vault/api may wait before it asks again: what a reply says
-// in Retry-After, or thrice its usual 1.5 seconds.
-func retryWait(resp *http.Response) time.Duration {
-	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		return time.Duration(min(seconds, 1<<20)) * time.Second
-	}
-	return 4500 * time.Millisecond
-}
-
-// once marks the context of a request that must not be sent twice: a write that is sent
-// again without a look at what is there would undo somebody else's.
-type once struct{}
 
 // read needs no lock: Vault gives one state of the entry.
 func (s *session) read(ctx context.Context) (Config, error) {
 	path := s.mount.configPath()
-	resp, err := s.api.Logical().ReadRawWithContext(ctx, path)
-	if resp != nil && resp.Body != nil {
-		defer resp.Body.Close()
+	fields, err := s.Lookup(ctx, path)
+	if err != nil || fields == nil {
+		return Config{}, err
 	}
-	if neverConfigured(err) {
-		return Config{}, nil
-	}
-	if err != nil {
-		return Config{}, explain(err, s.mount.Path, path, "read", s.api.Token())
-	}
-	if resp.StatusCode != http.StatusOK { // a redirect after the one that is followed
-		return Config{}, fmt.Errorf("GET %s: Vault answered with status %d; of redirects one is followed: address the active node", path, resp.StatusCode)
-	}
-	var secret struct {
-		Data map[string]any `json:"data"`
-	}
-	body := &io.LimitedReader{R: resp.Body, N: maxResponse}
-	decoder := json.NewDecoder(body)
-	decoder.UseNumber()
-	if err := decoder.Decode(&secret); err != nil {
-		return Config{}, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
-	}
-	if len(secret.Data) == 0 {
-		return Config{}, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
-	}
-	if _, ok := secret.Data[keysField]; !ok {
+	if _, ok := fields[keysField]; !ok {
 		return Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)
 	}
-	return NewConfig(secret.Data), nil
-}
-
-// neverConfigured recognises the answer of a mount without configuration: 404 and
-// {"errors":[]}, to the letter. A 404 of anything between here and Vault is not taken for
-// it: the mount would be written as if it were empty.
-func neverConfigured(err error) bool {
-	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && !answer.RawError &&
-		answer.Errors != nil && len(answer.Errors) == 0
-}
-
-// hasNamespaces refuses a Vault that says it is not Enterprise. Others, OpenBao among them,
-// don't say, and are taken to know the namespace or to refuse it.
-func (s *session) hasNamespaces(ctx context.Context) error {
-	namespace := s.mount.namespace()
-	if namespace == "" {
-		return nil
-	}
-	resp, err := s.api.WithNamespace("").Logical().ReadRawWithContext(ctx, "sys/health")
-	if err != nil {
-		return nil // not everybody may ask
-	}
-	defer resp.Body.Close()
-	var health struct {
-		Enterprise *bool `json:"enterprise"`
-	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health)
-	if err != nil || health.Enterprise == nil || *health.Enterprise {
-		return nil
-	}
-	return fmt.Errorf("%w, and the mount is said to be in %q: a write would go to the mount of that path that everybody shares; "+
-		"take the namespace away", ErrNoNamespaces, namespace)
+	return NewConfig(fields), nil
 }
 
 // write sends the body once. An error may mean that it was carried out all the same.
 func (s *session) write(ctx context.Context, body map[string]any) error {
-	ctx, cancel := context.WithTimeout(context.WithValue(countHops(ctx), once{}, true), writeTimeout)
+	ctx, cancel := context.WithTimeout(vaultapi.Once(vaultapi.CountHops(ctx)), writeTimeout)
 	defer cancel()
-	_, err := s.api.Logical().WriteWithContext(ctx, s.mount.configPath(), body)
+	_, err := s.API.Logical().WriteWithContext(ctx, s.mount.configPath(), body)
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +31,10 @@ func NewRole(name string, fields map[string]any) *Role { return &Role{name, fiel
 func (m *Mount) ReadRole(ctx context.Context, name string) (*Role, error) {
 	s, err := m.open()
 	if err != nil {
-		return nil, m.wrap(err)
+		return nil, m.Wrap(err)
 	}
 	role, err := s.readRole(ctx, strings.ToLower(name)) // Vault keeps names in lower case
-	return role, m.wrap(err)
+	return role, m.Wrap(err)
 }
 
 func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
@@ -43,7 +42,7 @@ func (s *session) readRole(ctx context.Context, name string) (*Role, error) {
 		return nil, fmt.Errorf("%w: %s is no name of a role", ErrNoRole, shown(name))
 	}
 	path := s.mount.rolePath(name)
-	fields, err := s.lookUp(ctx, path)
+	fields, err := s.Lookup(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -62,27 +61,10 @@ var roleName = onFirstUse(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
 func (m *Mount) Clock(ctx context.Context) (time.Duration, error) {
 	s, err := m.open()
 	if err != nil {
-		return 0, m.wrap(err)
+		return 0, m.Wrap(err)
 	}
-	asked := time.Now()
-	resp, err := s.api.WithNamespace("").Logical().ReadRawWithDataWithContext(ctx, "sys/health", map[string][]string{
-		"standbyok": {"true"}, "perfstandbyok": {"true"},
-	})
-	if resp != nil && resp.Body != nil {
-		defer resp.Body.Close()
-	}
-	if err != nil {
-		return 0, m.wrap(explain(err, m.Path, "sys/health", "read", s.api.Token()))
-	}
-	took := time.Since(asked)
-	var health struct {
-		Time int64 `json:"server_time_utc"`
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health); err != nil || health.Time == 0 {
-		return 0, m.wrap(errors.New("sys/health doesn't say what time it is"))
-	}
-	const half = 500 * time.Millisecond // it is cut to the second
-	return time.Unix(health.Time, 0).Add(half).Sub(asked.Add(took / 2)), nil
+	skew, err := s.Clock(ctx)
+	return skew, m.Wrap(err)
 }
 
 func (r *Role) text(field string) string {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // Settings are what is stated of a mount's configuration besides its keys. What is stated is
@@ -85,7 +86,7 @@ func (p *planner) set() {
 		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {
-		before, after := canonical(p.plan.current.fields[field]), canonical(stated[field])
+		before, after := vaultapi.Canonical(p.plan.current.fields[field]), vaultapi.Canonical(stated[field])
 		if before == after {
 			continue
 		}
@@ -102,5 +103,5 @@ func (p *Plan) keepsKeys() bool {
 
 // settingsIn returns those of the plan's settings that a later configuration has.
 func (p *Plan) settingsIn(after Config) []Change {
-	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return canonical(after.fields[c.Field]) != c.After })
+	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return vaultapi.Canonical(after.fields[c.Field]) != c.After })
 }

@@ -2,15 +2,10 @@ package vaultsync
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
-
-	"github.com/hashicorp/vault/api"
 )
 
 // ErrNotOurs: a role or policy is there that harvest didn't make for this mount, and it
@@ -165,7 +160,7 @@ func fieldNames(changes []Change) string {
 // see [SetupPlan.Warnings]. The error is a *MountError.
 func (m *Mount) PlanSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	plan, err := m.planSetup(ctx, want)
-	return plan, m.wrap(err)
+	return plan, m.Wrap(err)
 }
 
 func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
@@ -176,7 +171,7 @@ func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.hasNamespaces(ctx); err != nil {
+	if err := s.HasNamespaces(ctx); err != nil {
 		return nil, err
 	}
 	now, err := s.readSetup(ctx, want)
@@ -204,7 +199,7 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 	done.Steps = slices.Clone(plan.Steps)
 	s, err := m.open()
 	if err != nil {
-		return &done, m.wrap(err)
+		return &done, m.Wrap(err)
 	}
 	for i := range done.Steps {
 		step := &done.Steps[i]
@@ -214,8 +209,8 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 		if step.Action != ActionCreate && step.Action != ActionChange {
 			continue
 		}
-		if _, err := s.api.Logical().WriteWithContext(countHops(ctx), step.Path, step.Body); err != nil {
-			return &done, m.wrap(fmt.Errorf("%s %q: %w", step.Kind, step.Name, explain(err, m.Path, step.Path, "create, update", s.api.Token())))
+		if err := s.Write(ctx, step.Path, step.Body); err != nil {
+			return &done, m.Wrap(fmt.Errorf("%s %q: %w", step.Kind, step.Name, err))
 		}
 		if step.Kind == StepMount {
 			done.Accessor, _, err = s.readAuth(ctx)
@@ -223,7 +218,7 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 				err = errors.New("the mount was made, and isn't there")
 			}
 			if err != nil {
-				return &done, m.wrap(err)
+				return &done, m.Wrap(err)
 			}
 		}
 	}
@@ -234,47 +229,11 @@ func (m *Mount) rolePath(role string) string { return "auth/" + m.Path + "/role/
 
 // readAuth returns the mount's accessor and type; "" where there is none.
 func (s *session) readAuth(ctx context.Context) (accessor, kind string, err error) {
-	data, err := s.lookUp(ctx, "sys/auth/"+s.mount.Path)
+	data, err := s.Lookup(ctx, "sys/auth/"+s.mount.Path)
 	if err != nil {
 		return "", "", err
 	}
 	accessor, _ = data["accessor"].(string)
 	kind, _ = data["type"].(string)
 	return accessor, kind, nil
-}
-
-// lookUp returns what is at a path, or nil where nothing is.
-func (s *session) lookUp(ctx context.Context, path string) (map[string]any, error) {
-	resp, err := s.api.Logical().ReadRawWithContext(ctx, path)
-	if resp != nil && resp.Body != nil {
-		defer resp.Body.Close()
-	}
-	if neverConfigured(err) || noAuthEngine(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, explain(err, s.mount.Path, path, "read", s.api.Token())
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: Vault answered with status %d", path, resp.StatusCode)
-	}
-	var secret struct {
-		Data map[string]any `json:"data"`
-	}
-	decoder := json.NewDecoder(io.LimitReader(resp.Body, maxResponse))
-	decoder.UseNumber()
-	if err := decoder.Decode(&secret); err != nil {
-		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
-	}
-	if len(secret.Data) == 0 {
-		return nil, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
-	}
-	return secret.Data, nil
-}
-
-// noAuthEngine recognises what sys/auth/<path> answers where there is none.
-func noAuthEngine(err error) bool {
-	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusBadRequest &&
-		strings.Contains(strings.Join(answer.Errors, " "), "No auth engine at")
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // leeways are the fields by which a role takes tokens longer, and what Vault grants without them.
@@ -51,7 +53,7 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 		case d > usual || d != 0 && overwrite:
 			body[field] = 0
 		case d != 0:
-			narrower = append(narrower, Change{field, canonical(old[field]), ""})
+			narrower = append(narrower, Change{field, vaultapi.Canonical(old[field]), ""})
 		}
 	}
 	if role.text("groups_claim") != "" {
@@ -69,7 +71,7 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 			body[n.field] = want
 			continue
 		}
-		narrower = append(narrower, Change{n.field, canonical(old[n.field]), canonical(want)})
+		narrower = append(narrower, Change{n.field, vaultapi.Canonical(old[n.field]), vaultapi.Canonical(want)})
 		if named {
 			body[n.field] = old[n.field]
 		}
@@ -78,7 +80,7 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 		}
 	}
 	for field, value := range body {
-		before, after := canonical(old[field]), canonical(value)
+		before, after := vaultapi.Canonical(old[field]), vaultapi.Canonical(value)
 		if before != after {
 			changes = append(changes, Change{field, before, after})
 		}

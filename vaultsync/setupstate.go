@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // setupState is what there is by now.
@@ -33,7 +35,7 @@ func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error)
 	}
 	state.accessor = accessor
 	for _, a := range want.access() {
-		role, err := s.lookUp(ctx, s.mount.rolePath(a.role()))
+		role, err := s.Lookup(ctx, s.mount.rolePath(a.role()))
 		if err != nil {
 			return state, err
 		}
@@ -62,7 +64,7 @@ func (s *session) readNamed(ctx context.Context, state *setupState, access []Acc
 		if state.mounts != nil || !slices.ContainsFunc(accessors(state.policies[a.policy()]), others) {
 			continue
 		}
-		all, err := s.lookUp(ctx, "sys/auth")
+		all, err := s.Lookup(ctx, "sys/auth")
 		if errors.Is(err, ErrForbidden) {
 			continue // then each is taken for one that is there
 		}
@@ -84,7 +86,7 @@ func (s *session) readPolicy(ctx context.Context, state *setupState, name string
 	if _, read := state.policies[name]; read || !isPolicyName(name) {
 		return nil
 	}
-	policy, err := s.lookUp(ctx, policyPath(name))
+	policy, err := s.Lookup(ctx, policyPath(name))
 	if text, ok := policy["policy"].(string); ok {
 		state.policies[name] = text
 	}
@@ -161,7 +163,7 @@ func (n setupState) whose(policy string) (foreign string, taken bool) {
 		switch {
 		case accessor == n.accessor:
 		case there:
-			return "made for mount auth/" + clean(path), true
+			return "made for mount auth/" + vaultapi.Clean(path), true
 		case n.mounts == nil:
 			return "made for another mount", true
 		}

@@ -1,8 +1,6 @@
 package vaultsync
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -113,24 +111,4 @@ func policyRules(text string) []string {
 	}
 	slices.Sort(rules)
 	return rules
-}
-
-// canonical writes a field's value in one way, whether it was read or is to be written: in
-// JSON, lists sorted, what is empty as nothing.
-func canonical(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	var list []string
-	if json.Unmarshal(b, &list) == nil {
-		slices.Sort(list)
-		b, _ = json.Marshal(list)
-	}
-	switch text := string(b); text {
-	case "null", "[]", "{}", `""`, "0", "false":
-		return ""
-	default:
-		return text
-	}
 }

@@ -690,12 +690,6 @@ func TestMountClient(t *testing.T) {
 	assert.NotContains(t, m.String(), "hunter2")
 }
 
-func TestErrorText(t *testing.T) {
-	err := explain(&api.ResponseError{StatusCode: 500, Errors: []string{strings.Repeat("x", 9999)}}, "m", "auth/m/config", "read", "")
-	assert.Less(t, len(err.Error()), 400)
-	assert.True(t, transient(errors.New("connection reset")))
-}
-
 func write(t *testing.T, name, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -195,7 +196,7 @@ func (c *verifier) checkRole() {
 	case errors.Is(c.RoleErr, ErrForbidden):
 		c.note("role", "role %q was not checked: Vault forbids it; that needs \"read\" on auth/%s/role/%s", name, c.Path, name)
 	case c.RoleErr != nil:
-		c.note("role", "role %q was not checked: %s", name, clean(c.RoleErr.Error()))
+		c.note("role", "role %q was not checked: %s", name, vaultapi.Clean(c.RoleErr.Error()))
 	case c.Role == nil:
 		c.note("role", "role %q was not checked", name)
 	case c.Role.text("role_type") == "oidc":
@@ -225,7 +226,7 @@ func (c *verifier) checkAlgorithm() {
 		c.ok("alg", "%s, one of jwt_supported_algs", alg)
 	default:
 		c.fail("alg", stateAlgorithms(append(supported, alg)),
-			"signed with %s, and jwt_supported_algs is [%s]", alg, clean(strings.Join(supported, ", ")))
+			"signed with %s, and jwt_supported_algs is [%s]", alg, vaultapi.Clean(strings.Join(supported, ", ")))
 	}
 }
 
@@ -256,7 +257,7 @@ func shown(s string) string {
 	if s == "" {
 		return `""`
 	}
-	s = clean(s)
+	s = vaultapi.Clean(s)
 	if len(s) > maxShown {
 		s = strings.TrimSuffix(strings.ToValidUTF8(s[:maxShown], ""), "…") + "…"
 	}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // noteAlias points out whose logins are the same entity as this token's: whatever a policy reads from
@@ -16,7 +18,7 @@ func (c *verifier) noteAlias() {
 	switch {
 	case c.Role.mixesNamespaces() && c.Role.boundNamespace() == "":
 		c.note("user_claim", "workloads of every namespace with this %s are one entity, with the metadata of whichever logged in last: "+
-			"where a policy is templated on nomad_namespace, they read each other's secrets (user_claim=sub keeps them apart)", clean(claim))
+			"where a policy is templated on nomad_namespace, they read each other's secrets (user_claim=sub keeps them apart)", vaultapi.Clean(claim))
 	case claim == "sub":
 		c.noteRegion()
 	}

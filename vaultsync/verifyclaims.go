@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 func (c *verifier) checkSubject() {
@@ -197,7 +199,7 @@ func (c *verifier) checkUserClaim() {
 	case text == "":
 		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is empty", shown(name))
 	default:
-		c.ok("user_claim", "%s is %s", clean(name), shown(text))
+		c.ok("user_claim", "%s is %s", vaultapi.Clean(name), shown(text))
 	}
 }
 
@@ -229,7 +231,7 @@ func (c *verifier) checkGroups() {
 	case !ok || slices.ContainsFunc(groups, func(v any) bool { return !isText(v) }):
 		c.fail("groups_claim", c.Role.command(c.Path, "groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", shown(name))
 	default:
-		c.ok("groups_claim", "%s, of %d", clean(name), len(groups))
+		c.ok("groups_claim", "%s, of %d", vaultapi.Clean(name), len(groups))
 	}
 }
 
@@ -253,7 +255,7 @@ func (c *verifier) checkBoundClaims() {
 		case !haveOK || !wantOK:
 			c.fail("bound_claims", fix, "claim %s: neither text, boolean, number nor a list on both sides", shown(name))
 		case matches(want, have, useGlobs):
-			c.ok("bound_claims", "%s is %s, bound to %s", clean(name), shownValues(have), shownValues(want))
+			c.ok("bound_claims", "%s is %s, bound to %s", vaultapi.Clean(name), shownValues(have), shownValues(want))
 		default:
 			c.fail("bound_claims", fix, "claim %s is %s, and it is bound to %s", shown(name), shownValues(have), shownValues(want))
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -99,7 +100,7 @@ func (c *verifier) kid() string {
 
 func shownKeyID(kid string) string {
 	const most = 64
-	if kid = clean(kid); len(kid) > most {
+	if kid = vaultapi.Clean(kid); len(kid) > most {
 		kid = strings.ToValidUTF8(kid[:most], "") + "…"
 	}
 	return kid
@@ -216,7 +217,7 @@ func (c *verifier) missed(elements []trusted) {
 	c.fail("key", fix, "%s%s", text, c.regionHint())
 	for _, r := range c.Want.Results {
 		if r.Err != nil {
-			c.note("key", "could not be read: %s", clean(r.Err.Error()))
+			c.note("key", "could not be read: %s", vaultapi.Clean(r.Err.Error()))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package vaultsync
+package vaultapi
 
 import (
 	"context"
@@ -49,7 +49,7 @@ func refuseRedirect(ctx context.Context, resp *http.Response, followed bool) err
 	if err != nil {
 		return fmt.Errorf("%s, and names no place to go to", what)
 	}
-	what += ", a redirect to " + clean(to.Host)
+	what += ", a redirect to " + Clean(to.Host)
 	downgrade := resp.Request.URL.Scheme == "https" && to.Scheme != "https"
 	const active = "address the active node"
 	switch {
@@ -75,6 +75,6 @@ func samePlace(from, to *url.URL) bool {
 // hops is where the context of a request counts its redirects.
 type hops struct{}
 
-// countHops returns the context of one request whose second redirect is an error. A read has
+// CountHops returns the context of one request whose second redirect is an error. A read has
 // its answer to tell.
-func countHops(ctx context.Context) context.Context { return context.WithValue(ctx, hops{}, new(int)) }
+func CountHops(ctx context.Context) context.Context { return context.WithValue(ctx, hops{}, new(int)) }
