@@ -161,6 +161,9 @@ func (a Access) check() error {
 		return errors.New("an audience is empty")
 	}
 	for source, target := range a.Claims {
+		if same := source == target; !same && (isWorkloadClaim(source) || isWorkloadClaim(target)) {
+			return fmt.Errorf("claim %q as %q: the policy goes by %s, each under its own name", source, target, strings.Join(workloadClaims, ", "))
+		}
 		if source == "" || target == "" || target == "role" {
 			return fmt.Errorf("claim %q as %q: want a claim's name and another name than role for it", source, target)
 		}
@@ -193,8 +196,16 @@ func isClaim(name string) bool {
 	return len(strings.Trim(name, "/")) > 0 && len(name) <= 256 && !strings.ContainsFunc(name, odd)
 }
 
+// workloadClaims are those of a Nomad token that each alias carries under their own names.
+var workloadClaims = []string{"nomad_namespace", "nomad_job_id", "nomad_task"}
+
+func isWorkloadClaim(name string) bool { return slices.Contains(workloadClaims, name) }
+
 func (a Access) claimMappings() map[string]string {
-	all := map[string]string{"nomad_namespace": "nomad_namespace", "nomad_job_id": "nomad_job_id", "nomad_task": "nomad_task"}
+	all := map[string]string{}
+	for _, claim := range workloadClaims {
+		all[claim] = claim
+	}
 	maps.Copy(all, a.Claims)
 	return all
 }

@@ -67,7 +67,9 @@ const (
 	ActionCreate StepAction = "create" // it isn't there
 	ActionChange StepAction = "change" // it is there, and differs
 	ActionKeep   StepAction = "keep"   // it is as it should be
-	ActionRefuse StepAction = "refuse" // it is somebody else's, and differs: it stays as it is
+	// ActionRefuse: it is somebody else's, and differs: it stays as it is. Or it isn't there, and what it
+	// goes with is refused: it isn't made.
+	ActionRefuse StepAction = "refuse"
 )
 
 // Step is one thing that a setup makes, changes or leaves.
@@ -132,6 +134,8 @@ func (p *SetupPlan) Err() error {
 		switch {
 		case s.Taken:
 			text += "; give the policy of this mount another name (-policy, or policy in the role block)"
+		case s.Foreign == "" && s.Kind == StepPolicy:
+			text = fmt.Sprintf("policy %q wasn't made: role %q, which would give it, is somebody else's", s.Name, s.access.role())
 		case s.Foreign == "":
 			text = fmt.Sprintf("%s %q gives the policy %q, which is somebody else's; it was left as it is", s.Kind, s.Name, s.access.Policy)
 		}

@@ -270,6 +270,40 @@ func TestSetupGivesNoForeignPolicy(t *testing.T) {
 	})
 }
 
+// A policy that no role would give isn't made.
+func TestSetupMakesNoUnusedPolicy(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		_, err := m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
+			"role_type": "jwt", "bound_audiences": []string{"other"}, "user_claim": "sub",
+		})
+		require.NoError(t, err)
+		plan := setUp(t, m, Setup{})
+		assert.Equal(t, []string{"policy nomad-workloads.jwt-nomad: refuse", "role nomad-workloads: refuse"}, actions(plan)[1:])
+		require.ErrorContains(t, plan.Err(), `policy "nomad-workloads.jwt-nomad" wasn't made: role "nomad-workloads", which would give it, is somebody else's`)
+		assert.True(t, plan.Overwritable())
+		policy, err := m.Client.Logical().Read("sys/policies/acl/nomad-workloads.jwt-nomad")
+		require.NoError(t, err)
+		assert.Nil(t, policy)
+
+		plan = setUp(t, m, Setup{Overwrite: true})
+		assert.Equal(t, []string{"policy nomad-workloads.jwt-nomad: create", "role nomad-workloads: change"}, actions(plan)[1:])
+	})
+}
+
+// The policy goes by three claims' names: what renames one, or gives another claim its name, is refused.
+func TestAccessKeepsThePolicysClaims(t *testing.T) {
+	for _, claims := range []map[string]string{
+		{"nomad_namespace": "x"}, {"nomad_job_id": "job"}, {"nomad_task": "task"},
+		{"nomad_namespace": "nomad_task", "nomad_task": "nomad_namespace"},
+		{"sub": "nomad_namespace"}, {"/nomad_job_id": "nomad_job_id"},
+	} {
+		require.ErrorContains(t, Access{Claims: claims}.check(), "the policy goes by", claims)
+	}
+	require.NoError(t, Access{Claims: map[string]string{
+		"nomad_namespace": "nomad_namespace", "/nomad_namespace": "ns", "sub": "subject",
+	}}.check())
+}
+
 // A policy is templated on one mount's accessor: two mounts have two, and another mount's setup
 // doesn't take it away, whatever it is told.
 func TestSetupLeavesOtherMounts(t *testing.T) {
@@ -490,7 +524,7 @@ func TestSetupErrors(t *testing.T) {
 		"uses below zero":     {want: Setup{Access: []Access{{NumUses: -1}}}, says: "uses of a token"},
 		"part of a second":    {want: Setup{Access: []Access{{Period: time.Millisecond}}}, says: "whole seconds"},
 		"reserved claim":      {want: Setup{Access: []Access{{Claims: map[string]string{"x": "role"}}}}, says: "another name than role"},
-		"one name, two":       {want: Setup{Access: []Access{{Claims: map[string]string{"x": "nomad_task"}}}}, says: "two claims"},
+		"one name, two":       {want: Setup{Access: []Access{{Claims: map[string]string{"x": "y", "z": "y"}}}}, says: "two claims"},
 		"bound to nothing":    {want: Setup{Access: []Access{{Bound: map[string]string{"iss": ""}}}}, says: "bound claim"},
 		"empty audience":      {want: Setup{Access: []Access{{Audiences: []string{""}}}}, says: "audience"},
 		"two of one role":     {want: Setup{Access: []Access{{}, {}}}, says: "another role"},

@@ -21,7 +21,11 @@ func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
 		plan.Steps = append(plan.Steps, policyStep(now, want, a))
 	}
 	for i, a := range want.access() {
-		plan.Steps = append(plan.Steps, roleStep(path, now, want, a, plan.Steps[i+1]))
+		role := roleStep(path, now, want, a, plan.Steps[i+1])
+		if policy := &plan.Steps[i+1]; role.Action == ActionRefuse && policy.Action == ActionCreate {
+			policy.Action = ActionRefuse // nothing would give it
+		}
+		plan.Steps = append(plan.Steps, role)
 	}
 	return plan
 }

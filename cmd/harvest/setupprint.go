@@ -99,6 +99,8 @@ func refused(s vaultsync.Step) string {
 	switch {
 	case s.Taken:
 		return s.Foreign + " and different: stays (it needs another name here)"
+	case s.Foreign == "" && s.Kind == vaultsync.StepPolicy:
+		return "whose role is refused: isn't made"
 	case s.Foreign == "":
 		return "whose policy is refused: stays as it is"
 	}
@@ -251,7 +253,7 @@ func (a *app) printVault(s *mountSetup) error {
 func (a *app) printRemoval(s *mountSetup) {
 	a.environment(s)
 	for _, step := range s.Steps {
-		if step.Kind != vaultsync.StepPolicy {
+		if step.Kind != vaultsync.StepPolicy || step.Action == vaultsync.ActionRefuse && step.Foreign == "" {
 			continue
 		}
 		if step.Foreign != "" {
