@@ -10,6 +10,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -31,65 +33,65 @@ func vaultFlag() cli.Flag {
 // gives its block the administrator's token in the place of its auth block. An
 // administrator's token is for one Vault, the one at VAULT_ADDR or of -vault, and must reach
 // no other. It returns where the token comes from, "" where there is none.
-func (a *app) administer(cmd *cli.Command, cfg *config) (token string, err error) {
+func (a *app) administer(cmd *cli.Command, cfg *config.Config) (token string, err error) {
 	named := cmd.String("vault")
-	if cfg.single() && named != "" {
+	if cfg.IsSingle() && named != "" {
 		return "", usage(cmd, "-vault goes with -config FILE: without one it is the Vault of VAULT_ADDR")
 	}
 	used := map[int]bool{}
 	addresses := map[string]bool{}
 	var there []string
-	for i, v := range cfg.vaults {
-		if !slices.ContainsFunc(cfg.mounts, func(m mountConfig) bool { return m.vault == i }) {
+	for i, v := range cfg.Vaults {
+		if !slices.ContainsFunc(cfg.Mounts, func(m config.Mount) bool { return m.Vault == i }) {
 			continue
 		}
 		at := a.addressOf(v)
-		there = append(there, printable(strings.TrimSpace(v.name+" "+shownAddress(at))))
+		there = append(there, printable(strings.TrimSpace(v.Name+" "+shownAddress(at))))
 		addresses[sameAddress(at)] = true
 		used[i] = a.isFor(v, named)
 	}
-	chosen := func(m mountConfig) bool { return used[m.vault] }
+	chosen := func(m config.Mount) bool { return used[m.Vault] }
 	elsewhere := a.getenv("VAULT_ADDR")
 	switch {
-	case slices.ContainsFunc(cfg.mounts, chosen):
+	case slices.ContainsFunc(cfg.Mounts, chosen):
 	case named != "":
-		return "", usage(cmd, "-vault %q: no such Vault in %s; there is %s", named, cfg.file, quoteAll(there))
+		return "", usage(cmd, "-vault %q: no such Vault in %s; there is %s", named, cfg.File, text.QuoteAll(there))
 	case len(addresses) > 1:
 		return "", usage(cmd, "%s has several Vaults (%s), and an administrator's token is for one: set VAULT_ADDR to its address, or give -vault NAME",
-			cfg.file, strings.Join(there, ", "))
-	case elsewhere != "" && cfg.vaults[cfg.mounts[0].vault].auth == nil:
+			cfg.File, strings.Join(there, ", "))
+	case elsewhere != "" && cfg.Vaults[cfg.Mounts[0].Vault].Auth == nil:
 		return "", usage(cmd, "VAULT_ADDR is %s, and the Vault of %s is %s: the token isn't sent there; set VAULT_ADDR to its address, or give -vault",
-			shownAddress(elsewhere), cfg.file, strings.Join(there, ", "))
+			shownAddress(elsewhere), cfg.File, strings.Join(there, ", "))
 	default:
-		return a.tokenOf(cfg.vaults[cfg.mounts[0].vault]), nil
+		return a.tokenOf(cfg.Vaults[cfg.Mounts[0].Vault]), nil
 	}
-	cfg.mounts = slices.DeleteFunc(cfg.mounts, func(m mountConfig) bool { return !chosen(m) })
-	cfg.clusters = slices.DeleteFunc(cfg.clusters, func(c clusterConfig) bool { return !cfg.uses(c.name) })
-	own := a.tokenOf(vaultConfig{})
-	for i := range cfg.vaults {
+	cfg.Mounts = slices.DeleteFunc(cfg.Mounts, func(m config.Mount) bool { return !chosen(m) })
+	cfg.Clusters = slices.DeleteFunc(cfg.Clusters, func(c config.Cluster) bool { return !cfg.Uses(c.Name) })
+	own := a.tokenOf(config.Vault{})
+	for i := range cfg.Vaults {
 		if used[i] && own != "" {
-			cfg.vaults[i].auth = nil
+			cfg.Vaults[i].Auth = nil
 		}
 	}
-	return a.tokenOf(cfg.vaults[cfg.mounts[0].vault]), nil
+	return a.tokenOf(cfg.Vaults[cfg.Mounts[0].Vault]), nil
 }
 
 // isFor reports whether an administrator's token is for a block's Vault: the one that a flag
 // names, or else the one at VAULT_ADDR.
-func (a *app) isFor(v vaultConfig, named string) bool {
+func (a *app) isFor(v config.Vault, named string) bool {
 	if named != "" {
-		return v.name == named || sameAddress(a.addressOf(v)) == sameAddress(named)
+		return v.Name == named || sameAddress(a.addressOf(v)) == sameAddress(named)
 	}
-	return v.address == "" || sameAddress(v.address) == sameAddress(a.getenv("VAULT_ADDR"))
+	return v.Address == "" || sameAddress(v.Address) == sameAddress(a.getenv("VAULT_ADDR"))
 }
 
-func (a *app) addressOf(v vaultConfig) string {
-	return cmp.Or(v.address, a.getenv("VAULT_ADDR"), vaultEnvironment)
+func (a *app) addressOf(v config.Vault) string {
+	return cmp.Or(v.Address, a.getenv("VAULT_ADDR"), vaultEnvironment)
 }
 
 // tokenOf says where the token for a block comes from; "" is nowhere.
-func (a *app) tokenOf(v vaultConfig) string {
-	if v.auth != nil {
+func (a *app) tokenOf(v config.Vault) string {
+	if v.Auth != nil {
 		return tokenLogin
 	}
 	if a.getenv("VAULT_TOKEN") != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 )
 
@@ -230,7 +231,7 @@ mount "m" {
 }
 `, c.plant("nomad_token"), c.plant("password"), c.plant("token"), c.plant("secret_id"))
 	check := func(broken string) {
-		cfg, err := parseConfig("x.hcl", []byte(broken))
+		cfg, err := config.Parse("x.hcl", []byte(broken))
 		if err == nil {
 			t.Fatalf("%+v was let pass", cfg)
 		}

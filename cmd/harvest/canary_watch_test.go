@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -153,20 +154,20 @@ func TestPanicCanaries(t *testing.T) {
 func TestFormatCanaries(t *testing.T) {
 	noVault(t)
 	m := newCoalmine(t)
-	cfg, err := loadFile(m.file("harvest.hcl"))
+	cfg, err := config.Load(m.file("harvest.hcl"))
 	require.NoError(t, err)
 	t.Setenv("VAULT_TOKEN", m.env["VAULT_TOKEN"])
 	values := []any{cfg, *cfg}
-	for _, v := range cfg.vaults {
+	for _, v := range cfg.Vaults {
 		k := keep(t, v)
 		require.NoError(t, k.next(t))
 		k.stop()
 		mount := vaultsync.NewMount(k.client, "by-env")
-		m.canaries["token of "+v.name] = k.client.Token()
-		client, err := v.client()
+		m.canaries["token of "+v.Name] = k.client.Token()
+		client, err := newClient(v)
 		require.NoError(t, err)
 		l := &login{client: client}
-		_, l.err = v.logIn(context.Background(), client)
+		_, l.err = logIn(context.Background(), v, client)
 		values = append(values, v, k.keeper, k.lease, mount, l, vaultsync.JWTLogin{TokenFile: m.file("jwt")}, daemonLogin{k.keeper})
 	}
 	for _, v := range values {

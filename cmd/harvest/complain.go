@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -18,21 +19,21 @@ func (a *app) call(file string, timeout time.Duration) hint.Call {
 func (a *app) hint(err error) string { return a.call("", 0).Of(err, false) }
 
 // complain tells stderr of each cluster and mount that failed, and what to do about it.
-func (a *app) complain(r *vaultsync.Report, cfg *config, timeout time.Duration) {
+func (a *app) complain(r *vaultsync.Report, cfg *config.Config, timeout time.Duration) {
 	err := r.Err()
 	if err == nil {
 		return
 	}
 	for _, err := range terminal.Separate(err) {
-		convertible := false
+		may := false
 		for i, report := range r.Mounts {
 			if errors.Is(err, report.Err) {
-				convertible = cfg.mounts[i].convertible()
+				may = convertible(cfg.Mounts[i])
 			}
 		}
-		a.says.Fail(err, a.call(cfg.file, timeout).Of(err, convertible))
+		a.says.Fail(err, a.call(cfg.File, timeout).Of(err, may))
 	}
 }
 
 // convertible reports whether the mount may yet be told to trust static keys.
-func (m mountConfig) convertible() bool { return !m.options.Convert && m.path != "" }
+func convertible(m config.Mount) bool { return !m.Options.Convert && m.Path != "" }

@@ -11,13 +11,14 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/config"
 )
 
 // certificatePair writes a certificate and its key, valid until then.
@@ -72,7 +73,7 @@ mount "m" {
 	}, 6},
 	"syntax":      {"cluster \"a\" {\n  address = \n}\n", []string{":2:13: error: Invalid expression"}, 1},
 	"another key": {"cluster \"a\" {\n  address = \"https://x\"\n  client_cert = \"a.pem\"\n  client_key = \"b-key.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:3: error: client certificate a.pem with key b-key.pem: tls: private key does not match"}, 1},
-	"no key":      {"vault {\n  client_cert = \"a.pem\"\n  client_key = \"a.pem\"\n}\n" + clusterA + "mount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: client certificate a.pem", ":5:15: error: key set"}, 2},
+	"no key":      {"vault {\n  client_cert = \"a.pem\"\n  client_key = \"a.pem\"\n}\n" + "cluster \"a\" { jwks_file = \"a.json\" }\n" + "mount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: client certificate a.pem", ":5:15: error: key set"}, 2},
 	"no CA":       {"vault {\n  ca_cert = \"empty\"\n}\ncluster \"a\" {\n  address = \"https://x\"\n  ca_path = \"nowhere\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{":2:3: error: CA certificate: empty holds no PEM", ":6:3: error: CA certificates: open nowhere"}, 2},
 	"expired":     {"cluster \"a\" {\n  address = \"https://x\"\n  ca_cert = \"old.pem\"\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:3:3: warning: old.pem: the certificate of "CN=old" expired on 2026-11-21`, ": valid: "}, 0},
 	"two names": {`
@@ -122,7 +123,7 @@ func TestConfigValidate(t *testing.T) {
 			code, stdout, stderr = harvest(t, nil, "config", "validate", "-config", "c.hcl", "-format", "json")
 			assert.Equal(t, wantCode, code)
 			assert.Empty(t, stderr)
-			var v validation
+			var v config.Validation
 			require.NoError(t, json.Unmarshal([]byte(stdout), &v), stdout)
 			assert.Equal(t, test.problems == 0, v.Valid)
 			assert.Len(t, v.Errors, test.problems)
@@ -137,48 +138,6 @@ func TestConfigValidate(t *testing.T) {
 	assert.Contains(t, stderr, "open none.hcl")
 }
 
-// TestValidateAll: a file with more mistakes than other commands show.
-func TestValidateAll(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "c.hcl")
-	require.NoError(t, os.WriteFile(file, []byte("no = 1\nyes {}\n"+strings.Repeat("cluster {}\n", 2*maxConfigErrors)), 0o600))
-	_, stdout, _ := harvest(t, nil, "config", "validate", "-config", file)
-	assert.Equal(t, 2*maxConfigErrors+2, strings.Count(stdout, ": error: "), stdout)
-}
-
-// uncomment makes settings of those that the sample has commented out.
-var uncomment = regexp.MustCompile(`(?m)^( *)#(\S)`)
-
-// TestSample: the file to start from is valid as it is and with everything in it, and has
-// every attribute and block there is.
-func TestSample(t *testing.T) {
-	code, stdout, stderr := harvest(t, nil, "config", "init")
-	require.Equal(t, exitOK, code, stderr)
-	everything := uncomment.ReplaceAllString(stdout, "$1$2")
-	for name, text := range map[string]string{"as it is": stdout, "everything": everything} {
-		file := filepath.Join(t.TempDir(), "c.hcl")
-		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
-		code, out, _ := harvest(t, nil, "config", "validate", "-config", file, "-skip-files")
-		assert.Equal(t, exitOK, code, "%s: %s", name, out)
-	}
-	for where, attributes := range everyAttribute() {
-		for _, attribute := range attributes {
-			assert.Regexp(t, `(?m)^ *`+attribute+` +=`, everything, where)
-		}
-	}
-	for method := range authMethods {
-		assert.Contains(t, everything, `auth "`+method+`" {`)
-	}
-}
-
-// everyAttribute returns the attributes of each block, as it is read.
-func everyAttribute() map[string][]string {
-	all := map[string][]string{"": {"deny"}, "cluster": clusterAttributes, "vault": vaultAttributes, "mount": mountAttributes, "role": roleAttributes}
-	for method, m := range authMethods {
-		all["auth "+method] = m.takes
-	}
-	return all
-}
-
 // TestConfigInit: -out writes the same, and never over a file.
 func TestConfigInit(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "c.hcl")
@@ -187,7 +146,7 @@ func TestConfigInit(t *testing.T) {
 	assert.Contains(t, stdout, "config validate -config "+file)
 	written, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, sample, string(written))
+	assert.Equal(t, config.Sample, string(written))
 
 	require.NoError(t, os.WriteFile(file, []byte("mine"), 0o600))
 	code, _, stderr = harvest(t, nil, "config", "init", "-out", file)

@@ -1,24 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/terminal"
 
 	"github.com/urfave/cli/v3"
 )
-
-// usualConfig is the file that harvest config validate reads where none is named.
-const usualConfig = "/etc/harvest/harvest.hcl"
-
-// sample is the file to start from. A line that begins with # and a letter is a setting,
-// one that begins with # and a space says something about it.
-//
-//go:embed sample.hcl
-var sample string
 
 func (a *app) configCommand() *cli.Command {
 	return &cli.Command{
@@ -32,7 +28,7 @@ func (a *app) configCommand() *cli.Command {
 					"read as well: certificates have to parse and to fit their keys, key sets to hold a key. Exit codes: 0 valid,\n" +
 					"though there may be warnings; 1 not valid, or not to be read.",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL", DefaultText: usualConfig},
+					&cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL", DefaultText: config.Usual},
 					&cli.BoolFlag{Name: "skip-files", Usage: "don't look at the files that it names, which may be on another machine"},
 					formatFlag("text", "json"),
 				},
@@ -62,13 +58,13 @@ func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
 	case name == "" && cmd.IsSet("config"):
 		return usage(cmd, "-config: name a file")
 	case name == "":
-		name = usualConfig
+		name = config.Usual
 	}
-	src, err := readConfigFile(name)
+	src, err := config.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	v := a.validate(ctx, name, src, !cmd.Bool("skip-files"))
+	v := config.Check(ctx, name, src, config.Checking{SkipFiles: cmd.Bool("skip-files"), Now: a.now(), Getenv: a.getenv})
 	if format == "json" {
 		a.out.JSON(v)
 	} else {
@@ -86,7 +82,7 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 	case name == "" && cmd.IsSet("out"):
 		return usage(cmd, "-out: name a file")
 	case name == "":
-		a.out.Printf("%s", sample)
+		a.out.Printf("%s", config.Sample)
 		return nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the operator names the file, and it holds no secret
@@ -96,7 +92,7 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return fmt.Errorf("-out: %w", err)
 	}
-	_, err = f.WriteString(sample)
+	_, err = f.WriteString(config.Sample)
 	if closed := f.Close(); err == nil {
 		err = closed
 	}
@@ -106,4 +102,34 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 	}
 	a.out.Printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
 	return nil
+}
+
+var wordStyles = map[string]terminal.Style{"error": terminal.Alarm, "warning": terminal.Yellow}
+
+// printValidation writes a line for each problem, as compilers do, in the order of the
+// file. None is broken up: editors read them.
+func (o *output) printValidation(v *config.Validation) {
+	type line struct {
+		config.Problem
+		word string
+	}
+	var lines []line
+	for _, p := range v.Errors {
+		lines = append(lines, line{p, "error"})
+	}
+	for _, p := range v.Warnings {
+		lines = append(lines, line{p, "warning"})
+	}
+	slices.SortStableFunc(lines, func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	for _, l := range lines {
+		o.Printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.Paint(wordStyles[l.word], l.word+":"), l.Message)
+	}
+	if !v.Valid {
+		o.Printf("%s: not valid: %d %s.\n", printable(v.File), len(v.Errors), plural(len(v.Errors), "error"))
+		return
+	}
+	o.Printf("%s: valid: %d %s, %d %s, %d %s.\n", printable(v.File), v.Clusters, plural(v.Clusters, "cluster"),
+		v.Vaults, plural(v.Vaults, "Vault"), v.Mounts, plural(v.Mounts, "mount"))
 }

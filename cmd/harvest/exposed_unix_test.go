@@ -4,7 +4,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,33 +68,6 @@ mount "m" { clusters = ["a"] }
 	code, stdout, _ := harvest(t, nil, "config", "validate", "-config", "c.hcl")
 	assert.Zero(t, code)
 	assert.Contains(t, stdout, "c.hcl:3:3: warning: pipe is no regular file: not read")
-}
-
-func TestExposed(t *testing.T) {
-	dir := openDir(t)
-	put := func(name string, mode os.FileMode) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		require.NoError(t, os.WriteFile(path, []byte("x"), 0o600))
-		require.NoError(t, os.Chmod(path, mode))
-		return path
-	}
-	open, group := put("open", 0o604), put("group", 0o640)
-	closed, platform := put("closed/open", 0o644), put("secrets/nomad_vault.jwt", 0o644)
-	require.NoError(t, os.Chmod(filepath.Dir(closed), 0o750))
-	link := filepath.Join(dir, "closed", "link")
-	require.NoError(t, os.Symlink(open, link))
-	all := []string{open, group, closed, platform, link, filepath.Join(dir, "missing"), "/run/secrets/x"}
-	getenv := func(name string) string {
-		return map[string]string{"NOMAD_SECRETS_DIR": filepath.Join(dir, "secrets")}[name]
-	}
-	assert.Equal(t, []string{open, link}, exposed(all, getenv))
-	assert.Contains(t, exposed(all, func(string) string { return "" }), platform)
-
-	t.Chdir(filepath.Join(dir, "secrets"))
-	assert.Empty(t, exposed([]string{"nomad_vault.jwt"}, getenv))
-	assert.False(t, within("/run/secrets", "/run/secrets-of-others/x"))
-	assert.False(t, within("/run/secrets", "/run/x"))
 }
 
 // TestExposedFiles: every file that a credential is read from is looked at, and each is

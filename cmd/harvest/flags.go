@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -110,9 +111,6 @@ func singleOnly() []string {
 // -allow-turnover=us-east.
 type turnoverFlag = cli.FlagBase[[]string, cli.NoConfig, turnoverValue]
 
-// anyCluster is what the bare flag stands for.
-const anyCluster = "*"
-
 type turnoverValue struct{ clusters *[]string }
 
 // Create implements cli.ValueCreator.
@@ -132,7 +130,7 @@ func (v *turnoverValue) Set(s string) error {
 	for name := range strings.SplitSeq(s, ",") {
 		switch name {
 		case "true":
-			name = anyCluster
+			name = config.AnyCluster // the bare flag
 		case "", "false":
 			return fmt.Errorf("want the name of a cluster after the equals sign, or nothing at all")
 		}

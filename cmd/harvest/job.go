@@ -8,13 +8,14 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // job is a configuration made ready: a Harvester for the mounts whose Vault let us in,
 // and what to report of the others.
 type job struct {
-	cfg       *config
+	cfg       *config.Config
 	harvester vaultsync.Harvester
 	mounts    []*vaultsync.Mount       // by mount; nil where there is a report
 	refused   []*vaultsync.MountReport // by mount; those of a Vault that can't be used
@@ -24,31 +25,31 @@ type job struct {
 // prepare logs in once to each Vault that a mount needs, all at the same time, and builds
 // the Harvester. lenient is for commands that trust nothing: they warn of plain HTTP where
 // sync refuses it. The caller closes the job.
-func (a *app) prepare(ctx context.Context, cfg *config, lenient bool, log *slog.Logger) *job {
+func (a *app) prepare(ctx context.Context, cfg *config.Config, lenient bool, log *slog.Logger) *job {
 	j := &job{
 		cfg:     cfg,
-		mounts:  make([]*vaultsync.Mount, len(cfg.mounts)),
-		refused: make([]*vaultsync.MountReport, len(cfg.mounts)),
+		mounts:  make([]*vaultsync.Mount, len(cfg.Mounts)),
+		refused: make([]*vaultsync.MountReport, len(cfg.Mounts)),
 	}
-	for _, c := range cfg.clusters {
-		j.harvester.Clusters = append(j.harvester.Clusters, c.clusterWithin(ctx, lenient))
-		if lenient && cfg.uses(c.name) {
+	for _, c := range cfg.Clusters {
+		j.harvester.Clusters = append(j.harvester.Clusters, c.OpenWithin(ctx, reading(lenient)))
+		if lenient && cfg.Uses(c.Name) {
 			a.warnUnauthenticated(c)
 		}
 	}
 	vaults := j.logIn(ctx)
-	for i, m := range cfg.mounts {
-		v := vaults[m.vault]
+	for i, m := range cfg.Mounts {
+		v := vaults[m.Vault]
 		if v.err != nil {
-			j.refused[i] = refusal(cfg.vaults[m.vault], v, m)
+			j.refused[i] = refusal(cfg.Vaults[m.Vault], v, m)
 			continue
 		}
-		mount := vaultsync.NewMount(v.client, m.path)
-		mount.Namespace = m.namespace
+		mount := vaultsync.NewMount(v.client, m.Path)
+		mount.Namespace = m.Namespace
 		j.mounts[i] = mount
-		options := m.options
+		options := m.Options
 		options.Now, options.Logger = a.now(), log
-		j.harvester.Targets = append(j.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: options})
+		j.harvester.Targets = append(j.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: options})
 	}
 	return j
 }
@@ -67,15 +68,15 @@ func (l *login) String() string { return "login" }
 func (j *job) logIn(ctx context.Context) map[int]*login {
 	vaults := map[int]*login{}
 	var pending sync.WaitGroup
-	for _, m := range j.cfg.mounts {
-		if vaults[m.vault] != nil {
+	for _, m := range j.cfg.Mounts {
+		if vaults[m.Vault] != nil {
 			continue
 		}
-		l, v := &login{}, j.cfg.vaults[m.vault]
-		vaults[m.vault] = l
+		l, v := &login{}, j.cfg.Vaults[m.Vault]
+		vaults[m.Vault] = l
 		pending.Go(func() {
-			if l.client, l.err = v.clientWithin(ctx); l.err == nil {
-				l.end, l.err = v.logIn(ctx, l.client)
+			if l.client, l.err = newClientWithin(ctx, v); l.err == nil {
+				l.end, l.err = logIn(ctx, v, l.client)
 			}
 		})
 	}
@@ -98,14 +99,14 @@ func (j *job) close() {
 }
 
 // refusal is the report of a mount whose Vault can't be used.
-func refusal(v vaultConfig, l *login, m mountConfig) *vaultsync.MountReport {
-	address, namespace := v.address, cmp.Or(m.namespace, v.namespace)
+func refusal(v config.Vault, l *login, m config.Mount) *vaultsync.MountReport {
+	address, namespace := v.Address, cmp.Or(m.Namespace, v.Namespace)
 	if l.client != nil {
-		address, namespace = l.client.Address(), cmp.Or(m.namespace, l.client.Namespace())
+		address, namespace = l.client.Address(), cmp.Or(m.Namespace, l.client.Namespace())
 	}
 	return &vaultsync.MountReport{
-		Vault: address, Namespace: namespace, Path: m.path,
-		Err: &vaultsync.MountError{Vault: address, Namespace: namespace, Path: m.path, Err: l.err},
+		Vault: address, Namespace: namespace, Path: m.Path,
+		Err: &vaultsync.MountError{Vault: address, Namespace: namespace, Path: m.Path, Err: l.err},
 	}
 }
 

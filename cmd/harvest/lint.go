@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -34,7 +35,7 @@ type linting struct {
 
 func newLinting(cmd *cli.Command) (*linting, error) {
 	rotation := cmd.Duration("rotation")
-	if cmd.IsSet("rotation") && (rotation <= 0 || isLong(rotation)) {
+	if cmd.IsSet("rotation") && (rotation <= 0 || config.IsLong(rotation)) {
 		return nil, usage(cmd, "-rotation %s: want a time above zero, ten years at the most", rotation)
 	}
 	if !cmd.Bool("lint") {
@@ -65,13 +66,13 @@ func lintNames() string {
 }
 
 // inspect puts what is found on a mount into its status.
-func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.Mount, m mountConfig, results []jwks.Result) {
+func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.Mount, m config.Mount, results []jwks.Result) {
 	s.Lint = []vaultsync.Problem{}
 	if s.err != nil {
 		return
 	}
 	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
-		Now: l.now, Config: s.config, Clusters: m.clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.options.Settings,
+		Now: l.now, Config: s.config, Clusters: m.Clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.Options.Settings,
 	})
 	if err != nil {
 		s.err, s.Error = err, err.Error()

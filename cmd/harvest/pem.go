@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -63,8 +63,8 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if c.name = name; name == "" {
-		c.name = "source"
+	if c.Name = name; name == "" {
+		c.Name = "source"
 	} else if err := vaultsync.CheckClusterName(name); err != nil {
 		return usage(cmd, "%w", err)
 	}
@@ -74,10 +74,10 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	defer cancel()
 	a.warnUnauthenticated(c)
-	if c.tls.ClientKey != "" {
-		a.warnExposed([]string{c.tls.ClientKey}, a.sayExposed)
+	if c.TLS.ClientKey != "" {
+		a.warnExposed([]string{c.TLS.ClientKey}, a.sayExposed)
 	}
-	clusters := []jwks.Cluster{c.clusterWithin(ctx, true)}
+	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
@@ -103,51 +103,22 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 }
 
 // pemSource returns what SOURCE or $NOMAD_ADDR stand for.
-func (a *app) pemSource(cmd *cli.Command) (clusterConfig, error) {
+func (a *app) pemSource(cmd *cli.Command) (config.Cluster, error) {
 	source := cmd.Args().First()
 	switch {
 	case source == "" && cmd.Args().Present():
-		return clusterConfig{}, usage(cmd, "the source is empty")
+		return config.Cluster{}, usage(cmd, "the source is empty")
 	case source == "":
 		if source = a.getenv("NOMAD_ADDR"); source == "" {
-			return clusterConfig{}, usage(cmd, "no source: name a file, a URL or - for stdin, or set NOMAD_ADDR")
+			return config.Cluster{}, usage(cmd, "no source: name a file, a URL or - for stdin, or set NOMAD_ADDR")
 		}
-		return a.agent(cmd, source)
+		c, err := config.Agent(cmd, a.getenv, source)
+		if err != nil {
+			return c, usage(cmd, "%w", err)
+		}
+		return c, nil
 	}
 	return a.source(cmd, source)
-}
-
-// agent returns what the address of a Nomad agent stands for.
-func (a *app) agent(cmd *cli.Command, address string) (clusterConfig, error) {
-	c := clusterConfig{address: address}
-	if err := checkURL(address, "https", "http"); err != nil {
-		return c, usage(cmd, "the source: %w", err)
-	}
-	return c, a.connection(cmd, &c)
-}
-
-// source returns what a SOURCE stands for: a file, a URL, or "-" for standard input.
-func (a *app) source(cmd *cli.Command, source string) (clusterConfig, error) {
-	var c clusterConfig
-	u, err := url.Parse(source)
-	switch isURL := err == nil && (u.Scheme == "http" || u.Scheme == "https"); {
-	case source == "-":
-		c.document = stdin{a.stdin}
-	case isURL && strings.Trim(u.Path, "/") == "" && u.RawQuery == "":
-		c.address = source
-	case isURL:
-		c.jwksURL = source
-	case strings.Contains(source, "://"):
-		return c, usage(cmd, "the source has a scheme other than https and http")
-	default:
-		c.jwksFile = source
-	}
-	if raw := c.url(); raw != "" {
-		if err := checkURL(raw, "https", "http"); err != nil {
-			return c, usage(cmd, "the source: %w", err)
-		}
-	}
-	return c, a.connection(cmd, &c)
 }
 
 // judge leaves out of the results the keys that must not be trusted.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -55,8 +56,8 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 	if err != nil {
 		return err
 	}
-	if r.format == "vault" && len(cfg.mounts) > 1 {
-		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.file, len(cfg.mounts))
+	if r.format == "vault" && len(cfg.Mounts) > 1 {
+		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.File, len(cfg.Mounts))
 	}
 	report, err := a.report(ctx, cmd, cfg, log, r)
 	if report == nil {
@@ -78,14 +79,14 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 }
 
 // report does the work within -timeout. An error beside a report is that of the metrics.
-func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config, log *slog.Logger, r reconciling) (*vaultsync.Report, error) {
+func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, log *slog.Logger, r reconciling) (*vaultsync.Report, error) {
 	ctx, cancel, err := withTimeout(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
 	defer cancel()
 	if !r.quiet { // which is for cron: it would be told at each run
-		a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
+		a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	}
 	j := a.prepare(ctx, cfg, r.lenient, log)
 	defer j.close()

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"strings"
 
 	"github.com/urfave/cli/v3"
-
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 func (a *app) policyCommand() *cli.Command {
@@ -27,54 +23,8 @@ func (a *app) policyCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			a.out.Printf("%s", policies(cfg, cmd.Bool("roles")))
+			a.out.Printf("%s", cfg.Policy(cmd.Bool("roles")))
 			return nil
 		},
 	}
-}
-
-// policies returns a policy, one that reads roles where that is wanted, for each Vault and namespace of the configuration, since a
-// policy's paths are those of its own namespace.
-func policies(cfg *config, roles bool) string {
-	type place struct {
-		vault     int
-		namespace string
-	}
-	var places []place
-	paths := map[place][]string{}
-	for _, m := range cfg.mounts {
-		p := place{m.vault, cmp.Or(m.namespace, cfg.vaults[m.vault].namespace)}
-		if paths[p] == nil {
-			places = append(places, p)
-		}
-		paths[p] = append(paths[p], m.path)
-	}
-	var b strings.Builder
-	for i, p := range places {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		if len(places) > 1 || p.namespace != "" {
-			b.WriteString("# " + printable(placeName(cfg.vaults[p.vault], p.namespace)) + "\n")
-		}
-		b.WriteString(vaultsync.Policy(paths[p]...))
-		if roles {
-			b.WriteString("\n" + vaultsync.PolicyForRoles(paths[p]...))
-		}
-	}
-	return b.String()
-}
-
-func placeName(v vaultConfig, namespace string) string {
-	name := "Vault at " + v.address
-	switch {
-	case v.address == "" && v.name != "":
-		name = "Vault " + v.name
-	case v.address == "":
-		name = "Vault at $VAULT_ADDR"
-	}
-	if namespace != "" {
-		name += ", namespace " + namespace
-	}
-	return name
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -69,7 +70,7 @@ type mountSetup struct {
 	Token  string                 `json:"token"`           // where the token comes from: see tokenVariable
 
 	mount   *vaultsync.Mount
-	config  mountConfig
+	config  config.Mount
 	regions map[string]string // what Nomad calls the one region of a cluster, where it is known
 	err     error
 }
@@ -98,7 +99,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
+	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	if err := a.confirmable(cmd, form); err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	for _, s := range setups {
 		s.Token = token
 	}
-	said := sayToken(token, a.addressOf(cfg.vaults[cfg.mounts[0].vault]))
+	said := sayToken(token, a.addressOf(cfg.Vaults[cfg.Mounts[0].Vault]))
 	switch {
 	case form != "":
 		if said != "" {
@@ -157,7 +158,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 }
 
 // setRoles gives the mounts their role: that of the flags where there is no file.
-func setRoles(cmd *cli.Command, cfg *config) error {
+func setRoles(cmd *cli.Command, cfg *config.Config) error {
 	access := vaultsync.Access{
 		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
 		UserClaim: cmd.String("user-claim"), Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
@@ -175,8 +176,8 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 			(*into)[name] = value
 		}
 	}
-	if cfg.single() {
-		cfg.mounts[0].setup.Access = []vaultsync.Access{access}
+	if cfg.IsSingle() {
+		cfg.Mounts[0].Setup.Access = []vaultsync.Access{access}
 	} else {
 		for _, f := range roleFlags() {
 			if name := f.Names()[0]; cmd.IsSet(name) {
@@ -184,13 +185,13 @@ func setRoles(cmd *cli.Command, cfg *config) error {
 			}
 		}
 	}
-	for i := range cfg.mounts {
-		m := &cfg.mounts[i]
-		m.setup.Overwrite = cmd.Bool("overwrite")
-		if err := m.setup.Check(); err != nil {
+	for i := range cfg.Mounts {
+		m := &cfg.Mounts[i]
+		m.Setup.Overwrite = cmd.Bool("overwrite")
+		if err := m.Setup.Check(); err != nil {
 			return usage(cmd, "%w", err)
 		}
-		m.options.DefaultRole = m.setup.DefaultRole()
+		m.Options.DefaultRole = m.Setup.DefaultRole()
 	}
 	return nil
 }
@@ -230,14 +231,14 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*mountSetup {
 	results := jwks.FetchAll(ctx, j.harvester.Clusters)
 	regions := onlyRegions(discovered)
-	setups := make([]*mountSetup, len(j.cfg.mounts))
+	setups := make([]*mountSetup, len(j.cfg.Mounts))
 	var pending sync.WaitGroup
-	for i, m := range j.cfg.mounts {
+	for i, m := range j.cfg.Mounts {
 		s := &mountSetup{mount: j.mounts[i], config: m, regions: regions}
 		setups[i] = s
 		if s.mount == nil {
 			s.fail(j.refused[i].Err)
-			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.path}
+			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.Path}
 			continue
 		}
 		pending.Go(func() { s.plan(ctx, results, a) })
@@ -248,7 +249,7 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 
 func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
 	var err error
-	s.SetupPlan, err = s.mount.PlanSetup(ctx, s.config.setup)
+	s.SetupPlan, err = s.mount.PlanSetup(ctx, s.config.Setup)
 	if err != nil {
 		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.mount.Vault(), Namespace: mountNamespace(s.mount), Path: s.mount.Path}
 		s.fail(err)
@@ -261,9 +262,9 @@ func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
 			return
 		}
 	}
-	options := s.config.options
+	options := s.config.Options
 	options.Now = a.now()
-	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.config.clusters, Results: results}, options)
+	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.config.Clusters, Results: results}, options)
 	s.Report = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Plan: plan}
 	if err != nil {
 		s.fail(&vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err})
@@ -289,11 +290,11 @@ func (s *mountSetup) changes() bool {
 
 // complainOf tells stderr of what can't be planned, or is refused, and counts the mounts
 // that nothing can be done to.
-func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
+func (a *app) complainOf(setups []*mountSetup, cfg *config.Config) (failed int) {
 	for _, s := range setups {
 		if s.err != nil {
 			failed++
-			a.says.Fail(s.err, cmp.Or(a.call(cfg.file, 0).Of(s.err, s.config.convertible()), s.administratorHint()))
+			a.says.Fail(s.err, cmp.Or(a.call(cfg.File, 0).Of(s.err, convertible(s.config)), s.administratorHint()))
 			continue
 		}
 		if err := s.Err(); err != nil {
@@ -308,7 +309,7 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config) (failed int) {
 }
 
 // applySetups makes mounts, policies and roles, and then syncs the keys of those mounts.
-func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg *config, cmd *cli.Command) error {
+func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg *config.Config, cmd *cli.Command) error {
 	failed := 0
 	ready := &job{cfg: cfg, mounts: j.mounts, refused: make([]*vaultsync.MountReport, len(setups))}
 	ready.harvester.Clusters = j.harvester.Clusters

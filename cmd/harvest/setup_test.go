@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -25,7 +26,7 @@ func TestSetupTerraform(t *testing.T) {
 			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
 			{Kind: vaultsync.StepRole, Name: "r", Body: access.RoleBody()},
 		}},
-		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	var text bytes.Buffer
 	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
@@ -64,7 +65,7 @@ func TestSetupTerraformNames(t *testing.T) {
 			{Kind: vaultsync.StepRole, Name: "r_s", Body: access.RoleBody()},
 			{Kind: vaultsync.StepPolicy, Name: "theirs", Action: vaultsync.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
 		}
-		require.NoError(t, a.printTerraform(&mountSetup{SetupPlan: &s, config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
+		require.NoError(t, a.printTerraform(&mountSetup{SetupPlan: &s, config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
 	}
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)

@@ -66,16 +66,16 @@ func (a *app) printAgents(setups []*mountSetup) {
 	var audiences []string
 	servers := map[string][]string{} // clusters by audience
 	for _, s := range setups {
-		clusters := printable(strings.Join(s.config.clusters, ", "))
+		clusters := printable(strings.Join(s.config.Clusters, ", "))
 		a.out.Printf("\n")
 		a.out.Paragraph("  ", "The vault block of the Nomad clients of "+clusters+":")
 		a.out.Printf("\n    vault {\n      enabled               = true\n      address               = %s\n", terraformText(s.Vault))
 		if s.Namespace != "" {
 			a.out.Printf("      namespace             = %s\n", terraformText(s.Namespace))
 		}
-		a.out.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.config.setup.DefaultRole()))
+		a.out.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.config.Setup.DefaultRole()))
 		audience := vaultsync.DefaultAudience
-		if access := s.config.setup.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
+		if access := s.config.Setup.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
 			audience = access[0].Audiences[0]
 		}
 		if servers[audience] == nil {

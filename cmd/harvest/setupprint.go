@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -21,7 +22,7 @@ func (a *app) printSetups(setups []*mountSetup) {
 		}
 		a.printSetup(s)
 	}
-	shared := slices.ContainsFunc(setups, func(s *mountSetup) bool { return len(s.config.clusters) > 1 })
+	shared := slices.ContainsFunc(setups, func(s *mountSetup) bool { return len(s.config.Clusters) > 1 })
 	if !shared && len(setups) > 1 {
 		a.out.Printf("\n")
 		a.out.Paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
@@ -109,13 +110,13 @@ func refused(s vaultsync.Step) string {
 
 // explainShape says what it means that several clusters share a mount, and the way out.
 func (a *app) explainShape(s *mountSetup) {
-	clusters := s.config.clusters
+	clusters := s.config.Clusters
 	if len(clusters) < 2 {
 		return
 	}
 	a.out.Printf("\n")
 	a.out.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
-	bound := slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
+	bound := slices.ContainsFunc(s.config.Setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
 		a.out.Printf("\n  What keeps them apart is a mount for each:\n\n")
 		for _, name := range clusters {
@@ -140,8 +141,8 @@ func (a *app) explainShape(s *mountSetup) {
 
 // oneEntity tells which jobs of a shared mount's clusters are the same to Vault.
 func (s *mountSetup) oneEntity() string {
-	first, second := s.config.clusters[0], s.config.clusters[1]
-	apart := !slices.ContainsFunc(s.config.setup.Access, func(v vaultsync.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
+	first, second := s.config.Clusters[0], s.config.Clusters[1]
+	apart := !slices.ContainsFunc(s.config.Setup.Access, func(v vaultsync.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
 	if !apart {
 		return fmt.Sprintf("Jobs with one value of the user claim are one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
 			"of %s can be the same to Vault, and read the same secrets, without any malice.", first, second)
@@ -153,7 +154,7 @@ func (s *mountSetup) oneEntity() string {
 // sameRegion names clusters of the mount whose regions have one name, as far as that is known.
 func (s *mountSetup) sameRegion() string {
 	first := map[string]string{}
-	for _, name := range s.config.clusters {
+	for _, name := range s.config.Clusters {
 		region, known := s.regions[name]
 		if other := first[region]; known && other != "" {
 			return fmt.Sprintf(" (%s and %s: both %s)", other, name, printable(region))
@@ -166,7 +167,7 @@ func (s *mountSetup) sameRegion() string {
 }
 
 // printForms writes the same as commands or as Terraform.
-func (a *app) printForms(setups []*mountSetup, form string, cfg *config) error {
+func (a *app) printForms(setups []*mountSetup, form string, cfg *config.Config) error {
 	failed := a.complainOf(setups, cfg)
 	names := terraformNames{}
 	for i, s := range setups {

@@ -72,7 +72,7 @@ func narrowerText(c vaultsync.Change) string {
 
 // explainReaders says who can read what by the policies that are to be written.
 func (a *app) explainReaders(s *mountSetup) {
-	all := s.config.setup.Access
+	all := s.config.Setup.Access
 	if len(all) == 0 {
 		all = []vaultsync.Access{{}}
 	}

@@ -82,7 +82,7 @@ func (s *mountSetup) setTerraform(f *terraformFile) error {
 		}
 		config = vaultsync.NewConfig(body)
 	}
-	f.set("default_role", cmp.Or(config.DefaultRole(), s.config.setup.DefaultRole()))
+	f.set("default_role", cmp.Or(config.DefaultRole(), s.config.Setup.DefaultRole()))
 	if issuer := config.BoundIssuer(); issuer != "" {
 		f.set("bound_issuer", issuer)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/statuspage"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -109,32 +110,32 @@ type failedStatus struct {
 }
 
 // status reads every mount. Where clusters are configured, a plan says what is pending.
-func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config, lint *linting, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
-	a.warnExposed(cfg.credentialFiles(a.getenv), a.sayExposed)
+func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, lint *linting, log *slog.Logger) (*vaultsync.Report, []*mountStatus, error) {
+	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
-	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.mounts))}
+	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.Mounts))}
 	if lint != nil { // before progress is shown: of a source that it follows, nothing is discovered
 		lint.discovered = j.harvester.Discover(ctx)
 		lint.now = a.now()
 	}
-	if len(cfg.clusters) > 0 {
+	if len(cfg.Clusters) > 0 {
 		defer a.showProgress(cmd, j.harvester.Clusters)()
 		var err error
 		if report, err = j.do(ctx, (*vaultsync.Harvester).Plan); err != nil {
 			return nil, nil, err
 		}
 	}
-	statuses := make([]*mountStatus, len(cfg.mounts))
+	statuses := make([]*mountStatus, len(cfg.Mounts))
 	var pending sync.WaitGroup
-	for i := range cfg.mounts {
+	for i := range cfg.Mounts {
 		pending.Go(func() {
 			if report.Mounts[i] == nil {
 				report.Mounts[i] = j.refused[i]
 			}
 			report.Mounts[i], statuses[i] = statusOf(ctx, j.mounts[i], report.Mounts[i])
 			if lint != nil && j.mounts[i] != nil {
-				lint.inspect(ctx, statuses[i], j.mounts[i], cfg.mounts[i], report.Clusters)
+				lint.inspect(ctx, statuses[i], j.mounts[i], cfg.Mounts[i], report.Clusters)
 			}
 		})
 	}

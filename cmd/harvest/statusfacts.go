@@ -3,15 +3,16 @@ package main
 import (
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // factsOf returns what a run of status has read.
-func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config, now time.Time) monitor.Facts {
+func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config.Config, now time.Time) monitor.Facts {
 	var f monitor.Facts
-	from, unread := readFrom(cfg.clusters), map[pem.Owner]bool{}
+	from, unread := allReadFrom(cfg.Clusters), map[pem.Owner]bool{}
 	for _, r := range report.Clusters {
 		c := monitor.ClusterFacts{Owner: pem.Owner{Cluster: r.Cluster, Region: r.Region}, From: from[r.Cluster], Published: -1}
 		switch {
@@ -24,7 +25,7 @@ func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config, now
 	}
 	for i, s := range statuses {
 		m := monitor.MountFacts{
-			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.mounts[i].clusters, Known: s.read, Warnings: s.Warnings,
+			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.Mounts[i].Clusters, Known: s.read, Warnings: s.Warnings,
 			InSync: report.Mounts[i].InSync(),
 		}
 		if s.plan != nil {
@@ -55,24 +56,24 @@ func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config, now
 }
 
 // readFrom returns what a cluster is read from, as a status page has it.
-func (c clusterConfig) readFrom() string {
+func readFrom(c config.Cluster) string {
 	switch {
-	case c.address != "":
+	case c.Address != "":
 		return monitor.FromNomad
-	case c.jwksURL != "":
+	case c.JWKSURL != "":
 		return monitor.FromURL
-	case c.jwksFile != "":
+	case c.JWKSFile != "":
 		return monitor.FromFile
-	case c.oidcIssuer != "":
+	case c.OIDCIssuer != "":
 		return monitor.FromIssuer
 	}
 	return ""
 }
 
-func readFrom(clusters []clusterConfig) map[string]string {
+func allReadFrom(clusters []config.Cluster) map[string]string {
 	from := map[string]string{}
 	for _, c := range clusters {
-		from[c.name] = c.readFrom()
+		from[c.Name] = readFrom(c)
 	}
 	return from
 }

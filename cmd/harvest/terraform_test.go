@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zclconf/go-cty/cty"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
@@ -199,7 +200,7 @@ func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Acc
 			{Kind: vaultsync.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
 			{Kind: vaultsync.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
 		}},
-		config: mountConfig{setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	return printTerraformOf(t, s)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -39,7 +40,7 @@ var errRefused = errors.New("Vault refuses the token: it expired or was revoked,
 // tried again, for ever. When it ends it gives back the login in use, and none before: a
 // sync may be under way with it.
 type keeper struct {
-	vault  vaultConfig
+	vault  config.Vault
 	client *api.Client // of the mounts
 	door   *api.Client // for logins: it never has a token
 	times  keeperTimes
@@ -70,12 +71,12 @@ type mark [sha256.Size]byte
 
 func markOf(token string) mark { return sha256.Sum256([]byte(token)) }
 
-func newKeeper(v vaultConfig, times keeperTimes, log *slog.Logger, tell func(error)) (*keeper, error) {
-	client, err := v.client()
+func newKeeper(v config.Vault, times keeperTimes, log *slog.Logger, tell func(error)) (*keeper, error) {
+	client, err := newClient(v)
 	if err != nil {
 		return nil, err
 	}
-	door, err := v.client()
+	door, err := newClient(v)
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +88,10 @@ func newKeeper(v vaultConfig, times keeperTimes, log *slog.Logger, tell func(err
 // name returns the Vault as the log has it; a label tells blocks of one address apart.
 func (k *keeper) name() string {
 	address := (&vaultsync.Mount{Client: k.client}).Vault()
-	if k.vault.name == "" {
+	if k.vault.Name == "" {
 		return address
 	}
-	return k.vault.name + " at " + address
+	return k.vault.Name + " at " + address
 }
 
 // String keeps the clients' tokens out of what prints a keeper.
@@ -210,10 +211,10 @@ func (k *keeper) refresh(ctx context.Context, anew bool) error {
 	return k.lookUp(ctx, token)
 }
 
-func (k *keeper) isLogin() bool { return k.vault.auth != nil && k.vault.auth.method != "token_file" }
+func (k *keeper) isLogin() bool { return k.vault.Auth != nil && k.vault.Auth.Method != "token_file" }
 
 func (k *keeper) logIn(ctx context.Context) error {
-	secret, err := k.vault.login(ctx, k.door)
+	secret, err := authenticate(ctx, k.vault, k.door)
 	if err != nil {
 		return err
 	}
@@ -244,8 +245,8 @@ func (k *keeper) renew(ctx context.Context) error {
 
 // given returns the token that others have put where it is found.
 func (k *keeper) given() (string, error) {
-	if k.vault.auth != nil {
-		return vaultsync.ReadTokenFile(k.vault.auth.tokenFile)
+	if k.vault.Auth != nil {
+		return vaultsync.ReadTokenFile(k.vault.Auth.TokenFile)
 	}
 	if token := os.Getenv(api.EnvVaultToken); token != "" {
 		return token, nil
@@ -263,7 +264,7 @@ func (k *keeper) given() (string, error) {
 // replaced says whether others have put another token into the file. A token helper, which
 // may be a program, is asked only after a 403.
 func (k *keeper) replaced() bool {
-	if k.vault.auth == nil || k.isLogin() {
+	if k.vault.Auth == nil || k.isLogin() {
 		return false
 	}
 	token, err := k.given()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
@@ -31,7 +32,7 @@ type keeping struct {
 }
 
 // keep starts a keeper with short times.
-func keep(t *testing.T, v vaultConfig) *keeping {
+func keep(t *testing.T, v config.Vault) *keeping {
 	t.Helper()
 	k := &keeping{told: make(chan error, 1000)}
 	times := keeperTimes{
@@ -103,7 +104,7 @@ func TestKeeperRenews(t *testing.T) {
 	noVault(t)
 	s := fakevault.New(t)
 	t.Setenv("VAULT_TOKEN", s.PolicyToken("", 2*time.Second))
-	k := keep(t, vaultConfig{address: s.URL})
+	k := keep(t, config.Vault{Address: s.URL})
 	require.NoError(t, k.next(t))
 	began := time.Now()
 	await(t, s, 1, "PUT", "auth/token/renew-self")
@@ -128,7 +129,7 @@ func TestKeeperLogsInAgain(t *testing.T) {
 	})
 	require.NoError(t, err)
 	name := file(t, nomad.Region("").Token(fakenomad.Workload{}))
-	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "jwt", mount: "jwt-nomad", role: "harvest", tokenFile: name}})
+	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "jwt", Mount: "jwt-nomad", Role: "harvest", TokenFile: name}})
 	require.NoError(t, k.next(t))
 	first := k.client.Token()
 	require.NoError(t, k.next(t))
@@ -156,7 +157,7 @@ func TestKeeperRefused(t *testing.T) {
 	noVault(t)
 	s := fakevault.New(t)
 	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
-	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "approle", roleID: "harvest", secretIDFile: file(t, "s3cr3t")}})
+	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: file(t, "s3cr3t")}})
 	k.times.refusedMax = time.Hour
 	k.times.retryMin = time.Hour / 2
 	require.NoError(t, k.next(t))
@@ -177,7 +178,7 @@ func TestKeeperFile(t *testing.T) {
 	noVault(t)
 	s := fakevault.New(t)
 	name := file(t, "")
-	k := keep(t, vaultConfig{address: s.URL, auth: &authConfig{method: "token_file", tokenFile: name}})
+	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "token_file", TokenFile: name}})
 	require.ErrorContains(t, k.next(t), "empty")
 	<-k.first
 	s.Seal()
@@ -224,14 +225,14 @@ vault {
 mount "jwt-nomad" { clusters = ["one"] }
 `), 0o600))
 	allow(t, s)
-	cfg, err := loadFile(name)
+	cfg, err := config.Load(name)
 	require.NoError(t, err)
 	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &terminal.Messages{}}
 	log := slog.New(slog.DiscardHandler)
 	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
 	// The connections of each login are closed at the end: they outlast it.
 	var clients []*api.Client
-	prepared := func(cfg *config) *daemon.Config {
+	prepared := func(cfg *config.Config) *daemon.Config {
 		c := a.daemonConfig(cfg, log)
 		for i := range c.Vaults {
 			open := c.Vaults[i].Make
@@ -251,7 +252,7 @@ mount "jwt-nomad" { clusters = ["one"] }
 	ended := make(chan error)
 	go func() {
 		ended <- d.Run(ctx, hangup, func() (*daemon.Config, error) {
-			cfg, err := loadFile(name)
+			cfg, err := config.Load(name)
 			if err != nil {
 				return nil, err
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/vault/api/auth/kubernetes"
 	"github.com/hashicorp/vault/api/cliconfig"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -29,26 +30,26 @@ const maxRevoke = 5 * time.Second
 // kubernetesToken is where Kubernetes puts a service account's token.
 const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
 
-// client returns a client for a vault block, without a token if the block has an auth
+// newClient returns a client for a vault block, without a token if the block has an auth
 // block. What the block says wins over the environment, and where a labelled block has an
 // address, VAULT_ variables on address, namespace and TLS are another Vault's. Those on
 // proxies, retries and time limits count for all.
-func (v vaultConfig) client() (*api.Client, error) {
+func newClient(v config.Vault) (*api.Client, error) {
 	cfg := api.DefaultConfig()
 	if cfg.Error != nil {
 		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", withoutAddress(cfg.Error))
 	}
-	if v.address != "" {
-		cfg.Address, cfg.AgentAddress = v.address, ""
+	if v.Address != "" {
+		cfg.Address, cfg.AgentAddress = v.Address, ""
 	}
-	if v.isolated() {
+	if v.IsIsolated() {
 		cfg.SRVLookup = false
 		cfg.HttpClient.Transport.(*http.Transport).TLSClientConfig = &tls.Config{ //nolint:errcheck // ConfigureTLS below takes it for one too
 			MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		}
 	}
 	err := cfg.ConfigureTLS(&api.TLSConfig{
-		CACert: v.caCert, CAPath: v.caPath, ClientCert: v.clientCert, ClientKey: v.clientKey, TLSServerName: v.serverName,
+		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey, TLSServerName: v.ServerName,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("TLS files: %w", err)
@@ -67,21 +68,21 @@ func (v vaultConfig) client() (*api.Client, error) {
 	case u.User != nil:
 		return nil, errors.New("the address of Vault holds a user name or password, which would end up in logs; leave it out")
 	}
-	if v.isolated() {
+	if v.IsIsolated() {
 		client.ClearNamespace()
 	}
-	if v.namespace != "" {
-		client.SetNamespace(v.namespace)
+	if v.Namespace != "" {
+		client.SetNamespace(v.Namespace)
 	}
-	if v.auth != nil {
+	if v.Auth != nil {
 		client.ClearToken()
 	}
 	return client, nil
 }
 
-// clientWithin is client, which reads certificates, until ctx ends.
-func (v vaultConfig) clientWithin(ctx context.Context) (*api.Client, error) {
-	client, err := wait.Within(ctx, v.client)
+// newClientWithin is newClient, which reads certificates, until ctx ends.
+func newClientWithin(ctx context.Context, v config.Vault) (*api.Client, error) {
+	client, err := wait.Within(ctx, func() (*api.Client, error) { return newClient(v) })
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("certificate or key file of the Vault not read to its end: is one a pipe that nobody writes to? %w", err)
 	}
@@ -100,19 +101,19 @@ func withoutAddress(err error) error {
 }
 
 // logIn gives the client a token. The returned function ends what a login has begun.
-func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(), err error) {
+func logIn(ctx context.Context, v config.Vault, client *api.Client) (end func(), err error) {
 	end = func() {}
-	if v.auth == nil {
+	if v.Auth == nil {
 		return end, useToken(client)
 	}
-	if v.auth.method == "token_file" {
-		token, err := readSecret(ctx, v.auth.tokenFile)
+	if v.Auth.Method == "token_file" {
+		token, err := readSecret(ctx, v.Auth.TokenFile)
 		client.SetToken(token)
 		return end, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxLogin)
 	defer cancel()
-	secret, err := v.login(ctx, client)
+	secret, err := authenticate(ctx, v, client)
 	if err != nil {
 		return end, err
 	}
@@ -120,21 +121,21 @@ func (v vaultConfig) logIn(ctx context.Context, client *api.Client) (end func(),
 	return func() { revoke(ctx, client, maxRevoke) }, nil
 }
 
-// login logs in by the auth block's method, which isn't token_file. The secret has a token.
-func (v vaultConfig) login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	method, shown, err := v.auth.loginMethod(ctx)
+// authenticate logs in by the auth block's method, which isn't token_file. The secret has a token.
+func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api.Secret, error) {
+	method, shown, err := loginMethod(ctx, v.Auth)
 	if err != nil {
 		return nil, err
 	}
 	secret, err := method.Login(ctx, client)
 	if err == nil && (secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "") {
-		return nil, fmt.Errorf("login to Vault by %s: it gave no token", v.auth.method)
+		return nil, fmt.Errorf("login to Vault by %s: it gave no token", v.Auth.Method)
 	}
 	if err != nil {
-		if v.auth.method != "jwt" { // which explains itself
+		if v.Auth.Method != "jwt" { // which explains itself
 			err = vaultsync.LoginError(err, shown)
 		}
-		return nil, fmt.Errorf("login to Vault by %s: %w", v.auth.method, err)
+		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
 	return secret, nil
 }
@@ -159,21 +160,21 @@ func readSecret(ctx context.Context, file string) (string, error) {
 
 // loginMethod returns the auth block's method and, unless it keeps that to itself, the
 // secret that it shows to Vault.
-func (c *authConfig) loginMethod(ctx context.Context) (method api.AuthMethod, shown string, err error) {
-	switch c.method {
+func loginMethod(ctx context.Context, c *config.Auth) (method api.AuthMethod, shown string, err error) {
+	switch c.Method {
 	case "approle":
-		secret, err := readSecret(ctx, c.secretIDFile)
+		secret, err := readSecret(ctx, c.SecretIDFile)
 		if err != nil {
 			return nil, "", err
 		}
 		var options []approle.LoginOption
-		if c.mount != "" {
-			options = append(options, approle.WithMountPath(c.mount))
+		if c.Mount != "" {
+			options = append(options, approle.WithMountPath(c.Mount))
 		}
-		method, err := approle.NewAppRoleAuth(c.roleID, &approle.SecretID{FromString: secret}, options...)
+		method, err := approle.NewAppRoleAuth(c.RoleID, &approle.SecretID{FromString: secret}, options...)
 		return method, secret, err
 	case "kubernetes":
-		file := c.tokenFile
+		file := c.TokenFile
 		if file == "" {
 			file = kubernetesToken
 		}
@@ -182,13 +183,13 @@ func (c *authConfig) loginMethod(ctx context.Context) (method api.AuthMethod, sh
 			return nil, "", err
 		}
 		options := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(jwt)}
-		if c.mount != "" {
-			options = append(options, kubernetes.WithMountPath(c.mount))
+		if c.Mount != "" {
+			options = append(options, kubernetes.WithMountPath(c.Mount))
 		}
-		method, err := kubernetes.NewKubernetesAuth(c.role, options...)
+		method, err := kubernetes.NewKubernetesAuth(c.Role, options...)
 		return method, jwt, err
 	default:
-		return vaultsync.JWTLogin{Mount: c.mount, Role: c.role, TokenFile: c.tokenFile}, "", nil
+		return vaultsync.JWTLogin{Mount: c.Mount, Role: c.Role, TokenFile: c.TokenFile}, "", nil
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
@@ -25,23 +26,23 @@ func TestVaultEnvironment(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", "env-token")
 	t.Setenv("VAULT_SKIP_VERIFY", "true")
 	t.Setenv("VAULT_TLS_SERVER_NAME", "env.example.com")
-	jwt := &authConfig{method: "jwt"}
+	jwt := &config.Auth{Method: "jwt"}
 	for name, test := range map[string]struct {
-		block                     vaultConfig
+		block                     config.Vault
 		address, namespace, token string
 		skipsVerification         bool
 		serverName                string
 	}{
-		"no block":              {vaultConfig{}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
-		"unlabelled":            {vaultConfig{address: "https://v"}, "https://v", "env", "env-token", true, "env.example.com"},
-		"unlabelled, namespace": {vaultConfig{address: "https://v", namespace: "n"}, "https://v", "n", "env-token", true, "env.example.com"},
-		"labelled":              {vaultConfig{name: "eu", address: "https://v"}, "https://v", "", "env-token", false, ""},
-		"labelled, all":         {vaultConfig{name: "eu", address: "https://v", namespace: "n", serverName: "s"}, "https://v", "n", "env-token", false, "s"},
-		"labelled, no address":  {vaultConfig{name: "eu"}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
-		"auth":                  {vaultConfig{name: "eu", address: "https://v", auth: jwt}, "https://v", "", "", false, ""},
+		"no block":              {config.Vault{}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
+		"unlabelled":            {config.Vault{Address: "https://v"}, "https://v", "env", "env-token", true, "env.example.com"},
+		"unlabelled, namespace": {config.Vault{Address: "https://v", Namespace: "n"}, "https://v", "n", "env-token", true, "env.example.com"},
+		"labelled":              {config.Vault{Name: "eu", Address: "https://v"}, "https://v", "", "env-token", false, ""},
+		"labelled, all":         {config.Vault{Name: "eu", Address: "https://v", Namespace: "n", ServerName: "s"}, "https://v", "n", "env-token", false, "s"},
+		"labelled, no address":  {config.Vault{Name: "eu"}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
+		"auth":                  {config.Vault{Name: "eu", Address: "https://v", Auth: jwt}, "https://v", "", "", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, err := test.block.client()
+			client, err := newClient(test.block)
 			require.NoError(t, err)
 			assert.Equal(t, test.address, client.Address())
 			assert.Equal(t, test.namespace, client.Namespace())
@@ -64,29 +65,29 @@ func TestVaultTLS(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate()}), 0o600))
 	t.Setenv("VAULT_TLS_SERVER_NAME", "elsewhere.example.com")
-	for _, v := range []vaultConfig{{name: "eu", address: s.URL}, {name: "eu", address: s.URL, caCert: ca}} {
-		client, err := v.client()
+	for _, v := range []config.Vault{{Name: "eu", Address: s.URL}, {Name: "eu", Address: s.URL, CACert: ca}} {
+		client, err := newClient(v)
 		require.NoError(t, err)
 		client.SetToken(fakevault.RootToken)
 		_, err = client.Sys().ListAuthWithContext(t.Context())
-		if v.caCert == "" {
+		if v.CACert == "" {
 			require.Error(t, err)
 		} else {
 			require.NoError(t, err)
 		}
 	}
-	_, err := vaultConfig{name: "eu", address: s.URL, caCert: "missing.pem"}.client()
+	_, err := newClient(config.Vault{Name: "eu", Address: s.URL, CACert: "missing.pem"})
 	require.ErrorContains(t, err, "missing.pem")
 }
 
 func TestVaultToken(t *testing.T) {
 	noVault(t)
-	client, err := vaultConfig{}.client()
+	client, err := newClient(config.Vault{})
 	require.NoError(t, err)
 	require.ErrorIs(t, useToken(client), errNoToken)
 
 	t.Setenv("VAULT_SKIP_VERIFY", "perhaps")
-	_, err = vaultConfig{}.client()
+	_, err = newClient(config.Vault{})
 	require.ErrorContains(t, err, "VAULT_SKIP_VERIFY")
 }
 
@@ -97,11 +98,11 @@ func TestRevokeAfterCancel(t *testing.T) {
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("s3cr3t\n"), 0o600))
 	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
-	v := vaultConfig{address: s.URL, auth: &authConfig{method: "approle", roleID: "harvest", secretIDFile: secret}}
-	client, err := v.client()
+	v := config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: secret}}
+	client, err := newClient(v)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	end, err := v.logIn(ctx, client)
+	end, err := logIn(ctx, v, client)
 	require.NoError(t, err)
 	cancel()
 	end()

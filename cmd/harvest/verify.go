@@ -10,7 +10,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -159,31 +161,31 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
-	c.name = "source"
+	c.Name = "source"
 	return func(ctx context.Context, t *jwks.Token) ([]*verdict, error) { return a.verifyOffline(ctx, cmd, c, t) }, nil
 }
 
 // selectMounts leaves the mounts of a file that -mount and -namespace name.
-func selectMounts(cmd *cli.Command, cfg *config) error {
-	if cfg.single() || !cmd.IsSet("mount") && !cmd.IsSet("namespace") {
+func selectMounts(cmd *cli.Command, cfg *config.Config) error {
+	if cfg.IsSingle() || !cmd.IsSet("mount") && !cmd.IsSet("namespace") {
 		return nil
 	}
 	var there []string
-	path, namespace := mountPath(cmd.String("mount")), strings.Trim(cmd.String("namespace"), "/")
-	cfg.mounts = slices.DeleteFunc(cfg.mounts, func(m mountConfig) bool {
-		there = append(there, vaultsync.MountName("", cfg.target(m)[1], m.path))
-		return cmd.IsSet("mount") && m.path != path || cmd.IsSet("namespace") && cfg.target(m)[1] != namespace
+	path, namespace := config.MountPath(cmd.String("mount")), strings.Trim(cmd.String("namespace"), "/")
+	cfg.Mounts = slices.DeleteFunc(cfg.Mounts, func(m config.Mount) bool {
+		there = append(there, vaultsync.MountName("", cfg.Target(m)[1], m.Path))
+		return cmd.IsSet("mount") && m.Path != path || cmd.IsSet("namespace") && cfg.Target(m)[1] != namespace
 	})
-	if len(cfg.mounts) == 0 {
-		return usage(cmd, "no such mount in %s; there is %s", cfg.file, quoteAll(there))
+	if len(cfg.Mounts) == 0 {
+		return usage(cmd, "no such mount in %s; there is %s", cfg.File, text.QuoteAll(there))
 	}
 	return nil
 }
 
 // verifyOffline compares a token with a key set.
-func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c clusterConfig, t *jwks.Token) ([]*verdict, error) {
+func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *jwks.Token) ([]*verdict, error) {
 	a.warnUnauthenticated(c)
-	clusters := []jwks.Cluster{c.clusterWithin(ctx, true)}
+	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
@@ -202,26 +204,26 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c clusterConf
 }
 
 // verifyAtMounts compares a token with each mount, all at the same time.
-func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config, t *jwks.Token, log *slog.Logger) []*verdict {
+func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *jwks.Token, log *slog.Logger) []*verdict {
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
 	var results []jwks.Result
-	if len(cfg.clusters) > 0 {
+	if len(cfg.Clusters) > 0 {
 		stop := a.showProgress(cmd, j.harvester.Clusters)
 		results = jwks.FetchAll(ctx, j.harvester.Clusters)
 		stop()
 	}
-	verdicts := make([]*verdict, len(cfg.mounts))
+	verdicts := make([]*verdict, len(cfg.Mounts))
 	var pending sync.WaitGroup
-	for i, m := range cfg.mounts {
+	for i, m := range cfg.Mounts {
 		pending.Go(func() {
 			if r := j.refused[i]; r != nil {
 				verdicts[i] = &verdict{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Error: r.Err.Error(), err: r.Err}
 				return
 			}
 			verdicts[i] = verifyAt(ctx, j.mounts[i], vaultsync.Verification{
-				Token: t, Now: a.now(), Path: m.path, RoleName: cmd.String("role"), Options: m.options,
-				Want: vaultsync.Desired{Clusters: m.clusters, Results: results},
+				Token: t, Now: a.now(), Path: m.Path, RoleName: cmd.String("role"), Options: m.Options,
+				Want: vaultsync.Desired{Clusters: m.Clusters, Results: results},
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
 				exactFix(cmd, v)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -54,7 +55,7 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	resync := cmd.Duration("resync")
-	if resync < minResync || isLong(resync) {
+	if resync < minResync || config.IsLong(resync) {
 		return usage(cmd, "-resync %v: want a duration from %v to ten years", resync, minResync)
 	}
 	address := cmd.String("listen")

@@ -6,42 +6,40 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
 // daemonConfig returns what a watch runs for a configuration.
-func (a *app) daemonConfig(cfg *config, log *slog.Logger) *daemon.Config {
-	a.warnExposed(cfg.credentialFiles(a.getenv), func(name string) {
+func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config {
+	a.warnExposed(cfg.CredentialFiles(a.getenv), func(name string) {
 		log.Warn("a file with a credential can be read by every user of this machine", "file", printable(name))
 	})
-	d := &daemon.Config{Hint: func(err error) string { return a.call(cfg.file, 0).Of(err, false) }}
-	for _, c := range cfg.clusters {
+	d := &daemon.Config{Hint: func(err error) string { return a.call(cfg.File, 0).Of(err, false) }}
+	for _, c := range cfg.Clusters {
 		d.Clusters = append(d.Clusters, daemon.Cluster{
-			Name: c.name, From: c.readFrom(), Of: c, Files: []string{c.tls.CACert, c.tls.CAPath, c.tls.ClientCert, c.tls.ClientKey},
-			Make: func() jwks.Cluster { return c.cluster(false) },
+			Name: c.Name, From: readFrom(c), Of: c, Files: []string{c.TLS.CACert, c.TLS.CAPath, c.TLS.ClientCert, c.TLS.ClientKey},
+			Make: func() jwks.Cluster { return c.Open(reading(false)) },
 		})
 	}
-	for _, v := range cfg.vaults {
+	for _, v := range cfg.Vaults {
 		d.Vaults = append(d.Vaults, daemon.Vault{
-			Of: v, Files: []string{v.caCert, v.caPath, v.clientCert, v.clientKey},
+			Of: v, Files: []string{v.CACert, v.CAPath, v.ClientCert, v.ClientKey},
 			Make: func(tell func(error)) (daemon.Login, error) {
 				k, err := newKeeper(v, defaultKeeperTimes, log, tell)
 				if err != nil {
-					return nil, fmt.Errorf("vault block %q: %w", cmp.Or(v.name, v.address), err)
+					return nil, fmt.Errorf("vault block %q: %w", cmp.Or(v.Name, v.Address), err)
 				}
 				return daemonLogin{k}, nil
 			},
 		})
 	}
-	for _, m := range cfg.mounts {
-		of := m
-		of.at, of.vault = hcl.Range{}, 0
+	for _, m := range cfg.Mounts {
 		d.Mounts = append(d.Mounts, daemon.Mount{
-			Vault: m.vault, Namespace: m.namespace, Path: m.path, Clusters: m.clusters, Options: m.options, Of: of,
+			Vault: m.Vault, Namespace: m.Namespace, Path: m.Path, Clusters: m.Clusters, Options: m.Options, Of: m.Unplaced(),
 		})
 	}
 	return d

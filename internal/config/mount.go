@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -17,32 +18,32 @@ func (r *fileReader) vault(hb *hclsyntax.Block) {
 		r.problem(hb.DefRange(), "vault wants one name or none, as in vault \"eu\" { … }")
 		return
 	}
-	v := vaultConfig{
-		name: strings.Join(hb.Labels, ""), address: strings.TrimSuffix(b.text("address"), "/"), namespace: strings.Trim(b.text("namespace"), "/"),
-		caCert: b.text("ca_cert"), caPath: b.text("ca_path"),
-		clientCert: b.text("client_cert"), clientKey: b.text("client_key"), serverName: b.text("tls_server_name"),
+	v := Vault{
+		Name: strings.Join(hb.Labels, ""), Address: strings.TrimSuffix(b.text("address"), "/"), Namespace: strings.Trim(b.text("namespace"), "/"),
+		CACert: b.text("ca_cert"), CAPath: b.text("ca_path"),
+		ClientCert: b.text("client_cert"), ClientKey: b.text("client_key"), ServerName: b.text("tls_server_name"),
 	}
-	if len(hb.Labels) == 1 && v.name == "" {
+	if len(hb.Labels) == 1 && v.Name == "" {
 		r.problem(hb.LabelRanges[0], "the name of this vault is empty; leave it out or give one")
 	}
-	if slices.ContainsFunc(r.config.vaults, func(other vaultConfig) bool { return other.name == v.name }) {
-		r.problem(hb.DefRange(), "vault %q is defined twice; several vault blocks need different names", v.name)
+	if slices.ContainsFunc(r.config.Vaults, func(other Vault) bool { return other.Name == v.Name }) {
+		r.problem(hb.DefRange(), "vault %q is defined twice; several vault blocks need different names", v.Name)
 	}
-	if v.address != "" {
-		if err := checkURL(v.address, "https", "http", "unix"); err != nil {
+	if v.Address != "" {
+		if err := checkURL(v.Address, "https", "http", "unix"); err != nil {
 			b.problem("address", "address: %v", err)
 		}
 	}
 	r.checkTLS(b)
-	r.nameTLSFiles(b, jwks.TLS{CACert: v.caCert, CAPath: v.caPath, ClientCert: v.clientCert, ClientKey: v.clientKey})
+	r.nameTLSFiles(b, jwks.TLS{CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey})
 	for i, auth := range blocks {
 		if i > 0 {
 			r.problem(auth.DefRange, "a vault block has one auth block")
 			break
 		}
-		v.auth = r.auth(auth)
+		v.Auth = r.auth(auth)
 	}
-	r.config.vaults = append(r.config.vaults, v)
+	r.config.Vaults = append(r.config.Vaults, v)
 }
 
 // authMethods are the ways to log in: what each takes, and what it can't do without.
@@ -53,7 +54,7 @@ var authMethods = map[string]struct{ takes, needs []string }{
 	"token_file": {takes: []string{"path"}, needs: []string{"path"}},
 }
 
-func (r *fileReader) auth(hb *hcl.Block) *authConfig {
+func (r *fileReader) auth(hb *hcl.Block) *Auth {
 	name := hb.Labels[0]
 	method, ok := authMethods[name]
 	if !ok {
@@ -66,12 +67,12 @@ func (r *fileReader) auth(hb *hcl.Block) *authConfig {
 			b.problem("", "auth %q needs %s", name, attribute)
 		}
 	}
-	auth := &authConfig{
-		method: name, mount: strings.Trim(b.text("mount"), "/"), role: b.text("role"), tokenFile: b.text("token_file"),
-		roleID: b.text("role_id"), secretIDFile: b.text("secret_id_file"),
+	auth := &Auth{
+		Method: name, Mount: strings.Trim(b.text("mount"), "/"), Role: b.text("role"), TokenFile: b.text("token_file"),
+		RoleID: b.text("role_id"), SecretIDFile: b.text("secret_id_file"),
 	}
 	if name == "token_file" {
-		auth.tokenFile = b.text("path")
+		auth.TokenFile = b.text("path")
 	}
 	r.nameCredentials(b)
 	return auth
@@ -88,19 +89,19 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	m := mountConfig{
-		namespace: strings.Trim(b.text("namespace"), "/"), path: name, clusters: b.texts("clusters"), at: hb.DefRange(),
-		options: vaultsync.Options{
+	m := Mount{
+		Namespace: strings.Trim(b.text("namespace"), "/"), Path: name, Clusters: b.texts("clusters"), at: hb.DefRange(),
+		Options: vaultsync.Options{
 			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"), MaxKeys: b.count("max_keys"),
 			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
 			Convert: b.flag("convert"), Settle: b.duration("settle"), Settings: b.settings(),
 		},
 	}
 	if b.has("path") {
-		m.path = b.text("path")
+		m.Path = b.text("path")
 	}
-	m.path = mountPath(m.path)
-	if err := checkMountPath(m.path); err != nil {
+	m.Path = MountPath(m.Path)
+	if err := checkMountPath(m.Path); err != nil {
 		b.problem("path", "%v", err)
 	}
 	r.mountVault(b, &m)
@@ -110,78 +111,78 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		r.role(role, &m)
 	}
 	r.mountPolicies(m)
-	for _, other := range r.config.mounts {
-		if r.config.target(other) == r.config.target(m) {
+	for _, other := range r.config.Mounts {
+		if r.config.Target(other) == r.config.Target(m) {
 			r.problem(m.at, "the same mount as in line %d, which would undo each other's work; put their clusters into one block", other.at.Start.Line)
 			break
 		}
 	}
-	r.config.mounts = append(r.config.mounts, m)
+	r.config.Mounts = append(r.config.Mounts, m)
 	r.issuers = append(r.issuers, b.where("bound_issuer"))
 }
 
 // mountPolicies refuses a policy's name that a role of another mount has: a policy is templated on one
 // mount's accessor.
-func (r *fileReader) mountPolicies(m mountConfig) {
-	for _, other := range r.config.mounts {
-		mine, others := r.config.target(m), r.config.target(other)
+func (r *fileReader) mountPolicies(m Mount) {
+	for _, other := range r.config.Mounts {
+		mine, others := r.config.Target(m), r.config.Target(other)
 		if mine == others || mine[0] != others[0] || mine[1] != others[1] {
 			continue
 		}
-		for _, access := range m.setup.Access {
+		for _, access := range m.Setup.Access {
 			same := func(v vaultsync.Access) bool { return v.Policy != "" && v.Policy == access.Policy }
-			if slices.ContainsFunc(other.setup.Access, same) {
+			if slices.ContainsFunc(other.Setup.Access, same) {
 				r.problem(m.at, "policy %q is that of mount %q too, in line %d: a policy is for one mount; name another, or leave policy out",
-					access.Policy, other.path, other.at.Start.Line)
+					access.Policy, other.Path, other.at.Start.Line)
 			}
 		}
 	}
 }
 
 // mountVault finds the vault block of a mount.
-func (r *fileReader) mountVault(b block, m *mountConfig) {
+func (r *fileReader) mountVault(b block, m *Mount) {
 	name := b.text("vault")
-	m.vault = slices.IndexFunc(r.config.vaults, func(v vaultConfig) bool { return v.name == name })
-	if m.vault >= 0 {
+	m.Vault = slices.IndexFunc(r.config.Vaults, func(v Vault) bool { return v.Name == name })
+	if m.Vault >= 0 {
 		return
 	}
-	m.vault = 0
+	m.Vault = 0
 	var names []string
-	for _, v := range r.config.vaults {
-		names = append(names, v.name)
+	for _, v := range r.config.Vaults {
+		names = append(names, v.Name)
 	}
 	switch {
 	case name != "":
-		b.problem("vault", "no vault %q; there is %s", name, quoteAll(names))
+		b.problem("vault", "no vault %q; there is %s", name, text.QuoteAll(names))
 	case len(names) > 1:
-		b.problem("vault", "which vault? add vault = … with one of %s", quoteAll(names))
+		b.problem("vault", "which vault? add vault = … with one of %s", text.QuoteAll(names))
 	}
 }
 
-func (r *fileReader) mountClusters(b block, m *mountConfig) {
+func (r *fileReader) mountClusters(b block, m *Mount) {
 	var names []string
-	for _, c := range r.config.clusters {
-		names = append(names, c.name)
+	for _, c := range r.config.Clusters {
+		names = append(names, c.Name)
 	}
-	if len(m.clusters) == 0 {
+	if len(m.Clusters) == 0 {
 		b.problem("clusters", "no clusters: name those that this mount trusts, as in clusters = [\"us-east\"]")
 	}
-	for i, name := range m.clusters {
+	for i, name := range m.Clusters {
 		if !slices.Contains(names, name) {
-			r.problem(b.element("clusters", i), "no cluster %q; there is %s", name, quoteAll(names))
+			r.problem(b.element("clusters", i), "no cluster %q; there is %s", name, text.QuoteAll(names))
 		}
 	}
-	for i, name := range m.options.Retired {
+	for i, name := range m.Options.Retired {
 		switch cluster, _, _ := strings.Cut(name, "/"); {
-		case slices.Contains(m.clusters, name):
+		case slices.Contains(m.Clusters, name):
 			r.problem(b.element("retired", i), "cluster %q is both trusted and retired; take it from one of the two", name)
 		case vaultsync.CheckClusterName(cluster) != nil:
 			r.problem(b.element("retired", i), "retired: %v", vaultsync.CheckClusterName(cluster))
 		}
 	}
-	for i, name := range m.options.AllowTurnover {
-		if cluster, _, _ := strings.Cut(name, "/"); name != anyCluster && !slices.Contains(m.clusters, cluster) {
-			r.problem(b.element("allow_turnover", i), "this mount has no cluster %q; there is %s", cluster, quoteAll(m.clusters))
+	for i, name := range m.Options.AllowTurnover {
+		if cluster, _, _ := strings.Cut(name, "/"); name != AnyCluster && !slices.Contains(m.Clusters, cluster) {
+			r.problem(b.element("allow_turnover", i), "this mount has no cluster %q; there is %s", cluster, text.QuoteAll(m.Clusters))
 		}
 	}
 }
@@ -220,11 +221,11 @@ func (b block) isEmptyText(name string) bool {
 	return quiet.value(name, &text) && text == ""
 }
 
-func (r *fileReader) mountRules(b block, m *mountConfig) {
-	if err := checkForeign(string(m.options.Foreign)); err != nil {
+func (r *fileReader) mountRules(b block, m *Mount) {
+	if err := checkForeign(string(m.Options.Foreign)); err != nil {
 		b.problem("foreign", "%v", err)
 	}
-	for name, d := range map[string]bool{"retain": isLong(m.options.Retain), "settle": isLong(m.options.Settle)} {
+	for name, d := range map[string]bool{"retain": IsLong(m.Options.Retain), "settle": IsLong(m.Options.Settle)} {
 		if d {
 			b.problem(name, "%s is longer than ten years", name)
 		}
@@ -234,29 +235,14 @@ func (r *fileReader) mountRules(b block, m *mountConfig) {
 var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bound", "bound_subject", "bound_cidrs", "num_uses", "no_default_policy", "period", "max_ttl", "kv", "prefix", "job_prefix"}
 
 // role reads a role block of a mount, which harvest setup makes.
-func (r *fileReader) role(hb *hcl.Block, m *mountConfig) {
+func (r *fileReader) role(hb *hcl.Block, m *Mount) {
 	b, _ := open(hb.Body, hb.DefRange, &r.diags, roleAttributes)
-	m.setup.Access = append(m.setup.Access, vaultsync.Access{
+	m.Setup.Access = append(m.Setup.Access, vaultsync.Access{
 		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), UserClaim: b.text("user_claim"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
 		BoundSubject: b.text("bound_subject"), BoundCIDRs: b.texts("bound_cidrs"), NumUses: b.count("num_uses"), NoDefaultPolicy: b.flag("no_default_policy"),
 		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"), JobPrefix: b.text("job_prefix"),
 	})
-	if err := m.setup.Check(); err != nil {
+	if err := m.Setup.Check(); err != nil {
 		r.problem(hb.DefRange, "%v", err)
 	}
-}
-
-func quoteAll(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	var quoted []string
-	for _, name := range names {
-		if name == "" {
-			quoted = append(quoted, "one without a name")
-			continue
-		}
-		quoted = append(quoted, `"`+name+`"`)
-	}
-	return strings.Join(quoted, ", ")
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"testing"
@@ -7,11 +7,11 @@ import (
 )
 
 func TestTwin(t *testing.T) {
-	agent := func(address string, regions ...string) clusterConfig {
-		return clusterConfig{address: address, regions: regions}
+	agent := func(address string, regions ...string) Cluster {
+		return Cluster{Address: address, Regions: regions}
 	}
 	for name, test := range map[string]struct {
-		a, b clusterConfig
+		a, b Cluster
 		same bool
 	}{
 		"one agent":              {agent("https://nomad:4646"), agent("https://nomad:4646"), true},
@@ -22,11 +22,11 @@ func TestTwin(t *testing.T) {
 		"a region of both":       {agent("https://nomad", "a", "b"), agent("https://nomad", "b"), true},
 		"every region":           {agent("https://nomad", "*"), agent("https://nomad", "b"), true},
 		"the agent's own region": {agent("https://nomad", ""), agent("https://nomad", "b"), true},
-		"a file":                 {clusterConfig{jwksFile: "x"}, clusterConfig{jwksFile: "x"}, true},
-		"another query":          {clusterConfig{jwksURL: "https://x/y?a"}, clusterConfig{jwksURL: "https://x/y?b"}, false},
-		"issuer and URL":         {clusterConfig{oidcIssuer: "https://x"}, clusterConfig{jwksURL: "https://x"}, false},
+		"a file":                 {Cluster{JWKSFile: "x"}, Cluster{JWKSFile: "x"}, true},
+		"another query":          {Cluster{JWKSURL: "https://x/y?a"}, Cluster{JWKSURL: "https://x/y?b"}, false},
+		"issuer and URL":         {Cluster{OIDCIssuer: "https://x"}, Cluster{JWKSURL: "https://x"}, false},
 	} {
-		_, same := twin([]clusterConfig{test.a, test.b}, 1)
+		_, same := twin([]Cluster{test.a, test.b}, 1)
 		assert.Equal(t, test.same, same, name)
 	}
 }

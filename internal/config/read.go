@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -12,18 +12,18 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// loadFile reads a configuration file. The error names each mistake with its line and column.
-func loadFile(name string) (*config, error) {
-	src, err := readConfigFile(name)
+// Load reads a configuration file. The error names each mistake with its line and column.
+func Load(name string) (*Config, error) {
+	src, err := ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	return parseConfig(name, src)
+	return Parse(name, src)
 }
 
-// parseConfig returns what a configuration file says, checked as far as it can be without
+// Parse returns what a configuration file says, checked as far as it can be without
 // a network, an environment or other files.
-func parseConfig(name string, src []byte) (*config, error) {
+func Parse(name string, src []byte) (*Config, error) {
 	r, diags := readConfig(name, src)
 	if err := configError(diags); err != nil {
 		return nil, err
@@ -38,14 +38,14 @@ func readConfig(name string, src []byte) (*fileReader, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	r := &fileReader{config: &config{file: name}}
+	r := &fileReader{config: &Config{File: name}}
 	r.read(body)
 	return r, r.diags
 }
 
 // fileReader turns a file's body into a config.
 type fileReader struct {
-	config  *config
+	config  *Config
 	diags   hcl.Diagnostics
 	files   []namedFile
 	places  []hcl.Range // of the clusters
@@ -59,7 +59,7 @@ func (r *fileReader) read(body *hclsyntax.Body) {
 			r.problem(a.NameRange, "unknown attribute %q; outside of blocks there is only deny", name)
 		}
 	}
-	r.config.deny = block{&r.diags, top, body.MissingItemRange()}.fingerprints("deny")
+	r.config.Deny = block{&r.diags, top, body.MissingItemRange()}.fingerprints("deny")
 	// Mounts name the others, wherever they stand in the file.
 	for _, b := range body.Blocks {
 		switch b.Type {
@@ -72,15 +72,15 @@ func (r *fileReader) read(body *hclsyntax.Body) {
 			r.problem(b.TypeRange, "unknown block %q; want cluster, vault or mount", b.Type)
 		}
 	}
-	if len(r.config.vaults) == 0 {
-		r.config.vaults = []vaultConfig{{}}
+	if len(r.config.Vaults) == 0 {
+		r.config.Vaults = []Vault{{}}
 	}
 	for _, b := range body.Blocks {
 		if b.Type == "mount" {
 			r.mount(b)
 		}
 	}
-	if len(r.config.mounts) == 0 && !r.diags.HasErrors() {
+	if len(r.config.Mounts) == 0 && !r.diags.HasErrors() {
 		r.problem(body.MissingItemRange(), "no mount block: say which JWT auth mounts are to trust the clusters, as in mount \"jwt-nomad\" { clusters = [\"us-east\"] }")
 	}
 }
@@ -114,18 +114,18 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	if err := vaultsync.CheckClusterName(name); err != nil {
 		r.problem(hb.LabelRanges[0], "%v", err)
 	}
-	if slices.ContainsFunc(r.config.clusters, func(c clusterConfig) bool { return c.name == name }) {
+	if slices.ContainsFunc(r.config.Clusters, func(c Cluster) bool { return c.Name == name }) {
 		r.problem(hb.LabelRanges[0], "cluster %q is defined twice; give one of them another name", name)
 	}
-	c := clusterConfig{
-		name: name, address: b.text("address"), jwksURL: b.text("jwks_url"), jwksFile: b.text("jwks_file"),
-		oidcIssuer: b.text("oidc_issuer"), regions: b.texts("regions"),
-		allowPlaintext: b.flag("allow_plaintext"), pin: b.fingerprints("pin"),
+	c := Cluster{
+		Name: name, Address: b.text("address"), JWKSURL: b.text("jwks_url"), JWKSFile: b.text("jwks_file"),
+		OIDCIssuer: b.text("oidc_issuer"), Regions: b.texts("regions"),
+		AllowPlaintext: b.flag("allow_plaintext"), Pin: b.fingerprints("pin"),
 	}
-	c.tls.CACert, c.tls.CAPath = b.text("ca_cert"), b.text("ca_path")
-	c.tls.ClientCert, c.tls.ClientKey = b.text("client_cert"), b.text("client_key")
-	c.tls.ServerName, c.tls.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
-	r.config.clusters = append(r.config.clusters, c)
+	c.TLS.CACert, c.TLS.CAPath = b.text("ca_cert"), b.text("ca_path")
+	c.TLS.ClientCert, c.TLS.ClientKey = b.text("client_cert"), b.text("client_key")
+	c.TLS.ServerName, c.TLS.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
+	r.config.Clusters = append(r.config.Clusters, c)
 	r.places = append(r.places, hb.DefRange())
 	r.nameClusterFiles(b, c)
 
@@ -140,7 +140,7 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	if sources == 0 {
 		b.problem("", "cluster %q has no source of keys; give one of %s", name, strings.Join(sourceAttributes, ", "))
 	}
-	for source, raw := range map[string]string{"address": c.address, "jwks_url": c.jwksURL, "oidc_issuer": c.oidcIssuer} {
+	for source, raw := range map[string]string{"address": c.Address, "jwks_url": c.JWKSURL, "oidc_issuer": c.OIDCIssuer} {
 		if raw == "" {
 			continue
 		}
@@ -159,13 +159,13 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 			}
 		}
 	}
-	if c.tls.InsecureSkipVerify && !c.allowPlaintext {
+	if c.TLS.InsecureSkipVerify && !c.AllowPlaintext {
 		b.problem("tls_skip_verify", "tls_skip_verify lets anyone on the path choose whom Vault trusts; give ca_cert instead, or add allow_plaintext = true if that is meant")
 	}
 	if b.has("regions") && !b.has("address") {
 		b.problem("regions", "regions are a Nomad agent's; they go with address only")
 	}
-	for i, region := range c.regions {
+	for i, region := range c.Regions {
 		if err := checkRegion(region); err != nil {
 			r.problem(b.element("regions", i), "%v", err)
 		}

@@ -1,7 +1,6 @@
-package main
+package config
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
-	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -34,9 +33,9 @@ func (r *fileReader) name(b block, attribute, file string, check func(context.Co
 	}
 }
 
-func (r *fileReader) nameClusterFiles(b block, c clusterConfig) {
-	r.name(b, "jwks_file", c.jwksFile, func(ctx context.Context, _ time.Time) ([]string, error) {
-		set, err := jwks.File(c.jwksFile).Fetch(ctx)
+func (r *fileReader) nameClusterFiles(b block, c Cluster) {
+	r.name(b, "jwks_file", c.JWKSFile, func(ctx context.Context, _ time.Time) ([]string, error) {
+		set, err := jwks.File(c.JWKSFile).Fetch(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +45,7 @@ func (r *fileReader) nameClusterFiles(b block, c clusterConfig) {
 		}
 		return append(warnings, set.Warnings...), nil
 	})
-	r.nameTLSFiles(b, c.tls)
+	r.nameTLSFiles(b, c.TLS)
 }
 
 func (r *fileReader) nameTLSFiles(b block, t jwks.TLS) {
@@ -123,31 +122,37 @@ func expiries(name string, now time.Time) []string {
 	return all
 }
 
-// configProblem is one thing that harvest config validate found.
-type configProblem struct {
+// Problem is one thing that harvest config validate found.
+type Problem struct {
 	Line    int    `json:"line"` // from 1
 	Column  int    `json:"column"`
 	Message string `json:"message"`
 }
 
-// validation is what came of a file.
-type validation struct {
-	File     string          `json:"file"`
-	Valid    bool            `json:"valid"`
-	Errors   []configProblem `json:"errors"`
-	Warnings []configProblem `json:"warnings"`
-	Clusters int             `json:"clusters"`
-	Vaults   int             `json:"vaults"`
-	Mounts   int             `json:"mounts"`
+// Validation is what came of checking a file.
+type Validation struct {
+	File     string    `json:"file"`
+	Valid    bool      `json:"valid"`
+	Errors   []Problem `json:"errors"`
+	Warnings []Problem `json:"warnings"`
+	Clusters int       `json:"clusters"`
+	Vaults   int       `json:"vaults"`
+	Mounts   int       `json:"mounts"`
 }
 
 // maxFileCheck bounds how long one file may take, such as a pipe that nobody writes to.
 const maxFileCheck = 5 * time.Second
 
-// validate finds every problem of a configuration file, and of the files that it names
-// unless these are to be passed over.
-func (a *app) validate(ctx context.Context, name string, src []byte, files bool) *validation {
-	v := &validation{File: name, Errors: []configProblem{}, Warnings: []configProblem{}}
+// Checking is how a configuration is checked.
+type Checking struct {
+	SkipFiles bool                // the files that it names are on another machine
+	Now       time.Time           // when certificates have to be valid
+	Getenv    func(string) string // for where the platform puts secrets
+}
+
+// Check finds every problem of a configuration file, and of the files that it names.
+func Check(ctx context.Context, name string, src []byte, o Checking) *Validation {
+	v := &Validation{File: name, Errors: []Problem{}, Warnings: []Problem{}}
 	r, diags := readConfig(name, src)
 	warn := func(at hcl.Range, format string, args ...any) {
 		d := problem(at, format, args...)
@@ -155,37 +160,37 @@ func (a *app) validate(ctx context.Context, name string, src []byte, files bool)
 		diags = append(diags, d)
 	}
 	if r != nil {
-		v.Clusters, v.Vaults, v.Mounts = len(r.config.clusters), len(r.config.vaults), len(r.config.mounts)
-		for i, c := range r.config.clusters {
-			if len(r.config.mounts) > 0 && !r.config.uses(c.name) {
-				warn(r.places[i], "cluster %q is on no mount: nothing is done with its keys", c.name)
+		v.Clusters, v.Vaults, v.Mounts = len(r.config.Clusters), len(r.config.Vaults), len(r.config.Mounts)
+		for i, c := range r.config.Clusters {
+			if len(r.config.Mounts) > 0 && !r.config.Uses(c.Name) {
+				warn(r.places[i], "cluster %q is on no mount: nothing is done with its keys", c.Name)
 			}
 		}
 		diags = append(diags, r.otherIssuers()...)
-		for i, c := range r.config.clusters {
-			if j, ok := twin(r.config.clusters, i); ok {
+		for i, c := range r.config.Clusters {
+			if j, ok := twin(r.config.Clusters, i); ok {
 				warn(r.places[i], "cluster %q is read from the same place as %q in line %d: under two names each of its keys is trusted twice, "+
-					"and what it drops under one stays under the other; keep one name, or name regions that differ", c.name, r.config.clusters[j].name, r.places[j].Start.Line)
+					"and what it drops under one stays under the other; keep one name, or name regions that differ", c.Name, r.config.Clusters[j].Name, r.places[j].Start.Line)
 			}
 		}
-		if files {
+		if !o.SkipFiles {
 			for _, f := range r.files {
-				warnings, err := f.run(ctx, a.now())
+				warnings, err := f.run(ctx, o.Now)
 				if err != nil {
 					diags = append(diags, problem(f.at, "%v", err))
 				}
-				for _, text := range warnings {
-					warn(f.at, "%s", text)
+				for _, warning := range warnings {
+					warn(f.at, "%s", warning)
 				}
-				if f.credential && err == nil && len(exposed([]string{f.name}, a.getenv)) > 0 {
-					warn(f.at, "%s holds a credential, and every user of this machine can read it: chmod o-r %s", f.name, quote(f.name))
+				if f.credential && err == nil && len(Exposed([]string{f.name}, o.Getenv)) > 0 {
+					warn(f.at, "%s holds a credential, and every user of this machine can read it: chmod o-r %s", f.name, text.ShellQuote(f.name))
 				}
 			}
 		}
 	}
 	sortDiagnostics(diags)
 	for _, d := range diags {
-		p := configProblem{Message: diagnosticText(d)}
+		p := Problem{Message: diagnosticText(d)}
 		if d.Subject != nil {
 			p.Line, p.Column = d.Subject.Start.Line, d.Subject.Start.Column
 		}
@@ -204,15 +209,15 @@ func (a *app) validate(ctx context.Context, name string, src []byte, files bool)
 // harvest status -lint does.
 func (r *fileReader) otherIssuers() hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for i, m := range r.config.mounts {
-		bound := m.options.Settings.BoundIssuer
+	for i, m := range r.config.Mounts {
+		bound := m.Options.Settings.BoundIssuer
 		if bound == nil || *bound == "" {
 			continue
 		}
-		for _, cluster := range r.config.clusters {
-			if issuer := cluster.oidcIssuer; issuer != "" && issuer != *bound && slices.Contains(m.clusters, cluster.name) {
+		for _, cluster := range r.config.Clusters {
+			if issuer := cluster.OIDCIssuer; issuer != "" && issuer != *bound && slices.Contains(m.Clusters, cluster.Name) {
 				diags = append(diags, problem(r.issuers[i], "bound_issuer = %q: the tokens of %s name %q, and their logins would be refused; give %s a mount of its own, or state \"\"",
-					*bound, cluster.name, issuer, cluster.name))
+					*bound, cluster.Name, issuer, cluster.Name))
 			}
 		}
 	}
@@ -232,40 +237,10 @@ func (f namedFile) run(ctx context.Context, now time.Time) ([]string, error) {
 	return f.check(ctx, now)
 }
 
-// irregular says whether a file is one whose reading may never end, such as a pipe.
+// irregular reports whether a file is one whose reading may never end, such as a pipe.
 func irregular(name string) bool {
 	info, err := os.Stat(name)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 func notRead(name string) string { return name + " is no regular file: not read" }
-
-var wordStyles = map[string]terminal.Style{"error": terminal.Alarm, "warning": terminal.Yellow}
-
-// printValidation writes a line for each problem, as compilers do, in the order of the
-// file. None is broken up: editors read them.
-func (o *output) printValidation(v *validation) {
-	type line struct {
-		configProblem
-		word string
-	}
-	var lines []line
-	for _, p := range v.Errors {
-		lines = append(lines, line{p, "error"})
-	}
-	for _, p := range v.Warnings {
-		lines = append(lines, line{p, "warning"})
-	}
-	slices.SortStableFunc(lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	for _, l := range lines {
-		o.Printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.Paint(wordStyles[l.word], l.word+":"), l.Message)
-	}
-	if !v.Valid {
-		o.Printf("%s: not valid: %d %s.\n", printable(v.File), len(v.Errors), plural(len(v.Errors), "error"))
-		return
-	}
-	o.Printf("%s: valid: %d %s, %d %s, %d %s.\n", printable(v.File), v.Clusters, plural(v.Clusters, "cluster"),
-		v.Vaults, plural(v.Vaults, "Vault"), v.Mounts, plural(v.Mounts, "mount"))
-}

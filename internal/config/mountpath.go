@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// mountPath returns the path of a mount as vaultsync has it: without slashes around it,
+// MountPath returns the path of a mount as vaultsync has it: without slashes around it,
 // and without "auth/".
-func mountPath(path string) string {
+func MountPath(path string) string {
 	return strings.TrimPrefix(strings.Trim(path, "/"), "auth/")
 }
 
@@ -35,5 +35,5 @@ func checkForeign(word string) error {
 	return fmt.Errorf("foreign %q: want keep, warn or remove", word)
 }
 
-// isLong says whether d is a duration that nobody means.
-func isLong(d time.Duration) bool { return d > 10*365*24*time.Hour }
+// IsLong reports whether d is a duration that nobody means.
+func IsLong(d time.Duration) bool { return d > 10*365*24*time.Hour }

@@ -1,10 +1,11 @@
-package main
+package config
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -82,7 +83,7 @@ var configMistakes = map[string]struct {
 func TestConfigErrors(t *testing.T) {
 	for name, test := range configMistakes {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig("x.hcl", []byte(test.src))
+			_, err := Parse("x.hcl", []byte(test.src))
 			require.Error(t, err)
 			for _, want := range test.want {
 				assert.Contains(t, err.Error(), want)
@@ -95,15 +96,15 @@ func TestConfigErrors(t *testing.T) {
 
 func TestConfigFileSize(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "big.hcl")
-	require.NoError(t, os.WriteFile(name, make([]byte, maxConfigFile+1), 0o600))
-	_, err := loadFile(name)
+	require.NoError(t, os.WriteFile(name, make([]byte, MaxFile+1), 0o600))
+	_, err := Load(name)
 	require.ErrorContains(t, err, "larger than 1048576 bytes")
-	_, err = loadFile(filepath.Join(t.TempDir(), "none.hcl"))
+	_, err = Load(filepath.Join(t.TempDir(), "none.hcl"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestConfigFile(t *testing.T) {
-	cfg, err := parseConfig("x.hcl", []byte(`
+	cfg, err := Parse("x.hcl", []byte(`
 deny = ["`+aFingerprint+`"]
 cluster "us-east" {
   address = "https://nomad.example.com:4646"
@@ -125,18 +126,18 @@ mount "jwt-nomad" {
 }
 `))
 	require.NoError(t, err)
-	cfg.finish(nil, []string{anyCluster}, true)
-	assert.Equal(t, "https://vault.example.com:8200", cfg.vaults[0].address)
-	assert.Equal(t, "platform", cfg.vaults[0].namespace)
-	assert.False(t, cfg.vaults[0].isolated())
-	o := cfg.mounts[0].options
+	require.NoError(t, cfg.Finish(flags{"allow-turnover": []string{AnyCluster}, "allow-empty": true}))
+	assert.Equal(t, "https://vault.example.com:8200", cfg.Vaults[0].Address)
+	assert.Equal(t, "platform", cfg.Vaults[0].Namespace)
+	assert.False(t, cfg.Vaults[0].IsIsolated())
+	o := cfg.Mounts[0].Options
 	assert.Equal(t, "1h0m0s", o.Retain.String())
 	assert.Len(t, o.Deny, 1)
 	assert.Len(t, o.Pin["us-east"], 1)
 	assert.Equal(t, []string{"*"}, o.AllowTurnover)
 	assert.True(t, o.AllowEmpty)
 
-	cluster := cfg.clusters[0].cluster(false)
+	cluster := cfg.Clusters[0].Open(Reading{})
 	require.Len(t, cluster.Sources, 1)
 	assert.Equal(t, "one", cluster.Sources[0].RegionName())
 	require.NotNil(t, cluster.Federation)
@@ -145,14 +146,47 @@ mount "jwt-nomad" {
 
 // TestBrokenTLSFile: a CA file that is missing fails its cluster, not the command.
 func TestBrokenTLSFile(t *testing.T) {
-	c := clusterConfig{name: "a", address: "https://x", regions: []string{"one", "*"}}
-	c.tls.CACert = filepath.Join(t.TempDir(), "missing.pem")
-	cluster := c.cluster(false)
+	c := Cluster{Name: "a", Address: "https://x", Regions: []string{"one", "*"}}
+	c.TLS.CACert = filepath.Join(t.TempDir(), "missing.pem")
+	cluster := c.Open(Reading{})
 	require.Nil(t, cluster.Federation)
 	require.Len(t, cluster.Sources, 2)
-	for i, region := range c.regions {
+	for i, region := range c.Regions {
 		assert.Equal(t, region, cluster.Sources[i].RegionName())
 		_, err := cluster.Sources[i].Fetch(t.Context())
 		require.ErrorContains(t, err, "missing.pem")
 	}
+}
+
+// flags are those of a command that has none, but for the values here.
+type flags map[string]any
+
+var _ Flags = flags{}
+
+func (f flags) IsSet(name string) bool { return f[name] != nil }
+func (f flags) Value(name string) any  { return f[name] }
+
+func (f flags) Bool(name string) bool {
+	v, _ := f[name].(bool)
+	return v
+}
+
+func (f flags) Duration(name string) time.Duration {
+	v, _ := f[name].(time.Duration)
+	return v
+}
+
+func (f flags) Int(name string) int {
+	v, _ := f[name].(int)
+	return v
+}
+
+func (f flags) String(name string) string {
+	v, _ := f[name].(string)
+	return v
+}
+
+func (f flags) StringSlice(name string) []string {
+	v, _ := f[name].([]string)
+	return v
 }

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"encoding/pem"
@@ -19,7 +19,7 @@ func TestBrokenSourceHeals(t *testing.T) {
 	nomad.ListenTLS()
 	defer nomad.Close()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
-	source := clusterConfig{name: "a", address: nomad.URL, tls: jwks.TLS{CACert: ca}}.cluster(false).Sources[0]
+	source := Cluster{Name: "a", Address: nomad.URL, TLS: jwks.TLS{CACert: ca}}.Open(Reading{}).Sources[0]
 	_, err := source.Fetch(t.Context())
 	require.ErrorContains(t, err, ca)
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: nomad.Certificate()})

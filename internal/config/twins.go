@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"net/url"
@@ -8,9 +8,9 @@ import (
 
 // twin returns the index of a cluster before the i-th that is read from the same place: one
 // cluster under two names, of which each is trusted for itself.
-func twin(clusters []clusterConfig, i int) (int, bool) {
+func twin(clusters []Cluster, i int) (int, bool) {
 	for j, other := range clusters[:i] {
-		if sourceOf(other) == sourceOf(clusters[i]) && shareRegion(other.regions, clusters[i].regions) {
+		if sourceOf(other) == sourceOf(clusters[i]) && shareRegion(other.Regions, clusters[i].Regions) {
 			return j, true
 		}
 	}
@@ -18,16 +18,16 @@ func twin(clusters []clusterConfig, i int) (int, bool) {
 }
 
 // sourceOf returns where a cluster's keys are read, as URLs and file names are compared.
-func sourceOf(c clusterConfig) [2]string {
+func sourceOf(c Cluster) [2]string {
 	switch {
-	case c.jwksFile != "":
-		return [2]string{"file", c.jwksFile}
-	case c.oidcIssuer != "":
-		return [2]string{"issuer", normal(c.oidcIssuer)}
-	case c.jwksURL != "":
-		return [2]string{"URL", normal(c.jwksURL)}
+	case c.JWKSFile != "":
+		return [2]string{"file", c.JWKSFile}
+	case c.OIDCIssuer != "":
+		return [2]string{"issuer", normal(c.OIDCIssuer)}
+	case c.JWKSURL != "":
+		return [2]string{"URL", normal(c.JWKSURL)}
 	default:
-		return [2]string{"agent", normal(c.address)}
+		return [2]string{"agent", normal(c.Address)}
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -28,22 +28,22 @@ func FuzzConfig(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, src string) {
-		cfg, err := parseConfig("x.hcl", []byte(src))
+		cfg, err := Parse("x.hcl", []byte(src))
 		if err != nil {
 			require.Nil(t, cfg)
 			requirePlaces(t, src, err)
 			return
 		}
-		cfg.finish(nil, nil, false)
-		for _, c := range cfg.clusters {
+		require.NoError(t, cfg.Finish(flags{}))
+		for _, c := range cfg.Clusters {
 			requireCluster(t, c)
 		}
-		for _, v := range cfg.vaults {
+		for _, v := range cfg.Vaults {
 			requireVault(t, v)
 		}
 		requireMounts(t, cfg)
 		requireHarvester(t, cfg)
-		require.NotContains(t, policies(cfg, true), "\x1b")
+		require.NotContains(t, cfg.Policy(true), "\x1b")
 	})
 }
 
@@ -70,7 +70,7 @@ func configSeeds(f *testing.F) []string {
 			seeds = append(seeds, fenced[1])
 		}
 	}
-	scripts, err := filepath.Glob("testdata/script/*.txt")
+	scripts, err := filepath.Glob("../../cmd/harvest/testdata/script/*.txt")
 	require.NoError(f, err)
 	for _, name := range scripts {
 		archive, err := txtar.ParseFile(name)
@@ -114,20 +114,20 @@ func requirePlaces(t *testing.T, src string, err error) {
 	}
 }
 
-func requireCluster(t *testing.T, c clusterConfig) {
+func requireCluster(t *testing.T, c Cluster) {
 	t.Helper()
-	require.NoError(t, vaultsync.CheckClusterName(c.name))
-	sources := slices.DeleteFunc([]string{c.address, c.jwksURL, c.jwksFile, c.oidcIssuer}, func(s string) bool { return s == "" })
+	require.NoError(t, vaultsync.CheckClusterName(c.Name))
+	sources := slices.DeleteFunc([]string{c.Address, c.JWKSURL, c.JWKSFile, c.OIDCIssuer}, func(s string) bool { return s == "" })
 	require.Len(t, sources, 1)
-	requireAddress(t, c.url(), "http", "https")
-	require.Equal(t, c.tls.ClientCert == "", c.tls.ClientKey == "")
-	require.True(t, c.tls.CACert == "" || c.tls.CAPath == "")
-	require.True(t, !c.tls.InsecureSkipVerify || c.allowPlaintext, "certificates unchecked, and nobody asked for it")
-	require.True(t, c.jwksFile == "" || c.tls == jwks.TLS{} && !c.allowPlaintext)
-	require.True(t, len(c.regions) == 0 || c.address != "")
-	for i, region := range c.regions {
+	requireAddress(t, c.URL(), "http", "https")
+	require.Equal(t, c.TLS.ClientCert == "", c.TLS.ClientKey == "")
+	require.True(t, c.TLS.CACert == "" || c.TLS.CAPath == "")
+	require.True(t, !c.TLS.InsecureSkipVerify || c.AllowPlaintext, "certificates unchecked, and nobody asked for it")
+	require.True(t, c.JWKSFile == "" || c.TLS == jwks.TLS{} && !c.AllowPlaintext)
+	require.True(t, len(c.Regions) == 0 || c.Address != "")
+	for i, region := range c.Regions {
 		require.Regexp(t, `^([A-Za-z0-9._-]{0,128}|\*)$`, region)
-		require.NotContains(t, c.regions[:i], region)
+		require.NotContains(t, c.Regions[:i], region)
 	}
 }
 
@@ -143,65 +143,65 @@ func requireAddress(t *testing.T, raw string, schemes ...string) {
 	require.True(t, u.Host != "" || u.Scheme == "unix")
 }
 
-func requireVault(t *testing.T, v vaultConfig) {
+func requireVault(t *testing.T, v Vault) {
 	t.Helper()
-	requireAddress(t, v.address, "http", "https", "unix")
-	require.Equal(t, v.clientCert == "", v.clientKey == "")
-	require.Equal(t, v.namespace, strings.Trim(v.namespace, "/"))
-	if a := v.auth; a != nil {
+	requireAddress(t, v.Address, "http", "https", "unix")
+	require.Equal(t, v.ClientCert == "", v.ClientKey == "")
+	require.Equal(t, v.Namespace, strings.Trim(v.Namespace, "/"))
+	if a := v.Auth; a != nil {
 		complete := map[string]bool{
-			"jwt": a.mount != "" && a.tokenFile != "", "approle": a.roleID != "" && a.secretIDFile != "", "kubernetes": a.role != "", "token_file": a.tokenFile != "",
+			"jwt": a.Mount != "" && a.TokenFile != "", "approle": a.RoleID != "" && a.SecretIDFile != "", "kubernetes": a.Role != "", "token_file": a.TokenFile != "",
 		}
-		require.True(t, complete[a.method], "%+v", a)
+		require.True(t, complete[a.Method], "%+v", a)
 	}
 }
 
-func requireMounts(t *testing.T, cfg *config) {
+func requireMounts(t *testing.T, cfg *Config) {
 	t.Helper()
-	require.NotEmpty(t, cfg.mounts)
+	require.NotEmpty(t, cfg.Mounts)
 	const tenYears = 10 * 365 * 24 * time.Hour
 	seen := map[[3]string]bool{}
-	for _, m := range cfg.mounts {
-		require.NoError(t, checkMountPath(m.path))
-		require.False(t, seen[cfg.target(m)], "two blocks for one mount")
-		seen[cfg.target(m)] = true
-		o := m.options
-		require.NotEmpty(t, m.clusters)
+	for _, m := range cfg.Mounts {
+		require.NoError(t, checkMountPath(m.Path))
+		require.False(t, seen[cfg.Target(m)], "two blocks for one mount")
+		seen[cfg.Target(m)] = true
+		o := m.Options
+		require.NotEmpty(t, m.Clusters)
 		require.Contains(t, []vaultsync.Foreign{"", "keep", "warn", "remove"}, o.Foreign)
 		require.True(t, o.Retain >= 0 && o.Retain <= tenYears && o.Settle >= 0 && o.Settle <= tenYears)
-		for _, name := range m.clusters {
-			require.True(t, slices.ContainsFunc(cfg.clusters, func(c clusterConfig) bool { return c.name == name }))
+		for _, name := range m.Clusters {
+			require.True(t, slices.ContainsFunc(cfg.Clusters, func(c Cluster) bool { return c.Name == name }))
 			require.NotContains(t, o.Retired, name)
 		}
-		for _, f := range cfg.deny {
+		for _, f := range cfg.Deny {
 			require.Contains(t, o.Deny, f)
 		}
-		for _, c := range cfg.clusters {
-			require.ElementsMatch(t, c.pin, o.Pin[c.name])
+		for _, c := range cfg.Clusters {
+			require.ElementsMatch(t, c.Pin, o.Pin[c.Name])
 		}
 	}
 }
 
 // requireHarvester makes the Harvester that sync would, and has it checked. It reads no file.
-func requireHarvester(t *testing.T, cfg *config) {
+func requireHarvester(t *testing.T, cfg *Config) {
 	t.Helper()
 	h := &vaultsync.Harvester{}
-	for _, c := range cfg.clusters {
-		c.tls = jwks.TLS{}
-		h.Clusters = append(h.Clusters, c.cluster(false))
+	for _, c := range cfg.Clusters {
+		c.TLS = jwks.TLS{}
+		h.Clusters = append(h.Clusters, c.Open(Reading{}))
 	}
 	mounts := map[string]bool{}
 	twice := false
-	for _, m := range cfg.mounts {
-		v := cfg.vaults[m.vault]
-		client, err := api.NewClient(&api.Config{Address: cmp.Or(v.address, "https://vault.example.com:8200")})
-		require.NoError(t, err, v.address)
-		client.SetNamespace(v.namespace)
-		mount := vaultsync.NewMount(client, m.path)
-		mount.Namespace = m.namespace
+	for _, m := range cfg.Mounts {
+		v := cfg.Vaults[m.Vault]
+		client, err := api.NewClient(&api.Config{Address: cmp.Or(v.Address, "https://vault.example.com:8200")})
+		require.NoError(t, err, v.Address)
+		client.SetNamespace(v.Namespace)
+		mount := vaultsync.NewMount(client, m.Path)
+		mount.Namespace = m.Namespace
 		twice = twice || mounts[mount.String()]
 		mounts[mount.String()] = true
-		h.Targets = append(h.Targets, vaultsync.Target{Mount: mount, Clusters: m.clusters, Options: m.options})
+		h.Targets = append(h.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: m.Options})
 	}
 	if err := h.Check(); twice {
 		require.ErrorContains(t, err, "named by two targets") // two Vaults without an address

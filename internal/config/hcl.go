@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -15,28 +15,29 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/gocty"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 )
 
 const (
-	maxConfigFile   = 1 << 20 // bytes
+	MaxFile         = 1 << 20 // bytes
 	maxConfigDepth  = 16      // braces and brackets within each other
 	maxConfigErrors = 20      // that are shown
 )
 
-// readConfigFile returns a file of 1 MiB at most.
-func readConfigFile(name string) ([]byte, error) {
+// ReadFile returns a file of 1 MiB at most.
+func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // only read
-	src, err := io.ReadAll(io.LimitReader(f, maxConfigFile+1))
+	src, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	if len(src) > maxConfigFile {
-		return nil, fmt.Errorf("configuration %s: larger than %d bytes", name, maxConfigFile)
+	if len(src) > MaxFile {
+		return nil, fmt.Errorf("configuration %s: larger than %d bytes", name, MaxFile)
 	}
 	return src, nil
 }
@@ -108,9 +109,9 @@ func sortDiagnostics(diags hcl.Diagnostics) {
 // problems as it stands.
 func diagnosticText(d *hcl.Diagnostic) string {
 	if d.Detail == "" {
-		return printable(d.Summary)
+		return text.Escape(d.Summary)
 	}
-	return printable(d.Summary + ": " + d.Detail)
+	return text.Escape(d.Summary + ": " + d.Detail)
 }
 
 func offset(d *hcl.Diagnostic) int {
@@ -156,7 +157,7 @@ func (b block) where(name string) hcl.Range {
 	return b.at
 }
 
-// value decodes an attribute into what v points to, and says whether it is there and fits.
+// value decodes an attribute into what v points to, and reports whether it is there and fits.
 func (b block) value(name string, v any) bool {
 	a := b.attrs[name]
 	if a == nil {

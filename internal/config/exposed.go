@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"os"
@@ -8,32 +8,32 @@ import (
 	"strings"
 )
 
-// credentialFiles are the files with secrets that the configuration reads: tokens, secret
+// CredentialFiles are the files with secrets that the configuration reads: tokens, secret
 // ids, JWTs and private keys.
-func (c *config) credentialFiles(getenv func(string) string) []string {
+func (c *Config) CredentialFiles(getenv func(string) string) []string {
 	var names []string
-	for _, m := range c.mounts {
-		v := c.vaults[m.vault]
-		names = append(names, v.clientKey)
-		if !v.isolated() && v.clientKey == "" {
+	for _, m := range c.Mounts {
+		v := c.Vaults[m.Vault]
+		names = append(names, v.ClientKey)
+		if !v.IsIsolated() && v.ClientKey == "" {
 			names = append(names, getenv("VAULT_CLIENT_KEY"))
 		}
-		if v.auth != nil {
-			names = append(names, v.auth.tokenFile, v.auth.secretIDFile)
+		if v.Auth != nil {
+			names = append(names, v.Auth.TokenFile, v.Auth.SecretIDFile)
 		}
 	}
-	for _, cluster := range c.clusters {
-		if c.uses(cluster.name) {
-			names = append(names, cluster.tls.ClientKey)
+	for _, cluster := range c.Clusters {
+		if c.Uses(cluster.Name) {
+			names = append(names, cluster.TLS.ClientKey)
 		}
 	}
 	slices.Sort(names)
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
-// exposed returns those of the files that every user of this machine can read. Where the
+// Exposed returns those of the files that every user of this machine can read. Where the
 // platform puts secrets, modes are the platform's business.
-func exposed(names []string, getenv func(string) string) []string {
+func Exposed(names []string, getenv func(string) string) []string {
 	platform := []string{"/var/run/secrets", "/run/secrets"}
 	if nomad := getenv("NOMAD_SECRETS_DIR"); nomad != "" {
 		platform = append(platform, nomad)
@@ -49,7 +49,7 @@ func within(dir, path string) bool {
 	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
 }
 
-// readableByOthers says whether the mode of a file, and those of the directories on the
+// readableByOthers reports whether the mode of a file, and those of the directories on the
 // way to it, let everybody in.
 func readableByOthers(path string) bool {
 	if runtime.GOOS == "windows" { // whose modes say nothing of this
@@ -72,19 +72,4 @@ func readableByOthers(path string) bool {
 			return true
 		}
 	}
-}
-
-// warnExposed tells of each exposed file once.
-func (a *app) warnExposed(names []string, warn func(name string)) {
-	for _, name := range exposed(names, a.getenv) {
-		if !slices.Contains(a.exposed, name) {
-			a.exposed = append(a.exposed, name)
-			warn(name)
-		}
-	}
-}
-
-// sayExposed is how a command that ends soon tells of such a file.
-func (a *app) sayExposed(name string) {
-	a.says.Warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, quote(name))
 }

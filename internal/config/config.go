@@ -1,0 +1,136 @@
+// Package config reads what harvest is to do, from a file in HCL or from the flags of a command,
+// and checks it without a network.
+package config
+
+import (
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Config is what a file or the flags ask for.
+type Config struct {
+	File     string // "" where the flags did
+	Clusters []Cluster
+	Vaults   []Vault // one at least
+	Mounts   []Mount
+	Deny     []pem.Fingerprint // on every mount
+}
+
+// Cluster is a cluster block. Just one of the sources is set.
+type Cluster struct {
+	Name           string
+	Address        string   // Nomad agent
+	Regions        []string // of the agent; none: its own
+	JWKSURL        string
+	JWKSFile       string
+	OIDCIssuer     string
+	Document       jwks.Source // pem's standard input
+	TLS            jwks.TLS
+	AllowPlaintext bool
+	Pin            []pem.Fingerprint
+}
+
+// URL returns the address that keys are fetched from, or "" for a file.
+func (c Cluster) URL() string {
+	for _, u := range []string{c.Address, c.JWKSURL, c.OIDCIssuer} {
+		if u != "" {
+			return u
+		}
+	}
+	return ""
+}
+
+// Vault is a vault block. The zero value is Vault as the environment describes it.
+type Vault struct {
+	Name       string // its label
+	Address    string // "" is the environment's
+	Namespace  string // "" is the environment's, but none in a labelled block with an address
+	CACert     string
+	CAPath     string
+	ClientCert string
+	ClientKey  string
+	ServerName string
+	Auth       *Auth // nil: VAULT_TOKEN or the token helper
+}
+
+// IsIsolated reports whether the environment describes another Vault than this one.
+func (v Vault) IsIsolated() bool { return v.Name != "" && v.Address != "" }
+
+// Auth is an auth block; what a method doesn't use is "".
+type Auth struct {
+	Method       string
+	Mount        string
+	Role         string
+	TokenFile    string
+	RoleID       string
+	SecretIDFile string
+}
+
+// Mount is a mount block.
+type Mount struct {
+	Vault     int // in config.vaults
+	Namespace string
+	Path      string
+	Clusters  []string
+	Options   vaultsync.Options
+	Setup     vaultsync.Setup // for the command of that name
+	at        hcl.Range       // of the block in the file
+}
+
+// Unplaced returns the mount without its place in a file, to compare it with that of another.
+func (m Mount) Unplaced() Mount {
+	m.at, m.Vault = hcl.Range{}, 0
+	return m
+}
+
+// Target is what makes two mounts one: an address (or the label of a block without),
+// namespace and path.
+func (c *Config) Target(m Mount) [3]string {
+	v := c.Vaults[m.Vault]
+	namespace := m.Namespace
+	if namespace == "" {
+		namespace = v.Namespace
+	}
+	return [3]string{v.Address, namespace, m.Path}
+}
+
+// IsSingle reports whether the flags describe the only cluster and mount.
+func (c *Config) IsSingle() bool { return c.File == "" }
+
+// Uses reports whether a mount trusts the cluster of that name.
+func (c *Config) Uses(cluster string) bool {
+	return slices.ContainsFunc(c.Mounts, func(m Mount) bool { return slices.Contains(m.Clusters, cluster) })
+}
+
+// Finish fills in what the mounts' options have from elsewhere: the pins of clusters, the
+// keys denied everywhere, and what the flags allow on every mount.
+func (c *Config) Finish(f Flags) error {
+	deny, err := fingerprints(f, "deny")
+	if err != nil {
+		return err
+	}
+	turnovers, err := c.turnovers(f)
+	if err != nil {
+		return err
+	}
+	for i := range c.Mounts {
+		o := &c.Mounts[i].Options
+		o.Deny = append(append(o.Deny, c.Deny...), deny...)
+		o.AllowTurnover = append(o.AllowTurnover, turnovers...)
+		o.AllowEmpty = o.AllowEmpty || f.Bool("allow-empty")
+		for _, cluster := range c.Clusters {
+			if len(cluster.Pin) > 0 {
+				if o.Pin == nil {
+					o.Pin = map[string][]pem.Fingerprint{}
+				}
+				o.Pin[cluster.Name] = cluster.Pin
+			}
+		}
+	}
+	return nil
+}
