@@ -166,7 +166,7 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, report 
 				if plan.keepsKeys() {
 					undoneSettings++
 				}
-				if undoneSettings == mostUndone { // keys are not to wait for the end of that
+				if undoneSettings == mostUndone && left == nil { // keys are not to wait for the end of that
 					left = fmt.Errorf("settings are left to another writer until the next sync: %w", cause)
 					o.leaveSettings, cause = true, nil
 					continue

@@ -1,8 +1,10 @@
 package vaultsync
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -232,6 +234,38 @@ func TestSyncSettingsConflictAndKeys(t *testing.T) {
 		}}
 		_, err := m.Sync(t.Context(), want, o)
 		require.ErrorIs(t, err, ErrConflict)
+		assert.ElementsMatch(t, []string{"a k1", "z k9"}, trustedNames(v))
+	})
+}
+
+// Another writer that goes on to undo keys, after the settings were left to it, is a conflict like
+// any other.
+func TestSyncKeysUndoneAfterTheSettingsWereLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		conflicts := 0
+		o := Options{Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
+			theirs := changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
+			switch e.Kind {
+			case EventSet:
+				assert.NoError(t, v.WriteConfig("", "jwt-nomad", theirs))
+			case EventConflict:
+				conflicts++
+				if conflicts == mostUndone {
+					theirs[keysField] = []string{trust("z", "k9")}
+					time.AfterFunc(defaultSettle/2, func() { assert.NoError(t, v.WriteConfig("", "jwt-nomad", theirs)) })
+				}
+				if conflicts == 100 {
+					cancel() // a sync without end
+				}
+			}
+		}}
+		report, err := m.Sync(ctx, desired(publish("a", "k1")), o)
+		require.ErrorIs(t, err, ErrConflict)
+		assert.ErrorContains(t, err, "settings are left to another writer")
+		assert.Equal(t, mostUndone+1, report.Conflicts)
+		assert.Equal(t, mostUndone+1, report.Written)
 		assert.ElementsMatch(t, []string{"a k1", "z k9"}, trustedNames(v))
 	})
 }
