@@ -138,56 +138,61 @@ func (m *waitingMount) desired() Desired {
 func (m *waitingMount) sync(ctx context.Context) *MountReport {
 	began := time.Now()
 	o := m.target.Options
+	var how conduct
 	var early *MountReport
 	if m.impatient() {
-		early = m.early(ctx, &o)
+		early = m.early(ctx, &o, &how)
 	}
 	<-m.complete // in time: the clusters' ends before ctx does
 	m.slots <- struct{}{}
-	o.rest = m.rest
-	report := m.target.Mount.sync(ctx, m.desired(), o)
+	how.rest = m.rest
+	report := m.target.Mount.sync(ctx, m.desired(), o, how)
 	<-m.slots
 	if early != nil {
 		m.join(ctx, report, early, m.target.Options.at(began))
 	}
-	o.lament(m.target.Mount, report)
+	o.logFailure(m.target.Mount, report)
 	return report
 }
 
-// early syncs the mount with what there is, and sets in o what is left for the other sync to
-// do. It is nil where there is no more need.
-func (m *waitingMount) early(ctx context.Context, o *Options) *MountReport {
+// early syncs the mount with what there is, and sets in o and later what is left for the other
+// sync to do. It is nil where there is no more need.
+func (m *waitingMount) early(ctx context.Context, o *Options, later *conduct) *MountReport {
 	m.slots <- struct{}{}
 	defer func() { <-m.slots }()
 	if m.isComplete() {
 		return nil
 	}
-	first := *o
-	first.early = true
-	first.rest = func(ctx context.Context, d time.Duration) error {
-		err := m.rest(ctx, d)
-		if err == nil && m.isComplete() {
-			o.unsettled = true // the other sync looks in its place
-			return errSuperseded
-		}
-		return err
-	}
-	report := m.target.Mount.sync(ctx, m.desired(), first)
-	o.unsettled = o.unsettled || report.Err != nil && report.Written > 0
+	first := conduct{early: true, rest: func(ctx context.Context, d time.Duration) (superseded bool, err error) {
+		_, err = m.rest(ctx, d)
+		superseded = err == nil && m.isComplete()
+		later.unsettled = superseded // the other sync looks in its place
+		return superseded, err
+	}}
+	report := m.target.Mount.sync(ctx, m.desired(), *o, first)
+	later.unsettled = later.unsettled || report.Err != nil && report.Written > 0
 	o.Writes = max(1, o.writes()-report.Written)
 	return report
 }
 
-// rest is Options.rest: others may be synced meanwhile. What completes the clusters ends it,
+// rest is conduct.rest: others may be synced meanwhile. What completes the clusters ends it,
 // where they weren't.
-func (m *waitingMount) rest(ctx context.Context, d time.Duration) error {
+func (m *waitingMount) rest(ctx context.Context, d time.Duration) (superseded bool, err error) {
 	var completes <-chan struct{}
 	if !m.isComplete() {
 		completes = m.complete
 	}
 	<-m.slots
 	defer func() { m.slots <- struct{}{} }()
-	return sleepUntil(ctx, d, completes)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-completes:
+	case <-ctx.Done():
+		return false, stopped(ctx)
+	}
+	return false, nil
 }
 
 // join makes the report of the later sync that of both: what the mount was to trust, seen from

@@ -3,284 +3,261 @@ package vaultsync
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
-// MountReport is what became of one mount.
-type MountReport struct {
-	Vault, Namespace, Path string
-	Plan                   *Plan           // what the sync set out to do; nil where there could be no plan
-	Written                int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
-	WriteTimes             []time.Duration // how long each of these took to be answered, or to fail
-	Conflicts              int             // times that another writer undid a write
-	Err                    error           // a *MountError; nil: the mount holds what the plan says
-
-	synced   bool     // by Mount.Sync, without an error
-	clusters []string // of the Harvester's target
-	last     *Plan
-	done     bool // Vault took last's write, or there was nothing to write
-}
-
-// InSync says whether the mount trusts just what its clusters publish: all were read, and
-// nothing is left to do.
-func (r *MountReport) InSync() bool {
-	plan, _ := r.Last()
-	return r.Err == nil && plan != nil && len(plan.Failed) == 0 && (r.synced || !plan.Changed)
-}
-
-func (m *Mount) report() *MountReport {
-	return &MountReport{Vault: m.Vault(), Namespace: m.namespace(), Path: m.Path}
-}
-
-// Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
-// that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
-// none. The report's Err is also the error.
-func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
-	report := m.report()
-	report.Err = m.Wrap(m.contained(o, func() error {
-		s, err := m.open()
-		if err == nil {
-			report.Plan, err = s.plan(ctx, want, o)
-		}
-		return err
-	}))
-	return report, report.Err
-}
-
-func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
-	config, err := s.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := NewPlan(config, want, o.at(time.Now()))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mayUpdate(ctx); err != nil {
-		plan.Warnings = slices.Insert(plan.Warnings, 0, err.Error())
-	}
-	return plan, nil
-}
-
-// Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.
-// Vault has no check-and-set, and another harvester may write at the same time: so it looks
-// again each o.Settle, until the keys stood still for one, five times at the most. What
-// another writer undid is planned and written anew, o.Writes times at the most; then the
-// error wraps [ErrConflict], or what else kept it from writing. A mount that is in sync
-// costs one read and no write. Where Vault refuses a write with 403, it is asked whether the
-// token may write at all ([Mount.Capabilities]), and the error says so where it may not.
+// convergence makes one mount hold what is wanted. Vault has no check-and-set, and others may
+// write the mount at any time. The protocol:
 //
-// The promise is conditional: while each write of each harvester reaches Vault within half
-// of o.Settle after it was sent, and they all have that settle time, no change is lost for
-// good. A write that stands on a read older than the other half is not sent. Past that, or
-// on a mount that never stands still, a lost change is made good by its writer's next sync.
+//  1. Read the mount, and plan on what it holds.
+//  2. If nothing is to be done and nothing was written, the sync ends: one read, no write.
+//  3. If something is to be done, write it once. The write isn't sent if the read that it stands
+//     on is older than half of the settle time, by the monotonic or by the wall clock; then go
+//     back to 1. A watch that has written often lately pauses before its first write, and goes
+//     back to 1 after it.
+//  4. Read back at once. If another writer undid the write, that is a conflict: back off and go
+//     back to 1. Settings that were undone three times are left to the other writer, so that
+//     keys don't wait for the end of that quarrel. After Options.Writes tries, give up.
+//  5. If nothing is left to do, wait a settle time and read again, until two reads in a row show
+//     the same list, or five found nothing to do. A conflict that such a read shows is written
+//     at once, without backing off.
 //
-// The error is a *MountError. Clusters that could not be read are no error here: they are
-// on the plan.
-func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
-	report := m.sync(ctx, want, o)
-	o.lament(m, report)
-	return report, report.Err
+// Nobody can write over a list that stood still for a settle time. A writer who acts later has
+// read the list as it is: by 3, its read is at most half a settle time older than its write was
+// sent, and the other half is enough for a write to arrive. One look after the settle time would
+// not do: a writer who read before our write undoes it, one who read after it undoes that, and a
+// third, who read in between, undoes what the look found.
+type convergence struct {
+	*session
+	o      Options
+	how    conduct
+	want   Desired
+	given  circumstances
+	report *MountReport
+
+	// What the last read showed, and when it was asked for: the answer may be as old as that.
+	plan   *Plan
+	readAt time.Time
+
+	last    attempt
+	cause   error // why, where it is undone or unsent
+	tries   int   // writes, and plans that were too late to be written
+	paused  bool  // for the watch's pace, so that want may be old
+	unknown *Plan // may have been written: the next read shows it; else nil
+
+	unsettled bool     // nobody has looked at a write for a settle time
+	looks     int      // reads since the last try that found nothing left to do
+	looked    []string // the list, as the last of these showed it
+
+	undoneSettings int   // conflicts about settings alone
+	left           error // why the settings are left to another writer; nil: they aren't
+	superseded     bool  // something newer is to be written: whoever gives it goes on from here
 }
 
-// sync is Sync, telling nobody of an error.
-func (m *Mount) sync(ctx context.Context, want Desired, o Options) *MountReport {
-	report := m.report()
-	err := m.contained(o, func() error {
-		s, err := m.open()
-		if err == nil {
-			err = s.converge(ctx, want, o, report)
+// attempt is what is known of the last try.
+type attempt int
+
+const (
+	untried attempt = iota // nothing was tried
+	taken                  // Vault took the write, or a read showed that nothing is left to do
+	undone                 // another writer undid it
+	unsent                 // not written, or not for all that is known
+)
+
+const (
+	// mostUndone is after how many conflicts settings are left to whoever sets them otherwise.
+	mostUndone = 3
+	// mostLooks bounds the looks after a write, for a mount that never stands still.
+	mostLooks = 5
+)
+
+// converge runs the protocol of [convergence].
+func (s *session) converge(ctx context.Context, want Desired, o Options, how conduct, report *MountReport) error {
+	c := &convergence{
+		session: s, o: o, how: how.or(), want: want, report: report, unsettled: how.unsettled,
+		given: circumstances{early: how.early, history: how.history},
+	}
+	for !c.superseded {
+		err := c.observe(ctx)
+		switch {
+		case err != nil:
+			return err
+		case c.stable():
+			return c.left
+		case !c.plan.Changed:
+			err = c.lookAgain(ctx)
+		case c.last == taken:
+			err = c.contest(ctx)
+		case c.pauseLeft() > 0:
+			err = c.pause(ctx)
+		default:
+			err = c.write(ctx)
 		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// observe reads the mount and plans. Keys are judged before the read, not between it and the
+// write, which would come too late then.
+func (c *convergence) observe(ctx context.Context) error {
+	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
+		c.want = c.how.latest()
+	}
+	c.given.verdicts = c.want.judge(c.given.verdicts)
+	c.readAt = time.Now()
+	config, err := c.read(ctx)
+	if err != nil {
 		return err
-	})
-	report.Err = m.Wrap(err)
-	report.synced = err == nil
-	return report
-}
-
-// converge repeats read, plan and write until nothing is left to do and nobody else can still
-// write over it. A single look after the settle time would not show that: a writer who read
-// before our write undoes it, one who read after it undoes that, and what the look finds in
-// its place is undone in turn by a third, who read in between. But where the list stood still
-// for a settle time, whoever writes later has read it as it is: no writer's read is older by
-// then, while half of the settle time is enough for a write to arrive (see the guard).
-func (s *session) converge(ctx context.Context, want Desired, o Options, report *MountReport) error {
-	var unsure *Plan        // the last write, where its outcome isn't known
-	var cause error         // why the last try didn't do
-	var last *Config        // what the last read showed, where nothing was left to do after a write
-	settled := !o.unsettled // whether there is no write to look after
-	paced := false          // whether the write waited, so that what is to be written may be old
-	undoneSettings := 0     // times that another writer undid settings alone
-	var left error          // why the settings are left to another writer
-	for try, looks := 0, 0; ; {
-		if (cause != nil || paced) && o.latest != nil {
-			want = o.latest() // what is to be tried again may be old by now
-		}
-		o.verdicts = want.judge(o.verdicts)
-		readAt := time.Now() // what the answer shows may be as old as the question
-		config, err := s.read(ctx)
-		if err != nil {
-			return err
-		}
-		o.seen.look(time.Now())
-		plan, err := NewPlan(config, want, o.at(readAt))
-		if err != nil {
-			return err
-		}
-		report.last, report.done = plan, !plan.Changed
-		o.seen.planned(plan)
-		if report.Plan == nil {
-			report.Plan = plan
-			if !o.early {
-				o.complain(s.mount, plan)
-			}
-		}
-		if unsure != nil {
-			o.announce(s.mount, unsure.landed(config))
-			unsure = nil
-		}
-		if !plan.Changed {
-			if settled || looks == mostLooks || last != nil && slices.Equal(last.Keys(), config.Keys()) {
-				return left
-			}
-			last, cause = &config, nil
-			looks++
-			if err := s.settle(ctx, o); err != nil {
-				return unlessSuperseded(err)
-			}
-			continue
-		}
-		if try > 0 {
-			undone := cause == nil
-			if undone {
-				report.Conflicts++
-				cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?",
-					ErrConflict, contested(plan))
-				o.emit(Event{Kind: EventConflict, Mount: s.mount, Err: cause})
-				if plan.keepsKeys() {
-					undoneSettings++
-				}
-				if undoneSettings == mostUndone && left == nil { // keys are not to wait for the end of that
-					left = fmt.Errorf("settings are left to another writer until the next sync: %w", cause)
-					o.leaveSettings, cause = true, nil
-					continue
-				}
-			}
-			if try-undoneSettings >= o.writes() {
-				return fmt.Errorf("gave up after %d tries: %w", try, cause)
-			}
-			if undone && last == nil { // at once: others are at it
-				if err := sleep(ctx, o.backoff(try)); err != nil {
-					return err
-				}
-				continue
-			}
-			o.logger().Warn("trying again", "mount", s.mount.String(), "try", try+1, "cause", cause)
-		}
-		if pause := o.pace.pause(plan, time.Now()); pause > 0 && try == 0 {
-			paced = true
-			// A look each settle time, as after any write, shows what another writer did.
-			if err := o.waitForPace(ctx, min(pause, o.settle())); err != nil {
-				return err
-			}
-			continue
-		}
-		last, looks = nil, 0
-		if try == 0 {
-			if err := s.HasNamespaces(ctx); err != nil {
-				return err
-			}
-		}
-		try++
-		body, err := plan.Body()
-		if err != nil {
-			return err
-		}
-		if late := o.since(readAt); late > o.settle()/2 && !o.unguarded {
-			cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
-				late.Round(time.Millisecond), o.settle())
-			continue
-		}
-		sentAt := time.Now()
-		err = s.write(ctx, body)
-		if forbidden(err) {
-			return s.explainWrite(ctx, err)
-		}
-		report.Written++
-		o.pace.wrote(plan, sentAt)
-		cause, settled = nil, false
-		report.WriteTimes = append(report.WriteTimes, time.Since(sentAt))
-		if err == nil {
-			report.done = true
-			o.announce(s.mount, plan)
-			continue // which reads it back
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
-		}
-		cause = s.Explain(err, s.mount.configPath(), "update")
-		if !vaultapi.Transient(err) {
-			return cause
-		}
-		unsure = plan
-		if err := sleep(ctx, o.backoff(try)); err != nil {
-			return err
+	}
+	c.how.history.readAt(time.Now())
+	c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
+	if err != nil {
+		return err
+	}
+	c.how.history.planned(c.plan)
+	c.report.last, c.report.done = c.plan, !c.plan.Changed
+	if c.report.Plan == nil {
+		c.report.Plan = c.plan
+		if !c.how.early {
+			c.o.warnNotRead(c.mount, c.plan)
 		}
 	}
+	if c.unknown != nil {
+		c.o.announce(c.mount, c.unknown.landed(config))
+		c.unknown = nil
+	}
+	return nil
 }
 
-// since returns how long ago t was, by the clock that says more: the monotonic one stands still
-// while the machine is suspended, and the wall clock may be set back.
-func (o Options) since(t time.Time) time.Duration {
-	now := time.Now()
-	wall := now.Round(0)
-	if o.wall != nil {
-		wall = o.wall()
-	}
-	return max(now.Sub(t), wall.Sub(t.Round(0)))
+// stable reports whether nothing is left to do, and nobody can still write over it.
+func (c *convergence) stable() bool {
+	stood := c.looks > 0 && slices.Equal(c.looked, c.plan.current.Keys())
+	return !c.plan.Changed && (!c.unsettled || stood || c.looks == mostLooks)
 }
 
-// mostUndone is after how many times a sync leaves settings to whoever sets them otherwise.
-const mostUndone = 3
-
-// mostLooks bounds how often a sync looks after a write, on a mount that never stands still.
-// Each of these looks found nothing left to do.
-const mostLooks = 5
-
-// settle waits until a writer who read before our write has written.
-func (s *session) settle(ctx context.Context, o Options) error {
-	d := o.settle() + o.jitter(o.settle()/4)
-	if o.rest != nil {
-		return o.rest(ctx, d)
+// lookAgain waits until a writer who read before our write has written.
+func (c *convergence) lookAgain(ctx context.Context) (err error) {
+	if c.last != untried {
+		c.last = taken
 	}
-	return sleep(ctx, d)
-}
-
-// errSuperseded ends a settle time: the mount holds what was to be written, and something
-// newer is to be written by now. Whoever gives it sees to the looks that are left out.
-var errSuperseded = errors.New("superseded")
-
-func unlessSuperseded(err error) error {
-	if errors.Is(err, errSuperseded) {
-		return nil
-	}
+	c.looks++
+	c.looked = c.plan.current.Keys()
+	c.superseded, err = c.how.rest(ctx, c.o.settle()+c.how.jitter(c.o.settle()/4))
 	return err
 }
 
-// backoff grows from an eighth of the settle time, after the first try, to twice it; half of
-// it is by chance.
-func (o Options) backoff(try int) time.Duration {
-	pause := o.settle() / 8 << min(try-1, 4)
-	return pause/2 + o.jitter(pause/2)
+// contest goes on after another writer undid a write: after a while, since others are at it, or
+// at once where only a look showed it.
+func (c *convergence) contest(ctx context.Context) error {
+	c.last = undone
+	c.cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?", ErrConflict, contested(c.plan))
+	c.report.Conflicts++
+	c.o.emit(Event{Kind: EventConflict, Mount: c.mount, Err: c.cause})
+	if c.plan.keepsKeys() {
+		c.undoneSettings++
+	}
+	switch {
+	case c.undoneSettings == mostUndone && c.left == nil:
+		c.left = fmt.Errorf("settings are left to another writer until the next sync: %w", c.cause)
+		c.given.leaveSettings, c.last = true, taken
+		return nil
+	case c.looks > 0:
+		return c.write(ctx)
+	case c.spent():
+		return c.giveUp()
+	}
+	return c.backOff(ctx)
 }
 
-// contested says what of a plan is open, by the first key of each list.
+// spent reports whether the sync may not try again. Conflicts about settings don't count, so
+// that they cost the keys no try.
+func (c *convergence) spent() bool { return c.tries-c.undoneSettings >= c.o.writes() }
+
+func (c *convergence) giveUp() error {
+	return fmt.Errorf("gave up after %d tries: %w", c.tries, c.cause)
+}
+
+// pauseLeft returns how long the first write has to wait for the pace of a watch.
+func (c *convergence) pauseLeft() time.Duration {
+	if c.tries > 0 {
+		return 0
+	}
+	return c.how.pace.pause(c.plan, time.Now())
+}
+
+// pause waits for that, a settle time at most: then the mount is read again, which shows what
+// another writer did.
+func (c *convergence) pause(ctx context.Context) error {
+	c.paused = true
+	return c.how.pause(ctx, min(c.pauseLeft(), c.o.settle()))
+}
+
+// write sends the plan, unless it stands on a read that is too old.
+func (c *convergence) write(ctx context.Context) error {
+	if c.spent() {
+		return c.giveUp()
+	}
+	if c.tries > 0 {
+		c.o.logger().Warn("trying again", "mount", c.mount.String(), "try", c.tries+1, "cause", c.cause)
+	} else if err := c.HasNamespaces(ctx); err != nil {
+		return err
+	}
+	c.tries, c.looks = c.tries+1, 0
+	body, err := c.plan.Body()
+	if err != nil {
+		return err
+	}
+	if late := c.how.age(c.readAt); late > c.o.settle()/2 {
+		c.last = unsent
+		c.cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
+			late.Round(time.Millisecond), c.o.settle())
+		return nil
+	}
+	return c.send(ctx, body)
+}
+
+// send writes the body once. What went wrong on the way is tried again, after a read.
+func (c *convergence) send(ctx context.Context, body map[string]any) error {
+	sentAt := time.Now()
+	err := c.session.write(ctx, body)
+	if forbidden(err) {
+		return c.explainWrite(ctx, err)
+	}
+	c.unsettled = true
+	c.how.pace.wrote(c.plan, sentAt)
+	c.report.Written++
+	c.report.WriteTimes = append(c.report.WriteTimes, time.Since(sentAt))
+	if err == nil {
+		c.last, c.report.done = taken, true
+		c.o.announce(c.mount, c.plan)
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))
+	}
+	c.cause = c.Explain(err, c.mount.configPath(), "update")
+	if !vaultapi.Transient(err) {
+		return c.cause
+	}
+	c.last, c.unknown = unsent, c.plan
+	return c.backOff(ctx)
+}
+
+// backOff waits between a sixteenth of the settle time, after the first try, and twice that
+// time. A random half of it spreads writers out.
+func (c *convergence) backOff(ctx context.Context) error {
+	pause := c.o.settle() / 8 << min(c.tries-1, 4)
+	return sleep(ctx, pause/2+c.how.jitter(pause/2))
+}
+
+// contested names what of a plan is open, by the first key of each list.
 func contested(p *Plan) string {
 	for _, list := range []struct {
 		what string
@@ -295,35 +272,4 @@ func contested(p *Plan) string {
 		return fmt.Sprintf("%s is %s, and stated as %s", c.Field, cmp.Or(c.Before, "empty"), cmp.Or(c.After, "empty"))
 	}
 	return "something to change"
-}
-
-// sleep waits, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error { return sleepUntil(ctx, d, nil) }
-
-// sleepUntil is sleep, until done is closed at the most.
-func sleepUntil(ctx context.Context, d time.Duration, done <-chan struct{}) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
-	}
-}
-
-func (o Options) jitter(d time.Duration) time.Duration {
-	if o.random != nil {
-		return o.random(d)
-	}
-	return jitter(d)
-}
-
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return rand.N(d) //nolint:gosec // spreads writers out, keeps no secret
 }

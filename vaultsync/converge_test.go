@@ -161,14 +161,16 @@ func TestSyncAfterSuspension(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		var log record
 		asleep := 0
-		o := Options{Logger: log.logger(), wall: func() time.Time {
+		how := conduct{age: func(read time.Time) time.Duration {
+			now := time.Now()
 			if asleep++; asleep == 1 {
-				return time.Now().Add(time.Hour)
+				return elapsed(read, now, now.Round(0).Add(time.Hour))
 			}
-			return time.Now().Add(-time.Hour) // and set back: that alone holds up nothing
+			return elapsed(read, now, now.Round(0).Add(-time.Hour)) // and set back: that alone holds up nothing
 		}}
-		report, err := s.target("only-a").Mount.Sync(t.Context(), Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, o)
-		require.NoError(t, err)
+		want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+		report := s.target("only-a").Mount.sync(t.Context(), want, Options{Logger: log.logger()}, how)
+		require.NoError(t, report.Err)
 		assert.Equal(t, 1, report.Written)
 		assert.Equal(t, 1, s.writes("only-a"))
 		assert.Contains(t, log.String(), "not written: 1h0m0s passed since the read")

@@ -58,8 +58,8 @@ func (o Options) announce(m *Mount, p *Plan) {
 	}
 }
 
-// complain tells them what could not be read.
-func (o Options) complain(m *Mount, p *Plan) {
+// warnNotRead tells them what could not be read.
+func (o Options) warnNotRead(m *Mount, p *Plan) {
 	for _, f := range p.Failed {
 		err := f.AsError()
 		message := "keys kept"
@@ -71,8 +71,8 @@ func (o Options) complain(m *Mount, p *Plan) {
 	}
 }
 
-// lament tells them that a mount could not be synced, if so.
-func (o Options) lament(m *Mount, r *MountReport) {
+// logFailure tells them that a mount could not be synced, if so.
+func (o Options) logFailure(m *Mount, r *MountReport) {
 	if r.Err == nil {
 		return
 	}

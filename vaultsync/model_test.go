@@ -155,11 +155,12 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 		for i := range writers {
 			wi := &wire{line: l, register: r, rand: rand.New(rand.NewPCG(seed, uint64(i))), deaf: w.readBack}
 			m := NewMount(wi.client(), "jwt-nomad")
-			options := w.options(m, wi)
+			how := w.conduct(m, wi)
 			syncs[i] = func() {
 				for err := ErrConflict; err != nil; {
-					var report *MountReport
-					report, err = m.Sync(context.Background(), desired(publish(clusterOf(i), modelKey(i, 1), modelKey(i, 2))), options())
+					want := desired(publish(clusterOf(i), modelKey(i, 1), modelKey(i, 2)))
+					report := m.sync(context.Background(), want, Options{}, how())
+					err = report.Err
 					mu.Lock()
 					out.conflicts += report.Conflicts
 					out.writes += report.Written
@@ -189,8 +190,8 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 	return out
 }
 
-// options returns what one sync of a writer's gets.
-func (w without) options(m *Mount, line *wire) func() Options {
+// conduct returns how one sync of a writer's goes.
+func (w without) conduct(m *Mount, line *wire) func() conduct {
 	if w.once {
 		if _, err := m.open(); err != nil {
 			panic(err)
@@ -198,22 +199,22 @@ func (w without) options(m *Mount, line *wire) func() Options {
 		m.clone.SetCheckRetry(api.DefaultRetryPolicy)
 		m.clone.SetMaxRetries(2)
 	}
-	return func() Options {
-		o := Options{
-			unguarded: w.guard,
-			random:    func(most time.Duration) time.Duration { return 1 + time.Duration(line.rand.Int64N(int64(most))) },
+	return func() conduct {
+		how := conduct{jitter: func(most time.Duration) time.Duration { return 1 + time.Duration(line.rand.Int64N(int64(most))) }}
+		if w.guard {
+			how.age = func(time.Time) time.Duration { return 0 }
 		}
 		looked := 0 // at the write of that number
 		if w.look || w.stillness {
-			o.rest = func(ctx context.Context, d time.Duration) error {
+			how.rest = func(ctx context.Context, d time.Duration) (superseded bool, err error) {
 				if w.look || looked == line.writes {
-					return errSuperseded // which ends the sync, and well
+					return true, nil // which ends the sync, and well
 				}
 				looked = line.writes
-				return sleep(ctx, d)
+				return false, sleep(ctx, d)
 			}
 		}
-		return o
+		return how
 	}
 }
 

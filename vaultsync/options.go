@@ -1,7 +1,6 @@
 package vaultsync
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -74,35 +73,6 @@ type Options struct {
 	// OnEvent is called for each change and failure, from one goroutine per mount at
 	// a time; nil is nobody.
 	OnEvent func(Event)
-
-	// rest, where set, waits out the settle time in place of sleep. With errSuperseded it
-	// ends the sync, which its caller then makes good by another with unsettled set: it
-	// looks as if it had written itself.
-	rest      func(ctx context.Context, d time.Duration) error
-	unsettled bool
-	// early: not all clusters have answered yet, and another sync comes when they have. That
-	// one removes what isn't denied, and tells what was not read.
-	early bool
-	// leaveSettings plans none of Settings: another writer has others, and keys are not to wait.
-	leaveSettings bool
-	// seen is what a watch has seen of the mount so far; nil is no watch.
-	seen *sightings
-
-	// pace keeps the writes of a watch apart; nil: no watch. waitForPace waits for it.
-	pace        *pace
-	waitForPace func(ctx context.Context, d time.Duration) error
-
-	// verdicts are known of the published keys, for a plan to be made in a short time.
-	verdicts verdicts
-
-	// latest, where set, gives what is desired by the time of another try.
-	latest func() Desired
-
-	// For tests alone: random, where set, stands in for what is by chance, and unguarded
-	// sends a write however old the read is that it stands on.
-	random    func(most time.Duration) time.Duration
-	unguarded bool
-	wall      func() time.Time // the wall clock, where it is another one than time.Now
 }
 
 const (

@@ -86,7 +86,7 @@ type Plan struct {
 	next        []string
 	without     []string // fields that a conversion drops
 	placeholder bool
-	young       bool                     // a key stays because its cluster was asked before it was added
+	unconfirmed bool                     // a key stays because its cluster was asked before it was added
 	retained    map[pem.Fingerprint]bool // keys in their retention period; true: it begins with this plan
 
 	givenBack, underTwoNames []Key
@@ -146,6 +146,10 @@ func shorts(fps []pem.Fingerprint) string {
 // error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no room: see
 // [Options.MaxKeys] and [MaxConfig].
 func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
+	return newPlan(current, want, o, circumstances{})
+}
+
+func newPlan(current Config, want Desired, o Options, given circumstances) (*Plan, error) {
 	if o.Now.IsZero() {
 		return nil, errors.New("Options.Now is not set: a plan needs the time")
 	}
@@ -155,7 +159,7 @@ func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 	if err := current.check(o.Convert); err != nil {
 		return nil, err
 	}
-	p := newPlanner(current, want, o)
+	p := newPlanner(current, want, o, given)
 	if err := p.readResults(); err != nil {
 		return nil, err
 	}

@@ -14,9 +14,10 @@ import (
 
 // planner makes one Plan. Its methods run in the order in which NewPlan calls them.
 type planner struct {
-	want Desired
-	o    Options
-	plan *Plan
+	want  Desired
+	o     Options
+	given circumstances
+	plan  *Plan
 
 	// What was read, by owner; each owner is in one of the two.
 	sets    map[pem.Owner][]publishedKey
@@ -62,15 +63,15 @@ type offer struct {
 	as           map[pem.Owner]jwks.Key // as each of them does
 }
 
-func newPlanner(current Config, want Desired, o Options) *planner {
+func newPlanner(current Config, want Desired, o Options, given circumstances) *planner {
 	rank := map[string]int{}
 	for i, name := range want.Clusters {
 		rank[name] = i
 	}
 	elements := current.parse()
-	o.seen.note(elements)
+	given.history.note(elements)
 	return &planner{
-		want: want, o: o,
+		want: want, o: o, given: given,
 		plan:       &Plan{current: current, set: map[string]any{}},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
@@ -153,7 +154,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var refusals []*jwks.KeyError
 	var skipped []Key
 	seen := map[pem.Fingerprint]bool{}
-	verdicts := p.o.verdicts.of(set)
+	verdicts := p.given.verdicts.of(set)
 	for i, k := range set.Keys {
 		f, refusal, err := verdicts[i].fingerprint, verdicts[i].refusal, verdicts[i].err
 		switch {
@@ -398,7 +399,7 @@ func (p *planner) passThrough() {
 	for _, t := range p.foreign {
 		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`
 		if p.o.foreign() == ForeignRemove {
-			if !unread && !p.o.early {
+			if !unread && !p.given.early {
 				p.remove(t, `nobody's, and foreign = "remove"`)
 				continue
 			}

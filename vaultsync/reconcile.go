@@ -223,12 +223,12 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 	}
 	newcomer, unread := p.newcomer()
 	switch {
-	case p.o.early: // who hasn't answered yet may publish it
+	case p.given.early: // who hasn't answered yet may publish it
 		keep("kept until all clusters have answered").lapsing = true
 	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case p.weak[f] == nil && slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
-		p.plan.young = true
+		p.plan.unconfirmed = true
 		keep("added since its cluster was asked")
 	case p.weak[f] == nil && len(struck) > 0 && unread:
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
@@ -240,7 +240,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case p.o.Retain == 0:
 		p.removeAll(elements, p.whyGone(f))
-	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.o.seen.missingLess(f, p.o.Retain):
+	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.given.history.missingLess(f, p.o.Retain):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
 		a := p.annotation(f, left, nil, old)
@@ -271,7 +271,7 @@ func (p *planner) addedSince(f pem.Fingerprint, a pem.Annotation, owner pem.Owne
 		return false
 	}
 	byDay := !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.o.Now.Add(maxSkew))
-	return byDay || p.o.seen.newerThan(f, asked)
+	return byDay || p.given.history.newerThan(f, asked)
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.

@@ -65,7 +65,7 @@ func (s Settings) fields() map[string]any {
 
 // stated returns the fields that are to be what is stated, and a default_role where there is none.
 func (p *planner) stated() map[string]any {
-	if p.o.leaveSettings {
+	if p.given.leaveSettings {
 		return nil
 	}
 	fields := p.o.Settings.fields()
@@ -82,7 +82,7 @@ func (p *planner) set() {
 	if len(p.plan.next) == 0 && !p.plan.placeholder {
 		return
 	}
-	if has := p.plan.current.DefaultRole(); !p.o.leaveSettings && stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
+	if has := p.plan.current.DefaultRole(); !p.given.leaveSettings && stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
 		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {

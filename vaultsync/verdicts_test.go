@@ -17,11 +17,11 @@ func TestPlanTakesVerdicts(t *testing.T) {
 	require.Len(t, known, 2)
 	known[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
 
-	p, err := NewPlan(config(), want, Options{Now: now, verdicts: known})
+	p, err := newPlan(config(), want, Options{Now: now}, circumstances{verdicts: known})
 	require.NoError(t, err)
 	assert.True(t, isOn(p.Skipped, "k1"), "the verdict that is known")
 	assert.True(t, isOn(p.Add, "k2"))
-	p, err = NewPlan(config(), want, Options{Now: now, verdicts: verdicts{}})
+	p, err = newPlan(config(), want, Options{Now: now}, circumstances{verdicts: verdicts{}})
 	require.NoError(t, err)
 	assert.Len(t, p.Add, 3)
 

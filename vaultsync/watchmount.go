@@ -24,8 +24,8 @@ type watchedMount struct {
 	// added: the next answer decides.
 	young atomic.Bool
 
-	seen sightings
-	pace pace
+	history keyHistory
+	pace    pace
 
 	// Whether a write was not looked at for a settle time: the next sync does that.
 	unsettled bool
@@ -118,20 +118,21 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	drain(m.change)
 	drain(m.remark)
 	o := m.target.Options
-	o.rest, o.latest = m.rest, m.desired
-	o.pace, o.waitForPace = &m.pace, m.waitForPace
-	o.seen, o.unsettled = &m.seen, m.unsettled
+	how := conduct{
+		unsettled: m.unsettled, history: &m.history, latest: m.desired,
+		rest: m.rest, pace: &m.pace, pause: m.waitForPace,
+	}
 	m.unsettled = false
-	report := m.target.Mount.sync(ctx, m.desired(), o)
+	report := m.target.Mount.sync(ctx, m.desired(), o, how)
 	if report.Err != nil {
-		m.unsettled = o.unsettled || report.Written > 0
+		m.unsettled = how.unsettled || report.Written > 0
 	}
 	if ctx.Err() != nil {
 		return nil, false
 	}
-	o.lament(m.target.Mount, report)
+	o.logFailure(m.target.Mount, report)
 	last, _ := report.Last()
-	m.young.Store(last != nil && last.young)
+	m.young.Store(last != nil && last.unconfirmed)
 	if m.options.OnReport != nil {
 		_ = m.contained(func() error { m.options.OnReport(report); return nil }) // which tells of a panic
 	}
@@ -146,12 +147,11 @@ func (m *watchedMount) desired() Desired {
 	return Desired{m.target.Clusters, results}
 }
 
-// rest is Options.rest: others may be synced meanwhile, and a change ends it.
-func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
+// rest is conduct.rest: others may be synced meanwhile, and a change ends it.
+func (m *watchedMount) rest(ctx context.Context, d time.Duration) (superseded bool, err error) {
 	m.release()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	superseded := false
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
@@ -160,17 +160,14 @@ func (m *watchedMount) rest(ctx context.Context, d time.Duration) error {
 		superseded = true
 	}
 	m.slots <- struct{}{} // whatever became of ctx: the sync gives it back
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case superseded:
-		m.unsettled = true
-		return errSuperseded
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
-	return nil
+	m.unsettled = superseded
+	return superseded, nil
 }
 
-// waitForPace is Options.waitForPace: others may be synced meanwhile, and a change, which may be
+// waitForPace is conduct.pause: others may be synced meanwhile, and a change, which may be
 // one that mustn't wait, ends it.
 func (m *watchedMount) waitForPace(ctx context.Context, d time.Duration) error {
 	m.release()

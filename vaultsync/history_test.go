@@ -57,12 +57,12 @@ func TestWatchPutBackIsNotNew(t *testing.T) {
 // Clocks that are set while a key is retained: the retention period is that of the watch.
 func TestWatchRetainsThroughAStep(t *testing.T) {
 	for name, test := range map[string]struct {
-		seen            *sightings
+		seen            *keyHistory
 		step            time.Duration
 		trusted, writes int
 	}{
-		"forward":              {new(sightings), 3 * time.Hour, 2, 1},
-		"back":                 {new(sightings), -3 * time.Hour, 2, 1},
+		"forward":              {new(keyHistory), 3 * time.Hour, 2, 1},
+		"back":                 {new(keyHistory), -3 * time.Hour, 2, 1},
 		"forward, single runs": {nil, 3 * time.Hour, 1, 2},  // a run has no memory but the annotation
 		"back, single runs":    {nil, -3 * time.Hour, 2, 2}, // a beginning in the future is dated anew
 	} {
@@ -76,9 +76,10 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 					t.Helper()
 					set, err := s.source("a").Fetch(t.Context())
 					require.NoError(t, err)
-					o := Options{Retain: time.Hour, Now: time.Now().Add(wall), seen: test.seen, rest: func(context.Context, time.Duration) error { return nil }}
+					o := Options{Retain: time.Hour, Now: time.Now().Add(wall)}
+					how := conduct{history: test.seen, rest: func(context.Context, time.Duration) (bool, error) { return false, nil }}
 					want := Desired{[]string{"a"}, []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
-					require.NoError(t, NewMount(s.vault.Client(), "only-a").sync(t.Context(), want, o).Err)
+					require.NoError(t, NewMount(s.vault.Client(), "only-a").sync(t.Context(), want, o, how).Err)
 				}
 				sync()
 				time.Sleep(10 * time.Minute)
@@ -101,13 +102,13 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 }
 
 // A cluster that changes its keys all the time costs a bounded memory, of the latest of them.
-func TestSightingsAreBounded(t *testing.T) {
+func TestKeyHistoryIsBounded(t *testing.T) {
 	began := time.Now()
 	fingerprint := func(i int) pem.Fingerprint { return pem.Fingerprint{byte(i >> 8), byte(i)} }
 	const keys = 3 * mostGone
-	s := new(sightings)
+	s := new(keyHistory)
 	for i := range keys {
-		s.look(began.Add(time.Duration(i) * time.Second))
+		s.readAt(began.Add(time.Duration(i) * time.Second))
 		s.note([]trusted{{fingerprint: fingerprint(i)}})
 	}
 	assert.Len(t, s.keys, mostGone+1, "the gone ones, and the one that is there")
@@ -115,7 +116,7 @@ func TestSightingsAreBounded(t *testing.T) {
 		_, known := s.keys[fingerprint(i)] // assert.Contains looks at all keys for each
 		assert.True(t, known, i)
 	}
-	s.look(began.Add(2*forgotten + keys*time.Second))
+	s.readAt(began.Add(2*forgotten + keys*time.Second))
 	s.note(nil)
 	assert.Empty(t, s.keys)
 }

@@ -1,0 +1,145 @@
+package vaultsync
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
+// that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
+// none. The report's Err is also the error.
+func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+	report := m.report()
+	report.Err = m.Wrap(m.contained(o, func() error {
+		s, err := m.open()
+		if err == nil {
+			report.Plan, err = s.plan(ctx, want, o)
+		}
+		return err
+	}))
+	return report, report.Err
+}
+
+func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
+	config, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := NewPlan(config, want, o.at(time.Now()))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.mayUpdate(ctx); err != nil {
+		plan.Warnings = slices.Insert(plan.Warnings, 0, err.Error())
+	}
+	return plan, nil
+}
+
+// Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.
+// Vault has no check-and-set, and another harvester may write at the same time. So after a
+// write it reads the mount again every o.Settle until one read finds nothing changed, at most
+// five times. What another writer undid is planned and written again, at most o.Writes times;
+// then the error wraps [ErrConflict], or what else kept it from writing. A mount that is in
+// sync costs one read and no write. Where Vault refuses a write with 403, it is asked whether
+// the token may write at all ([Mount.Capabilities]), and the error says so where it may not.
+//
+// The promise is conditional: while each write of each harvester reaches Vault within half
+// of o.Settle after it was sent, and they all have that settle time, no change is lost for
+// good. A write that stands on a read older than the other half is not sent. Past that, or
+// on a mount that never stands still, a lost change is made good by its writer's next sync.
+//
+// The error is a *MountError. Clusters that could not be read are no error here: they are
+// on the plan.
+func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+	report := m.sync(ctx, want, o, conduct{})
+	o.logFailure(m, report)
+	return report, report.Err
+}
+
+// sync is Sync, conducted as its caller wants, and logs no failure.
+func (m *Mount) sync(ctx context.Context, want Desired, o Options, how conduct) *MountReport {
+	report := m.report()
+	err := m.contained(o, func() error {
+		s, err := m.open()
+		if err == nil {
+			err = s.converge(ctx, want, o, how, report)
+		}
+		return err
+	})
+	report.Err = m.Wrap(err)
+	report.synced = err == nil
+	return report
+}
+
+// conduct is how a sync of one mount goes about it, as the Sync or Watch of a [Harvester] that
+// runs it says. The zero value is that of [Mount.Sync].
+type conduct struct {
+	// early: not all clusters have answered yet, and another sync comes when they have. That one
+	// removes what isn't denied, and tells what could not be read.
+	early bool
+	// unsettled: nobody has looked at an earlier write for a settle time. This sync does, as if
+	// it had written itself.
+	unsettled bool
+	// history is what a watch has seen of the mount's keys; nil: no watch.
+	history *keyHistory
+	// latest returns what is desired by the time of another try; nil: what it was.
+	latest func() Desired
+	// rest waits out a settle time, and reports whether something newer is to be written by
+	// then. That ends the sync: its caller sees to another one, with unsettled set. Nil sleeps.
+	rest func(ctx context.Context, d time.Duration) (superseded bool, err error)
+	// pace keeps the writes of a watch apart, and pause waits for that; nil: no watch.
+	pace  *pace
+	pause func(ctx context.Context, d time.Duration) error
+
+	jitter func(most time.Duration) time.Duration // a random part of most; nil: jitter
+	age    func(read time.Time) time.Duration     // how long ago a read began; nil: age
+}
+
+// or returns how with what it leaves open filled in.
+func (how conduct) or() conduct {
+	if how.rest == nil {
+		how.rest = func(ctx context.Context, d time.Duration) (bool, error) { return false, sleep(ctx, d) }
+	}
+	if how.jitter == nil {
+		how.jitter = jitter
+	}
+	if how.age == nil {
+		how.age = func(read time.Time) time.Duration {
+			now := time.Now()
+			return elapsed(read, now, now.Round(0))
+		}
+	}
+	return how
+}
+
+// elapsed returns how long ago since was, by the clock that says more: the monotonic one stands
+// still while the machine is suspended, and the wall clock may be set back.
+func elapsed(since, now, wall time.Time) time.Duration {
+	return max(now.Sub(since), wall.Sub(since.Round(0)))
+}
+
+// sleep waits, or returns an error that wraps the context's.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return stopped(ctx)
+	}
+}
+
+func stopped(ctx context.Context) error {
+	return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
+}
+
+func jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d) //nolint:gosec // spreads writers out, keeps no secret
+}
