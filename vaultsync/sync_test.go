@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -626,35 +625,6 @@ func TestConvergence(t *testing.T) {
 	})
 }
 
-func TestJWTLogin(t *testing.T) {
-	dir := t.TempDir()
-	v := fakevault.New(t)
-	v.Enable("", "jwt-nomad", "jwt")
-	client := v.ClientWith("")
-	_, err := client.Auth().Login(t.Context(), JWTLogin{Mount: "jwt-nomad", TokenFile: dir + "/missing"})
-	require.ErrorContains(t, err, "missing")
-	write(t, dir+"/jwt", "not.a.jwt\n")
-	_, err = client.Auth().Login(t.Context(), JWTLogin{Mount: "jwt-nomad", Role: "r", TokenFile: dir + "/jwt"})
-	require.ErrorContains(t, err, "auth/jwt-nomad/login")
-	assert.NotContains(t, err.Error(), "not.a.jwt")
-}
-
-func TestReadTokenFile(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir+"/good", " s.token \n")
-	token, err := ReadTokenFile(dir + "/good")
-	require.NoError(t, err)
-	assert.Equal(t, "s.token", token)
-	for name, content := range map[string]string{
-		"empty": " \n", "two": "secret1\nsecret2", "large": strings.Repeat("secret", maxTokenFile),
-	} {
-		write(t, dir+"/"+name, content)
-		_, err := ReadTokenFile(dir + "/" + name)
-		require.ErrorContains(t, err, name)
-		assert.NotContains(t, err.Error(), "secret")
-	}
-}
-
 func TestPolicy(t *testing.T) {
 	assert.Equal(t, `path "auth/a/config" {
   capabilities = ["read", "update"]
@@ -688,9 +658,4 @@ func TestMountClient(t *testing.T) {
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "hunter2")
 	assert.NotContains(t, m.String(), "hunter2")
-}
-
-func write(t *testing.T, name, content string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
 }

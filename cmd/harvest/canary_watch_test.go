@@ -20,6 +20,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -168,7 +169,7 @@ func TestFormatCanaries(t *testing.T) {
 		require.NoError(t, err)
 		l := &login{client: client}
 		_, l.err = logIn(context.Background(), v, client)
-		values = append(values, v, k.keeper, k.lease, mount, l, vaultsync.JWTLogin{TokenFile: m.file("jwt")}, daemonLogin{k.keeper})
+		values = append(values, v, k.keeper, k.lease, mount, l, vaultauth.JWTLogin{TokenFile: m.file("jwt")}, daemonLogin{k.keeper})
 	}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

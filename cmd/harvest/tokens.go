@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -235,7 +237,7 @@ func (k *keeper) renew(ctx context.Context) error {
 	case isForbidden(err):
 		return errRefused
 	case err != nil:
-		return fmt.Errorf("renewing the token: %w", vaultsync.LoginError(err, k.client.Token()))
+		return fmt.Errorf("renewing the token: %w", vaultauth.LoginError(err, k.client.Token()))
 	case secret == nil || secret.Auth == nil:
 		return errors.New("renewing the token: Vault gave no lease")
 	}
@@ -246,7 +248,7 @@ func (k *keeper) renew(ctx context.Context) error {
 // given returns the token that others have put where it is found.
 func (k *keeper) given() (string, error) {
 	if k.vault.Auth != nil {
-		return vaultsync.ReadTokenFile(k.vault.Auth.TokenFile)
+		return vaultapi.ReadTokenFile(k.vault.Auth.TokenFile)
 	}
 	if token := os.Getenv(api.EnvVaultToken); token != "" {
 		return token, nil
@@ -283,7 +285,7 @@ func (k *keeper) lookUp(ctx context.Context, token string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking up the token: %w", vaultsync.LoginError(err, token))
+		return fmt.Errorf("looking up the token: %w", vaultauth.LoginError(err, token))
 	}
 	l := lease{of: markOf(token)}
 	if ttl, err := secret.TokenTTL(); err == nil {

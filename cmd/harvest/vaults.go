@@ -16,8 +16,9 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/internal/wait"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // maxLogin bounds one login, so that one Vault out of reach doesn't cost the others the
@@ -133,7 +134,7 @@ func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api
 	}
 	if err != nil {
 		if v.Auth.Method != "jwt" { // which explains itself
-			err = vaultsync.LoginError(err, shown)
+			err = vaultauth.LoginError(err, shown)
 		}
 		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
@@ -149,9 +150,9 @@ func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
 }
 
-// readSecret is vaultsync.ReadTokenFile, until ctx ends.
+// readSecret is vaultapi.ReadTokenFile, until ctx ends.
 func readSecret(ctx context.Context, file string) (string, error) {
-	secret, err := wait.Within(ctx, func() (string, error) { return vaultsync.ReadTokenFile(file) })
+	secret, err := wait.Within(ctx, func() (string, error) { return vaultapi.ReadTokenFile(file) })
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, err)
 	}
@@ -189,7 +190,7 @@ func loginMethod(ctx context.Context, c *config.Auth) (method api.AuthMethod, sh
 		method, err := kubernetes.NewKubernetesAuth(c.Role, options...)
 		return method, jwt, err
 	default:
-		return vaultsync.JWTLogin{Mount: c.Mount, Role: c.Role, TokenFile: c.TokenFile}, "", nil
+		return vaultauth.JWTLogin{Mount: c.Mount, Role: c.Role, TokenFile: c.TokenFile}, "", nil
 	}
 }
 

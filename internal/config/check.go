@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // namedFile is a file that the configuration names. Whoever runs harvest finds out that it
@@ -86,7 +86,7 @@ func (r *fileReader) nameCredentials(b block) {
 			continue // reported where it was read
 		}
 		r.name(b, attribute, file, func(context.Context, time.Time) ([]string, error) {
-			_, err := vaultsync.ReadTokenFile(file)
+			_, err := vaultapi.ReadTokenFile(file)
 			return nil, err
 		})
 		r.files[len(r.files)-1].credential = true

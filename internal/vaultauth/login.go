@@ -1,11 +1,10 @@
-package vaultsync
+// Package vaultauth gets a token from Vault and keeps it alive.
+package vaultauth
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
@@ -14,9 +13,6 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
-
-// maxTokenFile bounds a file that holds a token or a JWT, in bytes.
-const maxTokenFile = 64 << 10
 
 // JWTLogin logs in to Vault with a JWT from a file, such as the workload identity that
 // Nomad keeps at secrets/nomad_<name>.jwt. The file is read at each login, since Nomad
@@ -31,7 +27,7 @@ var _ api.AuthMethod = JWTLogin{}
 
 // Login implements api.AuthMethod. Use it by way of client.Auth().Login.
 func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	jwt, err := wait.Within(ctx, func() (string, error) { return ReadTokenFile(l.TokenFile) })
+	jwt, err := wait.Within(ctx, func() (string, error) { return vaultapi.ReadTokenFile(l.TokenFile) })
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", l.TokenFile, err)
 	}
@@ -62,28 +58,4 @@ func LoginError(err error, secrets ...string) error {
 		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, secrets...))
 	}
 	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Clean(strings.Join(response.Errors, "; "), secrets...))
-}
-
-// ReadTokenFile returns what a file holds, less the white space around it: a Vault token
-// or a JWT of 64 KiB at most. The error names the file, never what is in it.
-func ReadTokenFile(name string) (string, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
-	if err != nil {
-		return "", fmt.Errorf("token file: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
-	if err != nil {
-		return "", fmt.Errorf("token file: %w", err)
-	}
-	token := strings.TrimSpace(string(b))
-	switch {
-	case len(b) > maxTokenFile:
-		return "", fmt.Errorf("token file %s: larger than %d bytes", name, maxTokenFile)
-	case token == "":
-		return "", fmt.Errorf("token file %s: empty", name)
-	case strings.ContainsAny(token, " \t\r\n\x00"):
-		return "", fmt.Errorf("token file %s: holds more than one token", name)
-	}
-	return token, nil
 }
