@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -86,7 +87,7 @@ func (p *planner) set() {
 		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {
-		before, after := vaultapi.Canonical(p.plan.current.fields[field]), vaultapi.Canonical(stated[field])
+		before, after := settingText(p.plan.current.fields[field]), settingText(stated[field])
 		if before == after {
 			continue
 		}
@@ -103,5 +104,19 @@ func (p *Plan) keepsKeys() bool {
 
 // settingsIn returns those of the plan's settings that a later configuration has.
 func (p *Plan) settingsIn(after Config) []Change {
-	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return vaultapi.Canonical(after.fields[c.Field]) != c.After })
+	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return settingText(after.fields[c.Field]) != c.After })
+}
+
+// settingText is vaultapi.Canonical for a setting, which is text or a list: a number or a flag in its place
+// is neither, and so isn't taken for an empty one.
+func settingText(v any) string {
+	switch v.(type) {
+	case nil, string, []any, []string:
+		return vaultapi.Canonical(v)
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
 }
