@@ -67,6 +67,18 @@ func issuerDocuments() map[string][]byte {
 		"issuer-java.json": set(
 			rsaOf("java", fields{"n": encode(append([]byte{0}, octets...)), "e": "AAEAAQ", "use": "sig", "alg": "RS256"}),
 		),
+		"issuer-dotnet-oth.json": set(
+			rsaOf("rsa-1", fields{"use": "sig", "alg": "RS256", "oth": []any{}}),
+			rsaOf("rsa-enc", fields{"use": "enc", "alg": "RSA-OAEP-256", "oth": []any{}}),
+		),
+		"issuer-janssen.json": set(
+			rsaOf("connect_0f1d_sig_rs256", fields{"use": "sig", "alg": "RS256", "exp": 1795863882000, "key_ops": []any{"connect"}}),
+			ec("connect_77aa_sig_es256", elliptic.P256(), fields{"use": "sig", "alg": "ES256", "exp": 1795863882000, "key_ops": []any{"connect"}}),
+		),
+		"issuer-forgerock.json": set(
+			rsaOf("many", fields{"use": "sig", "alg": "PS256"}), rsaOf("many", fields{"use": "sig", "alg": "PS384"}), rsaOf("many", fields{"use": "sig", "alg": "PS512"}),
+			rsaOf("many", fields{"use": "sig", "alg": "RS256"}), rsaOf("many", fields{"use": "sig", "alg": "RS384"}), rsaOf("many", fields{"use": "sig", "alg": "RS512"}),
+		),
 		"issuer-padded.json": set(
 			rsaOf("dotnet", fields{"n": base64.URLEncoding.EncodeToString(octets), "use": "sig", "alg": "RS256"}),
 			rsaOf("sound", fields{"use": "sig", "alg": "RS256"}),

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/big"
+	"slices"
 	"strings"
 )
 
@@ -130,6 +131,7 @@ func ecDocuments() map[string][]byte {
 		"ec-x-short.json":        key(fields{"x": encode(x[1:])}),
 		"ec-x-long.json":         key(fields{"x": encode(append([]byte{0}, x...))}),
 		"ec-x-stripped.json":     key(fields{"x": encode(zx[1:]), "y": encode(zy)}),
+		"ec-stripped-other.json": key(fields{"x": encode(zx[1:]), "y": encode(flippedLast(zy))}),
 		"ec-x-zero-led.json":     key(fields{"x": encode(zx), "y": encode(zy)}),
 		"ec-x-padded.json":       key(fields{"x": base64.URLEncoding.EncodeToString(x)}),
 		"ec-x-blank.json":        key(fields{"x": encode(x)[:20] + " " + encode(x)[20:]}),
@@ -137,6 +139,13 @@ func ecDocuments() map[string][]byte {
 		"ec-x-number.json":       key(fields{"x": 5}),
 		"ec-uncompressed.json":   key(fields{"x": encode(append(append([]byte{4}, x...), y...))}),
 	}
+}
+
+// flippedLast is b with its last bit another.
+func flippedLast(b []byte) []byte {
+	b = slices.Clone(b)
+	b[len(b)-1] ^= 1
+	return b
 }
 
 // sqrtAtFive is the y of P-256 at x = 5.

@@ -82,6 +82,7 @@ func (c *Client) discovery(ctx context.Context, u *url.URL) (discoveryDocument, 
 
 // parseDiscovery reads a document, and checks nothing of what it says.
 func parseDiscovery(data []byte) (discoveryDocument, error) {
+	data = withoutMark(data)
 	if what := notJSON(data); what != "" {
 		return discoveryDocument{}, fmt.Errorf("not a discovery document: %s", what)
 	}

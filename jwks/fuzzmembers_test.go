@@ -49,7 +49,11 @@ func writeEC(c *choices, w *written, text func(string) string) {
 		case 0:
 			x = append([]byte{0}, x...)
 		case 1:
-			y = y[1:]
+			i := c.pick(2)
+			p := []*[]byte{&x, &y}[i]
+			if (*p)[0] = byte(c.pick(2)) * (*p)[0]; (*p)[0] == 0 { // seldom a point then
+				*p = (*p)[1:]
+			}
 		case 2:
 			x, y = make([]byte, size), make([]byte, size) // at infinity, to some
 		case 3: // the same residue, past the modulus
@@ -62,7 +66,7 @@ func writeEC(c *choices, w *written, text func(string) string) {
 	}
 	w.put("x", quoted(encode(x)))
 	w.put("y", quoted(encode(y)))
-	if len(x) != size || len(y) != size || !onWeierstrass(curve, new(big.Int).SetBytes(x), new(big.Int).SetBytes(y)) {
+	if len(x) > size || len(y) > size || len(x) == 0 || len(y) == 0 || !onWeierstrass(curve, new(big.Int).SetBytes(x), new(big.Int).SetBytes(y)) {
 		w.blame(ReasonPoint)
 	}
 }
@@ -108,7 +112,7 @@ func FuzzMembers(f *testing.F) {
 		c := choices(data)
 		var list []string
 		var want []*written
-		private, twice := false, false
+		private, empty, twice := false, false, false
 		for range 1 + c.pick(5) {
 			w := writeMember(&c, pool)
 			if c.rarely(20) {
@@ -117,7 +121,7 @@ func FuzzMembers(f *testing.F) {
 			} else {
 				list = append(list, w.text(&c))
 			}
-			private, twice = private || w.private, twice || w.twice()
+			private, empty, twice = private || w.private, empty || w.empty, twice || w.twice()
 			want = append(want, w)
 		}
 		before := []string{"", "", "", `"x":{"keys":[]},`, `"kty":"RSA",`, `"k":null,`, `"KEYS":[],`}[c.pick(7)]
@@ -131,7 +135,7 @@ func FuzzMembers(f *testing.F) {
 		}
 		document := c.blank() + "{" + before + `"keys":[` + strings.Join(list, ",") + "]" + after + "}" + c.blank()
 		set, err := requireSound(t, []byte(document))
-		requireWrittenVerdict(t, document, want, private, twice, set, err)
+		requireWrittenVerdict(t, document, want, private, empty, twice, set, err)
 		if err == nil {
 			requireJudged(t, set)
 		}
@@ -156,19 +160,24 @@ func requireJudged(t *testing.T, set *Set) {
 }
 
 // requireWrittenVerdict compares what became of a document with what was to become of it.
-func requireWrittenVerdict(t *testing.T, document string, want []*written, private, twice bool, set *Set, err error) {
+func requireWrittenVerdict(t *testing.T, document string, want []*written, private, empty, twice bool, set *Set, err error) {
 	t.Helper()
 	if err != nil && strings.Contains(err.Error(), writtenCanary) {
 		t.Fatalf("private material comes out: %v", err)
 	}
 	var skipped []*KeyError
-	switch none, empty := errors.AsType[*NoKeysError](err); {
+	switch none, isNone := errors.AsType[*NoKeysError](err); {
 	case twice || private: // of two faults, the first is named
 		if (!twice || !errors.Is(err, ErrMalformed)) && (!private || !errors.Is(err, ErrPrivateKey)) {
 			t.Fatalf("a name twice: %t, private material: %t, but %v\n%s", twice, private, err, document)
 		}
 		return
 	case empty:
+		if !errors.Is(err, ErrMalformed) {
+			t.Fatalf("an empty private member, but %v\n%s", err, document)
+		}
+		return
+	case isNone:
 		skipped = none.Skipped
 	case err != nil:
 		t.Fatalf("%v\n%s", err, document)

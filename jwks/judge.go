@@ -2,7 +2,9 @@ package jwks
 
 import (
 	"crypto"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -84,11 +86,25 @@ func forSignatures(m *member) *objection {
 	return object(ReasonUse, "use %q is not for signatures on tokens", text.Line(m.use, 32))
 }
 
+// registeredOperations are those of RFC 7517 section 4.3, in lower case.
+var registeredOperations = []string{"sign", "verify", "encrypt", "decrypt", "wrapkey", "unwrapkey", "derivekey", "derivebits"}
+
+// allowsVerify refuses a key whose operations are others. RFC 7517 section 4.3 allows words of an
+// issuer's own, which say nothing about verifying: if there are no others, "use" and "alg", which
+// are tested by themselves, must both be there. A registered word in other letters is none of
+// one's own.
 func allowsVerify(m *member) *objection {
 	if m.operations == nil || slices.Contains(m.operations, "verify") {
 		return nil
 	}
-	return object(ReasonOperations, `key_ops without "verify"`)
+	known := func(word string) bool {
+		return word == "" || slices.Contains(registeredOperations, strings.ToLower(word))
+	}
+	if m.use == "" || m.alg == "" || len(m.operations) == 0 || slices.ContainsFunc(m.operations, known) {
+		return object(ReasonOperations, `key_ops without "verify"`)
+	}
+	m.remark(fmt.Sprintf(`"key_ops" holds no operation of RFC 7517 section 4.3, but %q: "use" and "alg" say that it signs`, text.Line(m.operations[0], 32)))
+	return nil
 }
 
 // keyIDPrintable guards terminals, logs and annotations: a "kid" is printed and stored.
@@ -124,24 +140,45 @@ func (m *member) publicKey() (crypto.PublicKey, *objection) {
 	return m.ed25519Key()
 }
 
-// ecKey leaves the length of the coordinates and the curve's equation to go-jose. It gets
-// nothing else of the member: an "x5c" makes it panic where GODEBUG=fips140=only forbids SHA-1,
-// and a bad "x5u" would cost a good key.
+// coordinateSizes are the bytes of a coordinate, by "crv" (RFC 7518 section 6.2.1.2).
+var coordinateSizes = map[string]int{"P-256": 32, "P-384": 48, "P-521": 66}
+
+// ecKey leaves the curve's equation to go-jose. It gets nothing else of the member: an "x5c" makes
+// it panic where GODEBUG=fips140=only forbids SHA-1, and a bad "x5u" would cost a good key.
+//
+// A coordinate that is too short gets zeros before it: some issuers write it as a number, and one
+// key in 128 then lacks a byte. The curve's equation tells these from what was cut off.
 func (m *member) ecKey() (crypto.PublicKey, *objection) {
-	if _, why := octets("x", m.x); why != nil {
-		return nil, why
+	size, short := coordinateSizes[m.curve], ""
+	coordinates := map[string]string{"kty": m.keyType, "crv": m.curve}
+	for _, c := range []struct{ name, value string }{{"x", m.x}, {"y", m.y}} {
+		b, why := octets(c.name, c.value)
+		if why != nil {
+			return nil, why
+		}
+		if len(b) > size {
+			return nil, object(ReasonPoint, "%q has %d bytes; a coordinate of %s has %d, with no byte before them", c.name, len(b), m.curve, size)
+		}
+		if len(b) < size {
+			short = fmt.Sprintf("%q has %d bytes; a coordinate of %s has %d", c.name, len(b), m.curve, size)
+			b = append(make([]byte, size-len(b)), b...)
+		}
+		coordinates[c.name] = base64.RawURLEncoding.EncodeToString(b)
 	}
-	if _, why := octets("y", m.y); why != nil {
-		return nil, why
-	}
-	data, err := json.Marshal(map[string]string{"kty": m.keyType, "crv": m.curve, "x": m.x, "y": m.y})
+	data, err := json.Marshal(coordinates)
 	if err != nil {
 		return nil, object(ReasonMalformed, "%v", err)
 	}
 	var key jose.JSONWebKey
-	if err := key.UnmarshalJSON(data); err != nil {
+	switch err := key.UnmarshalJSON(data); {
+	case err != nil && short != "":
+		return nil, object(ReasonPoint, "%s, and with zeros before it, it is no point of the curve", short)
+	case err != nil:
 		said := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
 		return nil, object(ReasonPoint, "%s", text.Line(said, maxExcerpt))
+	case short != "":
+		m.remark("a coordinate lacks its leading zeros (RFC 7518 section 6.2.1.2), as Keycloak before 20 writes it: " +
+			"taken, since with them it is a point of the curve; other readers refuse it until the issuer is upgraded")
 	}
 	return key.Key, nil
 }

@@ -103,7 +103,8 @@ func TestJudge(t *testing.T) {
 		"kid zero width":     {kid("a\u200bb"), ReasonKeyID},
 		"kid line separator": {kid("a\u2028b"), ReasonKeyID},
 		"kid replacement":    {kid("a\ufffd"), ReasonKeyID},
-		"kid number":         {kid(7), ReasonMalformed},
+		"kid number":         {kid(7), kept},
+		"kid fraction":       {kid(7.5), ReasonMalformed},
 		"kid array":          {kid([]any{"a"}), ReasonMalformed},
 
 		"alg RS256":          {alg("RS256"), kept},

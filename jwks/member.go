@@ -13,7 +13,11 @@ type member struct {
 	operations     []string // nil where there is no "key_ops"
 	n, e, x, y     string   // base64url
 	why            *objection
+	remarks        []string // what is odd about a member that is used all the same
 }
+
+// remark notes what is odd. It is the same text for each member that is odd in this way.
+func (m *member) remark(text string) { m.remarks = append(m.remarks, text) }
 
 // field returns where the member of that name goes; nil where none does.
 func (m *member) field(name string) *string {

@@ -77,7 +77,7 @@ func (n Nomad) Regions(ctx context.Context) ([]string, error) {
 // parseRegions refuses the whole list for one bad name: it isn't Nomad's then.
 func parseRegions(data []byte) ([]string, error) {
 	var names []string
-	if err := json.Unmarshal(data, &names); err != nil {
+	if err := json.Unmarshal(withoutMark(data), &names); err != nil {
 		return nil, fmt.Errorf("not a list of regions: %w", err)
 	}
 	switch {

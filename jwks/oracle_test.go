@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"encoding/hex"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,10 +15,11 @@ import (
 // The judges here decide by other means than the package's own what it must accept. They
 // are written for plainness, not for speed.
 
-// privateMember returns the name of a private member of a well-formed document. It knows
+// privateMembersOf returns the names of the private members of a well-formed document: those that
+// hold something, and those that are empty and not allowed to be. It knows
 // nothing of the structure: a string before a colon is a name, wherever it stands, and
 // whatever follows is its value. So it is blind to neither duplicates nor depth.
-func privateMember(data []byte) (string, bool) {
+func privateMembersOf(data []byte) (lost, empty []string) {
 	for i := 0; i < len(data); i++ {
 		if data[i] != '"' {
 			continue
@@ -29,7 +31,7 @@ func privateMember(data []byte) (string, bool) {
 			}
 		}
 		if i >= len(data) {
-			return "", false
+			return lost, empty
 		}
 		name := unescape(data[start+1 : i])
 		rest, isName := bytes.CutPrefix(bytes.TrimLeft(data[i+1:], " \t\r\n"), []byte(":"))
@@ -39,13 +41,23 @@ func privateMember(data []byte) (string, bool) {
 		rest = bytes.TrimLeft(rest, " \t\r\n")
 		switch name {
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv":
-			if !bytes.HasPrefix(rest, []byte("null")) {
-				return name, true
+			list := emptyList.Match(rest)
+			switch {
+			case bytes.HasPrefix(rest, []byte("null")), name == "oth" && list:
+			case list, bytes.HasPrefix(rest, []byte(`""`)), emptyObject.Match(rest):
+				empty = append(empty, name)
+			default:
+				lost = append(lost, name)
 			}
 		}
 	}
-	return "", false
+	return lost, empty
 }
+
+var (
+	emptyList   = regexp.MustCompile(`^\[[ \t\r\n]*\]`)
+	emptyObject = regexp.MustCompile(`^\{[ \t\r\n]*\}`)
+)
 
 // unescape decodes the escapes of a JSON string that can stand for ASCII letters.
 func unescape(raw []byte) string {

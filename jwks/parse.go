@@ -9,6 +9,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	jose "github.com/go-jose/go-jose/v4"
 
@@ -23,11 +25,12 @@ import (
 //   - ErrMalformed: not one JSON object with one "keys" array, names compared by case and
 //     nothing but white space around it; a name twice in an object, text that isn't UTF-8 or
 //     nesting deeper than 10,000, anywhere in the document;
-//   - ErrPrivateKey: a member "d", "p", "q", "dp", "dq", "qi", "oth", "k" or "priv", other
-//     than null, at any depth of the document;
+//   - ErrPrivateKey: a member "d", "p", "q", "dp", "dq", "qi", "oth", "k" or "priv" that holds
+//     something, at any depth of the document. Null and an empty array of "oth" are as good as
+//     absent; another empty value is ErrMalformed, if nothing else is private;
 //   - ErrNoKeys (a *NoKeysError): no usable key left.
 //
-// The document is read once, and the first fault ends it.
+// The document is read once. The first fault ends it, but for an empty private member.
 //
 // A member of "keys" that isn't usable is left out and listed in Set.Skipped with its
 // [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd modulus and
@@ -35,6 +38,11 @@ import (
 // their canonical encoding and of large order; with "use" absent, "sig" or "jwt-svid",
 // "key_ops" absent or holding "verify", and "alg" absent or one that the key can serve. A
 // value of null counts as absent. Certificates ("x5c") and what points to them are ignored.
+//
+// Taken with a warning are a "kid" that is a whole number, as its digits; "key_ops" of words that
+// RFC 7517 doesn't know alone, if "use" and "alg" are there; and EC coordinates without their
+// leading zeros, if they are a point of the curve with them. A byte-order mark before the document
+// is ignored (RFC 8259 section 8.1).
 //
 // Before a key is trusted, [Judge] looks for what makes an RSA key weak, which takes longer.
 //
@@ -51,7 +59,7 @@ func Parse(data []byte) (*Set, error) {
 	}
 
 	set := &Set{Keys: make([]Key, 0, len(members))}
-	seen := newSeenKeys(len(members))
+	seen, odd := newSeenKeys(len(members)), oddities{}
 	for i := range members {
 		key, why := judge(&members[i])
 		var identity string
@@ -67,6 +75,7 @@ func Parse(data []byte) (*Set, error) {
 			})
 			continue
 		}
+		odd.add(i, members[i].remarks)
 		if warning := seen.remark(i, key, identity, set.Keys); warning != "" {
 			set.Warnings = append(set.Warnings, warning)
 		}
@@ -80,7 +89,43 @@ func Parse(data []byte) (*Set, error) {
 	if len(set.Keys) == 0 {
 		return nil, &NoKeysError{Skipped: set.Skipped}
 	}
+	set.Warnings = append(set.Warnings, odd.warnings()...)
 	return set, nil
+}
+
+// oddities are the remarks on members that are used, each with the positions of those members: an
+// issuer writes all of its keys in one way, and one warning says so.
+type oddities struct {
+	remarks   []string // in order
+	positions map[string][]string
+}
+
+func (o *oddities) add(position int, remarks []string) {
+	for _, remark := range remarks {
+		if o.positions == nil {
+			o.positions = map[string][]string{}
+		}
+		if o.positions[remark] == nil {
+			o.remarks = append(o.remarks, remark)
+		}
+		o.positions[remark] = append(o.positions[remark], strconv.Itoa(position))
+	}
+}
+
+func (o *oddities) warnings() []string {
+	var warnings []string
+	for _, remark := range o.remarks {
+		at := o.positions[remark]
+		which := "key " + at[0]
+		if len(at) > 1 {
+			which = "keys " + strings.Join(at[:min(len(at), maxListed)], ", ")
+		}
+		if more := len(at) - maxListed; more > 0 {
+			which += fmt.Sprintf(" and %d more", more)
+		}
+		warnings = append(warnings, which+": "+remark)
+	}
+	return warnings
 }
 
 // maxShownKeyID is how many bytes of a refused "kid" are shown.

@@ -77,7 +77,7 @@ func TestParseRefusesDocument(t *testing.T) {
 	}{
 		"empty":              {"", ErrMalformed, "empty"},
 		"white space":        {" \n", ErrMalformed, "empty"},
-		"byte-order mark":    {"\xef\xbb\xbf" + good, ErrMalformed, "byte-order mark"},
+		"byte-order marks":   {"\xef\xbb\xbf\xef\xbb\xbf" + good, ErrMalformed, "byte-order mark"},
 		"html":               {"<!DOCTYPE html><html>", ErrMalformed, "HTML"},
 		"pem":                {"-----BEGIN PUBLIC KEY-----\n", ErrMalformed, "PEM"},
 		"array":              {"[" + good + "]", ErrMalformed, "not a JSON object"},
@@ -161,12 +161,23 @@ func TestParseRefusesPrivateKeys(t *testing.T) {
 	}
 	for host, members := range hosts {
 		for _, private := range privateMembers {
-			for _, value := range []any{"AQAB", "", 1, []any{}, fields{}, false} {
+			for _, value := range []any{"AQAB", " ", 1, []any{nil}, []any{fields{}}, fields{"": nil}, false} {
 				member := maps.Clone(members)
 				member[private] = value
 				_, err := Parse([]byte(keySet(rsaMember(1, nil), member)))
 				require.ErrorIs(t, err, ErrPrivateKey, "%s: %s = %v", host, private, value)
 				require.ErrorContains(t, err, "/keys/1/"+private+";")
+			}
+			for _, value := range []any{"", []any{}, fields{}} {
+				member := maps.Clone(members)
+				member[private] = value
+				_, err := Parse([]byte(keySet(rsaMember(1, nil), member)))
+				if _, isList := value.([]any); isList && private == "oth" {
+					require.NoError(t, err, host)
+					continue
+				}
+				require.ErrorIs(t, err, ErrMalformed, "%s: %s = %v", host, private, value)
+				require.ErrorContains(t, err, "/keys/1/"+private+" is empty")
 			}
 		}
 	}

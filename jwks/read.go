@@ -25,6 +25,7 @@ func readMembers(data []byte) ([]member, error) {
 	if len(data) > MaxDocument {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, MaxDocument)
 	}
+	data = withoutMark(data)
 	if what := notJSON(data); what != "" {
 		return nil, fmt.Errorf("%w: %s", ErrMalformed, what)
 	}
@@ -32,7 +33,7 @@ func readMembers(data []byte) ([]member, error) {
 	defer decoders.Put(r.Decoder)
 	r.Reset(bytes.NewBuffer(data)) // which is read in place, and not written to
 	r.members = make([]member, 0, min(MaxMembers, len(data)/400+1))
-	err := r.document()
+	err := cmp.Or(r.document(), r.empty)
 	switch {
 	case err == nil:
 		return r.members, nil
@@ -43,13 +44,17 @@ func readMembers(data []byte) ([]member, error) {
 	return nil, fmt.Errorf("%w: %s", ErrMalformed, text.Line(said, maxExcerpt))
 }
 
+// withoutMark returns data without one byte-order mark at its start, which RFC 8259 section 8.1
+// lets a reader ignore: editors and exports put it there. It can't change what follows it.
+func withoutMark(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) }
+
 // notJSON names what data is when it is plainly not a JSON object, and "" otherwise: a
 // decoder would only say "invalid character".
 func notJSON(data []byte) string {
 	text := bytes.TrimLeft(data, " \t\r\n")
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		return "starts with a byte-order mark; save it as UTF-8 without one"
+		return "starts with more than one byte-order mark"
 	case len(text) == 0:
 		return "the document is empty"
 	case text[0] == '<':
@@ -70,6 +75,7 @@ var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 type reader struct {
 	*jsontext.Decoder
 	members []member
+	empty   error // the first private member that is there, and holds nothing
 }
 
 func (r *reader) document() error {
@@ -114,6 +120,8 @@ func (r *reader) member() error {
 		case kind == 'n':
 		case field != nil && kind == '"':
 			return r.text(field)
+		case field == &m.kid && kind == '0':
+			return r.number(m)
 		case field != nil:
 			m.why = object(ReasonMalformed, "%q is not a string", r.StackPointer().LastToken())
 		case isOperations && kind == '[':
@@ -139,7 +147,21 @@ func (r *reader) operation(m *member) error {
 	return r.skip()
 }
 
-// text reads a string.
+// number reads a "kid" that is a number. RFC 7517 section 4.5 has a string, and the digits of a
+// whole number are one. What 1e3 or 1.0 would be as a string, two readers see differently.
+func (r *reader) number(m *member) error {
+	if err := r.text(&m.kid); err != nil {
+		return err
+	}
+	if strings.ContainsAny(m.kid, ".eE") {
+		m.why = object(ReasonMalformed, `"kid" is %s, neither a string nor a whole number`, text.Line(m.kid, 32))
+		return nil
+	}
+	m.remark(`"kid" is a number, not a string (RFC 7517 section 4.5): its digits are taken`)
+	return nil
+}
+
+// text reads a string, or the digits of a number.
 func (r *reader) text(into *string) error {
 	token, err := r.ReadToken()
 	if err == nil {
@@ -149,7 +171,7 @@ func (r *reader) text(into *string) error {
 }
 
 // object reads an object, each value with value, which must look at the name before it reads
-// on. It passes over private members of null.
+// on. It passes over private members that hold nothing.
 func (r *reader) object(value func(name jsontext.Token) error) error {
 	_, err := r.ReadToken()
 	for err == nil {
@@ -200,15 +222,34 @@ func (r *reader) skip() error {
 
 func isPrivate(name jsontext.Token) bool { return slices.Contains(privateMembers, name.String()) }
 
-// private reads the value of a private member. Unless it is null, the error wraps
-// ErrPrivateKey if the value is well-formed.
+// private reads the value of a private member. The error wraps ErrPrivateKey if the value is
+// well-formed and holds something. Null and an empty list of further primes are as good as absent:
+// encoders that write every member write them. Another empty value gives nothing away, but comes
+// of an export that went wrong: it is remembered, as what is lost further on matters more.
 func (r *reader) private() error {
-	if r.PeekKind() == 'n' {
-		return r.SkipValue()
-	}
-	where := text.Line(string(r.StackPointer()), maxExcerpt)
-	if err := r.SkipValue(); err != nil {
+	pointer := r.StackPointer()
+	value, err := r.ReadValue()
+	if err != nil || value.Kind() == 'n' {
 		return err
 	}
-	return fmt.Errorf("%w: %s; replace that key, it is lost", ErrPrivateKey, where)
+	where := text.Line(string(pointer), maxExcerpt)
+	switch {
+	case !isEmpty(value):
+		return fmt.Errorf("%w: %s; replace that key, it is lost", ErrPrivateKey, where)
+	case pointer.LastToken() == "oth" && value.Kind() == '[':
+	case r.empty == nil:
+		r.empty = fmt.Errorf("%s is empty: a private member has no place in a public key; leave it out", where)
+	}
+	return nil
+}
+
+// isEmpty reports whether a value is a string, an array or an object with nothing in it.
+func isEmpty(value jsontext.Value) bool {
+	switch value.Kind() {
+	case '"':
+		return len(value) == len(`""`)
+	case '[', '{':
+		return len(bytes.TrimSpace(value[1:len(value)-1])) == 0
+	}
+	return false
 }

@@ -53,6 +53,7 @@ type written struct {
 	names, values []string
 	faults        []Reason
 	private       bool
+	empty         bool // a private member that holds nothing, and may not be there
 }
 
 func (w *written) put(name, value string) {
@@ -68,6 +69,16 @@ func (w *written) choose(c *choices, name string, of ...choice) {
 	}
 	w.put(name, chosen.value)
 	w.blame(chosen.fault)
+}
+
+// has reports whether a name is there, if only once, with one of these values; "" is a name that
+// isn't there.
+func (w *written) has(name string, values ...string) bool {
+	value := ""
+	if i := slices.Index(w.names, name); i >= 0 {
+		value = w.values[i]
+	}
+	return slices.Contains(values, value)
 }
 
 // twice reports whether a name is there twice, as a reader of JSON sees it.
@@ -128,13 +139,18 @@ func writeMember(c *choices, pool []fields) *written {
 	w.choose(c, "kid", choice{}, choice{`"a"`, ""}, choice{`""`, ""}, choice{"null", ""}, choice{`"\u0041"`, ""}, choice{`"a \"b\" \\"`, ""},
 		choice{quoted(strings.Repeat("é", MaxKeyID/2)), ""}, choice{quoted(strings.Repeat("é", MaxKeyID/2) + "k"), ReasonKeyID},
 		choice{`"a\nb"`, ReasonKeyID}, choice{`"\u001b[2J"`, ReasonKeyID}, choice{`"\u202e"`, ReasonKeyID}, choice{"\"\ufffd\"", ReasonKeyID},
-		choice{"7", ReasonMalformed}, choice{`["a"]`, ReasonMalformed}, choice{"{}", ReasonMalformed})
+		choice{"7", ""}, choice{"-70", ""}, choice{"7.0", ReasonMalformed}, choice{"7e3", ReasonMalformed}, choice{strings.Repeat("7", MaxKeyID+1), ReasonKeyID},
+		choice{`["a"]`, ReasonMalformed}, choice{"{}", ReasonMalformed})
 	w.choose(c, "use", choice{}, choice{`"sig"`, ""}, choice{`"jwt-svid"`, ""}, choice{`""`, ""}, choice{"null", ""},
 		choice{`"enc"`, ReasonUse}, choice{`"SIG"`, ReasonUse}, choice{"1", ReasonMalformed})
 	w.choose(c, "alg", choice{quoted(fits), ""}, choice{}, choice{`""`, ""}, choice{"null", ""}, choice{quoted(other), ReasonAlgorithm}, choice{quoted(other), ReasonAlgorithm},
 		choice{`"none"`, ReasonAlgorithm}, choice{`"HS256"`, ReasonAlgorithm}, choice{quoted(strings.ToLower(fits)), ReasonAlgorithm}, choice{"true", ReasonMalformed})
+	own := ReasonOperations // words of one's own, unless use and alg say what the key is for
+	if w.has("use", `"sig"`, `"jwt-svid"`, `"enc"`, `"SIG"`) && !w.has("alg", "", `""`, "null") {
+		own = ""
+	}
 	w.choose(c, "key_ops", choice{}, choice{`["verify"]`, ""}, choice{`["sign","verify"]`, ""}, choice{"null", ""}, choice{"[]", ReasonOperations},
-		choice{`["sign"]`, ReasonOperations}, choice{`"verify"`, ReasonMalformed}, choice{`[1]`, ReasonMalformed}, choice{"{}", ReasonMalformed})
+		choice{`["sign"]`, ReasonOperations}, choice{`["connect"]`, own}, choice{`["connect","sign"]`, ReasonOperations}, choice{`["DeriveKey"]`, ReasonOperations}, choice{`"verify"`, ReasonMalformed}, choice{`[1]`, ReasonMalformed}, choice{"{}", ReasonMalformed})
 	writeNumbers(c, w, kind, text)
 	writeExtras(c, w)
 	return w
@@ -158,7 +174,8 @@ func writeExtras(c *choices, w *written) {
 		name = `\u00` + strconv.FormatInt(int64(name[0]), 16) + name[1:]
 	}
 	value := []string{quoted(writtenCanary), `""`, "0", "[]", "false", "null"}[c.pick(6)]
-	w.private = value != "null"
+	w.empty = value == `""` || value == "[]" && !strings.HasSuffix(name, "th")
+	w.private = !w.empty && value != "null" && value != "[]"
 	switch c.pick(5) {
 	case 0:
 		w.put(name, value)
