@@ -12,6 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -97,7 +98,7 @@ func (a *app) tokenOf(v config.Vault) string {
 	if a.getenv("VAULT_TOKEN") != "" {
 		return tokenVariable
 	}
-	if token, err := helperToken(); err == nil && token != "" {
+	if token, err := vaultauth.HelperToken(); err == nil && token != "" {
 		return tokenHelper
 	}
 	return ""

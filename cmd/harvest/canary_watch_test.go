@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -160,16 +161,21 @@ func TestFormatCanaries(t *testing.T) {
 	t.Setenv("VAULT_TOKEN", m.env["VAULT_TOKEN"])
 	values := []any{cfg, *cfg}
 	for _, v := range cfg.Vaults {
-		k := keep(t, v)
-		require.NoError(t, k.next(t))
-		k.stop()
-		mount := vaultsync.NewMount(k.client, "by-env")
-		m.canaries["token of "+v.Name] = k.client.Token()
-		client, err := newClient(v)
+		k, err := vaultauth.NewKeeper(v, os.Getenv, slog.New(slog.DiscardHandler), func(err error) { assert.NoError(t, err) })
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var kept sync.WaitGroup
+		kept.Go(func() { k.Run(ctx) })
+		<-k.Tried()
+		cancel()
+		kept.Wait()
+		require.NotEmpty(t, k.Client().Token())
+		m.canaries["token of "+v.Name] = k.Client().Token()
+		client, err := vaultauth.NewClient(v)
 		require.NoError(t, err)
 		l := &login{client: client}
-		_, l.err = logIn(context.Background(), v, client)
-		values = append(values, v, k.keeper, k.lease, mount, l, vaultauth.JWTLogin{TokenFile: m.file("jwt")}, daemonLogin{k.keeper})
+		_, l.err = vaultauth.LogIn(context.Background(), v, client)
+		values = append(values, v, k, vaultsync.NewMount(k.Client(), "by-env"), l, vaultauth.JWTLogin{TokenFile: m.file("jwt")})
 	}
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {

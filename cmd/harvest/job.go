@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -75,8 +76,8 @@ func (j *job) logIn(ctx context.Context) map[int]*login {
 		l, v := &login{}, j.cfg.Vaults[m.Vault]
 		vaults[m.Vault] = l
 		pending.Go(func() {
-			if l.client, l.err = newClientWithin(ctx, v); l.err == nil {
-				l.end, l.err = logIn(ctx, v, l.client)
+			if l.client, l.err = vaultauth.NewClientWithin(ctx, v); l.err == nil {
+				l.end, l.err = vaultauth.LogIn(ctx, v, l.client)
 			}
 		})
 	}

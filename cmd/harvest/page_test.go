@@ -44,7 +44,7 @@ func TestPageOfStatus(t *testing.T) {
 			element(t, mixed["p521"], "us-east", now.Add(-time.Hour)),
 		},
 	}))
-	config := file(t, `
+	config := textFile(t, `
 deny = ["`+denied.String()+`"]
 cluster "us-east" { jwks_file = "`+filepath.Join(wd(t), "testdata/us-east.json")+`" }
 cluster "edge"    { jwks_file = "missing.json" }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/jwksharvest/harvest/internal/fakevault"
+
 	"bytes"
 	"errors"
 	"os"
@@ -29,13 +31,7 @@ func harvest(t *testing.T, env map[string]string, args ...string) (code int, std
 // noVault keeps the machine's own Vault settings out of a test.
 func noVault(t *testing.T) {
 	t.Helper()
-	for _, variable := range os.Environ() {
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "VAULT_") {
-			t.Setenv(name, "")
-		}
-	}
-	t.Setenv("HOME", t.TempDir())
-	t.Setenv("VAULT_MAX_RETRIES", "0")
+	fakevault.ClearEnvironment(t)
 }
 
 // TestUsage: what can't be understood exits with 1 and a line that says where help is.

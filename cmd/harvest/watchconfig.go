@@ -2,14 +2,12 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -29,11 +27,11 @@ func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config 
 		d.Vaults = append(d.Vaults, daemon.Vault{
 			Of: v, Files: []string{v.CACert, v.CAPath, v.ClientCert, v.ClientKey},
 			Make: func(tell func(error)) (daemon.Login, error) {
-				k, err := newKeeper(v, defaultKeeperTimes, log, tell)
+				k, err := vaultauth.NewKeeper(v, a.getenv, log, tell)
 				if err != nil {
 					return nil, fmt.Errorf("vault block %q: %w", cmp.Or(v.Name, v.Address), err)
 				}
-				return daemonLogin{k}, nil
+				return k, nil
 			},
 		})
 	}
@@ -44,15 +42,3 @@ func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config 
 	}
 	return d
 }
-
-// daemonLogin is a keeper as the daemon runs it.
-type daemonLogin struct{ k *keeper }
-
-var _ daemon.Login = daemonLogin{}
-
-func (l daemonLogin) Name() string            { return l.k.name() }
-func (l daemonLogin) Client() *api.Client     { return l.k.client }
-func (l daemonLogin) Run(ctx context.Context) { l.k.run(ctx) }
-func (l daemonLogin) Tried() <-chan struct{}  { return l.k.first }
-func (l daemonLogin) Report(err error)        { l.k.report(err) }
-func (l daemonLogin) String() string          { return l.k.String() }

@@ -60,7 +60,7 @@ func newWatched(t *testing.T) *watched {
 	require.NoError(t, err)
 	w.vault.Enable("", "jwt-nomad", "jwt")
 	require.NoError(t, w.vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{foreign}}))
-	w.token = file(t, w.newToken())
+	w.token = textFile(t, w.newToken())
 	return w
 }
 

@@ -136,14 +136,14 @@ func vaultFaults(t *testing.T) {
 			token, err := os.ReadFile(w.token)
 			require.NoError(w.t, err)
 			w.vault.Revoke(string(token))
-			return func() { put(w.t, w.token, w.newToken()) }
+			return func() { replaceFile(w.t, w.token, w.newToken()) }
 		}, "forbidden", `permission denied`},
 		"restarted empty, with other tokens": {func(w *watched) func() {
 			token, err := os.ReadFile(w.token)
 			require.NoError(w.t, err)
 			w.vault.Revoke(string(token))
 			w.vault.SetConfig("", "jwt-nomad", nil)
-			return func() { put(w.t, w.token, w.newToken()) }
+			return func() { replaceFile(w.t, w.token, w.newToken()) }
 		}, "forbidden", `permission denied`},
 		"mount gone": {func(w *watched) func() {
 			w.vault.Disable("", "jwt-nomad")
@@ -201,7 +201,7 @@ mount "jwt-silent" {
   vault    = "silent"
   clusters = ["one"]
 }
-`, silent.URL, file(t, silent.Token("", fakevault.Grants{"auth/jwt-silent/config": {"read", "update"}})))
+`, silent.URL, textFile(t, silent.Token("", fakevault.Grants{"auth/jwt-silent/config": {"read", "update"}})))
 	w.start()
 	w.gets("/healthz", 200, "ok")
 	w.trusts()

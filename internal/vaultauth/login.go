@@ -1,61 +1,163 @@
-// Package vaultauth gets a token from Vault and keeps it alive.
 package vaultauth
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/hashicorp/vault/api/auth/approle"
+	"github.com/hashicorp/vault/api/auth/kubernetes"
+	"github.com/hashicorp/vault/api/cliconfig"
 
-	"github.com/jwksharvest/harvest/internal/redact"
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
-// JWTLogin logs in to Vault with a JWT from a file, such as the workload identity that
-// Nomad keeps at secrets/nomad_<name>.jwt. The file is read at each login, since Nomad
-// renews it.
-type JWTLogin struct {
-	Mount     string // path of the JWT auth method, such as "jwt-nomad"
-	Role      string // "" is the mount's default role
-	TokenFile string
+// maxLogin bounds one login, so that one Vault out of reach doesn't cost the others the
+// whole of -timeout.
+const maxLogin = 30 * time.Second
+
+// maxRevoke bounds giving a token back.
+const maxRevoke = 5 * time.Second
+
+// kubernetesToken is where Kubernetes puts a service account's token.
+const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
+
+// LogIn gives the client a token. The returned function ends what a login has begun.
+func LogIn(ctx context.Context, v config.Vault, client *api.Client) (end func(), err error) {
+	end = func() {}
+	if v.Auth == nil {
+		return end, useToken(client)
+	}
+	if v.Auth.Method == "token_file" {
+		token, err := readSecret(ctx, v.Auth.TokenFile)
+		client.SetToken(token)
+		return end, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxLogin)
+	defer cancel()
+	secret, err := authenticate(ctx, v, client)
+	if err != nil {
+		return end, err
+	}
+	client.SetToken(secret.Auth.ClientToken)
+	return func() { revoke(ctx, client, maxRevoke) }, nil
 }
 
-var _ api.AuthMethod = JWTLogin{}
-
-// Login implements api.AuthMethod. Use it by way of client.Auth().Login.
-func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, error) {
-	jwt, err := wait.Within(ctx, func() (string, error) { return vaultapi.ReadTokenFile(l.TokenFile) })
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", l.TokenFile, err)
-	}
+// authenticate logs in by the auth block's method, which isn't token_file. The secret has a token.
+func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api.Secret, error) {
+	method, shown, err := loginMethod(ctx, v.Auth)
 	if err != nil {
 		return nil, err
 	}
-	body := map[string]any{"jwt": jwt}
-	if l.Role != "" {
-		body["role"] = l.Role
+	secret, err := method.Login(ctx, client)
+	if err == nil && (secret == nil || secret.Auth == nil || secret.Auth.ClientToken == "") {
+		return nil, fmt.Errorf("login to Vault by %s: it gave no token", v.Auth.Method)
 	}
-	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
-	secret, err := client.Logical().WriteWithContext(ctx, path, body)
 	if err != nil {
-		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(err, jwt))
-	}
-	if secret == nil || secret.Auth == nil {
-		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
+		if v.Auth.Method != "jwt" { // which explains itself
+			err = LoginError(err, shown)
+		}
+		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
 	return secret, nil
 }
 
-// LoginError turns what vault/api says of a failed login into what happened, bounded and
-// fit for a terminal. The error shows none of the secrets, which are those that the login
-// was tried with: a server may repeat them.
-func LoginError(err error, secrets ...string) error {
-	var response *api.ResponseError
-	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, secrets...))
+// revoke gives a token back, so that a cron job doesn't leave one behind with each run.
+// Vault's default policy permits it; where it doesn't, the token expires by itself.
+func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	client.SetMaxRetries(0)
+	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
+}
+
+// readSecret is vaultapi.ReadTokenFile, until ctx ends.
+func readSecret(ctx context.Context, file string) (string, error) {
+	secret, err := wait.Within(ctx, func() (string, error) { return vaultapi.ReadTokenFile(file) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, err)
 	}
-	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Clean(strings.Join(response.Errors, "; "), secrets...))
+	return secret, err
+}
+
+// loginMethod returns the auth block's method and, unless it keeps that to itself, the
+// secret that it shows to Vault.
+func loginMethod(ctx context.Context, c *config.Auth) (method api.AuthMethod, shown string, err error) {
+	switch c.Method {
+	case "approle":
+		secret, err := readSecret(ctx, c.SecretIDFile)
+		if err != nil {
+			return nil, "", err
+		}
+		var options []approle.LoginOption
+		if c.Mount != "" {
+			options = append(options, approle.WithMountPath(c.Mount))
+		}
+		method, err := approle.NewAppRoleAuth(c.RoleID, &approle.SecretID{FromString: secret}, options...)
+		return method, secret, err
+	case "kubernetes":
+		file := c.TokenFile
+		if file == "" {
+			file = kubernetesToken
+		}
+		jwt, err := readSecret(ctx, file)
+		if err != nil {
+			return nil, "", err
+		}
+		options := []kubernetes.LoginOption{kubernetes.WithServiceAccountToken(jwt)}
+		if c.Mount != "" {
+			options = append(options, kubernetes.WithMountPath(c.Mount))
+		}
+		method, err := kubernetes.NewKubernetesAuth(c.Role, options...)
+		return method, jwt, err
+	default:
+		return JWTLogin{Mount: c.Mount, Role: c.Role, TokenFile: c.TokenFile}, "", nil
+	}
+}
+
+// loginError is an error of kind login.
+type loginError string
+
+// Error implements error.
+func (e loginError) Error() string { return string(e) }
+
+// Kind returns the kind, for the metrics and the log.
+func (loginError) Kind() string { return "login" }
+
+// errNoToken: there is nothing to show Vault.
+const errNoToken = loginError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block")
+
+// useToken keeps the token that VAULT_TOKEN gave the client, or asks the token helper
+// (~/.vault-token).
+func useToken(client *api.Client) error {
+	if client.Token() != "" {
+		return nil
+	}
+	token, err := HelperToken()
+	if err != nil {
+		return fmt.Errorf("%w (the token helper: %w)", errNoToken, err)
+	}
+	if token == "" {
+		return errNoToken
+	}
+	client.SetToken(token)
+	return nil
+}
+
+// HelperToken asks the token helper, which panics where there is no home directory.
+func HelperToken() (token string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("there is no home directory")
+		}
+	}()
+	helper, err := cliconfig.DefaultTokenHelper()
+	if err != nil {
+		return "", err
+	}
+	return helper.Get()
 }

@@ -1,4 +1,4 @@
-package main
+package vaultauth
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ var steps = map[string]time.Duration{"forward": 5 * time.Hour, "back": -5 * time
 func TestKeeperClockSteps(t *testing.T) {
 	for name, step := range steps {
 		t.Run(name, func(t *testing.T) {
-			k := &keeper{times: keeperTimes{retryMin: time.Hour, retryMax: time.Hour, refusedMax: 2 * time.Hour}}
+			k := &Keeper{times: keeperTimes{retryMin: time.Hour, retryMax: time.Hour, refusedMax: 2 * time.Hour}}
 			assert.Zero(t, k.refusal())
 			k.refusedAt = fakeclock.Stepped(k.refusedAt, step)
 			k.honours.Store(true) // another mount's sync was honoured

@@ -1,4 +1,4 @@
-package main
+package vaultauth
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,12 +15,11 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// keeperTimes are the times of a keeper. A test shortens them.
+// keeperTimes are the times of a Keeper. A test shortens them.
 type keeperTimes struct {
 	retryMin, retryMax time.Duration // between tries to log in, to look up or to renew
 	refusedMax         time.Duration // between logins that each end in a 403
@@ -36,16 +34,17 @@ var defaultKeeperTimes = keeperTimes{
 // errRefused: Vault no longer honours the token, and there is no other.
 var errRefused = errors.New("Vault refuses the token: it expired or was revoked, and where it came from there is no other")
 
-// keeper keeps a Vault's client in possession of a token that works. It logs in again at
+// Keeper keeps a Vault's client in possession of a token that works. It logs in again at
 // two thirds of the lease, and after a sync was answered 403; a token that came from
 // elsewhere it renews where it can be, and reads again from where it came. What fails is
 // tried again, for ever. When it ends it gives back the login in use, and none before: a
 // sync may be under way with it.
-type keeper struct {
+type Keeper struct {
 	vault  config.Vault
 	client *api.Client // of the mounts
 	door   *api.Client // for logins: it never has a token
 	times  keeperTimes
+	getenv func(string) string
 	log    *slog.Logger
 	tell   func(error) // hears how each try ended
 
@@ -73,22 +72,32 @@ type mark [sha256.Size]byte
 
 func markOf(token string) mark { return sha256.Sum256([]byte(token)) }
 
-func newKeeper(v config.Vault, times keeperTimes, log *slog.Logger, tell func(error)) (*keeper, error) {
-	client, err := newClient(v)
+// NewKeeper returns a Keeper that tells how each try ended, of success by nil.
+func NewKeeper(v config.Vault, getenv func(string) string, log *slog.Logger, tell func(error)) (*Keeper, error) {
+	client, err := NewClient(v)
 	if err != nil {
 		return nil, err
 	}
-	door, err := newClient(v)
+	door, err := NewClient(v)
 	if err != nil {
 		return nil, err
 	}
 	door.ClearToken()
 	client.ClearToken()
-	return &keeper{vault: v, client: client, door: door, times: times, log: log, tell: tell, first: make(chan struct{}), refused: make(chan struct{}, 1)}, nil
+	return &Keeper{
+		vault: v, client: client, door: door, times: defaultKeeperTimes, getenv: getenv, log: log, tell: tell,
+		first: make(chan struct{}), refused: make(chan struct{}, 1),
+	}, nil
 }
 
-// name returns the Vault as the log has it; a label tells blocks of one address apart.
-func (k *keeper) name() string {
+// Client returns the client whose token is kept.
+func (k *Keeper) Client() *api.Client { return k.client }
+
+// Tried returns a channel that is closed after the first try.
+func (k *Keeper) Tried() <-chan struct{} { return k.first }
+
+// Name returns the Vault as the log has it; a label tells blocks of one address apart.
+func (k *Keeper) Name() string {
 	address := (&vaultsync.Mount{Client: k.client}).Vault()
 	if k.vault.Name == "" {
 		return address
@@ -97,10 +106,10 @@ func (k *keeper) name() string {
 }
 
 // String keeps the clients' tokens out of what prints a keeper.
-func (k *keeper) String() string { return "keeper of " + k.name() }
+func (k *Keeper) String() string { return "keeper of " + k.Name() }
 
-// report tells the keeper how a sync with its token ended.
-func (k *keeper) report(err error) {
+// Report tells the keeper how a sync with its token ended.
+func (k *Keeper) Report(err error) {
 	switch {
 	case err == nil:
 		k.honours.Store(true)
@@ -112,8 +121,8 @@ func (k *keeper) report(err error) {
 	}
 }
 
-// run keeps the token until ctx ends.
-func (k *keeper) run(ctx context.Context) {
+// Run keeps the token until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
 	defer k.giveBack(ctx)
 	attempted := sync.OnceFunc(func() { close(k.first) })
 	defer attempted()
@@ -162,7 +171,7 @@ const minRenew = 250 * time.Millisecond
 const forever = 365 * 24 * time.Hour
 
 // next returns how long to wait after a try.
-func (k *keeper) next(err error) time.Duration {
+func (k *Keeper) next(err error) time.Duration {
 	if err != nil {
 		k.failures++
 		return wait.Backoff(k.times.retryMin, k.times.retryMax, k.failures-1)
@@ -176,7 +185,7 @@ func (k *keeper) next(err error) time.Duration {
 
 // refusal returns how long to wait before the next token: not at all after the first 403,
 // ever longer where new tokens are refused as well.
-func (k *keeper) refusal() time.Duration {
+func (k *Keeper) refusal() time.Duration {
 	// One mount that is forbidden beside another that isn't would else log in again and again.
 	if k.honours.Swap(false) && time.Since(k.refusedAt) >= k.times.refusedMax {
 		k.refusals = 0
@@ -190,7 +199,7 @@ func (k *keeper) refusal() time.Duration {
 }
 
 // refresh gives the client another token, or the one that it has a longer life.
-func (k *keeper) refresh(ctx context.Context, anew bool) error {
+func (k *Keeper) refresh(ctx context.Context, anew bool) error {
 	ctx, cancel := context.WithTimeout(ctx, maxLogin)
 	defer cancel()
 	if k.isLogin() {
@@ -213,9 +222,9 @@ func (k *keeper) refresh(ctx context.Context, anew bool) error {
 	return k.lookUp(ctx, token)
 }
 
-func (k *keeper) isLogin() bool { return k.vault.Auth != nil && k.vault.Auth.Method != "token_file" }
+func (k *Keeper) isLogin() bool { return k.vault.Auth != nil && k.vault.Auth.Method != "token_file" }
 
-func (k *keeper) logIn(ctx context.Context) error {
+func (k *Keeper) logIn(ctx context.Context) error {
 	secret, err := authenticate(ctx, k.vault, k.door)
 	if err != nil {
 		return err
@@ -231,13 +240,13 @@ func leaseOf(secret *api.Secret) lease {
 
 // renew asks for a longer life. Vault grants less than before where the end can't be put
 // off any more.
-func (k *keeper) renew(ctx context.Context) error {
+func (k *Keeper) renew(ctx context.Context) error {
 	secret, err := k.client.Auth().Token().RenewSelfWithContext(ctx, 0)
 	switch {
 	case isForbidden(err):
 		return errRefused
 	case err != nil:
-		return fmt.Errorf("renewing the token: %w", vaultauth.LoginError(err, k.client.Token()))
+		return fmt.Errorf("renewing the token: %w", LoginError(err, k.client.Token()))
 	case secret == nil || secret.Auth == nil:
 		return errors.New("renewing the token: Vault gave no lease")
 	}
@@ -246,14 +255,14 @@ func (k *keeper) renew(ctx context.Context) error {
 }
 
 // given returns the token that others have put where it is found.
-func (k *keeper) given() (string, error) {
+func (k *Keeper) given() (string, error) {
 	if k.vault.Auth != nil {
 		return vaultapi.ReadTokenFile(k.vault.Auth.TokenFile)
 	}
-	if token := os.Getenv(api.EnvVaultToken); token != "" {
+	if token := k.getenv(api.EnvVaultToken); token != "" {
 		return token, nil
 	}
-	token, err := helperToken()
+	token, err := HelperToken()
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w (the token helper: %w)", errNoToken, err)
@@ -263,9 +272,9 @@ func (k *keeper) given() (string, error) {
 	return token, nil
 }
 
-// replaced says whether others have put another token into the file. A token helper, which
+// replaced reports whether others have put another token into the file. A token helper, which
 // may be a program, is asked only after a 403.
-func (k *keeper) replaced() bool {
+func (k *Keeper) replaced() bool {
 	if k.vault.Auth == nil || k.isLogin() {
 		return false
 	}
@@ -275,7 +284,7 @@ func (k *keeper) replaced() bool {
 
 // lookUp asks Vault how long the client's token lasts. One that may not ask is taken to
 // last, unless a sync was refused with it.
-func (k *keeper) lookUp(ctx context.Context, token string) error {
+func (k *Keeper) lookUp(ctx context.Context, token string) error {
 	secret, err := k.client.Auth().Token().LookupSelfWithContext(ctx)
 	switch {
 	case isForbidden(err):
@@ -285,7 +294,7 @@ func (k *keeper) lookUp(ctx context.Context, token string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking up the token: %w", vaultauth.LoginError(err, token))
+		return fmt.Errorf("looking up the token: %w", LoginError(err, token))
 	}
 	l := lease{of: markOf(token)}
 	if ttl, err := secret.TokenTTL(); err == nil {
@@ -293,7 +302,7 @@ func (k *keeper) lookUp(ctx context.Context, token string) error {
 	}
 	l.renewable, _ = secret.TokenIsRenewable()
 	if l.ttl > 0 && !l.renewable {
-		k.log.Warn("the token for Vault ends and can't be renewed", "vault", k.name(), "ends_in", l.ttl.String())
+		k.log.Warn("the token for Vault ends and can't be renewed", "vault", k.Name(), "ends_in", l.ttl.String())
 	}
 	k.lease = l
 	return nil
@@ -305,7 +314,7 @@ func isForbidden(err error) bool {
 }
 
 // giveBack revokes the login in use.
-func (k *keeper) giveBack(ctx context.Context) {
+func (k *Keeper) giveBack(ctx context.Context) {
 	if k.isLogin() && k.lease.of != (mark{}) {
 		revoke(ctx, k.client, k.times.revoke)
 	}

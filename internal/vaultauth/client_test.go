@@ -1,4 +1,4 @@
-package main
+package vaultauth
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 // TestVaultEnvironment: what a block says wins over the environment, and nothing about
 // another Vault's address, namespace or TLS gets into a labelled block with an address.
 func TestVaultEnvironment(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	t.Setenv("VAULT_ADDR", "https://env.example.com:8200")
 	t.Setenv("VAULT_AGENT_ADDR", "https://agent.example.com:8200")
 	t.Setenv("VAULT_NAMESPACE", "env")
@@ -42,7 +42,7 @@ func TestVaultEnvironment(t *testing.T) {
 		"auth":                  {config.Vault{Name: "eu", Address: "https://v", Auth: jwt}, "https://v", "", "", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, err := newClient(test.block)
+			client, err := NewClient(test.block)
 			require.NoError(t, err)
 			assert.Equal(t, test.address, client.Address())
 			assert.Equal(t, test.namespace, client.Namespace())
@@ -58,7 +58,7 @@ func TestVaultEnvironment(t *testing.T) {
 // TestVaultTLS: a labelled block reaches a Vault with a CA of its own, although the
 // environment names another.
 func TestVaultTLS(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.NewInProcess()
 	s.ListenTLS()
 	t.Cleanup(s.Close)
@@ -66,7 +66,7 @@ func TestVaultTLS(t *testing.T) {
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate()}), 0o600))
 	t.Setenv("VAULT_TLS_SERVER_NAME", "elsewhere.example.com")
 	for _, v := range []config.Vault{{Name: "eu", Address: s.URL}, {Name: "eu", Address: s.URL, CACert: ca}} {
-		client, err := newClient(v)
+		client, err := NewClient(v)
 		require.NoError(t, err)
 		client.SetToken(fakevault.RootToken)
 		_, err = client.Sys().ListAuthWithContext(t.Context())
@@ -76,33 +76,33 @@ func TestVaultTLS(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
-	_, err := newClient(config.Vault{Name: "eu", Address: s.URL, CACert: "missing.pem"})
+	_, err := NewClient(config.Vault{Name: "eu", Address: s.URL, CACert: "missing.pem"})
 	require.ErrorContains(t, err, "missing.pem")
 }
 
 func TestVaultToken(t *testing.T) {
-	noVault(t)
-	client, err := newClient(config.Vault{})
+	fakevault.ClearEnvironment(t)
+	client, err := NewClient(config.Vault{})
 	require.NoError(t, err)
 	require.ErrorIs(t, useToken(client), errNoToken)
 
 	t.Setenv("VAULT_SKIP_VERIFY", "perhaps")
-	_, err = newClient(config.Vault{})
+	_, err = NewClient(config.Vault{})
 	require.ErrorContains(t, err, "VAULT_SKIP_VERIFY")
 }
 
 // TestRevokeAfterCancel: a token is given back even when the command was interrupted.
 func TestRevokeAfterCancel(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("s3cr3t\n"), 0o600))
 	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
 	v := config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: secret}}
-	client, err := newClient(v)
+	client, err := NewClient(v)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	end, err := logIn(ctx, v, client)
+	end, err := LogIn(ctx, v, client)
 	require.NoError(t, err)
 	cancel()
 	end()

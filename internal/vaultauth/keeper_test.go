@@ -1,6 +1,8 @@
-package main
+package vaultauth
 
 import (
+	"github.com/jwksharvest/harvest/pem"
+
 	"context"
 	"errors"
 	"log/slog"
@@ -9,24 +11,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/monitor"
-	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
+// waiting bounds how long a test waits for an event.
+const waiting = 20 * time.Second
+
 // keeping is a keeper at work.
 type keeping struct {
-	*keeper
+	*Keeper
 	told chan error
 	stop func()
 }
@@ -35,18 +36,18 @@ type keeping struct {
 func keep(t *testing.T, v config.Vault) *keeping {
 	t.Helper()
 	k := &keeping{told: make(chan error, 1000)}
-	times := keeperTimes{
+	var err error
+	k.Keeper, err = NewKeeper(v, os.Getenv, slog.New(slog.DiscardHandler), func(err error) { k.told <- err })
+	require.NoError(t, err)
+	k.times = keeperTimes{
 		retryMin: 10 * time.Millisecond, retryMax: 100 * time.Millisecond, refusedMax: 100 * time.Millisecond,
 		file: 10 * time.Millisecond, revoke: time.Second,
 	}
-	var err error
-	k.keeper, err = newKeeper(v, times, slog.New(slog.DiscardHandler), func(err error) { k.told <- err })
-	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		k.run(ctx)
+		k.Run(ctx)
 	}()
 	k.stop = func() {
 		cancel()
@@ -59,7 +60,7 @@ func keep(t *testing.T, v config.Vault) *keeping {
 // await returns once n requests of that kind arrived.
 func await(t *testing.T, s *fakevault.Server, n int, method, path string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waiting)
 	defer cancel()
 	require.NoError(t, s.Await(ctx, n, func(r fakehttp.Request) bool {
 		return r.Method == method && r.Path == "/v1/"+path && r.Status != 0
@@ -72,7 +73,7 @@ func (k *keeping) next(t *testing.T) error {
 	select {
 	case err := <-k.told:
 		return err
-	case <-time.After(patience):
+	case <-time.After(waiting):
 		require.Fail(t, "the keeper is silent")
 		return nil
 	}
@@ -101,7 +102,7 @@ func put(t *testing.T, name, contents string) {
 // TestKeeperRenews: a token that came from elsewhere is renewed at two thirds of its
 // time, and not given back at the end.
 func TestKeeperRenews(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	t.Setenv("VAULT_TOKEN", s.PolicyToken("", 2*time.Second))
 	k := keep(t, config.Vault{Address: s.URL})
@@ -117,13 +118,13 @@ func TestKeeperRenews(t *testing.T) {
 // TestKeeperLogsInAgain: before a login's lease ends there is another; the last one is
 // given back, none before.
 func TestKeeperLogsInAgain(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	nomad := fakenomad.New(t)
 	s.Enable("", "jwt-nomad", "jwt")
-	element, err := pemOf(nomad.Region("").Active())
+	element, err := pem.Encode(nomad.Region("").Active().Public())
 	require.NoError(t, err)
-	require.NoError(t, s.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{element}}))
+	require.NoError(t, s.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{string(element)}}))
 	_, err = s.Client().Logical().Write("auth/jwt-nomad/role/harvest", map[string]any{
 		"role_type": "jwt", "user_claim": "nomad_job_id", "bound_audiences": []string{"vault.io"}, "token_ttl": 1,
 	})
@@ -154,7 +155,7 @@ func TestKeeperLogsInAgain(t *testing.T) {
 
 // TestKeeperRefused: a 403 makes one new login, further ones ever later ones.
 func TestKeeperRefused(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
 	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: file(t, "s3cr3t")}})
@@ -162,11 +163,11 @@ func TestKeeperRefused(t *testing.T) {
 	k.times.retryMin = time.Hour / 2
 	require.NoError(t, k.next(t))
 	refused := &vaultsync.MountError{Err: vaultsync.ErrForbidden}
-	k.report(errors.New("something else"))
-	k.report(refused)
+	k.Report(errors.New("something else"))
+	k.Report(refused)
 	require.NoError(t, k.next(t))
 	assert.Equal(t, 2, s.Count("PUT", "approle/login"))
-	k.report(refused) // it waits now
+	k.Report(refused) // it waits now
 	k.stop()
 	assert.Equal(t, 2, s.Count("PUT", "approle/login"))
 	assert.Equal(t, 1, s.Count("PUT", "revoke-self"))
@@ -175,7 +176,7 @@ func TestKeeperRefused(t *testing.T) {
 // TestKeeperFile: a token file is read again when it changes, and Vault away or sealed is
 // waited for.
 func TestKeeperFile(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	name := file(t, "")
 	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "token_file", TokenFile: name}})
@@ -196,83 +197,10 @@ func TestKeeperFile(t *testing.T) {
 
 	// A token that may not ask about itself is taken at its word, until a sync is refused.
 	s.Revoke(first)
-	k.report(&vaultsync.MountError{Err: vaultsync.ErrForbidden})
+	k.Report(&vaultsync.MountError{Err: vaultsync.ErrForbidden})
 	k.untilTold(t, errRefused)
 	second := s.Token("", fakevault.Grants{"*": {"read"}})
 	put(t, name, second)
 	k.untilTold(t, nil)
 	assert.Equal(t, second, k.client.Token())
-}
-
-// TestWatchLeaksNothing: when a watch ends, all of it has.
-func TestWatchLeaksNothing(t *testing.T) {
-	noVault(t)
-	before := goleak.IgnoreCurrent()
-	s := fakevault.Start()
-	s.Enable("", "jwt-nomad", "jwt")
-	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
-	nomad := fakenomad.Start()
-	name := filepath.Join(t.TempDir(), "c.hcl")
-	require.NoError(t, os.WriteFile(name, []byte(`
-cluster "one" { address = "`+nomad.URL+`" }
-vault {
-  address = "`+s.URL+`"
-  auth "approle" {
-    role_id        = "harvest"
-    secret_id_file = "`+file(t, "s3cr3t")+`"
-  }
-}
-mount "jwt-nomad" { clusters = ["one"] }
-`), 0o600))
-	allow(t, s)
-	cfg, err := config.Load(name)
-	require.NoError(t, err)
-	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &terminal.Messages{}}
-	log := slog.New(slog.DiscardHandler)
-	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
-	// The connections of each login are closed at the end: they outlast it.
-	var clients []*api.Client
-	prepared := func(cfg *config.Config) *daemon.Config {
-		c := a.daemonConfig(cfg, log)
-		for i := range c.Vaults {
-			open := c.Vaults[i].Make
-			c.Vaults[i].Make = func(tell func(error)) (daemon.Login, error) {
-				l, err := open(tell)
-				if err == nil {
-					clients = append(clients, l.Client(), l.(daemonLogin).k.door)
-				}
-				return l, err
-			}
-		}
-		return c
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, d.Use(ctx, prepared(cfg)))
-	hangup := make(chan os.Signal)
-	ended := make(chan error)
-	go func() {
-		ended <- d.Run(ctx, hangup, func() (*daemon.Config, error) {
-			cfg, err := config.Load(name)
-			if err != nil {
-				return nil, err
-			}
-			return prepared(cfg), nil
-		})
-	}()
-	<-d.Settled()
-	hangup <- os.Interrupt
-	cancel()
-	require.NoError(t, <-ended)
-	d.Stop()
-	for _, client := range clients {
-		client.CloneConfig().HttpClient.CloseIdleConnections()
-	}
-	nomad.Close()
-	s.Close()
-	goleak.VerifyNone(t, before)
-}
-
-func allow(t *testing.T, s *fakevault.Server) {
-	t.Helper()
-	require.NoError(t, s.Client().Sys().PutPolicy("default", `path "*" { capabilities = ["read", "update"] }`))
 }

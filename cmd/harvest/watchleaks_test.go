@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/daemon"
+	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/vaultsync"
+
+	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+)
+
+// TestWatchLeaksNothing: when a watch ends, all of it has.
+func TestWatchLeaksNothing(t *testing.T) {
+	noVault(t)
+	before := goleak.IgnoreCurrent()
+	s := fakevault.Start()
+	s.Enable("", "jwt-nomad", "jwt")
+	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
+	nomad := fakenomad.Start()
+	name := filepath.Join(t.TempDir(), "c.hcl")
+	require.NoError(t, os.WriteFile(name, []byte(`
+cluster "one" { address = "`+nomad.URL+`" }
+vault {
+  address = "`+s.URL+`"
+  auth "approle" {
+    role_id        = "harvest"
+    secret_id_file = "`+textFile(t, "s3cr3t")+`"
+  }
+}
+mount "jwt-nomad" { clusters = ["one"] }
+`), 0o600))
+	require.NoError(t, s.Client().Sys().PutPolicy("default", `path "*" { capabilities = ["read", "update"] }`))
+	cfg, err := config.Load(name)
+	require.NoError(t, err)
+	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &terminal.Messages{}}
+	log := slog.New(slog.DiscardHandler)
+	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
+	// The connections of each login are closed at the end: they outlast it.
+	var clients []*api.Client
+	prepared := func(cfg *config.Config) *daemon.Config {
+		c := a.daemonConfig(cfg, log)
+		for i := range c.Vaults {
+			open := c.Vaults[i].Make
+			c.Vaults[i].Make = func(tell func(error)) (daemon.Login, error) {
+				l, err := open(tell)
+				if err == nil {
+					clients = append(clients, l.Client())
+				}
+				return l, err
+			}
+		}
+		return c
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, d.Use(ctx, prepared(cfg)))
+	hangup := make(chan os.Signal)
+	ended := make(chan error)
+	go func() {
+		ended <- d.Run(ctx, hangup, func() (*daemon.Config, error) {
+			cfg, err := config.Load(name)
+			if err != nil {
+				return nil, err
+			}
+			return prepared(cfg), nil
+		})
+	}()
+	<-d.Settled()
+	hangup <- os.Interrupt
+	cancel()
+	require.NoError(t, <-ended)
+	d.Stop()
+	for _, client := range clients {
+		client.CloneConfig().HttpClient.CloseIdleConnections()
+	}
+	nomad.Close()
+	s.Close()
+	goleak.VerifyNone(t, before)
+}
+
+// textFile returns the name of a file with these contents.
+func textFile(t *testing.T, contents string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(name, []byte(contents), 0o600))
+	return name
+}
+
+// replaceFile gives a file other contents, at once.
+func replaceFile(t *testing.T, name, contents string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name+".new", []byte(contents), 0o600))
+	require.NoError(t, os.Rename(name+".new", name))
+}
