@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -28,36 +29,34 @@ type member struct {
 }
 
 // newMember returns a fresh public key in the form and size of Nomad's, RSA with 2048 bits,
-// that nobody signs with: its modulus is the product of two numbers without a small factor, not
-// of primes, which would take a tenth of a second to find.
+// that nobody signs with.
 func newMember() member {
-	n := new(big.Int).Mul(factor(), factor())
-	return member{"sig", "RSA", rand.Text(), "RS256", base64.RawURLEncoding.EncodeToString(n.Bytes()), "AQAB"}
+	return member{"sig", "RSA", rand.Text(), "RS256", base64.RawURLEncoding.EncodeToString(pool.modulus().Bytes()), "AQAB"}
 }
 
-// smallPrimes is the product of the odd primes below 1,000.
-var smallPrimes = func() *big.Int {
-	product := big.NewInt(1)
-	for p := int64(3); p < 1000; p += 2 {
-		if n := big.NewInt(p); n.ProbablyPrime(1) {
-			product.Mul(product, n)
-		}
-	}
-	return product
-}()
+// pool makes moduli that harvest takes, each the product of another pair of its primes: finding
+// two primes for each would take a tenth of a second.
+var pool primePool
 
-// factor returns an odd number of 1024 bits, its two uppermost set.
-func factor() *big.Int {
-	data := make([]byte, 128)
-	n, common := new(big.Int), new(big.Int)
-	for {
-		_, _ = rand.Read(data)
-		data[0] |= 0xc0
-		data[127] |= 1
-		if n.SetBytes(data); common.GCD(nil, nil, n, smallPrimes).IsInt64() && common.Int64() == 1 {
-			return n
+type primePool struct {
+	sync.Mutex
+	primes []*big.Int
+	paired int // of the primes: those that were multiplied with the last one
+}
+
+func (p *primePool) modulus() *big.Int {
+	p.Lock()
+	defer p.Unlock()
+	for p.paired+1 >= len(p.primes) {
+		prime, err := rand.Prime(rand.Reader, 1024)
+		if err != nil {
+			panic(err)
 		}
+		p.primes, p.paired = append(p.primes, prime), 0
 	}
+	n := new(big.Int).Mul(p.primes[p.paired], p.primes[len(p.primes)-1])
+	p.paired++
+	return n
 }
 
 func document(members ...member) []byte {
