@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -85,7 +87,7 @@ type Inspection struct {
 	// Discovered are what they say of their tokens: see [jwks.DiscoverAll].
 	Discovered []jwks.Discovery
 	// Roles are the mount's roles, and RolesErr why some or all could not be read.
-	Roles    []*Role
+	Roles    []*jwtrole.Role
 	RolesErr error
 	// Accessor is the mount's, and Policies are the texts of its roles' policies by name; "" and
 	// those that are missing aren't known.
@@ -224,10 +226,10 @@ func (l *linter) boundIssuer() {
 		p := Problem{Lint: LintBoundIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region}
 		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
 		if d.Metadata.Issuer == "" {
-			p.Message = "bound_issuer is " + shown(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
 			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + clearBoundIssuer
 		} else {
-			p.Message = "bound_issuer is " + shown(bound) + ", and the tokens of " + owner + " are issued by " + shown(d.Metadata.Issuer) + ": their logins are refused"
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and the tokens of " + owner + " are issued by " + vaultapi.Quote(d.Metadata.Issuer) + ": their logins are refused"
 			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + clearBoundIssuer
 		}
 		l.add(p)
@@ -238,7 +240,7 @@ func (l *linter) boundIssuer() {
 		}
 		l.add(Problem{
 			Lint: LintBoundIssuer, Severity: SeverityWarning, Cluster: name,
-			Message: "bound_issuer is " + shown(bound) + ", and which issuer the tokens of " + name + " name isn't known: with another, their logins are refused",
+			Message: "bound_issuer is " + vaultapi.Quote(bound) + ", and which issuer the tokens of " + name + " name isn't known: with another, their logins are refused",
 			Fix:     "compare it with the iss of a token (harvest verify), or give the cluster a mount of its own",
 		})
 	}
@@ -303,10 +305,10 @@ func (l *linter) sharedNames() {
 			seen[pair] = true
 			p := Problem{Lint: u.lint, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region}
 			if u.lint == LintSameIssuer {
-				p.Message = "the tokens of " + other.Cluster + " and " + d.Cluster + " have one iss, " + shown(u.value) + ": a role bound on it takes both"
+				p.Message = "the tokens of " + other.Cluster + " and " + d.Cluster + " have one iss, " + vaultapi.Quote(u.value) + ": a role bound on it takes both"
 				p.Fix = "give each cluster an oidc_issuer of its own, or a mount of its own"
 			} else {
-				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + shown(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart, and with a user_claim of sub, jobs of one namespace and name are one Vault entity"
+				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + vaultapi.Quote(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart, and with a user_claim of sub, jobs of one namespace and name are one Vault entity"
 				p.Fix = "name regions apart (region of the agents' configuration), bind roles on iss, or give each cluster a mount of its own"
 			}
 			l.add(p)
@@ -335,7 +337,7 @@ func (l *linter) unconfigured() {
 		l.add(Problem{
 			Lint: LintUnconfigured, Severity: SeverityWarning, Cluster: name,
 			Message: keys + " of cluster " + name + ", which isn't configured for this mount, may log in",
-			Fix:     "if the cluster is gone or was renamed, strike it off with retired = [" + shown(name) + "]; if another harvester keeps its keys, -ignore unconfigured",
+			Fix:     "if the cluster is gone or was renamed, strike it off with retired = [" + vaultapi.Quote(name) + "]; if another harvester keeps its keys, -ignore unconfigured",
 		})
 	}
 }

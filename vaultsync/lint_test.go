@@ -14,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -35,7 +36,7 @@ func wellKept() Inspection {
 		Config:     config(trust("a", "k1"), trust("b", "k2")),
 		Results:    []jwks.Result{publish("a", "k1"), publish("b", "k2")},
 		Discovered: []jwks.Discovery{says("a", "https://a", "east"), says("b", "https://b", "west")},
-		Roles:      []*Role{nomadRole(object{"bound_claims": object{"iss": "https://a"}})},
+		Roles:      []*jwtrole.Role{nomadRole(object{"bound_claims": object{"iss": "https://a"}})},
 		Accessor:   "auth_jwt_1", Policies: map[string]string{},
 	}
 }
@@ -105,63 +106,63 @@ func TestInspect(t *testing.T) {
 		"bound_issuer of the one cluster": {
 			func(in *Inspection) {
 				in.Config, in.Clusters = withField(config(trust("a", "k1")), "bound_issuer", "https://a"), []string{"a"}
-				in.Roles = []*Role{nomadRole(nil)}
+				in.Roles = []*jwtrole.Role{nomadRole(nil)}
 			},
 			nil,
 		},
 		"a role for every cluster": {
-			func(in *Inspection) { in.Roles = []*Role{nomadRole(nil)} },
+			func(in *Inspection) { in.Roles = []*jwtrole.Role{nomadRole(nil)} },
 			[]string{"role_issuer warning / workloads: takes tokens of every cluster on this mount (a, b)"},
 		},
 		"a role for every cluster, another harvester's among them": {
 			func(in *Inspection) {
-				in.Clusters, in.Roles = []string{"a"}, []*Role{nomadRole(nil)}
+				in.Clusters, in.Roles = []string{"a"}, []*jwtrole.Role{nomadRole(nil)}
 			},
 			[]string{"role_issuer warning / workloads: (a, b)", "unconfigured warning b/ : 1 key of cluster b"},
 		},
 		"a role for every job of one cluster": {
 			func(in *Inspection) {
-				in.Config, in.Clusters, in.Roles = config(trust("a", "k1")), []string{"a"}, []*Role{nomadRole(nil)}
+				in.Config, in.Clusters, in.Roles = config(trust("a", "k1")), []string{"a"}, []*jwtrole.Role{nomadRole(nil)}
 			},
 			nil,
 		},
 		"a role bound on the region": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*"}}, "bound_claims_type": "glob"})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*"}}, "bound_claims_type": "glob"})}
 			},
 			nil,
 		},
 		"a role bound on the iss by pointer": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"/iss": "https://a"}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"/iss": "https://a"}})}
 			},
 			nil,
 		},
 		"a role bound on the subject": {
-			func(in *Inspection) { in.Roles = []*Role{nomadRole(object{"bound_subject": "east:default:x"})} },
+			func(in *Inspection) { in.Roles = []*jwtrole.Role{nomadRole(object{"bound_subject": "east:default:x"})} },
 			nil,
 		},
 		"a role bound on any region": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*", "*:default:*"}}, "bound_claims_type": "glob"})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:*", "*:default:*"}}, "bound_claims_type": "glob"})}
 			},
 			[]string{"role_issuer warning / workloads: "},
 		},
 		"a role bound on something else": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"nomad_namespace": "x"}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"nomad_namespace": "x"}})}
 			},
 			[]string{"role_issuer warning / workloads: "},
 		},
 		"a role for people": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"role_type": "oidc", "bound_audiences": nil})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"role_type": "oidc", "bound_audiences": nil})}
 			},
 			nil,
 		},
 		"a role without audiences": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_audiences": []any{}, "bound_claims": object{"iss": "https://a"}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_audiences": []any{}, "bound_claims": object{"iss": "https://a"}})}
 			},
 			[]string{"role_audience error / workloads: no bound_audiences"},
 		},
@@ -222,7 +223,7 @@ func TestInspect(t *testing.T) {
 		},
 		"a role bound on a region as if it were a pattern": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:default:x", "east:*"}, "/a": "*", "iss": "https://a"}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"sub": []any{"east:default:x", "east:*"}, "/a": "*", "iss": "https://a"}})}
 			},
 			[]string{
 				`role_star error / workloads: is bound to "*" of /a`,
@@ -231,19 +232,19 @@ func TestInspect(t *testing.T) {
 		},
 		"a role bound on a pattern beside what is no text": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_claims": object{"sub": "east:*", "a": true, "b": object{"c": "*"}}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_claims": object{"sub": "east:*", "a": true, "b": object{"c": "*"}}})}
 			},
 			[]string{"role_star error / workloads: of sub"},
 		},
 		"a role bound on a subject as if it were a pattern": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"bound_subject": "east:*", "bound_claims_type": "glob"})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"bound_subject": "east:*", "bound_claims_type": "glob"})}
 			},
 			[]string{`role_star error / workloads: has the bound_subject "east:*"`},
 		},
 		"a role for people, with a star": {
 			func(in *Inspection) {
-				in.Roles = []*Role{nomadRole(object{"role_type": "oidc", "bound_claims": object{"sub": "east:*"}})}
+				in.Roles = []*jwtrole.Role{nomadRole(object{"role_type": "oidc", "bound_claims": object{"sub": "east:*"}})}
 			},
 			nil,
 		},
@@ -443,13 +444,13 @@ func TestInspect(t *testing.T) {
 			nil,
 		},
 		"no clusters named": {
-			func(in *Inspection) { in.Clusters, in.Roles = nil, []*Role{nomadRole(nil)} },
+			func(in *Inspection) { in.Clusters, in.Roles = nil, []*jwtrole.Role{nomadRole(nil)} },
 			[]string{"role_issuer warning / workloads: (a, b)"},
 		},
 		"errors come first": {
 			func(in *Inspection) {
 				in.Config = withField(config(trust("a", "k1"), trust("b", "k2"), trust("old", "k3")), "jwt_supported_algs", []any{"ES256", "EdDSA"})
-				in.Roles = []*Role{nomadRole(nil), nomadRole(object{"bound_audiences": nil})}
+				in.Roles = []*jwtrole.Role{nomadRole(nil), nomadRole(object{"bound_audiences": nil})}
 			},
 			[]string{"role_audience error / workloads: ", "role_issuer warning / workloads: ", "role_issuer warning / workloads: ", "unconfigured warning old/ : "},
 		},
@@ -524,7 +525,7 @@ path "auth/a/role/*" {
 path "sys/policies/acl/*" {
   capabilities = ["read"]
 }
-`, PolicyForRoles("a", "/a/"))
+`, jwtrole.Policy("a", "/a/"))
 }
 
 // The policies of roles and the mount's accessor are read where the token may read them.

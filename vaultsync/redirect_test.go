@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 )
 
 // net/http follows ten redirects for a client that says nothing of them, also down to http,
@@ -150,7 +151,9 @@ func TestRedirectsDisabled(t *testing.T) {
 			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set: address the active node")
 			_, err = m.PlanSetup(t.Context(), Setup{})
 			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set")
-			_, err = m.ReadRoles(t.Context())
+			s, err := m.Session()
+			require.NoError(t, err)
+			_, err = jwtrole.ReadAll(t.Context(), s)
 			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set")
 			assert.Empty(t, active.Requests())
 		})

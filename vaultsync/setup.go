@@ -229,8 +229,6 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 	return &done, nil
 }
 
-func (m *Mount) rolePath(role string) string { return "auth/" + m.Path + "/role/" + role }
-
 // readAuth returns the mount's accessor and type; "" where there is none.
 func (s *session) readAuth(ctx context.Context) (accessor, kind string, err error) {
 	data, err := s.Lookup(ctx, "sys/auth/"+s.mount.Path)

@@ -6,15 +6,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
-
-// leeways are the fields by which a role takes tokens longer, and what Vault grants without them.
-var leeways = map[string]time.Duration{
-	"expiration_leeway": defaultTimeLeeway, "not_before_leeway": defaultTimeLeeway, "clock_skew_leeway": defaultClockLeeway,
-}
 
 // narrowing are the fields by which a role gives less, what resets them, and what becomes of tasks.
 var narrowing = []struct {
@@ -47,16 +42,16 @@ func Breaks(field string) string {
 // where the role gives less than it would: that stays unless it is to be overwritten or a says otherwise.
 func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string]any, changes, narrower []Change) {
 	body = a.RoleBody()
-	role := NewRole(a.role(), old)
-	for field, usual := range leeways {
-		switch d := role.seconds(field); {
+	role := jwtrole.New(a.role(), old)
+	for field, usual := range jwtrole.Leeways {
+		switch d := role.Seconds(field); {
 		case d > usual || d != 0 && overwrite:
 			body[field] = 0
 		case d != 0:
 			narrower = append(narrower, Change{field, vaultapi.Canonical(old[field]), ""})
 		}
 	}
-	if role.text("groups_claim") != "" {
+	if role.Text("groups_claim") != "" {
 		body["groups_claim"] = "" // it would put logins into groups, with what these have
 	}
 	for _, n := range narrowing {
@@ -92,8 +87,8 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 }
 
 // narrowerIn reports whether a role gives less than a by a field of which a says nothing.
-func (a Access) narrowerIn(field string, role *Role) bool {
-	d := role.seconds(field)
+func (a Access) narrowerIn(field string, role *jwtrole.Role) bool {
+	d := role.Seconds(field)
 	switch field {
 	case "token_period":
 		return a.Period == 0 && 0 < d && d < a.period()
@@ -102,11 +97,11 @@ func (a Access) narrowerIn(field string, role *Role) bool {
 	case "token_ttl", "token_max_ttl":
 		return 0 < d && d < a.period()
 	case "bound_subject":
-		return a.BoundSubject == "" && role.text(field) != ""
+		return a.BoundSubject == "" && role.Text(field) != ""
 	case "token_bound_cidrs":
-		return len(a.BoundCIDRs) == 0 && len(role.list(field)) > 0
+		return len(a.BoundCIDRs) == 0 && len(role.List(field)) > 0
 	case "token_no_default_policy":
-		return !a.NoDefaultPolicy && role.flag(field)
+		return !a.NoDefaultPolicy && role.Flag(field)
 	case "token_num_uses":
 		return a.NumUses == 0 && d > 0
 	default:
@@ -115,18 +110,18 @@ func (a Access) narrowerIn(field string, role *Role) bool {
 }
 
 // moreBound reports whether a role asks for all that a does of a token's claims, and for more.
-func (a Access) moreBound(role *Role) bool {
-	have, _ := role.fields["bound_claims"].(map[string]any)
+func (a Access) moreBound(role *jwtrole.Role) bool {
+	have, _ := role.Fields["bound_claims"].(map[string]any)
 	if len(have) <= len(a.Bound) {
 		return false
 	}
 	for claim, value := range a.Bound {
-		list, _ := listOf(have[claim])
+		list, _ := jwtrole.ListOf(have[claim])
 		if len(list) != 1 || list[0] != any(value) {
 			return false
 		}
 	}
 	body := a.RoleBody()
 	starred := strings.Contains(fmt.Sprint(slices.Collect(maps.Values(have))), "*")
-	return len(a.Bound) == 0 || !starred || body["bound_claims_type"] == role.text("bound_claims_type")
+	return len(a.Bound) == 0 || !starred || body["bound_claims_type"] == role.Text("bound_claims_type")
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
@@ -35,7 +36,7 @@ func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error)
 	}
 	state.accessor = accessor
 	for _, a := range want.access() {
-		role, err := s.Lookup(ctx, s.mount.rolePath(a.role()))
+		role, err := s.Lookup(ctx, jwtrole.Path(s.Path, a.role()))
 		if err != nil {
 			return state, err
 		}
@@ -43,8 +44,8 @@ func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error)
 			continue
 		}
 		state.roles[a.role()] = role
-		names := NewRole(a.role(), role).policies()
-		for _, name := range names[:min(len(names), MaxRolePolicies)] {
+		names := jwtrole.New(a.role(), role).Policies()
+		for _, name := range names[:min(len(names), jwtrole.MaxPolicies)] {
 			if err := s.readPolicy(ctx, &state, name); err != nil {
 				return state, err
 			}
@@ -61,7 +62,7 @@ func (s *session) readNamed(ctx context.Context, state *setupState, access []Acc
 			return err
 		}
 		others := func(of string) bool { return of != state.accessor }
-		if state.mounts != nil || !slices.ContainsFunc(accessors(state.policies[a.policy()]), others) {
+		if state.mounts != nil || !slices.ContainsFunc(jwtrole.Accessors(state.policies[a.policy()]), others) {
 			continue
 		}
 		all, err := s.Lookup(ctx, "sys/auth")
@@ -83,17 +84,15 @@ func (s *session) readNamed(ctx context.Context, state *setupState, access []Acc
 }
 
 func (s *session) readPolicy(ctx context.Context, state *setupState, name string) error {
-	if _, read := state.policies[name]; read || !isPolicyName(name) {
+	if _, read := state.policies[name]; read || !jwtrole.IsPolicyName(name) {
 		return nil
 	}
-	policy, err := s.Lookup(ctx, policyPath(name))
+	policy, err := s.Lookup(ctx, jwtrole.PolicyPath(name))
 	if text, ok := policy["policy"].(string); ok {
 		state.policies[name] = text
 	}
 	return err
 }
-
-func policyPath(name string) string { return "sys/policies/acl/" + name }
 
 // named gives those a policy's name that have none: that of the policy which an earlier setup of this
 // mount gave the role, so that nothing changes, or one that no other mount's has.
@@ -104,7 +103,7 @@ func (n setupState) named(path string, access []Access) ([]Access, error) {
 		a := &access[i]
 		if a.Policy == "" {
 			a.Policy = defaultPolicy(a.role(), path)
-			for _, name := range NewRole(a.role(), n.roles[a.role()]).policies() {
+			for _, name := range jwtrole.New(a.role(), n.roles[a.role()]).Policies() {
 				if n.ours(name) {
 					a.Policy = name
 					break
@@ -143,13 +142,13 @@ func defaultPolicy(role, path string) string {
 // ours reports whether a setup of this mount wrote that policy.
 func (n setupState) ours(policy string) bool {
 	text := n.policies[policy]
-	return n.accessor != "" && strings.HasPrefix(text, "# harvest/") && slices.Contains(accessors(text), n.accessor)
+	return n.accessor != "" && strings.HasPrefix(text, "# harvest/") && slices.Contains(jwtrole.Accessors(text), n.accessor)
 }
 
 // made reports whether a setup of this mount wrote a role. A role has no room for a mark: it counts as
 // ours if it gives a policy that bears one.
 func (n setupState) made(role map[string]any) bool {
-	return slices.ContainsFunc(NewRole("", role).policies(), n.ours)
+	return slices.ContainsFunc(jwtrole.New("", role).Policies(), n.ours)
 }
 
 const madeByOthers = "made by somebody else"
@@ -157,7 +156,7 @@ const madeByOthers = "made by somebody else"
 // whose says who made a policy, "" being a setup of this mount, and whether it is another mount's. A mount that
 // can't be looked up counts as one that is there.
 func (n setupState) whose(policy string) (foreign string, taken bool) {
-	of := accessors(policy)
+	of := jwtrole.Accessors(policy)
 	for _, accessor := range of {
 		path, there := n.mounts[accessor]
 		switch {

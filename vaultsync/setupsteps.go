@@ -3,6 +3,8 @@ package vaultsync
 import (
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 )
 
 // newSetupPlan compares what there is with what is wanted.
@@ -32,7 +34,7 @@ func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
 
 func policyStep(now setupState, want Setup, a Access) Step {
 	text := a.PolicyText(orText(now.accessor, PendingAccessor))
-	step := Step{Kind: StepPolicy, Name: a.policy(), Path: policyPath(a.policy()), Body: map[string]any{"policy": text}, access: a}
+	step := Step{Kind: StepPolicy, Name: a.policy(), Path: jwtrole.PolicyPath(a.policy()), Body: map[string]any{"policy": text}, access: a}
 	old, there := now.policies[a.policy()]
 	if there && samePolicy(old, text) {
 		step.Action = ActionKeep

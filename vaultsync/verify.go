@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -80,7 +81,7 @@ type Verification struct {
 	// RoleName is the role that the login names; "" is the mount's default_role.
 	RoleName string
 	// Role is that role as it was read; nil where it could not be, and RoleErr says why.
-	Role    *Role
+	Role    *jwtrole.Role
 	RoleErr error
 
 	// Want is what the mount should trust, and may hold results of other clusters as well.
@@ -191,15 +192,15 @@ func (c *verifier) checkRole() {
 	case name == "":
 		c.fail("role", "name the login's role (-role NAME); Nomad's is that of the job's vault block, or create_from_role of the agents",
 			"no role: the mount has no default_role, and Vault refuses a login that names none")
-	case errors.Is(c.RoleErr, ErrNoRole):
-		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %s", shown(name))
+	case errors.Is(c.RoleErr, jwtrole.ErrNoRole):
+		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %s", vaultapi.Quote(name))
 	case errors.Is(c.RoleErr, ErrForbidden):
 		c.note("role", "role %q was not checked: Vault forbids it; that needs \"read\" on auth/%s/role/%s", name, c.Path, name)
 	case c.RoleErr != nil:
 		c.note("role", "role %q was not checked: %s", name, vaultapi.Clean(c.RoleErr.Error()))
 	case c.Role == nil:
 		c.note("role", "role %q was not checked", name)
-	case c.Role.text("role_type") == "oidc":
+	case c.Role.Text("role_type") == "oidc":
 		c.out.RoleChecked = true
 		c.fail("role", fmt.Sprintf("set role_type=jwt on auth/%s/role/%s", c.Path, name), "role %q is of role_type oidc, which takes no JWT", name)
 	default:
@@ -235,43 +236,16 @@ func (c *verifier) checkIssuer() {
 	case want == "" && have == "":
 		c.ok("iss", "none, and none is asked for")
 	case want == "" && c.Offline:
-		c.note("iss", "%s", shown(have))
+		c.note("iss", "%s", vaultapi.Quote(have))
 	case want == "":
-		c.ok("iss", "%s; bound_issuer isn't set", shown(have))
+		c.ok("iss", "%s; bound_issuer isn't set", vaultapi.Quote(have))
 	case want == have:
-		c.ok("iss", "%s, which is bound_issuer", shown(have))
+		c.ok("iss", "%s, which is bound_issuer", vaultapi.Quote(have))
 	case have == "":
 		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or "+clearBoundIssuer,
-			"the token has no iss, and bound_issuer is %s", shown(want))
+			"the token has no iss, and bound_issuer is %s", vaultapi.Quote(want))
 	default:
 		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+clearBoundIssuer,
-			"iss is %s, and bound_issuer is %s", shown(have), shown(want))
+			"iss is %s, and bound_issuer is %s", vaultapi.Quote(have), vaultapi.Quote(want))
 	}
-}
-
-// maxShown is how many bytes of a claim are shown.
-const maxShown = 128
-
-// shown returns a claim's value in quotes, fit for a terminal and cut.
-func shown(s string) string {
-	if s == "" {
-		return `""`
-	}
-	s = vaultapi.Clean(s)
-	if len(s) > maxShown {
-		s = strings.TrimSuffix(strings.ToValidUTF8(s[:maxShown], ""), "…") + "…"
-	}
-	return `"` + s + `"`
-}
-
-func shownList(list []string) string {
-	const most = 8
-	var out []string
-	for _, s := range list[:min(len(list), most)] {
-		out = append(out, shown(s))
-	}
-	if more := len(list) - most; more > 0 {
-		out = append(out, fmt.Sprintf("and %d more", more))
-	}
-	return "[" + strings.Join(out, ", ") + "]"
 }

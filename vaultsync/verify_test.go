@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -57,8 +58,8 @@ func signedBy(t testing.TB, name, kid string, claims object) *jwks.Token {
 }
 
 // nomadRole is the role that Nomad's documentation suggests, as vault/api reads it.
-func nomadRole(change object) *Role {
-	return NewRole("workloads", changed(object{
+func nomadRole(change object) *jwtrole.Role {
+	return jwtrole.New("workloads", changed(object{
 		"role_type": "jwt", "bound_audiences": []any{"vault.io"}, "bound_subject": "", "bound_claims": nil, "bound_claims_type": "string",
 		"user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "groups_claim": "",
 		"claim_mappings":    object{"nomad_namespace": "nomad_namespace"},
@@ -305,7 +306,7 @@ func TestVerifyRole(t *testing.T) {
 		"none named":        {words: "fail role: no role"},
 		"of the mount":      {config: object{"default_role": "workloads"}, accepted: true, words: `note role: role "workloads" was not checked`},
 		"in capitals":       {role: "WORKLOADS", accepted: true, words: `role "workloads"`},
-		"that isn't there":  {role: "nope", roleErr: fmt.Errorf("x: %w", ErrNoRole), words: `fail role: the mount has no role "nope"`},
+		"that isn't there":  {role: "nope", roleErr: fmt.Errorf("x: %w", jwtrole.ErrNoRole), words: `fail role: the mount has no role "nope"`},
 		"that is forbidden": {role: "r", roleErr: fmt.Errorf("x: %w", ErrForbidden), accepted: true, words: `Vault forbids it; that needs "read" on auth/jwt-nomad/role/r`},
 		"that failed":       {role: "r", roleErr: errors.New("oh\x1b"), accepted: true, words: `was not checked: oh `},
 	} {
@@ -411,10 +412,10 @@ func TestGlobMatches(t *testing.T) {
 		"a?":    {yes: []string{"a?"}, no: []string{"ab"}},
 	} {
 		for _, text := range texts.yes {
-			assert.True(t, globMatches(pattern, text), "%q %q", pattern, text)
+			assert.True(t, jwtrole.GlobMatches(pattern, text), "%q %q", pattern, text)
 		}
 		for _, text := range texts.no {
-			assert.False(t, globMatches(pattern, text), "%q %q", pattern, text)
+			assert.False(t, jwtrole.GlobMatches(pattern, text), "%q %q", pattern, text)
 		}
 	}
 }

@@ -14,9 +14,9 @@ func (c *verifier) noteAlias() {
 	if c.Role == nil {
 		return
 	}
-	claim := c.Role.userClaim()
+	claim := c.Role.UserClaim()
 	switch {
-	case c.Role.mixesNamespaces() && c.Role.boundNamespace() == "":
+	case c.Role.MixesNamespaces() && c.Role.BoundNamespace() == "":
 		c.note("user_claim", "workloads of every namespace with this %s are one entity, with the metadata of whichever logged in last: "+
 			"where a policy is templated on nomad_namespace, they read each other's secrets (user_claim=sub keeps them apart)", vaultapi.Clean(claim))
 	case claim == "sub":
@@ -35,6 +35,6 @@ func (c *verifier) noteRegion() {
 	}
 	if ok && len(owners) > 1 {
 		c.note("user_claim", "clusters %s share this mount: jobs of one namespace and name in regions called %s are one entity, whichever cluster they run in",
-			listed(slices.Sorted(maps.Keys(owners))), shown(region))
+			vaultapi.Listed(slices.Sorted(maps.Keys(owners))), vaultapi.Quote(region))
 	}
 }

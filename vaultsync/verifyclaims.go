@@ -1,49 +1,49 @@
 package vaultsync
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 func (c *verifier) checkSubject() {
 	have, want := c.Token.Subject, ""
 	if c.Role != nil {
-		want = c.Role.text("bound_subject")
+		want = c.Role.Text("bound_subject")
 	}
 	switch {
 	case want == "" && have != "":
-		c.note("sub", "%s%s", shown(have), c.regionHint())
+		c.note("sub", "%s%s", vaultapi.Quote(have), c.regionHint())
 	case want == "":
 	case want == have:
-		c.ok("sub", "%s, which is bound_subject", shown(have))
+		c.ok("sub", "%s, which is bound_subject", vaultapi.Quote(have))
 	default:
 		c.fail("sub", "bound_subject takes one subject: log in with that role from that workload alone, or change the role",
-			"sub is %s, and bound_subject is %s", shown(have), shown(want))
+			"sub is %s, and bound_subject is %s", vaultapi.Quote(have), vaultapi.Quote(want))
 	}
 }
 
 func (c *verifier) checkAudience() {
 	have := c.Token.Audience
 	if c.Role == nil {
-		c.note("aud", "%s; not compared without the role", shownList(have))
+		c.note("aud", "%s; not compared without the role", vaultapi.QuoteList(have))
 		return
 	}
-	bound := c.Role.list("bound_audiences")
-	fix := c.Role.command(c.Path, "bound_audiences="+audiences(append(slices.Clone(bound), have...)))
+	bound := c.Role.List("bound_audiences")
+	fix := c.Role.Command(c.Path, "bound_audiences="+audiences(append(slices.Clone(bound), have...)))
 	switch {
 	case slices.ContainsFunc(bound, func(b string) bool { return slices.Contains(have, b) }):
-		c.ok("aud", "%s, of bound_audiences %s", shownList(have), shownList(bound))
+		c.ok("aud", "%s, of bound_audiences %s", vaultapi.QuoteList(have), vaultapi.QuoteList(bound))
 	case len(bound) > 0:
-		c.fail("aud", fmt.Sprintf("sign it for %s (aud in the job's identity block, or default_identity of the agents), or take it: %s", shown(bound[0]), fix),
-			"aud is %s, and bound_audiences is %s", shownList(have), shownList(bound))
+		c.fail("aud", fmt.Sprintf("sign it for %s (aud in the job's identity block, or default_identity of the agents), or take it: %s", vaultapi.Quote(bound[0]), fix),
+			"aud is %s, and bound_audiences is %s", vaultapi.QuoteList(have), vaultapi.QuoteList(bound))
 	case c.hasAudience():
-		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound", shownList(have))
+		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound", vaultapi.QuoteList(have))
 	default:
 		c.ok("aud", "none, and none is bound")
 	}
@@ -79,29 +79,12 @@ func audiences(list []string) string {
 	return strings.Join(words, ",")
 }
 
-// command returns the command that changes a field of a role of the mount at path. A write resets role_type
-// and bound_claims_type where it doesn't name them, and leaves the rest.
-func (r *Role) command(path, setting string) string {
-	more := ""
-	if r.text("bound_claims_type") == globs {
-		more = " bound_claims_type=glob"
-	}
-	return fmt.Sprintf("vault write auth/%s/role/%s role_type=jwt%s %s", path, r.Name, more, setting)
-}
-
-// What cap's Validator allows where the role says nothing (DefaultLeewaySeconds, and go-jose's
-// DefaultLeeway for the clocks).
-const (
-	defaultTimeLeeway  = 150 * time.Second
-	defaultClockLeeway = time.Minute
-)
-
 // leeway returns a role's leeway: 0 is the default, and a negative one is none.
 func (c *verifier) leeway(field string, usual time.Duration) time.Duration {
 	if c.Role == nil {
 		return usual
 	}
-	switch d := c.Role.seconds(field); {
+	switch d := c.Role.Seconds(field); {
 	case d == 0:
 		return usual
 	case d < 0:
@@ -125,16 +108,16 @@ func (c *verifier) checkTimes() {
 		if numeric(nbf) > latest {
 			latest = numeric(nbf)
 		}
-		exp = time.Unix(latest+int64(c.leeway("expiration_leeway", defaultTimeLeeway).Seconds()), 0)
+		exp = time.Unix(latest+int64(c.leeway("expiration_leeway", jwtrole.DefaultTimeLeeway).Seconds()), 0)
 	}
 	switch {
 	case !nbf.IsZero():
 	case !iat.IsZero():
 		nbf = iat
 	default:
-		nbf = time.Unix(exp.Unix()-int64(c.leeway("not_before_leeway", defaultTimeLeeway).Seconds()), 0)
+		nbf = time.Unix(exp.Unix()-int64(c.leeway("not_before_leeway", jwtrole.DefaultTimeLeeway).Seconds()), 0)
 	}
-	skew := c.leeway("clock_skew_leeway", defaultClockLeeway)
+	skew := c.leeway("clock_skew_leeway", jwtrole.DefaultClockLeeway)
 	const clocks = "compare the clocks of the signer and of Vault (NTP), or raise the role's clock_skew_leeway"
 	before := len(c.out.Findings)
 	if c.Now.Add(skew).Before(nbf) {
@@ -182,24 +165,24 @@ func (c *verifier) checkUserClaim() {
 	if c.Role == nil {
 		return
 	}
-	name := c.Role.text("user_claim")
+	name := c.Role.Text("user_claim")
 	value := c.Token.Claims[name]
-	if c.Role.flag("user_claim_json_pointer") {
+	if c.Role.Flag("user_claim_json_pointer") {
 		value = findClaim(c.Token, name)
 	}
-	fix := c.Role.command(c.Path, "user_claim=CLAIM")
-	if !c.Role.flag("user_claim_json_pointer") && findClaim(c.Token, name) != nil {
-		fix = c.Role.command(c.Path, "user_claim_json_pointer=true")
+	fix := c.Role.Command(c.Path, "user_claim=CLAIM")
+	if !c.Role.Flag("user_claim_json_pointer") && findClaim(c.Token, name) != nil {
+		fix = c.Role.Command(c.Path, "user_claim_json_pointer=true")
 	}
 	switch text, ok := value.(string); {
 	case value == nil:
-		c.fail("user_claim", fix, "the token has no claim %s, which user_claim asks for", shown(name))
+		c.fail("user_claim", fix, "the token has no claim %s, which user_claim asks for", vaultapi.Quote(name))
 	case !ok:
-		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is no text", shown(name))
+		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is no text", vaultapi.Quote(name))
 	case text == "":
-		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is empty", shown(name))
+		c.fail("user_claim", fix, "claim %s, which user_claim asks for, is empty", vaultapi.Quote(name))
 	default:
-		c.ok("user_claim", "%s is %s", vaultapi.Clean(name), shown(text))
+		c.ok("user_claim", "%s is %s", vaultapi.Clean(name), vaultapi.Quote(text))
 	}
 }
 
@@ -207,133 +190,64 @@ func (c *verifier) checkMappings() {
 	if c.Role == nil {
 		return
 	}
-	mappings, _ := c.Role.fields["claim_mappings"].(map[string]any)
+	mappings, _ := c.Role.Fields["claim_mappings"].(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(mappings)) {
 		if value := findClaim(c.Token, name); value != nil {
 			if _, ok := value.(string); !ok {
-				c.fail("claim_mappings", "take it off claim_mappings", "claim %s is no text, and claim_mappings copies texts alone", shown(name))
+				c.fail("claim_mappings", "take it off claim_mappings", "claim %s is no text, and claim_mappings copies texts alone", vaultapi.Quote(name))
 			}
 		}
 	}
 }
 
 func (c *verifier) checkGroups() {
-	if c.Role == nil || c.Role.text("groups_claim") == "" {
+	if c.Role == nil || c.Role.Text("groups_claim") == "" {
 		return
 	}
-	name := c.Role.text("groups_claim")
+	name := c.Role.Text("groups_claim")
 	value := findClaim(c.Token, name)
-	groups, ok := listOf(value)
+	groups, ok := jwtrole.ListOf(value)
 	isText := func(v any) bool { _, ok := v.(string); return ok }
 	switch {
 	case value == nil:
-		c.fail("groups_claim", c.Role.command(c.Path, "groups_claim="), "the token has no claim %s, which groups_claim asks for", shown(name))
+		c.fail("groups_claim", c.Role.Command(c.Path, "groups_claim="), "the token has no claim %s, which groups_claim asks for", vaultapi.Quote(name))
 	case !ok || slices.ContainsFunc(groups, func(v any) bool { return !isText(v) }):
-		c.fail("groups_claim", c.Role.command(c.Path, "groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", shown(name))
+		c.fail("groups_claim", c.Role.Command(c.Path, "groups_claim="), "claim %s, which groups_claim asks for, is no list of texts", vaultapi.Quote(name))
 	default:
 		c.ok("groups_claim", "%s, of %d", vaultapi.Clean(name), len(groups))
 	}
 }
 
-// globs is the bound_claims_type under which * stands for any text.
-const globs = "glob"
-
 func (c *verifier) checkBoundClaims() {
 	if c.Role == nil {
 		return
 	}
-	bound, _ := c.Role.fields["bound_claims"].(map[string]any)
-	useGlobs := c.Role.text("bound_claims_type") == globs
+	bound, _ := c.Role.Fields["bound_claims"].(map[string]any)
+	useGlobs := c.Role.Text("bound_claims_type") == jwtrole.Globs
 	const fix = "log in from a workload that it is bound to, or change the role's bound_claims"
 	for _, name := range slices.Sorted(maps.Keys(bound)) {
 		value := findClaim(c.Token, name)
-		have, haveOK := listOf(value)
-		want, wantOK := listOf(bound[name])
+		have, haveOK := jwtrole.ListOf(value)
+		want, wantOK := jwtrole.ListOf(bound[name])
 		switch {
 		case value == nil:
-			c.fail("bound_claims", fix, "the token has no claim %s, and it is bound to %s", shown(name), shownValues(want))
+			c.fail("bound_claims", fix, "the token has no claim %s, and it is bound to %s", vaultapi.Quote(name), vaultapi.QuoteValues(want))
 		case !haveOK || !wantOK:
-			c.fail("bound_claims", fix, "claim %s: neither text, boolean, number nor a list on both sides", shown(name))
-		case matches(want, have, useGlobs):
-			c.ok("bound_claims", "%s is %s, bound to %s", vaultapi.Clean(name), shownValues(have), shownValues(want))
+			c.fail("bound_claims", fix, "claim %s: neither text, boolean, number nor a list on both sides", vaultapi.Quote(name))
+		case jwtrole.Matches(want, have, useGlobs):
+			c.ok("bound_claims", "%s is %s, bound to %s", vaultapi.Clean(name), vaultapi.QuoteValues(have), vaultapi.QuoteValues(want))
 		default:
-			c.fail("bound_claims", fix, "claim %s is %s, and it is bound to %s", shown(name), shownValues(have), shownValues(want))
+			c.fail("bound_claims", fix, "claim %s is %s, and it is bound to %s", vaultapi.Quote(name), vaultapi.QuoteValues(have), vaultapi.QuoteValues(want))
 		}
 	}
-}
-
-// listOf is normalizeList: a single value is a list of one.
-func listOf(v any) ([]any, bool) {
-	switch v := v.(type) {
-	case []any:
-		return v, true
-	case string, bool, json.Number:
-		return []any{v}, true
-	}
-	return nil, false
-}
-
-// matches is matchFound. Numbers inside a list of the token are float64 there, and equal none
-// of the role's.
-func matches(want, have []any, useGlobs bool) bool {
-	for _, w := range want {
-		for _, h := range have {
-			switch w := w.(type) {
-			case string:
-				if text, ok := h.(string); ok && (w == text && !useGlobs || useGlobs && globMatches(w, text)) {
-					return true
-				}
-			case nil, bool, json.Number, float64:
-				if !useGlobs && w == h {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// globMatches says whether a text fits a pattern, in which * stands for any text and nothing
-// else is special (github.com/ryanuber/go-glob, which Vault uses).
-func globMatches(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	rest, ok := strings.CutPrefix(text, parts[0])
-	if len(parts) == 1 || !ok {
-		return ok && rest == ""
-	}
-	last := len(parts) - 1
-	for _, part := range parts[1:last] {
-		if _, rest, ok = strings.Cut(rest, part); !ok {
-			return false
-		}
-	}
-	return strings.HasSuffix(rest, parts[last])
-}
-
-func shownValues(values []any) string {
-	var texts []string
-	for _, v := range values {
-		switch v.(type) {
-		case string, bool, json.Number, float64:
-			texts = append(texts, fmt.Sprint(v))
-		case nil:
-			texts = append(texts, "null")
-		default:
-			texts = append(texts, "(an object)")
-		}
-	}
-	if len(texts) == 1 {
-		return shown(texts[0])
-	}
-	return shownList(texts)
 }
 
 func (c *verifier) checkAddresses() {
 	if c.Role == nil {
 		return
 	}
-	if list := c.Role.list("token_bound_cidrs"); len(list) > 0 {
-		c.note("bound_cidrs", "the login must come from one of %s", shownList(list))
+	if list := c.Role.List("token_bound_cidrs"); len(list) > 0 {
+		c.note("bound_cidrs", "the login must come from one of %s", vaultapi.QuoteList(list))
 	}
 }
 
@@ -351,7 +265,7 @@ func (c *verifier) checkPolicies() {
 	if c.Role == nil {
 		return
 	}
-	for _, policy := range c.Role.list("token_policies") {
+	for _, policy := range c.Role.List("token_policies") {
 		if policy = strings.ToLower(strings.TrimSpace(policy)); slices.Contains(unassignable, policy) {
 			c.fail("policies", fmt.Sprintf("take it off token_policies of auth/%s/role/%s", c.Path, c.Role.Name),
 				"the role has the policy %s, with which Vault lets no auth method issue a token", policy)

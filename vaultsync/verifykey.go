@@ -269,7 +269,7 @@ func (c *verifier) regionHint() string {
 	if len(parts) < 6 || parts[0] == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (by its sub, of Nomad region %s)", shown(parts[0]))
+	return fmt.Sprintf(" (by its sub, of Nomad region %s)", vaultapi.Quote(parts[0]))
 }
 
 func plural(n int, one, many string) string {

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
@@ -238,12 +239,13 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *verdict {
 	out := &verdict{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
 	v.Config, out.err = mount.Read(ctx)
-	if out.err == nil {
+	session, err := mount.Session()
+	if out.err == nil && err == nil {
 		if role := v.Config.EffectiveRole(v.RoleName); role != "" && !v.Config.IsZero() {
-			v.Role, v.RoleErr = mount.ReadRole(ctx, role)
+			v.Role, v.RoleErr = jwtrole.Read(ctx, session, role)
+			v.RoleErr = mount.Wrap(v.RoleErr)
 		}
-		var err error
-		if v.Skew, err = mount.Clock(ctx); err != nil {
+		if v.Skew, err = session.Clock(ctx); err != nil {
 			log.DebugContext(ctx, "Vault's clock could not be read", "error", printable(err.Error()))
 		}
 		out.Verdict, out.err = vaultsync.Verify(v)

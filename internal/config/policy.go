@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -34,7 +35,7 @@ func (c *Config) Policy(roles bool) string {
 		}
 		b.WriteString(vaultsync.Policy(paths[p]...))
 		if roles {
-			b.WriteString("\n" + vaultsync.PolicyForRoles(paths[p]...))
+			b.WriteString("\n" + jwtrole.Policy(paths[p]...))
 		}
 	}
 	return b.String()

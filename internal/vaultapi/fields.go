@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Strings returns the strings of a list as vault/api decodes it; none of anything else.
@@ -40,4 +41,71 @@ func Canonical(v any) string {
 	default:
 		return text
 	}
+}
+
+// maxQuoted is how many bytes of a value are shown.
+const maxQuoted = 128
+
+// Quote returns a value in quotes, fit for a terminal and cut.
+func Quote(s string) string {
+	if s == "" {
+		return `""`
+	}
+	s = Clean(s)
+	if len(s) > maxQuoted {
+		s = strings.TrimSuffix(strings.ToValidUTF8(s[:maxQuoted], ""), "…") + "…"
+	}
+	return `"` + s + `"`
+}
+
+// SortedPaths returns paths of mounts without slashes around them, each once and sorted.
+func SortedPaths(paths []string) []string {
+	paths = slices.Clone(paths)
+	for i, path := range paths {
+		paths[i] = strings.Trim(path, "/")
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// QuoteList returns values as Quote has them, at most eight.
+func QuoteList(list []string) string {
+	const most = 8
+	var out []string
+	for _, s := range list[:min(len(list), most)] {
+		out = append(out, Quote(s))
+	}
+	if more := len(list) - most; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
+
+// QuoteValues returns the values of a claim as Quote has them.
+func QuoteValues(values []any) string {
+	var texts []string
+	for _, v := range values {
+		switch v.(type) {
+		case string, bool, json.Number, float64:
+			texts = append(texts, fmt.Sprint(v))
+		case nil:
+			texts = append(texts, "null")
+		default:
+			texts = append(texts, "(an object)")
+		}
+	}
+	if len(texts) == 1 {
+		return Quote(texts[0])
+	}
+	return QuoteList(texts)
+}
+
+// Listed returns names with commas, cut where they are many.
+func Listed(names []string) string {
+	const most = 5
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
