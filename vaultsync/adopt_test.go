@@ -53,10 +53,10 @@ func TestOlderHarvestKeepsFields(t *testing.T) {
 	require.NoError(t, err)
 	before, after, ok := strings.Cut(string(text), "\n=> ")
 	require.True(t, ok)
-	elements := NewConfig(map[string]any{keysField: []any{strings.TrimSpace(before), strings.TrimSpace(after)}}).parse()
+	elements := NewConfig(map[string]any{keysField: []any{strings.TrimSpace(before), strings.TrimSpace(after)}}).Elements()
 	require.Len(t, elements, 2)
-	a, b := elements[0].block.Annotation, elements[1].block.Annotation
-	assert.Equal(t, elements[0].fingerprint, elements[1].fingerprint)
+	a, b := elements[0].Block.Annotation, elements[1].Block.Annotation
+	assert.Equal(t, elements[0].Fingerprint, elements[1].Fingerprint)
 	assert.NotEqual(t, a.KeyID, b.KeyID)
 	for _, annotation := range []struct{ was, is any }{{a.Adopted, b.Adopted}, {a.Algorithms, b.Algorithms}, {a.Added, b.Added}} {
 		assert.NotZero(t, annotation.was)

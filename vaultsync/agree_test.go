@@ -37,7 +37,7 @@ func TestHarvestersAgree(t *testing.T) {
 				for _, want := range harvesters {
 					plan, err := NewPlan(current, want, Options{Now: now})
 					require.NoError(t, err)
-					current = config(plan.next...)
+					current = config(plan.Next...)
 				}
 			}
 			for i, want := range harvesters {
@@ -53,7 +53,7 @@ func TestHarvestersAgree(t *testing.T) {
 // when that element goes.
 func TestSharedKeyOutlivesTheOther(t *testing.T) {
 	shared := trust("a", "x", also("b"))
-	want := Desired{[]string{"b"}, []jwks.Result{publish("b", "x", "k2")}}
+	want := Desired{Clusters: []string{"b"}, Results: []jwks.Result{publish("b", "x", "k2")}}
 	plan, err := NewPlan(config(shared, trust("b", "k2")), want, Options{Now: now})
 	require.NoError(t, err)
 	assert.False(t, plan.Changed)

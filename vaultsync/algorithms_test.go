@@ -41,7 +41,7 @@ func TestPlanAlgorithmsOfAKey(t *testing.T) {
 	require.Len(t, p.Add, 1)
 	assert.Equal(t, "RS384", p.Add[0].Algorithm)
 	assert.Equal(t, []string{"RS384", "PS256", "RS256"}, p.Add[0].Algorithms)
-	assert.Contains(t, strings.Join(p.next, "\n"), ` alg="RS384" algs="PS256 RS256 RS384" `)
+	assert.Contains(t, strings.Join(p.Next, "\n"), ` alg="RS384" algs="PS256 RS256 RS384" `)
 }
 
 func TestPlanAlgorithmsAreASet(t *testing.T) {
@@ -72,7 +72,7 @@ func TestPlanAlgorithmsAreASet(t *testing.T) {
 			}
 			require.Len(t, p.Adopt, 1)
 			assert.Equal(t, "kid or algorithm corrected", p.Adopt[0].Reason)
-			assert.Contains(t, p.next[0], test.want)
+			assert.Contains(t, p.Next[0], test.want)
 		})
 	}
 }

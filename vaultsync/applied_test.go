@@ -25,7 +25,7 @@ func requireSettled(t *testing.T, p *Plan, s scene) {
 	if p.Changed {
 		require.LessOrEqual(t, len(text), max(MaxConfig+1<<10, bodySize(p.current.fields)))
 	}
-	if len(p.next) == 0 && !p.placeholder {
+	if len(p.Next) == 0 && !p.Emptied {
 		return
 	}
 	var stored map[string]any
@@ -49,10 +49,10 @@ func requireSettled(t *testing.T, p *Plan, s scene) {
 		}
 		require.Equal(t, failures(p), failures(again), "what has failed, %v later", later)
 		l := newLaw(scene{stored, nil, s.want, o})
-		for _, e := range NewConfig(map[string]any{keysField: again.next}).parse() {
-			if l.kind(e) == owned && len(l.bound(e.fingerprint)) == 0 && !l.retired(e.block.Annotation.Owner()) {
+		for _, e := range NewConfig(map[string]any{keysField: again.Next}).Elements() {
+			if l.kind(e) == owned && len(l.bound(e.Fingerprint)) == 0 && !l.retired(e.Block.Annotation.Owner()) {
 				struck := slices.ContainsFunc(l.named(e), l.retired) && l.unread()
-				require.True(t, l.retained(e) || l.young(e) || l.returned(e) || struck, "kept for nobody, %v later: %q", later, e.raw)
+				require.True(t, l.retained(e) || l.young(e) || l.returned(e) || struck, "kept for nobody, %v later: %q", later, e.Text)
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
 	}
 	require.True(t, !converted || o.Convert)
 	for name, value := range statedFields(o.Settings) {
-		require.True(t, sameSetting(value, body[name]) || len(p.next) == 0 && !p.placeholder, "%s is stated, and %v", name, body[name])
+		require.True(t, sameSetting(value, body[name]) || len(p.Next) == 0 && !p.Emptied, "%s is stated, and %v", name, body[name])
 	}
 	for _, name := range []string{"jwks_url", "jwks_pairs", "oidc_discovery_url"} {
 		require.True(t, !p.Changed || empty(body[name]), "%s and static keys, of which Vault takes one", name)

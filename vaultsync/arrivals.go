@@ -130,7 +130,7 @@ func (m *waitingMount) desired() Desired {
 	for _, i := range m.clusters {
 		results = append(results, m.arrivals.results[i]...)
 	}
-	return Desired{m.target.Clusters, results}
+	return Desired{Clusters: m.target.Clusters, Results: results}
 }
 
 // sync makes the mount trust what its clusters publish: at once where all have answered or

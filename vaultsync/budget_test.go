@@ -14,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // budgeted plans and checks that the plan fits, and that nothing is left to do once it is applied.
@@ -64,7 +65,7 @@ func room(t *testing.T, p *Plan, cluster string) *RoomError {
 	return nil
 }
 
-func onlyA(results ...jwks.Result) Desired { return Desired{[]string{"a"}, results} }
+func onlyA(results ...jwks.Result) Desired { return Desired{Clusters: []string{"a"}, Results: results} }
 
 func isOn(list []Key, name string) bool {
 	return slices.ContainsFunc(list, func(k Key) bool { return k.Fingerprint == fingerprint(name) })
@@ -108,7 +109,7 @@ func TestBudgetFortyRegions(t *testing.T) {
 func TestBudgetLongKeyIDs(t *testing.T) {
 	current := config(trust("b", "k1"), trust("b", "k2"))
 	hostile := longKeyIDs(publish("a", many("h", 999)...))
-	want := Desired{[]string{"a", "b"}, []jwks.Result{hostile, publish("b", "k1", "k2", "k3")}}
+	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{hostile, publish("b", "k1", "k2", "k3")}}
 	for most, takes := range map[int]int{0: 256, 5000: 0} {
 		p := budgeted(t, current, want, Options{MaxKeys: most, Deny: deny("k2")})
 		assert.True(t, isOn(p.Add, "k3"), "the other cluster's key")
@@ -125,7 +126,7 @@ func TestBudgetLongKeyIDs(t *testing.T) {
 		}
 		var order []string // what is in comes first as published
 		for _, k := range p.Skipped {
-			if k.Reason == noRoom {
+			if k.Reason == plan.ReasonNoRoom {
 				order = append(order, k.KeyID)
 			}
 		}
@@ -157,7 +158,7 @@ func TestBudgetThousandRegions(t *testing.T) {
 			results = append(results, publish(region(i), many("shared", 200)...))
 		}
 		results = append(results, publish("b", "k2"))
-		want := Desired{[]string{"a", "b"}, results}
+		want := Desired{Clusters: []string{"a", "b"}, Results: results}
 		p := budgeted(t, config(trust("b", "k1"), trust("b", "k2")), want, Options{Deny: deny("k1")})
 		assert.Len(t, p.Add, 200)
 		assert.Empty(t, p.Failed)
@@ -194,7 +195,7 @@ func TestBudgetChurnUnderRetain(t *testing.T) {
 		current = append(current, trust("a", name, missing(now.Add(-time.Duration(i+1)*time.Second))))
 	}
 	current = append(current, trust("b", "k1"), trust("b", "k2"))
-	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", many("new", 100)...), publish("b", "k2")}}
+	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", many("new", 100)...), publish("b", "k2")}}
 	p := budgeted(t, config(current...), want, Options{Retain: time.Hour, AllowTurnover: []string{"a"}, Deny: deny("k1")})
 	assert.Len(t, p.Add, 100)
 	assert.Empty(t, p.Failed)
@@ -211,7 +212,7 @@ func TestBudgetChurnUnderRetain(t *testing.T) {
 func TestBudgetRetainedGiveWayToBytes(t *testing.T) {
 	current := config(trust("a", "k1"), trust("b", "old", missing(now.Add(-time.Minute))), trust("b", "older", missing(now.Add(-2*time.Minute))), trust("b", "k4"))
 	current.fields["huge"] = strings.Repeat("x", MaxConfig-bodySize(current.fields)-100)
-	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2"), publish("b", "k4")}}
+	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), publish("b", "k4")}}
 	p := budgeted(t, current, want, Options{Retain: time.Hour})
 	assert.True(t, isOn(p.Add, "k2"))
 	assert.True(t, isOn(p.Keep, "old"))
@@ -249,7 +250,7 @@ func TestBudgetSharedKeys(t *testing.T) {
 	both.Set.Keys = append(both.Set.Keys, publish("", mine...).Set.Keys...)
 	for _, most := range []int{0, 5000} {
 		for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
-			want := Desired{clusters, []jwks.Result{both, publish("b", mine...)}}
+			want := Desired{Clusters: clusters, Results: []jwks.Result{both, publish("b", mine...)}}
 			p := budgeted(t, config(trust("b", "b0")), want, Options{MaxKeys: most})
 			for _, name := range mine[1:] {
 				require.True(t, isOn(p.Add, name), "%s under %d of %v", name, most, clusters)

@@ -1,5 +1,7 @@
 package vaultsync
 
+import "github.com/jwksharvest/harvest/vaultsync/plan"
+
 // circumstances are what a plan depends on besides the mount, its clusters and its rules. The
 // zero value is that of a plan by itself.
 type circumstances struct {
@@ -7,7 +9,7 @@ type circumstances struct {
 	history *keyHistory
 	// verdicts are known of the published keys, so that a plan takes a short time. A set that
 	// isn't in it is judged by the plan.
-	verdicts verdicts
+	verdicts plan.Verdicts
 	// early: not all clusters have answered yet, and another sync comes when they have. That one
 	// removes what isn't denied.
 	early bool

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // MaxConfig is the largest configuration that keys are added to, in bytes of JSON. Vault's
@@ -39,6 +39,9 @@ func (c Config) IsZero() bool { return len(c.fields) == 0 }
 
 // Keys returns the elements of jwt_validation_pubkeys.
 func (c Config) Keys() []string { return c.strings(keysField) }
+
+// Elements returns the elements of jwt_validation_pubkeys, read.
+func (c Config) Elements() []plan.Element { return plan.Read(c.Keys()) }
 
 // Algorithms returns jwt_supported_algs; empty means that Vault takes any.
 func (c Config) Algorithms() []string { return c.strings(algsField) }
@@ -131,17 +134,6 @@ func (c Config) body(elements, without []string, settings map[string]any) map[st
 	return body
 }
 
-// checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
-// whatever its size: it takes keys away.
-func (p *Plan) checkSize() error {
-	size := bodySize(p.body(p.next))
-	if size > MaxConfig && size > bodySize(p.current.fields) {
-		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
-			ErrTooLarge, len(p.next), size, MaxConfig)
-	}
-	return nil
-}
-
 // isStrings says whether v is a list of strings, or nothing.
 func isStrings(v any) bool {
 	list, ok := v.([]any)
@@ -167,40 +159,4 @@ func isEmpty(v any) bool {
 	default:
 		return false
 	}
-}
-
-// trusted is one element of jwt_validation_pubkeys.
-type trusted struct {
-	raw         string
-	block       pem.Block
-	fingerprint pem.Fingerprint
-	opaque      bool // holds no key that can be read here
-}
-
-// parse reads the elements in their order.
-func (c Config) parse() []trusted {
-	var out []trusted
-	for _, raw := range c.Keys() {
-		t := trusted{raw: raw}
-		err := t.block.UnmarshalText([]byte(raw))
-		if err == nil {
-			t.fingerprint, err = pem.FingerprintOf(t.block.Public)
-		}
-		if err != nil {
-			t = trusted{raw: raw, opaque: true}
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-func (t trusted) foreign() bool { return t.opaque || t.block.Annotation.IsZero() }
-
-// key returns t as it is shown.
-func (t trusted) key(reason string) Key {
-	k := Key{Fingerprint: t.fingerprint, Reason: reason, Public: t.block.Public}
-	a := t.block.Annotation
-	k.Cluster, k.Region, k.KeyID, k.Added = a.Cluster, a.Region, a.KeyID, a.Added
-	k.setAlgorithms(a.Algorithms)
-	return k
 }

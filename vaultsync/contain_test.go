@@ -27,13 +27,13 @@ func TestPlanRetiredRegionWithBlank(t *testing.T) {
 	for name, elements := range map[string][]string{"ours first": {whole, odd}, "theirs first": {odd, whole}, "alone": {odd}, "two odd ones": {odd, trust("old/y z", "k1")}} {
 		t.Run(name, func(t *testing.T) {
 			// b, which can't be read, may be whose key it is: so it stays.
-			want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k2"), down("b")}}
+			want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k2"), down("b")}}
 			o := Options{Now: now, Retired: []string{"old"}, AllowTurnover: []string{"a"}}
 			plan, err := NewPlan(config(elements...), want, o)
 			require.NoError(t, err)
 			assert.Empty(t, plan.Remove)
-			assert.Len(t, plan.next, 2)
-			again, err := NewPlan(config(plan.next...), want, o)
+			assert.Len(t, plan.Next, 2)
+			again, err := NewPlan(config(plan.Next...), want, o)
 			require.NoError(t, err)
 			assert.False(t, again.Changed)
 		})

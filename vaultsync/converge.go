@@ -110,7 +110,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
 		c.want = c.how.latest()
 	}
-	c.given.verdicts = c.want.judge(c.given.verdicts)
+	c.given.verdicts = c.want.Judge(c.given.verdicts)
 	c.readAt = time.Now()
 	config, err := c.read(ctx)
 	if err != nil {

@@ -168,7 +168,7 @@ func TestSyncAfterSuspension(t *testing.T) {
 			}
 			return elapsed(read, now, now.Round(0).Add(-time.Hour)) // and set back: that alone holds up nothing
 		}}
-		want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+		want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 		report := s.target("only-a").Mount.sync(t.Context(), want, Options{Logger: log.logger()}, how)
 		require.NoError(t, report.Err)
 		assert.Equal(t, 1, report.Written)

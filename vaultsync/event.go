@@ -2,10 +2,6 @@ package vaultsync
 
 import (
 	"errors"
-	"slices"
-
-	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/pem"
 )
 
 // EventKind says what happened.
@@ -80,24 +76,4 @@ func (o Options) logFailure(m *Mount, r *MountReport) {
 		o.logger().Error("mount not synced", "mount", m.String(), "error", err.Err)
 	}
 	o.emit(Event{Kind: EventError, Mount: m, Err: r.Err})
-}
-
-// AsError returns the failure as the error of its cluster and region.
-func (f Failure) AsError() *jwks.ClusterError {
-	if wrapped, ok := errors.AsType[*jwks.ClusterError](f.Err); ok {
-		return wrapped
-	}
-	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}
-}
-
-// landed returns the part of a plan that a later configuration shows to have been done.
-func (p *Plan) landed(after Config) *Plan {
-	trusted := map[pem.Fingerprint]bool{}
-	for _, t := range after.parse() {
-		trusted[t.fingerprint] = true
-	}
-	only := func(keys []Key, there bool) []Key {
-		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
-	}
-	return &Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false), Settings: p.settingsIn(after)}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // FuzzNewPlan plans over arbitrary configurations and sets and checks what must hold of any
@@ -73,41 +74,41 @@ func FuzzNewPlan(f *testing.F) {
 		require.True(t, bytes.Equal(before, after), "NewPlan changed its argument")
 		same, err := NewPlan(current, s.want, s.o)
 		require.NoError(t, err)
-		require.Equal(t, p.next, same.next, "the same input gives the same bytes")
+		require.Equal(t, p.Next, same.Next, "the same input gives the same bytes")
 		slices.Reverse(s.elements)
 		other, err := NewPlan(s.config(), s.want, s.o)
 		require.NoError(t, err)
-		require.ElementsMatch(t, p.next, other.next, "the order of the list decides nothing")
+		require.ElementsMatch(t, p.Next, other.Next, "the order of the list decides nothing")
 	})
 }
 
 // require checks that all that the law binds is there afterwards, and nothing that it forbids.
 func (l law) require(t *testing.T, p *Plan) {
 	t.Helper()
-	next := NewConfig(map[string]any{keysField: p.next}).parse()
+	next := NewConfig(map[string]any{keysField: p.Next}).Elements()
 	now := map[pem.Fingerprint][]pem.Owner{} // the owners of what is trusted then
 	for _, e := range next {
-		if !e.opaque {
-			now[e.fingerprint] = append(now[e.fingerprint], e.block.Annotation.Owners()...)
+		if !e.Opaque {
+			now[e.Fingerprint] = append(now[e.Fingerprint], e.Block.Annotation.Owners()...)
 		}
 	}
 	for _, e := range l.list {
 		kind := l.kind(e)
-		_, trusted := now[e.fingerprint]
+		_, trusted := now[e.Fingerprint]
 		switch {
 		case kind == denied:
 			require.False(t, trusted, "a denied key stays")
-		case kind == claimed, kind == foreign && l.stays(e) && (e.opaque || len(l.offered(e.fingerprint)) == 0):
+		case kind == claimed, kind == foreign && l.stays(e) && (e.Opaque || len(l.offered(e.Fingerprint)) == 0):
 			// More of them where a key of ours becomes another harvester's alone.
-			require.GreaterOrEqual(t, times(p.next, e.raw), times(l.raw(), e.raw), "a %s element was touched: %q", kind, e.raw)
+			require.GreaterOrEqual(t, times(p.Next, e.Text), times(l.raw(), e.Text), "a %s element was touched: %q", kind, e.Text)
 		case l.stays(e):
-			require.True(t, trusted || l.givesWay(next, e), "%s: a key that must stay went: %q", kind, e.raw)
-		case kind == placeholder, kind == foreign, !l.retired(e.block.Annotation.Owner()), l.unread(), l.returned(e):
+			require.True(t, trusted || l.givesWay(next, e), "%s: a key that must stay went: %q", kind, e.Text)
+		case kind == placeholder, kind == foreign, !l.retired(e.Block.Annotation.Owner()), l.unread(), l.returned(e):
 		default:
-			require.False(t, trusted && l.count(e.fingerprint, owned, foreign, claimed, placeholder) == 1, "a retired key stays: %q", e.raw)
+			require.False(t, trusted && l.count(e.Fingerprint, owned, foreign, claimed, placeholder) == 1, "a retired key stays: %q", e.Text)
 		}
-		for _, o := range l.bound(e.fingerprint) {
-			require.True(t, kind != owned || slices.Contains(now[e.fingerprint], o), "%s lost its key", o)
+		for _, o := range l.bound(e.Fingerprint) {
+			require.True(t, kind != owned || slices.Contains(now[e.Fingerprint], o), "%s lost its key", o)
 		}
 		l.requireAdopted(t, e, next)
 	}
@@ -120,8 +121,8 @@ func (l law) require(t *testing.T, p *Plan) {
 		}
 	}
 	for _, e := range next {
-		ours := slices.Contains(l.raw(), e.raw)
-		require.True(t, ours || len(l.offered(e.fingerprint)) > 0 || l.count(e.fingerprint, owned, foreign, claimed, placeholder) > 0, "from nowhere: %q", e.raw)
+		ours := slices.Contains(l.raw(), e.Text)
+		require.True(t, ours || len(l.offered(e.Fingerprint)) > 0 || l.count(e.Fingerprint, owned, foreign, claimed, placeholder) > 0, "from nowhere: %q", e.Text)
 	}
 	for _, k := range p.Add {
 		require.Contains(t, l.offered(k.Fingerprint), k.Owner())
@@ -132,13 +133,13 @@ func (l law) require(t *testing.T, p *Plan) {
 	for _, failure := range unread {
 		o := pem.Owner{Cluster: failure.Cluster, Region: failure.Region}
 		if errors.Is(failure.Err, ErrNoRoom) {
-			require.True(t, slices.ContainsFunc(p.Skipped, func(k Key) bool { return k.Reason == noRoom }))
+			require.True(t, slices.ContainsFunc(p.Skipped, func(k Key) bool { return k.Reason == plan.ReasonNoRoom }))
 			continue
 		}
 		require.True(t, l.failed(o) || errors.Is(failure.Err, ErrNotRead) && o.Region == "" && l.silent(o.Cluster), "%s has not failed", o)
 	}
 	for _, e := range l.list {
-		for _, o := range l.owners(e.fingerprint) {
+		for _, o := range l.owners(e.Fingerprint) {
 			require.Equal(t, l.failed(o) || l.ours(o.Cluster) && o.Region == "" && l.silent(o.Cluster), slices.ContainsFunc(unread, func(f Failure) bool {
 				_, full := f.Err.(*RoomError) //nolint:errorlint // by itself: not one beside another failure
 				return f.Cluster == o.Cluster && f.Region == o.Region && !full
@@ -149,12 +150,12 @@ func (l law) require(t *testing.T, p *Plan) {
 
 // crowded reports whether a key that waits does so rightly: each cluster that publishes it has as
 // many keys as it may, or the configuration has no room for it, and a failure tells of one of them.
-func (l law) crowded(p *Plan, next []trusted, f pem.Fingerprint) bool {
+func (l law) crowded(p *Plan, next []plan.Element, f pem.Fingerprint) bool {
 	told := false
 	for _, o := range l.offered(f) {
 		full := slices.ContainsFunc(p.Failed, func(failure Failure) bool { return failure.Cluster == o.Cluster && errors.Is(failure.Err, ErrNoRoom) })
 		told = told || full
-		if l.has(next, o.Cluster) < l.mostKeys() && bodySize(p.body(p.next)) < MaxConfig-32<<10 {
+		if l.has(next, o.Cluster) < l.mostKeys() && bodySize(p.body(p.Next)) < MaxConfig-32<<10 {
 			return false
 		}
 	}
@@ -162,11 +163,11 @@ func (l law) crowded(p *Plan, next []trusted, f pem.Fingerprint) bool {
 }
 
 // has counts the keys that a cluster publishes or owns.
-func (l law) has(next []trusted, cluster string) int {
+func (l law) has(next []plan.Element, cluster string) int {
 	keys := map[pem.Fingerprint]bool{}
 	for _, e := range next {
-		if !e.opaque && l.kind(e) == owned && (e.block.Annotation.Cluster == cluster || slices.ContainsFunc(l.offered(e.fingerprint), func(o pem.Owner) bool { return o.Cluster == cluster })) {
-			keys[e.fingerprint] = true
+		if !e.Opaque && l.kind(e) == owned && (e.Block.Annotation.Cluster == cluster || slices.ContainsFunc(l.offered(e.Fingerprint), func(o pem.Owner) bool { return o.Cluster == cluster })) {
+			keys[e.Fingerprint] = true
 		}
 	}
 	return len(keys)
@@ -181,8 +182,8 @@ func (l law) mostKeys() int {
 
 // givesWay reports whether a key that only its retention period holds went for want of room: for
 // all that its cluster publishes, or owns, there wasn't enough.
-func (l law) givesWay(next []trusted, e trusted) bool {
-	if l.kind(e) != owned || len(l.bound(e.fingerprint)) > 0 || l.young(e) {
+func (l law) givesWay(next []plan.Element, e plan.Element) bool {
+	if l.kind(e) != owned || len(l.bound(e.Fingerprint)) > 0 || l.young(e) {
 		return false
 	}
 	return slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
@@ -199,7 +200,7 @@ func (l law) givesWay(next []trusted, e trusted) bool {
 func (l law) raw() []string {
 	var out []string
 	for _, e := range l.list {
-		out = append(out, e.raw)
+		out = append(out, e.Text)
 	}
 	return out
 }
@@ -215,22 +216,22 @@ func times(list []string, text string) int {
 }
 
 // requireAdopted checks that a key which is annotated anew keeps what harvest doesn't own.
-func (l law) requireAdopted(t *testing.T, old trusted, next []trusted) {
+func (l law) requireAdopted(t *testing.T, old plan.Element, next []plan.Element) {
 	t.Helper()
-	if kind := l.kind(old); kind != owned && kind != foreign || old.opaque || l.count(old.fingerprint, owned, foreign, claimed, placeholder) != 1 {
+	if kind := l.kind(old); kind != owned && kind != foreign || old.Opaque || l.count(old.Fingerprint, owned, foreign, claimed, placeholder) != 1 {
 		return
 	}
 	for _, e := range next {
-		if e.fingerprint != old.fingerprint || e.raw == old.raw {
+		if e.Fingerprint != old.Fingerprint || e.Text == old.Text {
 			continue
 		}
-		require.Equal(t, old.block.Comment, e.block.Comment)
-		require.Equal(t, old.block.Annotation.Unknown, e.block.Annotation.Unknown)
-		if a := e.block.Annotation; l.ours(a.Cluster) {
-			require.Equal(t, old.foreign() || old.block.Annotation.Adopted, a.Adopted, "whether a key was foreign before")
+		require.Equal(t, old.Block.Comment, e.Block.Comment)
+		require.Equal(t, old.Block.Annotation.Unknown, e.Block.Annotation.Unknown)
+		if a := e.Block.Annotation; l.ours(a.Cluster) {
+			require.Equal(t, old.Foreign() || old.Block.Annotation.Adopted, a.Adopted, "whether a key was foreign before")
 		}
-		if !old.foreign() {
-			require.Equal(t, old.block.Annotation.Added, e.block.Annotation.Added, "the day a key was added changed")
+		if !old.Foreign() {
+			require.Equal(t, old.Block.Annotation.Added, e.Block.Annotation.Added, "the day a key was added changed")
 		}
 	}
 }
@@ -238,16 +239,16 @@ func (l law) requireAdopted(t *testing.T, old trusted, next []trusted) {
 // requireParts checks what Plan says of its lists.
 func requireParts(t *testing.T, l law, p *Plan) {
 	t.Helper()
-	require.Len(t, p.next, len(p.Add)+len(p.Adopt)+len(p.Keep)+len(p.Claimed)+len(p.Foreign))
+	require.Len(t, p.Next, len(p.Add)+len(p.Adopt)+len(p.Keep)+len(p.Claimed)+len(p.Foreign))
 	has := func(list []Key, f pem.Fingerprint) int {
 		return len(slices.DeleteFunc(slices.Clone(list), func(k Key) bool { return k.Fingerprint != f }))
 	}
 	kinds := map[pem.Fingerprint]map[string]int{{}: {}}
 	for _, e := range l.list {
-		if kinds[e.fingerprint] == nil {
-			kinds[e.fingerprint] = map[string]int{}
+		if kinds[e.Fingerprint] == nil {
+			kinds[e.Fingerprint] = map[string]int{}
 		}
-		kinds[e.fingerprint][l.kind(e)]++
+		kinds[e.Fingerprint][l.kind(e)]++
 	}
 	for _, k := range slices.Concat(p.Adopt, p.Keep, p.Remove, p.Claimed, p.Foreign) {
 		require.Contains(t, kinds, k.Fingerprint)

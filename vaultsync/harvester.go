@@ -142,7 +142,7 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 			own := slots[t.Mount.Vault()]
 			own <- struct{}{}
 			defer func() { <-own }()
-			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{t.Clusters, report.Clusters}, t.Options)
+			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{Clusters: t.Clusters, Results: report.Clusters}, t.Options)
 			report.Mounts[i].clusters = t.Clusters
 		})
 	}

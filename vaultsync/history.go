@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // keyHistory is what a watch has seen of the keys of one mount, by this process's monotonic
@@ -38,7 +39,7 @@ func (h *keyHistory) readAt(at time.Time) {
 }
 
 // note records the keys that were read.
-func (h *keyHistory) note(elements []trusted) {
+func (h *keyHistory) note(elements []plan.Element) {
 	if h == nil {
 		return
 	}
@@ -49,15 +50,15 @@ func (h *keyHistory) note(elements []trusted) {
 		since = h.at
 	}
 	for _, t := range elements {
-		if t.opaque {
+		if t.Opaque {
 			continue
 		}
-		k, known := h.keys[t.fingerprint]
+		k, known := h.keys[t.Fingerprint]
 		if !known {
 			k.since = since
 		}
 		k.last = h.at
-		h.keys[t.fingerprint] = k
+		h.keys[t.Fingerprint] = k
 	}
 	h.forget()
 }
@@ -92,7 +93,7 @@ func (h *keyHistory) planned(p *Plan) {
 		return
 	}
 	for f, k := range h.keys {
-		begins, retained := p.retained[f]
+		retained, begins := p.Retained(f), p.RetentionBegins(f)
 		switch {
 		case !retained:
 			k.missing = time.Time{}
@@ -103,20 +104,14 @@ func (h *keyHistory) planned(p *Plan) {
 	}
 }
 
-// newerThan reports whether a key is known to have come to the mount at t or later.
-func (h *keyHistory) newerThan(f pem.Fingerprint, t time.Time) bool {
-	if h == nil {
-		return false
-	}
+// NewerThan reports whether a key is known to have come to the mount at t or later.
+func (h *keyHistory) NewerThan(f pem.Fingerprint, t time.Time) bool {
 	since := h.keys[f].since
 	return !since.IsZero() && !since.Before(t)
 }
 
-// missingLess reports whether a key's retention period is known to have begun less than d ago.
-func (h *keyHistory) missingLess(f pem.Fingerprint, d time.Duration) bool {
-	if h == nil {
-		return false
-	}
+// MissingLess reports whether a key's retention period is known to have begun less than d ago.
+func (h *keyHistory) MissingLess(f pem.Fingerprint, d time.Duration) bool {
 	missing := h.keys[f].missing
 	return !missing.IsZero() && h.at.Sub(missing) < d
 }

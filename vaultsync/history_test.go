@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Another harvester, or this one before its clock was set, knows of a key that our set is too
@@ -78,7 +79,7 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 					require.NoError(t, err)
 					o := Options{Retain: time.Hour, Now: time.Now().Add(wall)}
 					how := conduct{history: test.seen, rest: func(context.Context, time.Duration) (bool, error) { return false, nil }}
-					want := Desired{[]string{"a"}, []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
+					want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
 					require.NoError(t, NewMount(s.vault.Client(), "only-a").sync(t.Context(), want, o, how).Err)
 				}
 				sync()
@@ -109,7 +110,7 @@ func TestKeyHistoryIsBounded(t *testing.T) {
 	s := new(keyHistory)
 	for i := range keys {
 		s.readAt(began.Add(time.Duration(i) * time.Second))
-		s.note([]trusted{{fingerprint: fingerprint(i)}})
+		s.note([]plan.Element{{Fingerprint: fingerprint(i)}})
 	}
 	assert.Len(t, s.keys, mostGone+1, "the gone ones, and the one that is there")
 	for i := keys - mostGone - 1; i < keys; i++ {

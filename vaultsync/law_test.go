@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"crypto/ed25519"
 	"errors"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -11,16 +12,20 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // law says of a scene what any plan must respect. It is written from the documentation of
 // Options and Plan, one key at a time, and shares no code with the planner.
 type law struct {
 	scene
-	list []trusted
+	list []plan.Element
 }
 
-func newLaw(s scene) law { return law{s, s.config().parse()} }
+// regionName is what harvest may call a region.
+var regionName = regexp.MustCompile(`^[A-Za-z0-9._-]{0,128}$`)
+
+func newLaw(s scene) law { return law{s, s.config().Elements()} }
 
 func (l law) ours(cluster string) bool { return slices.Contains(l.want.Clusters, cluster) }
 
@@ -50,12 +55,12 @@ const (
 	owned       = "owned"
 )
 
-func (l law) kind(e trusted) string {
-	a := e.block.Annotation
+func (l law) kind(e plan.Element) string {
+	a := e.Block.Annotation
 	switch {
-	case !e.opaque && l.denied(e.fingerprint):
+	case !e.Opaque && l.denied(e.Fingerprint):
 		return denied
-	case e.opaque, a.Version == 0:
+	case e.Opaque, a.Version == 0:
 		return foreign
 	case a.Version > 1:
 		return claimed
@@ -63,7 +68,7 @@ func (l law) kind(e trusted) string {
 		return placeholder
 	case !l.ours(a.Cluster) && !l.retired(a.Owner()):
 		return claimed
-	case slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !l.retired(o) && !isRegionName(o.Region) }):
+	case slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !l.retired(o) && !regionName.MatchString(o.Region) }):
 		return claimed // harvest could not have written the name of that region
 	default:
 		return owned
@@ -75,15 +80,15 @@ func (l law) kind(e trusted) string {
 func (l law) owners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
 	for _, e := range l.list {
-		if e.fingerprint == f && l.kind(e) == owned {
+		if e.Fingerprint == f && l.kind(e) == owned {
 			owners = append(owners, l.named(e)...)
 		}
 	}
 	return owners
 }
 
-func (l law) named(e trusted) []pem.Owner {
-	owners := e.block.Annotation.Owners()
+func (l law) named(e plan.Element) []pem.Owner {
+	owners := e.Block.Annotation.Owners()
 	for i, o := range owners {
 		if name, ok := l.newName(o); ok {
 			owners[i] = name
@@ -98,7 +103,7 @@ func (l law) newName(o pem.Owner) (pem.Owner, bool) {
 	var names []string
 	for _, r := range l.want.Results {
 		other := pem.Owner{Cluster: r.Cluster, Region: r.Region}
-		if r.Cluster == o.Cluster && (r.Region == "" || o.Region == "") && l.result(o) == nil && !l.retired(o) && o.Region != allRegions &&
+		if r.Cluster == o.Cluster && (r.Region == "" || o.Region == "") && l.result(o) == nil && !l.retired(o) && o.Region != plan.AllRegions &&
 			l.result(other) != nil && l.read(other) && l.trusts(o, r.Set.Keys) {
 			names = append(names, r.Region)
 		}
@@ -111,9 +116,9 @@ func (l law) newName(o pem.Owner) (pem.Owner, bool) {
 
 // trusts says whether the mount has one of these keys for an owner, or any where none is given.
 func (l law) trusts(o pem.Owner, keys []jwks.Key) bool {
-	return slices.ContainsFunc(l.list, func(e trusted) bool {
-		return l.kind(e) == owned && !l.weak(e.fingerprint) && slices.Contains(e.block.Annotation.Owners(), o) &&
-			(keys == nil || slices.ContainsFunc(keys, func(k jwks.Key) bool { return of(k) == e.fingerprint }))
+	return slices.ContainsFunc(l.list, func(e plan.Element) bool {
+		return l.kind(e) == owned && !l.weak(e.Fingerprint) && slices.Contains(e.Block.Annotation.Owners(), o) &&
+			(keys == nil || slices.ContainsFunc(keys, func(k jwks.Key) bool { return of(k) == e.Fingerprint }))
 	})
 }
 
@@ -138,7 +143,7 @@ func (l law) failed(o pem.Owner) bool {
 			!slices.Contains(l.o.AllowTurnover, "*") && !slices.Contains(l.o.AllowTurnover, o.Cluster) && !slices.Contains(l.o.AllowTurnover, o.Cluster+"/"+o.Region)
 		return r.Err != nil || len(l.fit(r.Set)) == 0 || turnover
 	}
-	if o.Region == allRegions || !l.trusts(o, nil) {
+	if o.Region == plan.AllRegions || !l.trusts(o, nil) {
 		return false
 	}
 	_, renamed := l.newName(o)
@@ -167,7 +172,7 @@ func (l law) silent(cluster string) bool {
 	said := slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
 		return r.Cluster == cluster && !l.retired(pem.Owner{Cluster: r.Cluster, Region: r.Region})
 	})
-	return !said && !slices.ContainsFunc(l.list, func(e trusted) bool {
+	return !said && !slices.ContainsFunc(l.list, func(e plan.Element) bool {
 		return l.kind(e) == owned && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool { return o.Cluster == cluster && l.failed(o) })
 	})
 }
@@ -202,48 +207,48 @@ func (l law) bound(f pem.Fingerprint) []pem.Owner {
 }
 
 // stays says whether an element, or another with its key, must be there afterwards.
-func (l law) stays(e trusted) bool {
+func (l law) stays(e plan.Element) bool {
 	switch l.kind(e) {
 	case denied, placeholder:
 		return false
 	case claimed:
 		return true
 	case foreign:
-		return l.o.Foreign != ForeignRemove || l.unread() || !e.opaque && len(l.offered(e.fingerprint)) > 0
+		return l.o.Foreign != ForeignRemove || l.unread() || !e.Opaque && len(l.offered(e.Fingerprint)) > 0
 	}
-	return len(l.bound(e.fingerprint)) > 0 || l.retained(e) || l.young(e) || l.returned(e)
+	return len(l.bound(e.Fingerprint)) > 0 || l.retained(e) || l.young(e) || l.returned(e)
 }
 
 // returned reports whether a key goes back to foreign: it was adopted, and the mount is used by
 // others too.
-func (l law) returned(e trusted) bool {
+func (l law) returned(e plan.Element) bool {
 	left := slices.DeleteFunc(l.named(e), l.retired)
 	if l.o.Foreign == ForeignRemove || l.kind(e) != owned ||
-		len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.fingerprint) }) {
+		len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.Fingerprint) }) {
 		return false
 	}
-	adopted := slices.ContainsFunc(l.list, func(other trusted) bool {
-		return l.kind(other) == owned && other.fingerprint == e.fingerprint && other.block.Annotation.Adopted
+	adopted := slices.ContainsFunc(l.list, func(other plan.Element) bool {
+		return l.kind(other) == owned && other.Fingerprint == e.Fingerprint && other.Block.Annotation.Adopted
 	})
-	return adopted && l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.list, func(other trusted) bool {
-		return l.kind(other) == claimed || l.kind(other) == foreign && (other.opaque || len(l.offered(other.fingerprint)) == 0)
+	return adopted && l.count(e.Fingerprint, owned) == 1 && slices.ContainsFunc(l.list, func(other plan.Element) bool {
+		return l.kind(other) == claimed || l.kind(other) == foreign && (other.Opaque || len(l.offered(other.Fingerprint)) == 0)
 	})
 }
 
 // retained says whether the only element of a key is in its retention period.
-func (l law) retained(e trusted) bool {
-	a := e.block.Annotation
+func (l law) retained(e plan.Element) bool {
+	a := e.Block.Annotation
 	left := slices.DeleteFunc(l.named(e), l.retired)
-	pinned := slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.fingerprint) })
-	return l.o.Retain > 0 && pinned && l.count(e.fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
+	pinned := slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.Fingerprint) })
+	return l.o.Retain > 0 && pinned && l.count(e.Fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
 }
 
 // young says whether a key was added after its owner was asked.
-func (l law) young(e trusted) bool {
-	a := e.block.Annotation
-	return !l.weak(e.fingerprint) && l.count(e.fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
+func (l law) young(e plan.Element) bool {
+	a := e.Block.Annotation
+	return !l.weak(e.Fingerprint) && l.count(e.Fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
 		r := l.result(o)
-		return r != nil && l.ours(o.Cluster) && !l.retired(o) && l.pinned(o.Cluster, e.fingerprint) &&
+		return r != nil && l.ours(o.Cluster) && !l.retired(o) && l.pinned(o.Cluster, e.Fingerprint) &&
 			!r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(l.o.Now.Add(time.Minute))
 	})
 }
@@ -252,7 +257,7 @@ func (l law) young(e trusted) bool {
 func (l law) count(f pem.Fingerprint, kinds ...string) int {
 	n := 0
 	for _, e := range l.list {
-		if !e.opaque && e.fingerprint == f && slices.Contains(kinds, l.kind(e)) {
+		if !e.Opaque && e.Fingerprint == f && slices.Contains(kinds, l.kind(e)) {
 			n++
 		}
 	}

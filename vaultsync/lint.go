@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Severity says how much a problem weighs.
@@ -130,8 +131,8 @@ type linter struct {
 	Inspection
 	found []Problem
 
-	trusted []trusted // those that can be read
-	owners  []string  // the clusters that have keys here or may have: those of the mount first
+	trusted []plan.Element // those that can be read
+	owners  []string       // the clusters that have keys here or may have: those of the mount first
 }
 
 func (l *linter) add(p Problem) {
@@ -142,12 +143,12 @@ func (l *linter) add(p Problem) {
 // readTrusted lists whose keys the mount has.
 func (l *linter) readTrusted() {
 	l.owners = slices.Clone(l.Clusters)
-	for _, t := range l.Config.parse() {
-		if t.opaque || t.block.Annotation.Placeholder {
+	for _, t := range l.Config.Elements() {
+		if t.Opaque || t.Block.Annotation.Placeholder {
 			continue
 		}
 		l.trusted = append(l.trusted, t)
-		if name := t.block.Annotation.Cluster; name != "" && !slices.Contains(l.owners, name) {
+		if name := t.Block.Annotation.Cluster; name != "" && !slices.Contains(l.owners, name) {
 			l.owners = append(l.owners, name)
 		}
 	}
@@ -173,11 +174,11 @@ func (l *linter) algorithms() {
 	var found []Problem
 	mends := supported
 	for _, t := range l.trusted {
-		k := t.key("")
-		refused := slices.DeleteFunc(k.algorithms(), func(alg string) bool { return admitted(supported, []string{alg}, k.Public) })
+		k := t.Key("")
+		refused := slices.DeleteFunc(k.SignsWith(), func(alg string) bool { return plan.Admitted(supported, []string{alg}, k.Public) })
 		p := Problem{Lint: LintAlgorithm, Severity: SeverityError, Cluster: k.Cluster, Region: k.Region}
-		switch some := admitted(supported, t.block.Annotation.Algorithms, k.Public); {
-		case some && (stated || len(t.block.Annotation.Algorithms) < 2 || len(refused) == 0):
+		switch some := plan.Admitted(supported, t.Block.Annotation.Algorithms, k.Public); {
+		case some && (stated || len(t.Block.Annotation.Algorithms) < 2 || len(refused) == 0):
 			continue
 		case some:
 			p.Severity = SeverityWarning
@@ -322,7 +323,7 @@ func (l *linter) unconfigured() {
 	}
 	counts := map[string]int{}
 	for _, t := range l.trusted {
-		if name := t.block.Annotation.Cluster; name != "" && !l.ours(name) {
+		if name := t.Block.Annotation.Cluster; name != "" && !l.ours(name) {
 			counts[name]++
 		}
 	}

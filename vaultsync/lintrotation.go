@@ -8,6 +8,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // rotationGrace is how late a rotation may be: Nomad looks at its keys every ten minutes, and
@@ -23,20 +24,20 @@ func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, D
 // rotations finds owners whose newest key has been trusted for longer than Nomad signs with
 // one.
 func (l *linter) rotations() {
-	newest := map[pem.Owner]trusted{}
+	newest := map[pem.Owner]plan.Element{}
 	for _, t := range l.trusted {
-		for _, owner := range t.block.Annotation.Owners() {
-			if n, ok := newest[owner]; !ok || t.block.Annotation.Added.After(n.block.Annotation.Added) {
+		for _, owner := range t.Block.Annotation.Owners() {
+			if n, ok := newest[owner]; !ok || t.Block.Annotation.Added.After(n.Block.Annotation.Added) {
 				newest[owner] = t
 			}
 		}
 	}
 	for _, owner := range l.rotating(newest) {
 		t, ok := newest[owner]
-		if !ok || t.block.Annotation.Added.IsZero() {
+		if !ok || t.Block.Annotation.Added.IsZero() {
 			continue
 		}
-		age := l.Now.Sub(t.block.Annotation.Added)
+		age := l.Now.Sub(t.Block.Annotation.Added)
 		if age <= l.rotation()+rotationGrace {
 			continue
 		}
@@ -44,7 +45,7 @@ func (l *linter) rotations() {
 			Lint: LintRotation, Severity: SeverityWarning, Cluster: owner.Cluster, Region: owner.Region,
 			Message: "the newest key of " + owner.String() + " is trusted for " + days(age) + ", and Nomad rotates after " + days(l.rotation()) + ": ",
 		}
-		switch read, published := l.publishes(owner, t.fingerprint); {
+		switch read, published := l.publishes(owner, t.Fingerprint); {
 		case !read:
 			p.Message += "whether there is a newer one could not be read"
 			p.Fix = "run this again when the cluster can be read: its keys stay until then, and a newer one isn't trusted"
@@ -65,7 +66,7 @@ func (l *linter) rotations() {
 // rotating returns the mount's owners that are Nomads, or may be: a file or a URL, which has
 // no discovery document, mostly holds the keys of one, and nobody notices when they are no
 // longer carried there.
-func (l *linter) rotating(newest map[pem.Owner]trusted) []pem.Owner {
+func (l *linter) rotating(newest map[pem.Owner]plan.Element) []pem.Owner {
 	var owners, more []pem.Owner
 	for _, d := range l.Discovered {
 		if d.Nomad && l.ours(d.Cluster) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/pem"
 )
 
 // ErrAlgorithm: keys of a cluster are trusted, and Vault refuses its logins, since
@@ -33,77 +32,33 @@ func (e *AlgorithmError) Error() string {
 func (e *AlgorithmError) Is(target error) bool { return target == ErrAlgorithm }
 
 // supported returns jwt_supported_algs as it will be; empty means any.
-func (p *planner) supported() []string {
-	if p.o.Settings.Algorithms != nil {
-		return p.o.Settings.Algorithms
+func (m *mountPlanner) supported() []string {
+	if m.o.Settings.Algorithms != nil {
+		return m.o.Settings.Algorithms
 	}
-	return p.plan.current.Algorithms()
+	return m.current.Algorithms()
 }
 
-// leftOut reports whether a key that isn't trusted yet is not to be: jwt_supported_algs is
-// stated, and has none of its algorithms.
-func (p *planner) leftOut(o *offer) bool {
-	return p.o.Settings.Algorithms != nil && !slices.ContainsFunc(o.owners, func(owner pem.Owner) bool { return p.admits(o, owner) })
-}
-
-func (p *planner) admits(o *offer, owner pem.Owner) bool {
-	return admitted(p.supported(), o.as[owner].Algorithms, o.Public)
-}
-
-// leaveOut names a key that is left out. Its logins would be refused anyway.
-func (p *planner) leaveOut(o *offer) {
-	k := Key{Cluster: o.owners[0].Cluster, Region: o.owners[0].Region, KeyID: o.KeyID, Public: o.Public, Fingerprint: o.fingerprint}
-	k.setAlgorithms(o.Algorithms)
-	k.Reason = "left out: jwt_supported_algs is stated as " + bracketed(p.o.Settings.Algorithms)
-	p.plan.Skipped = append(p.plan.Skipped, k)
-}
-
-// findLockedOut looks for clusters that publish keys by which Vault takes no login. A list
-// that is stated is meant; any other keeps the mount from being in sync.
-func (p *planner) findLockedOut() {
-	locked := map[pem.Owner][]Key{}
-	var owners []pem.Owner
-	missing := slices.Clone(p.supported()) // what a list that mends it has
-	trusted := map[pem.Fingerprint]bool{}
-	for _, k := range slices.Concat(p.plan.Add, p.plan.Adopt, p.plan.Keep) {
-		trusted[k.Fingerprint] = true
-	}
-	for _, f := range p.offerOrder {
-		o := p.offers[f]
-		if !trusted[f] {
-			continue
-		}
-		for _, owner := range o.owners {
-			if p.admits(o, owner) {
-				continue
-			}
-			as := o.as[owner]
-			k := Key{KeyID: as.KeyID, Public: as.Public}
-			k.setAlgorithms(as.Algorithms)
-			if locked[owner] == nil {
-				owners = append(owners, owner)
-			}
-			locked[owner] = append(locked[owner], k)
-			missing = append(missing, k.algorithms()...)
+// nameLockedOut names the clusters that publish keys by which Vault takes no login. A list that
+// is stated is meant; any other keeps the mount from being in sync.
+func (m *mountPlanner) nameLockedOut() {
+	mends := slices.Clone(m.supported())
+	for _, locked := range m.plan.LockedOut {
+		for _, k := range locked.Keys {
+			mends = append(mends, k.SignsWith()...)
 		}
 	}
-	missing = statable(missing)
-	for _, owner := range owners {
-		keys := locked[owner]
-		err := &AlgorithmError{keys[0].KeyID, keys[0].algorithms(), p.supported(), missing}
-		if p.o.Settings.Algorithms != nil {
-			p.warn("jwt_supported_algs is stated as %s, and %s signs with %s (kid %s): these logins of it are refused once that is written",
+	mends = statable(mends)
+	for _, locked := range m.plan.LockedOut {
+		owner, k := locked.Owner, locked.Keys[0]
+		err := &AlgorithmError{k.KeyID, k.SignsWith(), m.supported(), mends}
+		if m.o.Settings.Algorithms != nil {
+			m.warn("jwt_supported_algs is stated as %s, and %s signs with %s (kid %s): these logins of it are refused once that is written",
 				bracketed(err.Supported), owner, strings.Join(err.Signs, ", "), shownKeyID(err.KeyID))
 			continue
 		}
-		i := slices.IndexFunc(p.plan.Failed, func(f Failure) bool { return f.Cluster == owner.Cluster && f.Region == owner.Region })
-		if i < 0 {
-			p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, len(keys), err})
-			continue
-		}
-		p.plan.Failed[i].Err = fmt.Errorf("%w; %w", p.plan.Failed[i].Err, err) // there is no room for others either
+		m.plan.Fail(owner, len(locked.Keys), err)
 	}
-	p.sortFailures()
 }
 
 // statable returns what of these algorithms Vault knows, each once and sorted.

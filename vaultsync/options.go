@@ -1,23 +1,22 @@
 package vaultsync
 
 import (
-	"fmt"
+	"errors"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Foreign says what becomes of trusted keys that carry no annotation.
-type Foreign string
+type Foreign = plan.Foreign
 
 // What becomes of foreign keys. One that a cluster publishes is adopted in any case.
 const (
-	ForeignKeep   Foreign = "keep"   // stay, without a word
-	ForeignWarn   Foreign = "warn"   // stay, with a warning; what "" means
-	ForeignRemove Foreign = "remove" // go, once every cluster, region and list of regions has been read or has keys here
+	ForeignKeep   = plan.ForeignKeep   // stay, without a word
+	ForeignWarn   = plan.ForeignWarn   // stay, with a warning; what "" means
+	ForeignRemove = plan.ForeignRemove // go, once every cluster, region and list of regions has been read or has keys here
 )
 
 // Options are the rules for one mount. The zero value is the careful default.
@@ -79,7 +78,7 @@ const (
 	defaultSettle = time.Second
 	defaultWrites = 10
 	// DefaultMaxKeys is Options.MaxKeys where that is zero.
-	DefaultMaxKeys = 256
+	DefaultMaxKeys = plan.DefaultMaxKeys
 )
 
 func (o Options) settle() time.Duration {
@@ -96,25 +95,11 @@ func (o Options) writes() int {
 	return o.Writes
 }
 
-func (o Options) maxKeys() int {
-	if o.MaxKeys == 0 {
-		return DefaultMaxKeys
-	}
-	return o.MaxKeys
-}
-
 func (o Options) logger() *slog.Logger {
 	if o.Logger == nil {
 		return slog.New(slog.DiscardHandler)
 	}
 	return o.Logger
-}
-
-func (o Options) foreign() Foreign {
-	if o.Foreign == "" {
-		return ForeignWarn
-	}
-	return o.Foreign
 }
 
 func (o Options) at(now time.Time) Options {
@@ -124,86 +109,24 @@ func (o Options) at(now time.Time) Options {
 	return o
 }
 
-func (o Options) denied(f pem.Fingerprint) bool { return slices.Contains(o.Deny, f) }
-
-func (o Options) pinned(cluster string, f pem.Fingerprint) bool {
-	pins, limited := o.Pin[cluster]
-	return !limited || slices.Contains(pins, f)
-}
-
-func (o Options) retired(owner pem.Owner) bool { return names(o.Retired, owner) }
-
-func (o Options) mayTurnOver(owner pem.Owner) bool {
-	return slices.Contains(o.AllowTurnover, "*") || names(o.AllowTurnover, owner)
-}
-
-// names says whether list has owner's cluster or that very region of it.
-func names(list []string, owner pem.Owner) bool {
-	return slices.Contains(list, owner.Cluster) || slices.Contains(list, owner.Cluster+"/"+owner.Region)
-}
-
-// clusterName is what a cluster may be called: it stands in annotations, where blanks and
-// slashes separate names. The length is checked apart: to repeat a pattern 128 times takes
-// more to compile than the rest of a sync.
-var (
-	clusterName = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-	regionName  = onFirstUse(`^[A-Za-z0-9._-]*$`)
-)
-
-// maxName is how many bytes the name of a cluster or a region may have.
-const maxName = 128
-
-func isRegionName(name string) bool { return len(name) <= maxName && regionName().MatchString(name) }
-
-// CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
-// and "-", beginning with a letter or digit, 128 bytes at most.
-func CheckClusterName(name string) error {
-	if len(name) > maxName || !clusterName().MatchString(name) {
-		return fmt.Errorf("cluster name %q: use letters, digits, '.', '_' and '-', beginning with a letter or digit, 128 at most", name)
+// rules returns those of a plan.
+func (o Options) rules() plan.Rules {
+	return plan.Rules{
+		Now: o.Now, Foreign: o.Foreign, Retired: o.Retired, Retain: o.Retain, AllowTurnover: o.AllowTurnover,
+		Pin: o.Pin, Deny: o.Deny, AllowEmpty: o.AllowEmpty, MaxKeys: o.MaxKeys,
 	}
-	return nil
 }
 
 // check refuses options that contradict themselves or the mount's clusters.
 func (o Options) check(clusters []string) error {
-	if len(clusters) == 0 {
-		return fmt.Errorf("no clusters: name at least one that this mount trusts")
-	}
-	for i, name := range clusters {
-		if err := CheckClusterName(name); err != nil {
-			return err
-		}
-		if slices.Contains(clusters[:i], name) {
-			return fmt.Errorf("cluster %q is named twice", name)
-		}
-		if slices.Contains(o.Retired, name) {
-			return fmt.Errorf("cluster %q is both trusted and retired: take it from one of the two", name)
-		}
-	}
-	for _, name := range o.Retired {
-		cluster, _, _ := strings.Cut(name, "/")
-		if err := CheckClusterName(cluster); err != nil {
-			return fmt.Errorf("retired: %w", err)
-		}
-	}
-	for name, pins := range o.Pin {
-		if err := CheckClusterName(name); err != nil {
-			return fmt.Errorf("pin: %w", err)
-		}
-		if len(pins) == 0 {
-			return fmt.Errorf("cluster %q: an empty list of pins would trust none of its keys; name one or drop the list", name)
-		}
-	}
-	switch o.foreign() {
-	case ForeignKeep, ForeignWarn, ForeignRemove:
-	default:
-		return fmt.Errorf("foreign = %q: want keep, warn or remove", o.Foreign)
+	if err := o.rules().Check(clusters); err != nil {
+		return err
 	}
 	if err := o.Settings.Check(); err != nil {
 		return err
 	}
-	if o.Retain < 0 || o.Settle < 0 || o.Writes < 0 || o.MaxKeys < 0 {
-		return fmt.Errorf("retain, settle, writes and the number of keys can't be negative")
+	if o.Settle < 0 || o.Writes < 0 {
+		return errors.New("settle and writes can't be negative")
 	}
 	return nil
 }

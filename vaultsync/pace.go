@@ -3,6 +3,8 @@ package vaultsync
 import (
 	"slices"
 	"time"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // pace keeps the writes of one mount apart while it is watched: a cluster that publishes other
@@ -19,9 +21,9 @@ const (
 
 // pause returns how long a plan has to wait before it is written. A denied key goes at once, and
 // so does what mends another writer's doing.
-func (p *pace) pause(plan *Plan, now time.Time) time.Duration {
-	if p == nil || p.left == nil || !sameElements(p.left, plan.current.Keys()) ||
-		slices.ContainsFunc(plan.Remove, func(k Key) bool { return k.Reason == ReasonDenied }) {
+func (p *pace) pause(planned *Plan, now time.Time) time.Duration {
+	if p == nil || p.left == nil || !plan.Same(p.left, planned.current.Keys()) ||
+		slices.ContainsFunc(planned.Remove, func(k Key) bool { return k.Reason == ReasonDenied }) {
 		return 0
 	}
 	return p.full.Add(-(paceBurst - 1) * paceGap).Sub(now)
@@ -32,7 +34,7 @@ func (p *pace) wrote(plan *Plan, at time.Time) {
 	if p == nil {
 		return
 	}
-	p.left = plan.next
+	p.left = plan.Next
 	if p.full.Before(at) {
 		p.full = at
 	}

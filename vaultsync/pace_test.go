@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A cluster that publishes another key every second doesn't have the mount written as often; and
@@ -84,20 +85,20 @@ func TestWatchPacesNoMending(t *testing.T) {
 func TestPaceLetsDenialsThrough(t *testing.T) {
 	var p pace
 	config := config(trust("a", "k1"), trust("a", "x"))
-	plan := func(o Options) *Plan {
+	planned := func(o Options) *Plan {
 		o.Now = now
-		plan, err := NewPlan(config, desired(publish("a", "k1", "k2")), o)
+		p, err := NewPlan(config, desired(publish("a", "k1", "k2")), o)
 		require.NoError(t, err)
-		return plan
+		return p
 	}
 	for range paceBurst {
-		assert.LessOrEqual(t, p.pause(plan(Options{}), now), time.Duration(0))
-		p.wrote(&Plan{next: config.Keys()}, now)
+		assert.LessOrEqual(t, p.pause(planned(Options{}), now), time.Duration(0))
+		p.wrote(&Plan{Plan: plan.Plan{Next: config.Keys()}}, now)
 	}
-	assert.Equal(t, paceGap, p.pause(plan(Options{}), now))
-	assert.Equal(t, time.Second, p.pause(plan(Options{}), now.Add(paceGap-time.Second)))
-	assert.Zero(t, p.pause(plan(Options{Deny: []pem.Fingerprint{fingerprint("x")}}), now))
+	assert.Equal(t, paceGap, p.pause(planned(Options{}), now))
+	assert.Equal(t, time.Second, p.pause(planned(Options{}), now.Add(paceGap-time.Second)))
+	assert.Zero(t, p.pause(planned(Options{Deny: []pem.Fingerprint{fingerprint("x")}}), now))
 	p.left = []string{"another's"}
-	assert.Zero(t, p.pause(plan(Options{}), now))
-	assert.Zero(t, (*pace)(nil).pause(plan(Options{}), now))
+	assert.Zero(t, p.pause(planned(Options{}), now))
+	assert.Zero(t, (*pace)(nil).pause(planned(Options{}), now))
 }

@@ -1,13 +1,9 @@
 package vaultsync
 
 import (
-	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,93 +13,6 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
-
-var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// publicKey returns the same key for the same name. That of "weak" must not be trusted.
-func publicKey(name string) ed25519.PublicKey {
-	if name == "weak" {
-		return weakKey()
-	}
-	if known, ok := publicKeys.Load(name); ok {
-		return known.(ed25519.PublicKey)
-	}
-	seed := sha256.Sum256([]byte(name))
-	key := ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
-	publicKeys.Store(name, key)
-	return key
-}
-
-var publicKeys sync.Map // by name
-
-func fingerprint(name string) pem.Fingerprint { return fingerprintOf(publicKey(name)) }
-
-func fingerprintOf(key ed25519.PublicKey) pem.Fingerprint {
-	if known, ok := fingerprints.Load(string(key)); ok {
-		return known.(pem.Fingerprint)
-	}
-	f, err := pem.FingerprintOf(key)
-	if err != nil {
-		panic(err)
-	}
-	fingerprints.Store(string(key), f)
-	return f
-}
-
-var fingerprints sync.Map // by key
-
-// trust returns an element as harvest wrote it a day ago; changes may follow.
-func trust(owner, name string, changes ...func(*pem.Block)) string {
-	cluster, region, _ := strings.Cut(owner, "/")
-	b := pem.Block{Public: publicKey(name), Annotation: pem.Annotation{
-		Version: pem.Version, Cluster: cluster, Region: region, KeyID: name, Algorithms: []string{"EdDSA"}, Added: now.Add(-24 * time.Hour),
-	}}
-	for _, change := range changes {
-		change(&b)
-	}
-	text, err := b.MarshalText()
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
-func added(t time.Time) func(*pem.Block)   { return func(b *pem.Block) { b.Annotation.Added = t } }
-func missing(t time.Time) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.Missing = t } }
-func adopted(b *pem.Block)                 { b.Annotation.Adopted = true }
-func also(owners ...string) func(*pem.Block) {
-	return func(b *pem.Block) {
-		for _, o := range owners {
-			cluster, region, _ := strings.Cut(o, "/")
-			b.Annotation.Also = append(b.Annotation.Also, pem.Owner{Cluster: cluster, Region: region})
-		}
-	}
-}
-
-// paste returns an element that somebody wrote by hand.
-func paste(name string) string {
-	text, err := pem.Encode(publicKey(name))
-	if err != nil {
-		panic(err)
-	}
-	return strings.TrimSpace(string(text))
-}
-
-func publish(owner string, names ...string) jwks.Result {
-	cluster, region, _ := strings.Cut(owner, "/")
-	set := &jwks.Set{}
-	for _, name := range names {
-		set.Keys = append(set.Keys, jwks.Key{KeyID: name, Algorithms: []string{"EdDSA"}, Public: publicKey(name)})
-	}
-	return jwks.Result{Cluster: cluster, Region: region, Set: set}
-}
-
-var errDown = errors.New("i/o timeout")
-
-func down(owner string) jwks.Result {
-	cluster, region, _ := strings.Cut(owner, "/")
-	return jwks.Result{Cluster: cluster, Region: region, Err: &jwks.ClusterError{Cluster: cluster, Region: region, Err: errDown}}
-}
 
 func asked(r jwks.Result, at time.Time) jwks.Result {
 	r.Asked = at
@@ -542,7 +451,7 @@ func TestNewPlan(t *testing.T) {
 			if test.current == nil {
 				current = Config{}
 			}
-			want := Desired{test.mount, test.want}
+			want := Desired{Clusters: test.mount, Results: test.want}
 			if want.Clusters == nil {
 				want.Clusters = []string{"a", "b"}
 			}
@@ -567,7 +476,7 @@ func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
 			require.Equal(t, value, body[field], field)
 		}
 	}
-	if len(p.next) == 0 {
+	if len(p.Next) == 0 {
 		return
 	}
 	again, err := NewPlan(NewConfig(body), want, o)
@@ -582,7 +491,7 @@ func TestPlanKeyIDOfOwner(t *testing.T) {
 	renamed.Set.Keys[0].KeyID = "by b"
 	results := []jwks.Result{publish("a", "k1"), renamed}
 	for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
-		p, err := NewPlan(config(trust("a", "k1", also("b"))), Desired{clusters, results}, Options{Now: now})
+		p, err := NewPlan(config(trust("a", "k1", also("b"))), Desired{Clusters: clusters, Results: results}, Options{Now: now})
 		require.NoError(t, err)
 		assert.False(t, p.Changed, clusters)
 	}
@@ -590,12 +499,12 @@ func TestPlanKeyIDOfOwner(t *testing.T) {
 
 // Of two pasted elements with one key, the same one's comment is kept whatever their order.
 func TestPlanPastedTwice(t *testing.T) {
-	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	var next [][]string
 	for _, current := range [][]string{{"x\n" + paste("k1"), "y\n" + paste("k1")}, {"y\n" + paste("k1"), "x\n" + paste("k1")}} {
 		p, err := NewPlan(config(current...), want, Options{Now: now})
 		require.NoError(t, err)
-		next = append(next, p.next)
+		next = append(next, p.Next)
 	}
 	assert.Equal(t, next[0], next[1])
 }
@@ -603,11 +512,11 @@ func TestPlanPastedTwice(t *testing.T) {
 func TestPlanOrder(t *testing.T) {
 	p, err := NewPlan(
 		config(paste("x"), trust("a", "k1", added(now.Add(-time.Hour))), "junk", trust("a", "k2", added(now.Add(-time.Minute)))),
-		Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2", "k3")}}, Options{Now: now},
+		Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1", "k2", "k3")}}, Options{Now: now},
 	)
 	require.NoError(t, err)
 	var got []string
-	for _, k := range NewConfig(map[string]any{keysField: p.next}).Trusted() {
+	for _, k := range NewConfig(map[string]any{keysField: p.Next}).Trusted() {
 		got = append(got, k.KeyID+k.Reason)
 	}
 	assert.Equal(t, []string{"k3", "k2", "k1", "no annotation", "not a key that can be read"}, got,
@@ -615,20 +524,20 @@ func TestPlanOrder(t *testing.T) {
 }
 
 func TestPlanNewMount(t *testing.T) {
-	p, err := NewPlan(Config{}, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
 	require.NoError(t, err)
 	body, err := p.Body()
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{keysField: p.next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
+	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
 }
 
 func TestPlanKeepsComment(t *testing.T) {
 	current := config("from the wiki, " + "2024\n" + paste("k1"))
-	p, err := NewPlan(current, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	p, err := NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
 	require.NoError(t, err)
-	require.Len(t, p.next, 1)
-	assert.Contains(t, p.next[0], "\nfrom the wiki, 2024\n-----BEGIN")
-	assert.True(t, strings.HasPrefix(p.next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.next[0])
+	require.Len(t, p.Next, 1)
+	assert.Contains(t, p.Next[0], "\nfrom the wiki, 2024\n-----BEGIN")
+	assert.True(t, strings.HasPrefix(p.Next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.Next[0])
 }
 
 func TestPlanRefusals(t *testing.T) {
@@ -675,7 +584,7 @@ func TestPlanRefusals(t *testing.T) {
 			if len(test.want) > 1 {
 				clusters = append(clusters, "b")
 			}
-			p, err := NewPlan(test.current, Desired{clusters, test.want}, test.o)
+			p, err := NewPlan(test.current, Desired{Clusters: clusters, Results: test.want}, test.o)
 			assert.Nil(t, p)
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
@@ -689,17 +598,17 @@ func TestPlanRefusals(t *testing.T) {
 	}
 	_, err := NewPlan(config(), Desired{Clusters: []string{"a", "a"}}, Options{Now: now})
 	require.ErrorContains(t, err, "twice")
-	_, err = NewPlan(config(), Desired{[]string{"a"}, []jwks.Result{publish("a", "k1"), publish("a", "k2")}}, Options{Now: now})
+	_, err = NewPlan(config(), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1"), publish("a", "k2")}}, Options{Now: now})
 	require.ErrorContains(t, err, "two results")
 	_, err = NewPlan(config(), Desired{Clusters: []string{"a"}}, Options{})
-	require.ErrorContains(t, err, "Options.Now")
+	require.ErrorContains(t, err, "Now is not set")
 }
 
 func TestPlanConvert(t *testing.T) {
 	current := config()
 	current.fields["jwks_url"] = "https://nomad.example.com"
 	current.fields["jwks_ca_pem"] = "x"
-	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
 	require.NoError(t, err)
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
@@ -709,13 +618,13 @@ func TestPlanConvert(t *testing.T) {
 	assert.Equal(t, "nomad-workloads", body["default_role"])
 	requireApplied(t, p, want, Options{Now: now})
 
-	p, err = NewPlan(current, Desired{[]string{"a"}, []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
+	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
 	require.NoError(t, err)
 	assert.False(t, p.Changed, "without keys there is nothing to convert to")
 }
 
 func TestPlanAllowEmpty(t *testing.T) {
-	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
 	p, err := NewPlan(config(trust("a", "k1")), want, o)
 	require.NoError(t, err)
@@ -742,7 +651,7 @@ func TestPlanWarnings(t *testing.T) {
 	current := config(paste("x"))
 	current.fields[algsField] = []any{"RS256"}
 	current.fields["bound_issuer"] = "https://a.example.com"
-	p, err := NewPlan(current, Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
+	p, err := NewPlan(current, Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
 	require.NoError(t, err)
 	text := strings.Join(p.Warnings, "\n")
 	for _, want := range []string{"bound_issuer", "no cluster's"} {
@@ -751,13 +660,13 @@ func TestPlanWarnings(t *testing.T) {
 	require.Len(t, p.Failed, 2)
 	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
 	current.fields[algsField] = []any{}
-	p, err = NewPlan(current, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
+	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
 	require.NoError(t, err)
 	assert.Empty(t, p.Warnings)
 }
 
 func TestTurnoverError(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{publish("a", "k2")}}, Options{Now: now})
+	p, err := NewPlan(config(trust("a", "k1")), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k2")}}, Options{Now: now})
 	require.NoError(t, err)
 	require.Len(t, p.Failed, 1)
 	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover)
@@ -769,7 +678,7 @@ func TestTurnoverError(t *testing.T) {
 }
 
 func TestReportJSON(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
+	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
 	require.NoError(t, err)
 	b, err := json.Marshal(&Report{Mounts: []*MountReport{{Vault: "https://vault", Path: "jwt-nomad", Plan: p}, {Err: errDown}}})
 	require.NoError(t, err)
@@ -785,14 +694,4 @@ func TestReportJSON(t *testing.T) {
 	assert.Equal(t, []any{map[string]any{"cluster": "b", "region": "", "kept": 0.0, "error": `cluster "b": i/o timeout`}}, m["failed"])
 	assert.Equal(t, []any{}, m["remove"], "an empty list, not null")
 	assert.Equal(t, "i/o timeout", got.Mounts[1]["error"])
-}
-
-func TestRegionNames(t *testing.T) {
-	for name, want := range map[string]bool{
-		"": true, "eu-west_1.a": true, "-": true, strings.Repeat("a", 128): true,
-		strings.Repeat("a", 129): false, "a b": false, "a/b": false, "a\n": false, "*": false, "é": false,
-	} {
-		assert.Equal(t, want, isRegionName(name), "%q", name)
-	}
-	require.NoError(t, CheckClusterName(strings.Repeat("a", 128)))
 }

@@ -83,8 +83,8 @@ func (s scene) String() string {
 		}
 		b.WriteByte('\n')
 	}
-	for _, e := range s.config().parse() {
-		fmt.Fprintf(&b, "%s %.300q\n", e.fingerprint.Short(), e.raw)
+	for _, e := range s.config().Elements() {
+		fmt.Fprintf(&b, "%s %.300q\n", e.Fingerprint.Short(), e.Text)
 	}
 	return b.String()
 }

@@ -65,41 +65,36 @@ func (s Settings) fields() map[string]any {
 }
 
 // stated returns the fields that are to be what is stated, and a default_role where there is none.
-func (p *planner) stated() map[string]any {
-	if p.given.leaveSettings {
+func (m *mountPlanner) stated() map[string]any {
+	if m.given.leaveSettings {
 		return nil
 	}
-	fields := p.o.Settings.fields()
-	if fields[roleField] == nil && p.o.DefaultRole != "" && p.plan.current.DefaultRole() == "" {
-		fields[roleField] = p.o.DefaultRole
+	fields := m.o.Settings.fields()
+	if fields[roleField] == nil && m.o.DefaultRole != "" && m.current.DefaultRole() == "" {
+		fields[roleField] = m.o.DefaultRole
 	}
 	return fields
 }
 
-// set plans what is stated and the mount has otherwise. Without a key there is nothing that
+// setStated plans what is stated and the mount has otherwise. Without a key there is nothing that
 // Vault would take it with.
-func (p *planner) set() {
-	stated := p.stated()
-	if len(p.plan.next) == 0 && !p.plan.placeholder {
+func (m *mountPlanner) setStated() {
+	stated := m.stated()
+	if !m.hasKeys() {
 		return
 	}
-	if has := p.plan.current.DefaultRole(); !p.given.leaveSettings && stated[roleField] == nil && p.o.DefaultRole != "" && has != p.o.DefaultRole {
-		p.warn("default_role is %q and stays: logins that name no role get that, not %q", has, p.o.DefaultRole)
+	if has := m.current.DefaultRole(); !m.given.leaveSettings && stated[roleField] == nil && m.o.DefaultRole != "" && has != m.o.DefaultRole {
+		m.warn("default_role is %q and stays: logins that name no role get that, not %q", has, m.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {
-		before, after := settingText(p.plan.current.fields[field]), settingText(stated[field])
+		before, after := settingText(m.current.fields[field]), settingText(stated[field])
 		if before == after {
 			continue
 		}
-		p.plan.Settings = append(p.plan.Settings, Change{field, before, after})
-		p.plan.set[field] = stated[field]
-		p.plan.Changed = true
+		m.plan.Settings = append(m.plan.Settings, Change{field, before, after})
+		m.plan.set[field] = stated[field]
+		m.plan.Changed = true
 	}
-}
-
-// keepsKeys reports whether a plan writes settings alone.
-func (p *Plan) keepsKeys() bool {
-	return len(p.Settings) > 0 && !p.placeholder && len(p.without) == 0 && sameElements(p.next, p.current.Keys())
 }
 
 // settingsIn returns those of the plan's settings that a later configuration has.

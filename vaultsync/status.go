@@ -7,10 +7,10 @@ import "time"
 // can be read here has the zero fingerprint.
 func (c Config) Trusted() []Key {
 	var out []Key
-	for _, t := range c.parse() {
+	for _, t := range c.Elements() {
 		reason := ""
-		switch a := t.block.Annotation; {
-		case t.opaque:
+		switch a := t.Block.Annotation; {
+		case t.Opaque:
 			reason = "not a key that can be read"
 		case a.IsZero():
 			reason = "no annotation"
@@ -23,7 +23,7 @@ func (c Config) Trusted() []Key {
 		case !a.Missing.IsZero():
 			reason = "no longer published; in its retention period"
 		}
-		out = append(out, t.key(reason))
+		out = append(out, t.Key(reason))
 	}
 	return out
 }

@@ -31,7 +31,7 @@ import (
 // trusted already, or a *[MountError].
 func Sync(ctx context.Context, m *Mount, cluster string, set *jwks.Set, o Options) (*Report, error) {
 	report := &Report{Clusters: []jwks.Result{{Cluster: cluster, Set: set}}}
-	mount, _ := m.Sync(ctx, Desired{[]string{cluster}, report.Clusters}, o)
+	mount, _ := m.Sync(ctx, Desired{Clusters: []string{cluster}, Results: report.Clusters}, o)
 	report.Mounts = []*MountReport{mount}
 	return report, report.Err()
 }

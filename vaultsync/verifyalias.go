@@ -28,8 +28,8 @@ func (c *verifier) noteAlias() {
 func (c *verifier) noteRegion() {
 	region, _, ok := strings.Cut(c.Token.Subject, ":")
 	owners := map[string]bool{}
-	for _, t := range c.Config.parse() {
-		if a := t.block.Annotation; !t.opaque && !a.Placeholder && a.Cluster != "" && (a.Region == "" || a.Region == region) {
+	for _, t := range c.Config.Elements() {
+		if a := t.Block.Annotation; !t.Opaque && !a.Placeholder && a.Cluster != "" && (a.Region == "" || a.Region == region) {
 			owners[a.Cluster] = true
 		}
 	}

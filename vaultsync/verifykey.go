@@ -9,6 +9,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // checkKey looks for the key as Vault does: each trusted key in turn, whatever its kid.
@@ -17,12 +18,12 @@ func (c *verifier) checkKey() {
 		c.checkPublished()
 		return
 	}
-	elements := c.Config.parse()
+	elements := c.Config.Elements()
 	for _, t := range elements {
-		if t.opaque || !c.Token.VerifiedBy(t.block.Public) {
+		if t.Opaque || !c.Token.VerifiedBy(t.Block.Public) {
 			continue
 		}
-		key := t.key("")
+		key := t.Key("")
 		c.out.Key = &key
 		c.ok("key", "signed by %s, trusted", keyName(key))
 		c.remarkOn(t)
@@ -34,9 +35,9 @@ func (c *verifier) checkKey() {
 	c.nearestMiss(elements)
 }
 
-func (c *verifier) unreadable(elements []trusted) (n int) {
+func (c *verifier) unreadable(elements []plan.Element) (n int) {
 	for _, t := range elements {
-		if t.opaque {
+		if t.Opaque {
 			n++
 		}
 	}
@@ -44,20 +45,20 @@ func (c *verifier) unreadable(elements []trusted) (n int) {
 }
 
 // remarkOn says what may be wrong with a key all the same.
-func (c *verifier) remarkOn(t trusted) {
-	a := t.block.Annotation
+func (c *verifier) remarkOn(t plan.Element) {
+	a := t.Block.Annotation
 	if a.KeyID != "" && a.KeyID != c.Token.KeyID {
 		c.note("key", "the token names kid %s; Vault passes over that", c.kid())
 	}
 	switch {
-	case t.foreign():
+	case t.Foreign():
 		c.note("key", "the key is foreign: no cluster is known to have published it")
-	case c.Options.denied(t.fingerprint):
+	case c.Options.rules().Denies(t.Fingerprint):
 		c.note("key", "the key is denied: the next sync removes it")
 	case !a.Missing.IsZero():
 		c.note("key", "no longer published since %s; in its retention period", stamp(a.Missing))
 	}
-	if plan := c.plan(); plan != nil && !c.Options.denied(t.fingerprint) && hasKey(plan.Remove, t.fingerprint) {
+	if plan := c.plan(); plan != nil && !c.Options.rules().Denies(t.Fingerprint) && hasKey(plan.Remove, t.Fingerprint) {
 		c.note("key", "no longer published: the next sync removes it")
 	}
 }
@@ -134,14 +135,12 @@ func (c *verifier) signer() (Key, bool) {
 
 func publishedAs(r jwks.Result, k jwks.Key) Key {
 	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
-	key := Key{Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
-	key.setAlgorithms(k.Algorithms)
-	return key
+	return plan.NewKey(pem.Owner{Cluster: r.Cluster, Region: r.Region}, k, f)
 }
 
 // nearestMiss says which published key signed the token, and what keeps it from being
 // trusted.
-func (c *verifier) nearestMiss(elements []trusted) {
+func (c *verifier) nearestMiss(elements []plan.Element) {
 	key, ok := c.signer()
 	if !ok {
 		c.missed(elements)
@@ -157,11 +156,11 @@ func (c *verifier) nearestMiss(elements []trusted) {
 	switch {
 	case !slices.Contains(c.Want.Clusters, key.Cluster):
 		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
-	case c.Options.retired(key.Owner()):
+	case c.Options.rules().Retires(key.Owner()):
 		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
-	case c.Options.denied(key.Fingerprint):
+	case c.Options.rules().Denies(key.Fingerprint):
 		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
-	case !c.Options.pinned(key.Cluster, key.Fingerprint):
+	case !c.Options.rules().Pins(key.Cluster, key.Fingerprint):
 		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
 	case plan != nil && turnedOver(plan, key):
 		miss(MissTurnover, "if these are the cluster's new keys, run harvest sync -allow-turnover="+key.Cluster,
@@ -179,12 +178,12 @@ func turnedOver(plan *Plan, key Key) bool {
 	})
 }
 
-func waits(plan *Plan, key Key) bool {
-	return slices.ContainsFunc(plan.Skipped, func(k Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == noRoom })
+func waits(planned *Plan, key Key) bool {
+	return slices.ContainsFunc(planned.Skipped, func(k Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == plan.ReasonNoRoom })
 }
 
 // missed deals with a token that no known key signed: the kid is all that is left to go by.
-func (c *verifier) missed(elements []trusted) {
+func (c *verifier) missed(elements []plan.Element) {
 	c.out.Miss = MissUnknown
 	for _, r := range c.Want.Results {
 		owner := pem.Owner{Cluster: r.Cluster, Region: r.Region}
@@ -233,13 +232,13 @@ func skippedKeys(r jwks.Result) []*jwks.KeyError {
 }
 
 // named returns the known key of the token's kid.
-func (c *verifier) named(elements []trusted) (string, bool) {
+func (c *verifier) named(elements []plan.Element) (string, bool) {
 	if c.Token.KeyID == "" {
 		return "", false
 	}
 	for _, t := range elements {
-		if t.block.Annotation.KeyID == c.Token.KeyID {
-			return keyName(t.key("")) + ", trusted", true
+		if t.Block.Annotation.KeyID == c.Token.KeyID {
+			return keyName(t.Key("")) + ", trusted", true
 		}
 	}
 	for _, r := range c.Want.Results {

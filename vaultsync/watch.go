@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
@@ -124,7 +125,7 @@ func newWatchedCluster(c jwks.Cluster, mounts []*watchedMount) *watchedCluster {
 		w.silent[s.RegionName()] = true
 	}
 	if c.Federation != nil {
-		w.silent[allRegions] = true
+		w.silent[plan.AllRegions] = true
 	}
 	for _, m := range mounts {
 		if slices.Contains(m.target.Clusters, c.Name) {
@@ -166,7 +167,7 @@ func aside(do func()) {
 func (c *watchedCluster) learn(r jwks.Result) {
 	c.mu.Lock()
 	switch {
-	case r.Region == allRegions && r.Err == nil, // the list can be read, which is no result of a source
+	case r.Region == plan.AllRegions && r.Err == nil, // the list can be read, which is no result of a source
 		errors.Is(r.Err, jwks.ErrRegionGone): // as if it had never been: its keys stay (ErrNotRead)
 		delete(c.latest, r.Region)
 	default:

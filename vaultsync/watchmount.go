@@ -86,7 +86,7 @@ func (m *watchedMount) trustsDenied(ctx context.Context) bool {
 	trusted := false
 	err := m.contained(func() error {
 		config, err := m.target.Mount.Read(ctx)
-		trusted = slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.denied(k.Fingerprint) })
+		trusted = slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.rules().Denies(k.Fingerprint) })
 		return err
 	})
 	return err == nil && trusted
@@ -132,7 +132,7 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	}
 	o.logFailure(m.target.Mount, report)
 	last, _ := report.Last()
-	m.young.Store(last != nil && last.unconfirmed)
+	m.young.Store(last != nil && last.Unconfirmed)
 	if m.options.OnReport != nil {
 		_ = m.contained(func() error { m.options.OnReport(report); return nil }) // which tells of a panic
 	}
@@ -144,7 +144,7 @@ func (m *watchedMount) desired() Desired {
 	for _, name := range m.target.Clusters {
 		results = append(results, m.clusters[name].results()...)
 	}
-	return Desired{m.target.Clusters, results}
+	return Desired{Clusters: m.target.Clusters, Results: results}
 }
 
 // rest is conduct.rest: others may be synced meanwhile, and a change ends it.

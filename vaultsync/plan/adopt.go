@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"fmt"
@@ -15,16 +15,16 @@ func (p *planner) strays() bool { return len(p.foreign)+len(p.claimed) > 0 }
 // before a cluster published it, so somebody else may still need it. A cluster that publishes a
 // foreign key for a while would otherwise have it removed.
 func (p *planner) returns(a pem.Annotation) bool {
-	return a.Adopted && p.o.foreign() != ForeignRemove && p.strays()
+	return a.Adopted && p.rules.foreign() != ForeignRemove && p.strays()
 }
 
 // giveBack keeps an adopted key as the foreign key that it was. Its annotation remembers since
 // when.
-func (p *planner) giveBack(f pem.Fingerprint, elements []trusted, old pem.Annotation, since time.Time) {
+func (p *planner) giveBack(f pem.Fingerprint, elements []Element, old pem.Annotation, since time.Time) {
 	owners := p.ownerFirst(f, p.previousOwners(f))
 	a := p.annotation(f, owners, nil, old)
 	if a.Missing = since; since.IsZero() {
-		a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
+		a.Missing = p.rules.Now.UTC().Truncate(time.Millisecond)
 	}
 	day := a.Missing.Format(time.RFC3339)
 	reason := fmt.Sprintf("adopted, and no longer published since %s: nobody's again, and kept", day)

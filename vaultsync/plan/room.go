@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"errors"
@@ -14,7 +14,8 @@ type RoomError struct {
 	Cluster string
 	Waiting int // keys that wait
 	Keys    int // that count for the cluster and are, or will be, trusted
-	MaxKeys int // Options.MaxKeys, where it is what binds; 0: the configuration's size is
+	MaxKeys int // Rules.MaxKeys, where it is what binds; 0: MaxSize is
+	MaxSize int // Rules.MaxSize
 	Bytes   int // that the cluster's keys take
 	Foreign int // that foreign keys take
 	Claimed int // that keys of other harvesters take
@@ -26,7 +27,7 @@ func (e *RoomError) Error() string {
 	if e.MaxKeys > 0 {
 		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; raise max_keys, or let the cluster publish fewer", said, e.MaxKeys)
 	}
-	said += fmt.Sprintf(", since the configuration may have %d bytes", MaxConfig)
+	said += fmt.Sprintf(", since the configuration may have %d bytes", e.MaxSize)
 	switch {
 	case e.Foreign > max(e.Bytes, e.Claimed):
 		return fmt.Sprintf(`%s, and foreign keys take %d of them: remove those, by hand or with foreign = "remove"`, said, e.Foreign)

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"cmp"
@@ -10,14 +10,14 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// fit leaves out what the mount has no room for: more than Options.MaxKeys keys of a cluster, and
-// a configuration over [MaxConfig]. The rules:
+// fit leaves out what there is no room for: more than Rules.MaxKeys keys of a cluster, and
+// what would make it larger than Rules.MaxSize. The rules:
 //
 //  1. What a cluster publishes and the mount trusts already never goes for room. Nor does what
 //     stays for a cluster that can't be read, for another harvester, or because it is foreign.
 //  2. Removals need no room: they are planned whatever else has none.
 //  3. Keys that stay for their retention period alone go first, the longest missing first.
-//  4. Additions wait next. Where the configuration is too large, those of the cluster that takes
+//  4. Additions wait next. Where the whole is too large, those of the cluster that takes
 //     most of its bytes wait, then those of the next, until the rest fits. Then as many of them
 //     as fit go in, those of the smallest of these clusters first.
 //  5. Within a cluster its regions take turns, that with the fewest keys on the mount first. The
@@ -41,38 +41,38 @@ func (p *planner) fit() {
 // roomy reports whether there is room for all without looking closer, as on most mounts.
 func (p *planner) roomy() bool {
 	const escaped = 6 // bytes of JSON that a byte takes at most
-	size := p.fixedSize()
+	size := p.rules.Size
 	for _, e := range p.next {
 		size += escaped * len(e.raw)
 	}
-	return size <= MaxConfig && len(p.next) <= p.o.maxKeys()
+	return p.rules.fits(size) && len(p.next) <= p.rules.maxKeys()
 }
 
-// budget is the room of a mount, and who takes it.
+// budget is the room there is, and who takes it.
 type budget struct {
 	*planner
-	size   int // of the configuration as JSON, with all that isn't left out
+	size   int // of the whole as JSON, with all that isn't left out
 	shares map[string]*share
-	order  []*share            // by name
-	counts map[*element]*share // for which cluster's number of keys an element counts
-	waits  map[*element]*share // for want of whose room an addition waits
+	order  []*share          // by name
+	counts map[*entry]*share // for which cluster's number of keys an element counts
+	waits  map[*entry]*share // for want of whose room an addition waits
 }
 
 // share is what a cluster has of a mount.
 type share struct {
 	cluster   string
-	published int        // keys that it publishes, or that stay for it
-	keys      int        // that count for it, all but those that are left out
-	bytes     int        // that its keys and its names take
-	held      []*element // for their retention period, the longest missing first
-	additions []*element // that count for it, in the order of rule 5
-	wants     []*element // of its bytes: additions in that order, then longer annotations
+	published int      // keys that it publishes, or that stay for it
+	keys      int      // that count for it, all but those that are left out
+	bytes     int      // that its keys and its names take
+	held      []*entry // for their retention period, the longest missing first
+	additions []*entry // that count for it, in the order of rule 5
+	wants     []*entry // of its bytes: additions in that order, then longer annotations
 }
 
 func (p *planner) newBudget() *budget {
 	b := &budget{
-		planner: p, size: p.fixedSize(), shares: map[string]*share{},
-		counts: map[*element]*share{}, waits: map[*element]*share{},
+		planner: p, size: p.rules.Size, shares: map[string]*share{},
+		counts: map[*entry]*share{}, waits: map[*entry]*share{},
 	}
 	for _, f := range p.offerOrder {
 		for _, cluster := range p.offers[f].clusters() {
@@ -117,7 +117,7 @@ func (b *budget) assign() {
 		return cmp.Or(cmp.Compare(a.published, c.published), cmp.Compare(a.cluster, c.cluster))
 	}
 	byBytes := func(a, c *share) int { return cmp.Or(cmp.Compare(a.bytes, c.bytes), cmp.Compare(a.cluster, c.cluster)) }
-	var longer []*element
+	var longer []*entry
 	for _, e := range b.next {
 		of := b.sharesOf(e)
 		b.counts[e] = slices.MinFunc(of, byKeys)
@@ -150,12 +150,12 @@ func (b *budget) assign() {
 }
 
 // others reports whether an element is foreign or another harvester's: it counts for nobody here.
-func (b *budget) others(e *element) bool {
+func (b *budget) others(e *entry) bool {
 	return e.list == &b.plan.Foreign || e.list == &b.plan.Claimed
 }
 
 // sharesOf returns the shares of those who publish an element's key, else of its owner.
-func (b *budget) sharesOf(e *element) []*share {
+func (b *budget) sharesOf(e *entry) []*share {
 	o := b.offers[e.key.Fingerprint]
 	if o == nil || b.others(e) {
 		return []*share{b.share(e.key.Cluster)}
@@ -168,7 +168,7 @@ func (b *budget) sharesOf(e *element) []*share {
 }
 
 // inTurn returns additions in the order of rule 5.
-func (b *budget) inTurn(additions []*element) []*element {
+func (b *budget) inTurn(additions []*entry) []*entry {
 	if len(additions) < 2 {
 		return additions
 	}
@@ -178,28 +178,28 @@ func (b *budget) inTurn(additions []*element) []*element {
 			has[e.key.Owner()]++
 		}
 	}
-	turn := map[*element]int{}
+	turn := map[*entry]int{}
 	for _, e := range additions {
 		turn[e] = has[e.key.Owner()]
 		has[e.key.Owner()]++
 	}
-	slices.SortStableFunc(additions, func(x, y *element) int {
-		return cmp.Or(cmp.Compare(turn[x], turn[y]), b.compareOwners(x.key.Owner(), y.key.Owner()))
+	slices.SortStableFunc(additions, func(x, y *entry) int {
+		return cmp.Or(cmp.Compare(turn[x], turn[y]), b.rank.compare(x.key.Owner(), y.key.Owner()))
 	})
 	return additions
 }
 
-func longestMissing(a, b *element) int {
+func longestMissing(a, b *entry) int {
 	return cmp.Or(a.missing.Compare(b.missing), byFingerprint(a, b))
 }
 
-func byFingerprint(a, b *element) int {
+func byFingerprint(a, b *entry) int {
 	return slices.Compare(a.key.Fingerprint[:], b.key.Fingerprint[:])
 }
 
-// limitKeys keeps each cluster to Options.MaxKeys.
+// limitKeys keeps each cluster to Rules.MaxKeys.
 func (b *budget) limitKeys() {
-	most := b.o.maxKeys()
+	most := b.rules.maxKeys()
 	for _, s := range b.order {
 		for _, e := range s.held {
 			if s.keys > most {
@@ -214,15 +214,15 @@ func (b *budget) limitKeys() {
 	}
 }
 
-// limitBytes keeps the configuration to MaxConfig.
+// limitBytes keeps the whole to Rules.MaxSize.
 func (b *budget) limitBytes() {
-	var held []*element
+	var held []*entry
 	for _, s := range b.order {
 		held = append(held, s.held...)
 	}
 	slices.SortFunc(held, longestMissing)
 	for _, e := range held {
-		if b.size > MaxConfig && !e.out {
+		if !b.rules.fits(b.size) && !e.out {
 			b.leave(e, b.counts[e])
 		}
 	}
@@ -230,7 +230,7 @@ func (b *budget) limitBytes() {
 	slices.SortStableFunc(bySize, func(x, y *share) int { return cmp.Compare(y.bytes, x.bytes) })
 	var waiting []*share
 	for _, s := range bySize {
-		if b.size <= MaxConfig {
+		if b.rules.fits(b.size) {
 			break
 		}
 		for _, e := range s.wants {
@@ -242,10 +242,10 @@ func (b *budget) limitBytes() {
 	}
 	for _, s := range slices.Backward(waiting) {
 		for _, e := range s.wants {
-			if b.size+e.growth() > MaxConfig {
+			if !b.rules.fits(b.size + e.growth()) {
 				continue
 			}
-			if e.addition() && b.counts[e].keys >= b.o.maxKeys() {
+			if e.addition() && b.counts[e].keys >= b.rules.maxKeys() {
 				continue
 			}
 			b.letIn(e)
@@ -254,7 +254,7 @@ func (b *budget) limitBytes() {
 }
 
 // leave leaves an element out, for want of that cluster's room.
-func (b *budget) leave(e *element, s *share) {
+func (b *budget) leave(e *entry, s *share) {
 	e.out = true
 	b.waits[e] = s
 	switch {
@@ -267,7 +267,7 @@ func (b *budget) leave(e *element, s *share) {
 }
 
 // letIn undoes leave, of an addition or a longer annotation.
-func (b *budget) letIn(e *element) {
+func (b *budget) letIn(e *entry) {
 	e.out = false
 	delete(b.waits, e)
 	b.size += e.growth()
@@ -283,7 +283,7 @@ func (b *budget) leaveOut() {
 	}
 	waiting := map[*share]int{}
 	longer := 0
-	var next []*element
+	var next []*entry
 	for _, e := range b.next {
 		switch {
 		case !e.out:
@@ -295,7 +295,7 @@ func (b *budget) leaveOut() {
 			}
 		case e.addition():
 			waiting[b.waits[e]]++
-			e.key.Reason, e.key.Added = noRoom, time.Time{}
+			e.key.Reason, e.key.Added = ReasonNoRoom, time.Time{}
 			b.plan.Skipped = append(b.plan.Skipped, e.key)
 		default:
 			longer++
@@ -314,25 +314,23 @@ func (b *budget) leaveOut() {
 	}
 }
 
-const noRoom = "published; waits for room on the mount"
-
 // unchanged returns what an element takes the place of.
-func (e *element) unchanged(p *Plan) []*element {
+func (e *entry) unchanged(p *Plan) []*entry {
 	list := e.list
 	if list == &p.Adopt {
 		list = &p.Keep
 	}
-	var all []*element
+	var all []*entry
 	for _, t := range e.was {
-		all = append(all, &element{raw: t.raw, size: jsonSize(t.raw), key: t.key(e.key.Reason + "; its annotation waits for room"), list: list, was: []trusted{t}})
+		all = append(all, &entry{raw: t.Text, size: jsonSize(t.Text), key: t.Key(e.key.Reason + "; its annotation waits for room"), list: list, was: []Element{t}})
 	}
 	return all
 }
 
 // roomError returns why additions of a cluster wait.
 func (b *budget) roomError(s *share, waiting int) *RoomError {
-	e := &RoomError{Cluster: s.cluster, Waiting: waiting, Keys: s.keys}
-	if most := b.o.maxKeys(); s.keys >= most {
+	e := &RoomError{Cluster: s.cluster, Waiting: waiting, Keys: s.keys, MaxSize: b.rules.MaxSize}
+	if most := b.rules.maxKeys(); s.keys >= most {
 		e.MaxKeys = most
 	}
 	for _, next := range b.next {
@@ -348,29 +346,15 @@ func (b *budget) roomError(s *share, waiting int) *RoomError {
 	return e
 }
 
-// jsonSize returns how many bytes of a configuration's JSON an element takes, with its comma.
-func jsonSize(raw string) int {
-	b, err := json.Marshal(raw)
-	if err != nil { // which a string never gives
-		return MaxConfig
-	}
+// jsonSize returns how many bytes of a JSON list an element takes, with its comma.
+func jsonSize(text string) int {
+	b, _ := json.Marshal(text) // of a string there is no error
 	return len(b) + len(",")
 }
 
-// fixedSize returns how many bytes of JSON the configuration takes without any key.
-func (p *planner) fixedSize() int {
-	var without []string
-	if p.plan.current.mode() != "" {
-		without = p.plan.current.excluded()
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
 	}
-	return bodySize(p.plan.current.body([]string{}, without, p.stated()))
-}
-
-// bodySize returns how many bytes of JSON a configuration takes.
-func bodySize(body map[string]any) int {
-	b, err := json.Marshal(body)
-	if err != nil { // it was read from JSON
-		return MaxConfig
-	}
-	return len(b)
+	return many
 }

@@ -1,37 +1,35 @@
-package vaultsync
+package plan
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// planner makes one Plan. Its methods run in the order in which NewPlan calls them.
+// planner makes one Plan. Its methods run in the order in which New calls them.
 type planner struct {
 	want  Desired
-	o     Options
-	given circumstances
+	rules Rules
 	plan  *Plan
 
 	// What was read, by owner; each owner is in one of the two.
 	sets    map[pem.Owner][]publishedKey
 	failed  map[pem.Owner]error
 	asked   map[pem.Owner]time.Time
-	read    []pem.Owner             // the owners of sets, in the order in which they own
-	rank    map[string]int          // the mount's clusters, by name
+	read    []pem.Owner // the owners of sets, in the order in which they own
+	rank    ranking
 	renamed map[pem.Owner]pem.Owner // regions that are published under another name now
 
 	// What is trusted, by fingerprint and in the order of the list.
-	trusted                        []trusted
-	owned, adoptable               map[pem.Fingerprint][]trusted
+	trusted                        []Element
+	owned, adoptable               map[pem.Fingerprint][]Element
 	trustedFor                     map[pem.Owner][]pem.Fingerprint
-	claimed, foreign, placeholders []trusted
+	claimed, foreign, placeholders []Element
 	ownedOrder                     []pem.Fingerprint
 	weak                           map[pem.Fingerprint]*jwks.KeyError // owned, and not to be trusted
 
@@ -40,7 +38,7 @@ type planner struct {
 	offerOrder []pem.Fingerprint
 
 	kept map[pem.Owner]int // keys that stay for a failed owner's sake
-	next []*element
+	next []*entry
 
 	unwritable error // why an element can't be written
 
@@ -63,25 +61,23 @@ type offer struct {
 	as           map[pem.Owner]jwks.Key // as each of them does
 }
 
-func newPlanner(current Config, want Desired, o Options, given circumstances) *planner {
-	rank := map[string]int{}
+func newPlanner(elements []Element, want Desired, rules Rules) *planner {
+	rank := ranking{}
 	for i, name := range want.Clusters {
 		rank[name] = i
 	}
-	elements := current.parse()
-	given.history.note(elements)
 	return &planner{
-		want: want, o: o, given: given,
-		plan:       &Plan{current: current, set: map[string]any{}},
+		want: want, rules: rules,
+		plan:       &Plan{rank: rank},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
 		renamed:    map[pem.Owner]pem.Owner{},
 		rank:       rank,
 		trusted:    elements,
-		owned:      map[pem.Fingerprint][]trusted{},
+		owned:      map[pem.Fingerprint][]Element{},
 		weak:       map[pem.Fingerprint]*jwks.KeyError{},
-		adoptable:  map[pem.Fingerprint][]trusted{},
+		adoptable:  map[pem.Fingerprint][]Element{},
 		trustedFor: map[pem.Owner][]pem.Fingerprint{},
 		offers:     map[pem.Fingerprint]*offer{},
 		kept:       map[pem.Owner]int{},
@@ -105,15 +101,18 @@ func (o *offer) clusters() []string {
 	return names
 }
 
-// compareOwners puts the clusters of the mount first, in their order, and regions in theirs.
-func (p *planner) compareOwners(a, b pem.Owner) int {
-	rank := func(o pem.Owner) int {
-		if i, ok := p.rank[o.Cluster]; ok {
+// ranking is the desired clusters' order, by name.
+type ranking map[string]int
+
+// compare puts the desired clusters first, in their order, and regions in theirs.
+func (r ranking) compare(a, b pem.Owner) int {
+	of := func(o pem.Owner) int {
+		if i, ok := r[o.Cluster]; ok {
 			return i
 		}
-		return len(p.rank)
+		return len(r)
 	}
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
+	return cmp.Or(cmp.Compare(of(a), of(b)), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Region, b.Region))
 }
 
 // readResults sorts what the clusters gave into sets and failures.
@@ -127,11 +126,11 @@ func (p *planner) readResults() error {
 			return fmt.Errorf("cluster %q: two results of region %q", r.Cluster, r.Region)
 		}
 		p.asked[owner] = r.Asked
-		if !isRegionName(r.Region) && r.Region != allRegions {
+		if !isName(r.Region) && r.Region != AllRegions {
 			p.failed[owner] = fmt.Errorf("region name %q can't stand in an annotation", r.Region)
 			continue
 		}
-		if p.o.retired(owner) {
+		if p.rules.Retires(owner) {
 			p.warn("%s is retired on this mount: what it publishes is passed over", owner)
 			continue
 		}
@@ -144,7 +143,7 @@ func (p *planner) readResults() error {
 			p.readSet(owner, r.Set)
 		}
 	}
-	slices.SortFunc(p.read, p.compareOwners)
+	slices.SortFunc(p.read, p.rank.compare)
 	return nil
 }
 
@@ -154,7 +153,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var refusals []*jwks.KeyError
 	var skipped []Key
 	seen := map[pem.Fingerprint]bool{}
-	verdicts := p.given.verdicts.of(set)
+	verdicts := p.rules.Verdicts.of(set)
 	for i, k := range set.Keys {
 		f, refusal, err := verdicts[i].fingerprint, verdicts[i].refusal, verdicts[i].err
 		switch {
@@ -190,7 +189,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 }
 
 func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
-	if p.o.denied(f) {
+	if p.rules.Denies(f) {
 		return ReasonDenied
 	}
 	return string(refusal.Reason) + ": " + refusal.Detail
@@ -199,29 +198,29 @@ func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
 // readTrusted sorts what the mount trusts. A denied key goes, whoever it belongs to.
 func (p *planner) readTrusted() {
 	for _, t := range p.trusted {
-		a := t.block.Annotation
+		a := t.Block.Annotation
 		switch {
-		case !t.opaque && p.o.denied(t.fingerprint):
+		case !t.Opaque && p.rules.Denies(t.Fingerprint):
 			p.remove(t, ReasonDenied)
-		case t.foreign():
+		case t.Foreign():
 			p.foreign = append(p.foreign, t)
 		case a.Newer():
 			p.claimed = append(p.claimed, t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
-		case (p.ours(a.Cluster) || p.o.retired(a.Owner())) && !p.oddRegion(a):
-			if p.owned[t.fingerprint] == nil {
-				p.ownedOrder = append(p.ownedOrder, t.fingerprint)
-				if refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(jwks.Key{Public: t.block.Public})); refused {
-					p.weak[t.fingerprint] = refusal
+		case (p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && !p.oddRegion(a):
+			if p.owned[t.Fingerprint] == nil {
+				p.ownedOrder = append(p.ownedOrder, t.Fingerprint)
+				if refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(jwks.Key{Public: t.Block.Public})); refused {
+					p.weak[t.Fingerprint] = refusal
 				}
 			}
-			p.owned[t.fingerprint] = append(p.owned[t.fingerprint], t)
-			if p.weak[t.fingerprint] != nil {
+			p.owned[t.Fingerprint] = append(p.owned[t.Fingerprint], t)
+			if p.weak[t.Fingerprint] != nil {
 				continue // it goes, and says nothing about its owners
 			}
 			for _, owner := range a.Owners() {
-				p.noteTrusted(owner, t.fingerprint)
+				p.noteTrusted(owner, t.Fingerprint)
 			}
 		default:
 			p.claimed = append(p.claimed, t)
@@ -229,20 +228,20 @@ func (p *planner) readTrusted() {
 	}
 	slices.SortFunc(p.placeholders, byText)
 	for _, elements := range p.owned {
-		slices.SortFunc(elements, func(a, b trusted) int { // whatever their order on the list
-			return cmp.Or(a.block.Annotation.Added.Compare(b.block.Annotation.Added), byText(a, b))
+		slices.SortFunc(elements, func(a, b Element) int { // whatever their order on the list
+			return cmp.Or(a.Block.Annotation.Added.Compare(b.Block.Annotation.Added), byText(a, b))
 		})
 	}
 }
 
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
-func byText(a, b trusted) int { return cmp.Compare(a.raw, b.raw) }
+func byText(a, b Element) int { return cmp.Compare(a.Text, b.Text) }
 
 // oddRegion says whether an annotation names a region as harvest never does: one that
 // couldn't be written among a key's further owners, or that stands for all of them.
 func (p *planner) oddRegion(a pem.Annotation) bool {
 	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool {
-		return !isRegionName(o.Region) && !p.o.retired(o)
+		return !isName(o.Region) && !p.rules.Retires(o)
 	})
 }
 
@@ -251,9 +250,6 @@ func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
 		p.trustedFor[owner] = append(list, f)
 	}
 }
-
-// allRegions is the Region of a jwks.Result that stands for the list of regions.
-const allRegions = "*"
 
 // refuseTurnovers treats a set that shares no key with what is trusted as not read: the
 // address may be wrong, the cluster rebuilt, or its name used twice.
@@ -267,7 +263,7 @@ func (p *planner) refuseTurnovers() {
 				return false
 			}
 		}
-		if len(trusted) == 0 || p.o.mayTurnOver(owner) {
+		if len(trusted) == 0 || p.rules.mayTurnOver(owner) {
 			return false
 		}
 		delete(p.sets, owner)
@@ -280,7 +276,7 @@ func (p *planner) refuseTurnovers() {
 // last server fails drops off the federation's list, so missing means failed.
 func (p *planner) noteMissingRegions() {
 	for owner := range p.trustedFor {
-		if owner.Region == allRegions || !p.ours(owner.Cluster) || p.o.retired(owner) ||
+		if owner.Region == AllRegions || !p.ours(owner.Cluster) || p.rules.Retires(owner) ||
 			p.sets[owner] != nil || p.failed[owner] != nil {
 			continue
 		}
@@ -289,7 +285,7 @@ func (p *planner) noteMissingRegions() {
 			continue
 		}
 		p.failed[owner] = ErrNotRead
-		if err := p.failed[pem.Owner{Cluster: owner.Cluster, Region: allRegions}]; err != nil {
+		if err := p.failed[pem.Owner{Cluster: owner.Cluster, Region: AllRegions}]; err != nil {
 			p.failed[owner] = err
 		}
 	}
@@ -329,15 +325,12 @@ func (p *planner) noteSilentClusters() {
 func (p *planner) offer() {
 	for _, owner := range p.read {
 		for _, k := range p.sets[owner] {
-			skipped := Key{
-				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Public: k.Public, Fingerprint: k.fingerprint,
-			}
-			skipped.setAlgorithms(k.Algorithms)
+			skipped := NewKey(owner, k.Key, k.fingerprint)
 			switch {
-			case p.o.denied(k.fingerprint):
+			case p.rules.Denies(k.fingerprint):
 				skipped.Reason = ReasonDenied
 				p.plan.Skipped = append(p.plan.Skipped, skipped)
-			case !p.o.pinned(owner.Cluster, k.fingerprint):
+			case !p.rules.Pins(owner.Cluster, k.fingerprint):
 				skipped.Reason = notPinned
 				p.plan.Skipped = append(p.plan.Skipped, skipped)
 			case p.offers[k.fingerprint] == nil:
@@ -350,11 +343,11 @@ func (p *planner) offer() {
 			}
 		}
 	}
-	p.foreign = slices.DeleteFunc(p.foreign, func(t trusted) bool {
-		if t.opaque || p.offers[t.fingerprint] == nil {
+	p.foreign = slices.DeleteFunc(p.foreign, func(t Element) bool {
+		if t.Opaque || p.offers[t.Fingerprint] == nil {
 			return false
 		}
-		p.adoptable[t.fingerprint] = append(p.adoptable[t.fingerprint], t)
+		p.adoptable[t.Fingerprint] = append(p.adoptable[t.Fingerprint], t)
 		return true
 	})
 	for _, elements := range p.adoptable {
@@ -367,28 +360,28 @@ func (p *planner) offer() {
 func (p *planner) newcomer() (pem.Owner, bool) {
 	var found []pem.Owner
 	for owner := range p.failed {
-		if len(p.trustedFor[owner]) == 0 || p.o.retired(owner) {
+		if len(p.trustedFor[owner]) == 0 || p.rules.Retires(owner) {
 			found = append(found, owner)
 		}
 	}
 	if len(found) == 0 {
 		return pem.Owner{}, false
 	}
-	return slices.MinFunc(found, p.compareOwners), true
+	return slices.MinFunc(found, p.rank.compare), true
 }
 
 // passThrough deals with the keys that aren't this configuration's.
 func (p *planner) passThrough() {
 	newcomer, unread := p.newcomer()
 	for _, t := range p.claimed {
-		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.block.Annotation.Cluster)
-		switch a := t.block.Annotation; {
+		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.Block.Annotation.Cluster)
+		switch a := t.Block.Annotation; {
 		case p.oddRegion(a):
 			reason = "annotated with a region whose name harvest doesn't write, kept"
 		case a.Newer():
 			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", a.Version)
 		}
-		if o := p.offers[t.fingerprint]; o != nil {
+		if o := p.offers[t.Fingerprint]; o != nil {
 			reason += "; published by " + o.owners[0].String() + " too"
 		}
 		p.take(&p.plan.Claimed, t, reason)
@@ -397,9 +390,9 @@ func (p *planner) passThrough() {
 	p.warnOfSecondNames()
 	n := 0
 	for _, t := range p.foreign {
-		reason := `nobody's; kept, because foreign = "` + string(p.o.foreign()) + `"`
-		if p.o.foreign() == ForeignRemove {
-			if !unread && !p.given.early {
+		reason := `nobody's; kept, because foreign = "` + string(p.rules.foreign()) + `"`
+		if p.rules.foreign() == ForeignRemove {
+			if !unread && !p.rules.Partial {
 				p.remove(t, `nobody's, and foreign = "remove"`)
 				continue
 			}
@@ -408,7 +401,7 @@ func (p *planner) passThrough() {
 		p.take(&p.plan.Foreign, t, reason)
 		n++
 	}
-	if n > 0 && p.o.foreign() == ForeignWarn {
+	if n > 0 && p.rules.foreign() == ForeignWarn {
 		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, plural(n, "is", "are"))
 	}
 }
@@ -424,8 +417,8 @@ func (p *planner) passPlaceholders() {
 	}
 }
 
-func (p *planner) remove(t trusted, reason string) {
-	p.plan.Remove = append(p.plan.Remove, t.key(reason))
+func (p *planner) remove(t Element, reason string) {
+	p.plan.Remove = append(p.plan.Remove, t.Key(reason))
 }
 
 func (p *planner) warn(format string, args ...any) {
@@ -441,80 +434,39 @@ func (p *planner) finish() (*Plan, error) {
 	p.list()
 	p.listFailures()
 	if len(p.next) == 0 && len(p.trusted) > 0 {
-		if !p.o.AllowEmpty {
-			return nil, fmt.Errorf("%w: %d would go (%s), and Vault takes no empty list",
-				ErrLastKey, len(plan.Remove), plan.Remove[0].Reason)
+		if !p.rules.AllowEmpty {
+			return nil, fmt.Errorf("%w: %d would go (%s)", ErrLastKey, len(plan.Remove), plan.Remove[0].Reason)
 		}
-		plan.placeholder = true
-		p.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
+		plan.Emptied = true
 	}
-	plan.Changed = plan.placeholder || !sameElements(plan.next, plan.current.Keys())
-	if plan.current.mode() != "" && (len(plan.next) > 0 || plan.placeholder) {
-		if err := p.convert(); err != nil {
-			return nil, err
-		}
+	var list []string
+	for _, t := range p.trusted {
+		list = append(list, t.Text)
 	}
-	p.set()
-	if plan.Changed {
-		if err := plan.checkSize(); err != nil {
-			return nil, err
-		}
-	}
-	p.lint()
-	p.warnUnnamed()
-	plan.Warnings = append(plan.Warnings, p.remarks...)
+	plan.Changed = !Same(plan.Next, list)
+	p.findLockedOut()
+	p.remarkOnUnnamed()
+	plan.Remarks = append(plan.Remarks, p.remarks...)
 	return plan, nil
-}
-
-// convert drops what static keys exclude. What the mount trusted by way of a URL isn't
-// known, so every cluster must have been read: else one would be cut off.
-func (p *planner) convert() error {
-	if len(p.plan.Failed) > 0 {
-		f := p.plan.Failed[0]
-		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w",
-			ErrNotStaticKeys, pem.Owner{Cluster: f.Cluster, Region: f.Region}, f.Err)
-	}
-	p.plan.without = p.plan.current.excluded()
-	p.plan.Changed = true
-	p.warn("converted to static keys: %s cleared", strings.Join(p.plan.without, ", "))
-	return nil
 }
 
 func (p *planner) listFailures() {
 	for owner, err := range p.failed {
 		p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, p.kept[owner], err})
 	}
+	slices.SortFunc(p.plan.Failed, func(a, b Failure) int { return p.rank.compare(a.Owner(), b.Owner()) })
 	for _, err := range p.crowded {
-		i := slices.IndexFunc(p.plan.Failed, func(f Failure) bool { return f.Cluster == err.Cluster && f.Region == "" })
-		if i < 0 {
-			p.plan.Failed = append(p.plan.Failed, Failure{Cluster: err.Cluster, Err: err})
-			continue
-		}
-		p.plan.Failed[i].Err = fmt.Errorf("%w; %w", p.plan.Failed[i].Err, err) // the agent's own region
+		p.plan.Fail(pem.Owner{Cluster: err.Cluster}, 0, err)
 	}
-	p.sortFailures()
 }
 
-func (p *planner) sortFailures() {
-	slices.SortFunc(p.plan.Failed, func(a, b Failure) int {
-		return p.compareOwners(pem.Owner{Cluster: a.Cluster, Region: a.Region}, pem.Owner{Cluster: b.Cluster, Region: b.Region})
-	})
-}
-
-// lint warns where a login would fail although its key is trusted.
-func (p *planner) lint() {
-	issuer := p.plan.current.BoundIssuer()
-	if stated := p.o.Settings.BoundIssuer; stated != nil {
-		issuer = *stated
+// Fail adds that a cluster, or a region of it, has failed, to what it has failed for already.
+// The kept keys are counted where it has not.
+func (p *Plan) Fail(owner pem.Owner, kept int, err error) {
+	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return p.rank.compare(f.Owner(), o) })
+	if failed {
+		p.Failed[i].Err = fmt.Errorf("%w; %w", p.Failed[i].Err, err)
+		return
 	}
-	if issuer != "" && len(p.want.Clusters) > 1 {
-		p.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
-			issuer, len(p.want.Clusters))
-	}
-	p.findLockedOut()
-}
-
-// sameElements compares two lists as multisets: order alone is no reason to write.
-func sameElements(a, b []string) bool {
-	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	p.Failed = slices.Insert(p.Failed, i, Failure{owner.Cluster, owner.Region, kept, err})
 }

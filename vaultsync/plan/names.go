@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 // UnderTwoNames returns the keys on Claimed that a cluster of this mount has too. It may be one
 // cluster under two names: what it drops stays trusted under the other.
@@ -6,9 +6,9 @@ func (p *Plan) UnderTwoNames() []Key { return p.underTwoNames }
 
 // noteSecondName takes in that a claimed key is a cluster of this mount's too, under a name that
 // isn't ours. Where its annotation names a cluster of ours, its harvester knows both.
-func (p *planner) noteSecondName(t trusted) {
-	a := t.block.Annotation
-	if a.Newer() || p.oddRegion(a) || p.offers[t.fingerprint] == nil && p.owned[t.fingerprint] == nil {
+func (p *planner) noteSecondName(t Element) {
+	a := t.Block.Annotation
+	if a.Newer() || p.oddRegion(a) || p.offers[t.Fingerprint] == nil && p.owned[t.Fingerprint] == nil {
 		return
 	}
 	for _, o := range a.Owners() {
@@ -16,7 +16,7 @@ func (p *planner) noteSecondName(t trusted) {
 			return
 		}
 	}
-	p.plan.underTwoNames = append(p.plan.underTwoNames, t.key(""))
+	p.plan.underTwoNames = append(p.plan.underTwoNames, t.Key(""))
 }
 
 // warnOfSecondNames tells of each name once.

@@ -1,8 +1,7 @@
-package vaultsync
+package plan
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"math/big"
@@ -15,13 +14,6 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
-
-// weakKey is a key that anybody can sign for: a point of small order.
-func weakKey() ed25519.PublicKey {
-	key := make(ed25519.PublicKey, ed25519.PublicKeySize)
-	key[0] = 1
-	return key
-}
 
 // withKeys adds keys that no document was read for.
 func withKeys(r jwks.Result, keys ...jwks.Key) jwks.Result {
@@ -49,7 +41,7 @@ func TestPlanJudges(t *testing.T) {
 		"nothing":         {jwks.Key{}, jwks.ReasonKeyType},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := NewPlan(config(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{withKeys(publish("a", "k1"), test.key)}}, Options{Now: now})
+			plan, err := New(elements(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{withKeys(publish("a", "k1"), test.key)}}, Rules{Now: now})
 			require.NoError(t, err)
 			assert.False(t, plan.Changed)
 			assert.Empty(t, plan.Failed)
@@ -63,7 +55,7 @@ func TestPlanJudges(t *testing.T) {
 // A set of which nothing is left wasn't read: its cluster fails, and keeps its keys.
 func TestPlanJudgesAllKeysUnfit(t *testing.T) {
 	weak := jwks.Result{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "weak", Public: weakKey()}}}}
-	plan, err := NewPlan(config(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{weak}}, Options{Now: now})
+	plan, err := New(elements(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{weak}}, Rules{Now: now})
 	require.NoError(t, err)
 	assert.False(t, plan.Changed)
 	require.Len(t, plan.Failed, 1)
@@ -80,7 +72,7 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 	asked.Asked = now.Add(-48 * time.Hour)
 	for name, r := range map[string]jwks.Result{"published": published, "unreadable": down("a"), "gone": publish("a", "k1"), "asked before": asked} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := NewPlan(config(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+			plan, err := New(elements(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Rules{Now: now})
 			require.NoError(t, err)
 			require.Len(t, plan.Remove, 1)
 			assert.Equal(t, "weak", plan.Remove[0].KeyID)
@@ -90,13 +82,13 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 		})
 	}
 	t.Run("in its retention period", func(t *testing.T) {
-		plan, err := NewPlan(config(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{published}}, Options{Now: now, Retain: time.Hour})
+		plan, err := New(elements(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{published}}, Rules{Now: now, Retain: time.Hour})
 		require.NoError(t, err)
 		assert.Empty(t, plan.Remove)
 		assert.True(t, plan.Retained(fingerprintOf(weakKey())))
 	})
 	t.Run("the last one", func(t *testing.T) {
-		_, err := NewPlan(config(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{down("a")}}, Options{Now: now})
+		_, err := New(elements(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{down("a")}}, Rules{Now: now})
 		require.ErrorIs(t, err, ErrLastKey)
 	})
 }
@@ -105,13 +97,13 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 // and where it has, a weak one in common doesn't make another set of keys the same cluster's.
 func TestPlanTurnoverOfWeakKeys(t *testing.T) {
 	r := withKeys(publish("a", "k1"), jwks.Key{KeyID: "weak", Public: weakKey()})
-	plan, err := NewPlan(config(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	plan, err := New(elements(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{r}}, Rules{Now: now})
 	require.NoError(t, err)
 	assert.Empty(t, plan.Failed)
 	require.Len(t, plan.Add, 1)
 	require.Len(t, plan.Remove, 1)
 
-	plan, err = NewPlan(config(trust("a", "weak"), trust("a", "k2")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	plan, err = New(elements(trust("a", "weak"), trust("a", "k2")), Desired{[]string{"a"}, []jwks.Result{r}}, Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, plan.Failed, 1)
 	require.ErrorIs(t, plan.Failed[0].Err, ErrTurnover)
@@ -124,7 +116,7 @@ func TestPlanAdoptsNoWeakKey(t *testing.T) {
 	pasted, err := pem.Encode(weakKey())
 	require.NoError(t, err)
 	r := withKeys(publish("a", "k1"), jwks.Key{KeyID: "weak", Public: weakKey()})
-	plan, err := NewPlan(config(trust("a", "k1"), string(pasted)), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	plan, err := New(elements(trust("a", "k1"), string(pasted)), Desired{[]string{"a"}, []jwks.Result{r}}, Rules{Now: now})
 	require.NoError(t, err)
 	assert.Empty(t, plan.Adopt)
 	require.Len(t, plan.Foreign, 1)
@@ -135,7 +127,7 @@ func TestPlanAdoptsNoWeakKey(t *testing.T) {
 // A hand-built set may list a key twice, which Parse never does.
 func TestPlanKeyTwiceInASet(t *testing.T) {
 	r := withKeys(publish("a", "k1"), jwks.Key{KeyID: "k1", Algorithms: []string{"EdDSA"}, Public: publicKey("k1")})
-	plan, err := NewPlan(config(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{r}}, Options{Now: now})
+	plan, err := New(elements(trust("a", "k1")), Desired{[]string{"a"}, []jwks.Result{r}}, Rules{Now: now})
 	require.NoError(t, err)
 	assert.False(t, plan.Changed)
 }

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"crypto"
@@ -60,18 +60,18 @@ func (k *Key) setAlgorithms(algs []string) {
 	}
 }
 
-// algorithms returns all that the key is shown to sign with.
-func (k Key) algorithms() []string {
+// SignsWith returns all that the key is shown to sign with.
+func (k Key) SignsWith() []string {
 	if len(k.Algorithms) > 0 || k.Algorithm == "" {
 		return k.Algorithms
 	}
 	return []string{k.Algorithm}
 }
 
-// admitted reports whether a mount that supports these algorithms takes a signature of the
+// Admitted reports whether a store that supports these algorithms takes a signature of the
 // key by one of algs or, where there are none, by any that the key can make. None supported:
 // any.
-func admitted(supported, algs []string, pub crypto.PublicKey) bool {
+func Admitted(supported, algs []string, pub crypto.PublicKey) bool {
 	if len(supported) == 0 {
 		return true
 	}

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"fmt"
@@ -39,8 +39,8 @@ func mayBeUnnamed(also []pem.Owner) bool {
 	return size > maxAlso
 }
 
-// warnUnnamed tells of owners that annotations don't name, once for keys that leave out the same.
-func (p *planner) warnUnnamed() {
+// remarkOnUnnamed tells of owners that annotations don't name, once for keys that leave out the same.
+func (p *planner) remarkOnUnnamed() {
 	keys := map[string][]string{}
 	for f, owners := range p.unnamed {
 		said := fmt.Sprintf("no room for %d of its owners (%s)", len(owners), someOwners(owners))
@@ -48,8 +48,9 @@ func (p *planner) warnUnnamed() {
 	}
 	for _, said := range slices.Sorted(maps.Keys(keys)) {
 		slices.Sort(keys[said])
-		p.warn("key %s: the annotation has %s: where these drop the key, can't be read, or replace all their keys, that goes unnoticed",
-			some(keys[said]), said)
+		p.plan.Remarks = append(p.plan.Remarks, fmt.Sprintf(
+			"key %s: the annotation has %s: where these drop the key, can't be read, or replace all their keys, that goes unnoticed",
+			some(keys[said]), said))
 	}
 }
 

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"cmp"
@@ -9,13 +9,13 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// element is an element of the next list.
-type element struct {
+// element is an element of the next list, and where it comes from.
+type entry struct {
 	raw  string
 	size int // of raw in a configuration's JSON, once there is a budget
 	key  Key
 	list *[]Key      // of the plan, that key is to be on
-	was  []trusted   // the elements that it takes the place of; none: it is an addition
+	was  []Element   // the elements that it takes the place of; none: it is an addition
 	also []pem.Owner // beside the key's
 
 	retained bool      // stays for its retention period alone
@@ -24,37 +24,37 @@ type element struct {
 	out      bool      // left out of the list for want of room
 }
 
-// addition reports whether the element's key isn't trusted yet.
-func (e *element) addition() bool { return len(e.was) == 0 }
+// addition reports whether the element's key isn't Element yet.
+func (e *entry) addition() bool { return len(e.was) == 0 }
 
 // growth returns how many bytes more an element takes than what it takes the place of.
-func (e *element) growth() int {
-	if len(e.was) == 1 && e.was[0].raw == e.raw {
+func (e *entry) growth() int {
+	if len(e.was) == 1 && e.was[0].Text == e.raw {
 		return 0
 	}
 	n := e.size
 	for _, t := range e.was {
-		n -= jsonSize(t.raw)
+		n -= jsonSize(t.Text)
 	}
 	return n
 }
 
 // take puts an element on the next list as it is.
-func (p *planner) take(list *[]Key, t trusted, reason string) *element {
-	return p.put(list, t, []trusted{t}, reason)
+func (p *planner) take(list *[]Key, t Element, reason string) *entry {
+	return p.put(list, t, []Element{t}, reason)
 }
 
-func (p *planner) put(list *[]Key, t trusted, was []trusted, reason string) *element {
-	e := &element{
-		raw: t.raw, key: t.key(reason), list: list, was: was, also: t.block.Annotation.Also,
-		missing: t.block.Annotation.Missing,
+func (p *planner) put(list *[]Key, t Element, was []Element, reason string) *entry {
+	e := &entry{
+		raw: t.Text, key: t.Key(reason), list: list, was: was, also: t.Block.Annotation.Also,
+		missing: t.Block.Annotation.Missing,
 	}
 	p.next = append(p.next, e)
 	return e
 }
 
 // write puts a new element on the next list, in the place of others or of none.
-func (p *planner) write(list *[]Key, b pem.Block, was []trusted, reason string) *element {
+func (p *planner) write(list *[]Key, b pem.Block, was []Element, reason string) *entry {
 	text, err := b.MarshalText()
 	if err != nil {
 		// Every key here was parsed by jwks or pem, and every name checked: what can't
@@ -66,7 +66,7 @@ func (p *planner) write(list *[]Key, b pem.Block, was []trusted, reason string) 
 	if err != nil {
 		p.unwritable = cmp.Or(p.unwritable, fmt.Errorf("key %s of %s: %w", b.Fingerprint(), b.Annotation.Owner(), err))
 	}
-	return p.put(list, trusted{raw: string(text), block: b, fingerprint: b.Fingerprint()}, was, reason)
+	return p.put(list, Element{Text: string(text), Block: b, Fingerprint: b.Fingerprint()}, was, reason)
 }
 
 // list puts the plan's lists together from what stays of the next list.
@@ -76,13 +76,13 @@ func (p *planner) list() {
 	}
 	slices.SortStableFunc(p.next, newestFirst)
 	for _, e := range p.next {
-		p.plan.next = append(p.plan.next, e.raw)
+		p.plan.Next = append(p.plan.Next, e.raw)
 	}
 }
 
 // newestFirst orders elements so that a login, which tries them in turn, finds the key in
 // use soonest. Elements of unknown age come last, in the order they had.
-func newestFirst(a, b *element) int {
+func newestFirst(a, b *entry) int {
 	if c := b.key.Added.Compare(a.key.Added); c != 0 {
 		return c
 	}

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"cmp"
@@ -37,8 +37,8 @@ func (p *planner) reconcile() {
 // newersKey says whether a newer harvest keeps this key. An element of ours beside its
 // would be for it to renew, and for us to make again.
 func (p *planner) newersKey(f pem.Fingerprint) bool {
-	return slices.ContainsFunc(p.claimed, func(t trusted) bool {
-		return t.fingerprint == f && t.block.Annotation.Newer()
+	return slices.ContainsFunc(p.claimed, func(t Element) bool {
+		return t.Fingerprint == f && t.Block.Annotation.Newer()
 	})
 }
 
@@ -46,14 +46,14 @@ func (p *planner) newersKey(f pem.Fingerprint) bool {
 // publish it here, too. An element of ours beside it would be merged into the other by who knows
 // all of these clusters, and be made again by us, at each sync.
 func (p *planner) sharedKey(f pem.Fingerprint) bool {
-	return slices.ContainsFunc(p.claimed, func(t trusted) bool {
-		return t.fingerprint == f && !slices.ContainsFunc(p.offers[f].owners, func(o pem.Owner) bool {
-			return !slices.ContainsFunc(t.block.Annotation.Also, func(also pem.Owner) bool { return also.Cluster == o.Cluster })
+	return slices.ContainsFunc(p.claimed, func(t Element) bool {
+		return t.Fingerprint == f && !slices.ContainsFunc(p.offers[f].owners, func(o pem.Owner) bool {
+			return !slices.ContainsFunc(t.Block.Annotation.Also, func(also pem.Owner) bool { return also.Cluster == o.Cluster })
 		})
 	})
 }
 
-// add trusts a key that isn't trusted yet.
+// add trusts a key that isn't Element yet.
 func (p *planner) add(o *offer) {
 	a := p.annotation(o.fingerprint, p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
 	p.write(&p.plan.Add, pem.Block{Public: o.Public, Annotation: a}, nil, "published, not yet trusted")
@@ -80,19 +80,19 @@ func (p *planner) renew(f pem.Fingerprint) {
 
 // annotate makes one element of several with the same key and that annotation, or keeps the
 // only one where it has it.
-func (p *planner) annotate(elements []trusted, a pem.Annotation, keepReason, adoptReason string) *element {
+func (p *planner) annotate(elements []Element, a pem.Annotation, keepReason, adoptReason string) *entry {
 	first := elements[0]
-	if len(elements) == 1 && !first.foreign() && sameAnnotation(a, first.block.Annotation) {
+	if len(elements) == 1 && !first.Foreign() && sameAnnotation(a, first.Block.Annotation) {
 		return p.take(&p.plan.Keep, first, keepReason)
 	}
 	if adoptReason == "" {
-		adoptReason = p.adoptReason(elements, first.block.Annotation, a)
+		adoptReason = p.adoptReason(elements, first.Block.Annotation, a)
 	}
-	b := pem.Block{Public: first.block.Public, Annotation: a, Comment: first.block.Comment}
+	b := pem.Block{Public: first.Block.Public, Annotation: a, Comment: first.Block.Comment}
 	return p.write(&p.plan.Adopt, b, elements, adoptReason)
 }
 
-// owners returns for whom a trusted key stays: those who publish it, and those of its owners
+// owners returns for whom a Element key stays: those who publish it, and those of its owners
 // who could not be asked. A key that must not be trusted is no longer published, whatever they
 // would answer. Who owns it keeps it; else the first in the order of the mount's
 // clusters does. The others follow by name, so that two harvesters with the same clusters
@@ -104,7 +104,7 @@ func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
 	}
 	for _, owner := range p.previousOwners(f) {
 		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil && p.weak[f] == nil
-		if unknown && !p.o.retired(owner) && !slices.Contains(owners, owner) {
+		if unknown && !p.rules.Retires(owner) && !slices.Contains(owners, owner) {
 			owners = append(owners, owner)
 		}
 	}
@@ -115,9 +115,9 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 	if len(owners) == 0 {
 		return nil
 	}
-	first := slices.MinFunc(owners, p.compareOwners)
+	first := slices.MinFunc(owners, p.rank.compare)
 	for _, t := range p.owned[f] {
-		if owner := t.block.Annotation.Owner(); slices.Contains(owners, owner) {
+		if owner := t.Block.Annotation.Owner(); slices.Contains(owners, owner) {
 			first = owner
 			break
 		}
@@ -136,12 +136,12 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 	return owners
 }
 
-// previousOwners returns whose a trusted key is, by its annotations, each region under the
+// previousOwners returns whose a Element key is, by its annotations, each region under the
 // name that it has now.
 func (p *planner) previousOwners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
 	for _, t := range p.owned[f] {
-		for _, owner := range t.block.Annotation.Owners() {
+		for _, owner := range t.Block.Annotation.Owners() {
 			if name, ok := p.renamed[owner]; ok {
 				owner = name
 			}
@@ -171,7 +171,7 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 		}
 	}
 	if old.IsZero() {
-		a.Added = p.o.Now.UTC().Truncate(time.Millisecond)
+		a.Added = p.rules.Now.UTC().Truncate(time.Millisecond)
 	}
 	return a
 }
@@ -203,32 +203,32 @@ func writable(owners []pem.Owner) []pem.Owner {
 }
 
 // retire deals with a key that nobody publishes any more and nobody could.
-func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
+func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	old := merged(elements)
-	began := old.Missing                   // the retention period
-	if began.After(p.o.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
+	began := old.Missing                       // the retention period
+	if began.After(p.rules.Now.Add(maxSkew)) { // a wrong clock's, or somebody's who wants it to stay
 		began = time.Time{}
 	}
 	var struck, left []pem.Owner // owners: retired ones, and those who no longer publish it
 	for _, owner := range p.previousOwners(f) {
-		if p.o.retired(owner) {
+		if p.rules.Retires(owner) {
 			struck = append(struck, owner)
 		} else {
 			left = append(left, owner)
 		}
 	}
 	left = p.ownerFirst(f, left)
-	keep := func(reason string) *element {
+	keep := func(reason string) *entry {
 		return p.annotate(elements, p.annotation(f, p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
 	}
 	newcomer, unread := p.newcomer()
 	switch {
-	case p.given.early: // who hasn't answered yet may publish it
+	case p.rules.Partial: // who hasn't answered yet may publish it
 		keep("kept until all clusters have answered").lapsing = true
-	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.o.pinned(o.Cluster, f) }):
+	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.rules.Pins(o.Cluster, f) }):
 		p.removeAll(elements, notPinned)
 	case p.weak[f] == nil && slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
-		p.plan.unconfirmed = true
+		p.plan.Unconfirmed = true
 		keep("added since its cluster was asked")
 	case p.weak[f] == nil && len(struck) > 0 && unread:
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
@@ -238,17 +238,17 @@ func (p *planner) retire(f pem.Fingerprint, elements []trusted) {
 		p.giveBack(f, elements, old, began)
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
-	case p.o.Retain == 0:
+	case p.rules.Retain == 0:
 		p.removeAll(elements, p.whyGone(f))
-	case !began.IsZero() && !p.o.Now.Before(began.Add(p.o.Retain)) && !p.given.history.missingLess(f, p.o.Retain):
+	case !began.IsZero() && !p.rules.Now.Before(began.Add(p.rules.Retain)) && !p.retainedLess(f):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
 		a := p.annotation(f, left, nil, old)
 		p.plan.retain(f, began.IsZero())
 		if a.Missing = began; began.IsZero() {
-			a.Missing = p.o.Now.UTC().Truncate(time.Millisecond)
+			a.Missing = p.rules.Now.UTC().Truncate(time.Millisecond)
 		}
-		reason := retained(a.Missing.Add(p.o.Retain))
+		reason := retained(a.Missing.Add(p.rules.Retain))
 		p.annotate(elements, a, reason, reason).retained = true
 	}
 }
@@ -270,8 +270,13 @@ func (p *planner) addedSince(f pem.Fingerprint, a pem.Annotation, owner pem.Owne
 	if asked.IsZero() {
 		return false
 	}
-	byDay := !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.o.Now.Add(maxSkew))
-	return byDay || p.given.history.newerThan(f, asked)
+	byDay := !a.Added.Before(asked.Truncate(time.Millisecond)) && !a.Added.After(p.rules.Now.Add(maxSkew))
+	return byDay || p.rules.History != nil && p.rules.History.NewerThan(f, asked)
+}
+
+// retainedLess reports whether a key is known to have been retained for less than it should be.
+func (p *planner) retainedLess(f pem.Fingerprint) bool {
+	return p.rules.History != nil && p.rules.History.MissingLess(f, p.rules.Retain)
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.
@@ -281,7 +286,7 @@ func retained(until time.Time) string {
 	return "no longer published; retained until " + until.Format(time.RFC3339)
 }
 
-func (p *planner) removeAll(elements []trusted, reason string) {
+func (p *planner) removeAll(elements []Element, reason string) {
 	for _, t := range elements {
 		p.remove(t, reason)
 	}
@@ -300,9 +305,9 @@ func (p *planner) keepReason(o *offer, owners []pem.Owner) string {
 	return fmt.Sprintf("kept for %s, another harvester's", owners[0])
 }
 
-func (p *planner) adoptReason(elements []trusted, old, a pem.Annotation) string {
+func (p *planner) adoptReason(elements []Element, old, a pem.Annotation) string {
 	switch {
-	case elements[0].foreign():
+	case elements[0].Foreign():
 		return "pasted by hand, to be annotated"
 	case len(elements) > 1:
 		return "listed more than once; once is enough"
@@ -327,12 +332,12 @@ func (p *planner) adoptReason(elements []trusted, old, a pem.Annotation) string 
 // merged returns one annotation for several elements with one key: that of the first, with
 // the latest end of a retention period. The first is the one that was added first. The key is
 // adopted if one of them is, or is foreign.
-func merged(elements []trusted) pem.Annotation {
-	a := elements[0].block.Annotation
-	a.Adopted = a.Adopted || elements[0].foreign()
+func merged(elements []Element) pem.Annotation {
+	a := elements[0].Block.Annotation
+	a.Adopted = a.Adopted || elements[0].Foreign()
 	for _, t := range elements[1:] {
-		b := t.block.Annotation
-		a.Adopted = a.Adopted || b.Adopted || t.foreign()
+		b := t.Block.Annotation
+		a.Adopted = a.Adopted || b.Adopted || t.Foreign()
 		if !b.IsZero() && (b.Missing.IsZero() || b.Missing.After(a.Missing)) && !a.Missing.IsZero() {
 			a.Missing = b.Missing
 		}

@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"errors"
@@ -15,14 +15,14 @@ type verdict struct {
 	err         error // no key that can be written
 }
 
-// verdicts are those on the keys of sets, in their order. A federation may publish hundreds of
+// Verdicts are those on the keys of sets, in their order. A federation may publish hundreds of
 // thousands of keys: a sync judges them before it reads the mount, not between the read and the
 // write, which would come too late then.
-type verdicts map[*jwks.Set][]verdict
+type Verdicts map[*jwks.Set][]verdict
 
-// judge returns the verdicts on all that is desired. Those that are known already are taken over.
-func (d Desired) judge(known verdicts) verdicts {
-	all := verdicts{}
+// Judge returns the verdicts on all that is desired. Those that are known already are taken over.
+func (d Desired) Judge(known Verdicts) Verdicts {
+	all := Verdicts{}
 	for _, r := range d.Results {
 		switch {
 		case r.Set == nil || all[r.Set] != nil:
@@ -36,7 +36,7 @@ func (d Desired) judge(known verdicts) verdicts {
 }
 
 // of returns the verdicts on a set.
-func (v verdicts) of(set *jwks.Set) []verdict {
+func (v Verdicts) of(set *jwks.Set) []verdict {
 	if known := v[set]; len(known) == len(set.Keys) {
 		return known
 	}

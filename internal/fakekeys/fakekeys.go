@@ -1,0 +1,125 @@
+// Package fakekeys has keys by name, for tests: as a cluster publishes them, and as elements of a
+// list. The same name gives the same key.
+package fakekeys
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// Now is when tests take place.
+var Now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+var publicKeys, fingerprints sync.Map // by name, by key
+
+// Public returns the key of a name. That of "weak" must not be trusted.
+func Public(name string) ed25519.PublicKey {
+	if name == "weak" {
+		return Weak()
+	}
+	if known, ok := publicKeys.Load(name); ok {
+		return known.(ed25519.PublicKey)
+	}
+	seed := sha256.Sum256([]byte(name))
+	key := ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey)
+	publicKeys.Store(name, key)
+	return key
+}
+
+// Weak returns a key that anybody can sign for: a point of small order.
+func Weak() ed25519.PublicKey {
+	key := make(ed25519.PublicKey, ed25519.PublicKeySize)
+	key[0] = 1
+	return key
+}
+
+// Fingerprint returns that of a name's key.
+func Fingerprint(name string) pem.Fingerprint { return FingerprintOf(Public(name)) }
+
+// FingerprintOf returns that of a key.
+func FingerprintOf(key ed25519.PublicKey) pem.Fingerprint {
+	if known, ok := fingerprints.Load(string(key)); ok {
+		return known.(pem.Fingerprint)
+	}
+	f, err := pem.FingerprintOf(key)
+	if err != nil {
+		panic(err)
+	}
+	fingerprints.Store(string(key), f)
+	return f
+}
+
+// Owner returns the owner of "cluster" or "cluster/region".
+func Owner(name string) pem.Owner {
+	cluster, region, _ := strings.Cut(name, "/")
+	return pem.Owner{Cluster: cluster, Region: region}
+}
+
+// Trust returns an element as harvest wrote it a day ago; changes may follow.
+func Trust(owner, name string, changes ...func(*pem.Block)) string {
+	o := Owner(owner)
+	b := pem.Block{Public: Public(name), Annotation: pem.Annotation{
+		Version: pem.Version, Cluster: o.Cluster, Region: o.Region, KeyID: name, Algorithms: []string{"EdDSA"}, Added: Now.Add(-24 * time.Hour),
+	}}
+	for _, change := range changes {
+		change(&b)
+	}
+	text, err := b.MarshalText()
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// Added changes when an element was added.
+func Added(t time.Time) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.Added = t } }
+
+// Missing has an element be in its retention period since t.
+func Missing(t time.Time) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.Missing = t } }
+
+// Adopted has an element be one that was foreign before.
+func Adopted(b *pem.Block) { b.Annotation.Adopted = true }
+
+// Also gives an element further owners.
+func Also(owners ...string) func(*pem.Block) {
+	return func(b *pem.Block) {
+		for _, o := range owners {
+			b.Annotation.Also = append(b.Annotation.Also, Owner(o))
+		}
+	}
+}
+
+// Paste returns an element that somebody wrote by hand.
+func Paste(name string) string {
+	text, err := pem.Encode(Public(name))
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// Publish returns what a cluster or region gives that publishes the keys of these names.
+func Publish(owner string, names ...string) jwks.Result {
+	set := &jwks.Set{}
+	for _, name := range names {
+		set.Keys = append(set.Keys, jwks.Key{KeyID: name, Algorithms: []string{"EdDSA"}, Public: Public(name)})
+	}
+	o := Owner(owner)
+	return jwks.Result{Cluster: o.Cluster, Region: o.Region, Set: set}
+}
+
+// ErrDown is why a cluster can't be read.
+var ErrDown = errors.New("i/o timeout")
+
+// Down returns what a cluster or region gives that can't be read.
+func Down(owner string) jwks.Result {
+	o := Owner(owner)
+	return jwks.Result{Cluster: o.Cluster, Region: o.Region, Err: &jwks.ClusterError{Cluster: o.Cluster, Region: o.Region, Err: ErrDown}}
+}

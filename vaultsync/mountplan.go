@@ -1,0 +1,261 @@
+package vaultsync
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
+)
+
+// What a plan is made of, and says: see package plan.
+type (
+	// Desired is what a mount should trust.
+	Desired = plan.Desired
+	// Key is one key in a plan.
+	Key = plan.Key
+	// Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys
+	// there is no room, or whose logins are refused although its keys are trusted.
+	Failure = plan.Failure
+	// TurnoverError is ErrTurnover with the keys on both sides.
+	TurnoverError = plan.TurnoverError
+	// RoomError is ErrNoRoom with what takes the room.
+	RoomError = plan.RoomError
+)
+
+var (
+	// ErrTurnover: a cluster's published keys are all other ones than the trusted
+	// ones. Wrapped by a *TurnoverError.
+	ErrTurnover = plan.ErrTurnover
+	// ErrLastKey: no key would be left, and Vault takes no empty list.
+	ErrLastKey = plan.ErrLastKey
+	// ErrNotRead: a region that the mount has keys of, or a whole cluster, was not
+	// among those fetched.
+	ErrNotRead = plan.ErrNotRead
+	// ErrNoRoom: keys that a cluster publishes wait, since the mount has no room for them.
+	// Wrapped by a *RoomError.
+	ErrNoRoom = plan.ErrNoRoom
+)
+
+// ReasonDenied is the reason of a key on Remove or Skipped that is denied.
+const ReasonDenied = plan.ReasonDenied
+
+// CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
+// and "-", beginning with a letter or digit, 128 bytes at most.
+func CheckClusterName(name string) error { return plan.CheckClusterName(name) }
+
+// Plan is what a sync would do to one mount. Its Warnings are one for each of the mount's
+// settings first, then at most one for a cluster's region, and last what there is to say of the
+// sets, of which each has at most 1,000 members.
+type Plan struct {
+	plan.Plan
+
+	// Settings are what is written besides the keys, by field: see Options.Settings and
+	// Options.DefaultRole.
+	Settings []Change
+
+	current Config
+	keys    bool           // whether the list of keys changes
+	set     map[string]any // Settings, as they are written
+	without []string       // fields that a conversion drops
+}
+
+// NewPlan returns what has to change on a mount with the configuration current, so that it
+// trusts what want holds, under o. It reads no clock (o.Now is the time) and no network,
+// and gives the same plan for the same arguments; only the key that stands in for an empty
+// list is made later, by [Plan.Body].
+//
+// The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [ErrLastKey] or [ErrTooLarge],
+// or says what is wrong with the arguments. A cluster that could not be read is no
+// error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no room: see
+// [Options.MaxKeys] and [MaxConfig].
+func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
+	return newPlan(current, want, o, circumstances{})
+}
+
+func newPlan(current Config, want Desired, o Options, given circumstances) (*Plan, error) {
+	if err := o.check(want.Clusters); err != nil {
+		return nil, err
+	}
+	if err := current.check(o.Convert); err != nil {
+		return nil, err
+	}
+	m := mountPlanner{o: o, given: given, want: want, current: current}
+	elements := current.Elements()
+	given.history.note(elements)
+	p, err := plan.New(elements, want, m.rules())
+	if errors.Is(err, ErrLastKey) {
+		return nil, fmt.Errorf("%w, and Vault takes no empty list", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.plan = &Plan{Plan: *p, current: current, keys: p.Changed, set: map[string]any{}}
+	return m.finish()
+}
+
+// mountPlanner makes a plan for a list of keys one for a mount.
+type mountPlanner struct {
+	o       Options
+	given   circumstances
+	want    Desired
+	current Config
+	plan    *Plan
+}
+
+// rules returns what the mount's configuration and settings make of the options.
+func (m *mountPlanner) rules() plan.Rules {
+	rules := m.o.rules()
+	rules.Partial, rules.Verdicts = m.given.early, m.given.verdicts
+	if m.given.history != nil {
+		rules.History = m.given.history
+	}
+	rules.MaxSize, rules.Size = MaxConfig, m.fixedSize()
+	rules.Algorithms = m.supported()
+	if stated := m.o.Settings.Algorithms; len(stated) > 0 {
+		rules.LeaveOut = "left out: jwt_supported_algs is stated as " + bracketed(stated)
+	}
+	return rules
+}
+
+// fixedSize returns how many bytes of JSON the configuration takes without any key.
+func (m *mountPlanner) fixedSize() int {
+	var without []string
+	if m.current.mode() != "" {
+		without = m.current.excluded()
+	}
+	return bodySize(m.current.body([]string{}, without, m.stated()))
+}
+
+// bodySize returns how many bytes of JSON a configuration takes.
+func bodySize(body map[string]any) int {
+	b, err := json.Marshal(body)
+	if err != nil { // it was read from JSON
+		return MaxConfig
+	}
+	return len(b)
+}
+
+// finish adds what is a mount's to the plan.
+func (m *mountPlanner) finish() (*Plan, error) {
+	p := m.plan
+	if p.Emptied {
+		m.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
+	}
+	if m.current.mode() != "" && m.hasKeys() {
+		if err := m.convert(); err != nil {
+			return nil, err
+		}
+	}
+	m.setStated()
+	if p.Changed {
+		if err := p.checkSize(); err != nil {
+			return nil, err
+		}
+	}
+	m.warnOfIssuer()
+	m.nameLockedOut()
+	p.Warnings = append(p.Warnings, p.Remarks...)
+	return p, nil
+}
+
+// hasKeys reports whether there is to be a key, a stand-in included.
+func (m *mountPlanner) hasKeys() bool { return len(m.plan.Next) > 0 || m.plan.Emptied }
+
+// convert drops what static keys exclude. What the mount trusted by way of a URL isn't
+// known, so every cluster must have been read: else one would be cut off.
+func (m *mountPlanner) convert() error {
+	if len(m.plan.Failed) > 0 {
+		f := m.plan.Failed[0]
+		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w", ErrNotStaticKeys, f.Owner(), f.Err)
+	}
+	m.plan.without = m.current.excluded()
+	m.plan.Changed = true
+	m.warn("converted to static keys: %s cleared", strings.Join(m.plan.without, ", "))
+	return nil
+}
+
+// warnOfIssuer warns where some of the clusters can't log in for their issuer.
+func (m *mountPlanner) warnOfIssuer() {
+	issuer := m.current.BoundIssuer()
+	if stated := m.o.Settings.BoundIssuer; stated != nil {
+		issuer = *stated
+	}
+	if issuer != "" && len(m.want.Clusters) > 1 {
+		m.warn("bound_issuer is %q: of the %d clusters on this mount, only those with that very issuer can log in",
+			issuer, len(m.want.Clusters))
+	}
+}
+
+func (m *mountPlanner) warn(format string, args ...any) {
+	m.plan.Warnings = append(m.plan.Warnings, fmt.Sprintf(format, args...))
+}
+
+// keepsKeys reports whether a plan writes settings alone.
+func (p *Plan) keepsKeys() bool { return len(p.Settings) > 0 && !p.keys && len(p.without) == 0 }
+
+// checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
+// whatever its size: it takes keys away.
+func (p *Plan) checkSize() error {
+	size := bodySize(p.body(p.Next))
+	if size > MaxConfig && size > bodySize(p.current.fields) {
+		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
+			ErrTooLarge, len(p.Next), size, MaxConfig)
+	}
+	return nil
+}
+
+// Body returns the whole configuration to write, every field that harvest doesn't own as
+// it was read. It makes the key that stands in for an empty list, where there is to be one.
+func (p *Plan) Body() (map[string]any, error) {
+	next := p.Next
+	if p.Emptied {
+		element, err := newPlaceholder()
+		if err != nil {
+			return nil, err
+		}
+		next = []string{element}
+	}
+	return p.body(next), nil
+}
+
+func (p *Plan) body(elements []string) map[string]any {
+	return p.current.body(elements, p.without, p.set)
+}
+
+// Current returns the configuration that the plan stands on.
+func (p *Plan) Current() Config { return p.current }
+
+// landed returns the part of a plan that a later configuration shows to have been done.
+func (p *Plan) landed(after Config) *Plan {
+	trusted := map[pem.Fingerprint]bool{}
+	for _, e := range after.Elements() {
+		trusted[e.Fingerprint] = true
+	}
+	only := func(keys []Key, there bool) []Key {
+		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
+	}
+	return &Plan{
+		Plan:     plan.Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false)},
+		Settings: p.settingsIn(after),
+	}
+}
+
+// newPlaceholder returns a key that nobody can sign with: its private half is never kept.
+func newPlaceholder() (string, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", fmt.Errorf("making a placeholder key: %w", err)
+	}
+	text, err := pem.Block{
+		Public:     private.Public(),
+		Annotation: pem.Annotation{Version: pem.Version, Placeholder: true},
+	}.MarshalText()
+	return string(text), err
+}

@@ -1,0 +1,51 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// leftOut reports whether a key that isn't trusted yet is not to be: none of its owners' logins
+// would be taken, and that is meant.
+func (p *planner) leftOut(o *offer) bool {
+	return p.rules.LeaveOut != "" && !slices.ContainsFunc(o.owners, func(owner pem.Owner) bool { return p.admits(o, owner) })
+}
+
+func (p *planner) admits(o *offer, owner pem.Owner) bool {
+	return Admitted(p.rules.Algorithms, o.as[owner].Algorithms, o.Public)
+}
+
+// leaveOut names a key that is left out. Its logins would be refused anyway.
+func (p *planner) leaveOut(o *offer) {
+	k := NewKey(o.owners[0], o.Key, o.fingerprint)
+	k.Reason = p.rules.LeaveOut
+	p.plan.Skipped = append(p.plan.Skipped, k)
+}
+
+// findLockedOut lists the clusters with trusted keys whose logins aren't taken.
+func (p *planner) findLockedOut() {
+	trusted := map[pem.Fingerprint]bool{}
+	for _, k := range slices.Concat(p.plan.Add, p.plan.Adopt, p.plan.Keep) {
+		trusted[k.Fingerprint] = true
+	}
+	at := map[pem.Owner]int{} // in the list
+	for _, f := range p.offerOrder {
+		o := p.offers[f]
+		if !trusted[f] {
+			continue
+		}
+		for _, owner := range o.owners {
+			if p.admits(o, owner) {
+				continue
+			}
+			i, known := at[owner]
+			if !known {
+				i = len(p.plan.LockedOut)
+				at[owner] = i
+				p.plan.LockedOut = append(p.plan.LockedOut, LockedOut{Owner: owner})
+			}
+			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, NewKey(owner, o.as[owner], f))
+		}
+	}
+}

@@ -1,0 +1,204 @@
+// Package plan decides what a list of trusted keys has to become, so that it holds what clusters
+// publish now. It knows no store: it works on annotated elements (see package pem) and [Rules],
+// reads no clock and no network, uses no randomness, and gives the same plan for the same
+// arguments. A Vault mount is one store of such a list; package vaultsync keeps it.
+//
+//	want := plan.Desired{Clusters: []string{"us-east"}, Results: results}
+//	p, err := plan.New(plan.Read(list), want, plan.Rules{Now: now})
+//	…
+//	write(p.Next)
+package plan
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+var (
+	// ErrTurnover: a cluster's published keys are all other ones than the trusted
+	// ones. Wrapped by a *TurnoverError.
+	ErrTurnover = errors.New("none of the published keys is trusted already")
+	// ErrLastKey: no key would be left.
+	ErrLastKey = errors.New("no key would be left on the mount")
+	// ErrNotRead: a region that the list has keys of, or a whole cluster, was not
+	// among those fetched.
+	ErrNotRead = errors.New("no longer configured, or gone from the federation")
+)
+
+// Desired is what a list should hold.
+type Desired struct {
+	// Clusters are the names that are trusted. The first one that publishes a key owns it.
+	Clusters []string
+	// Results are what they publish now. Those of other clusters are passed over.
+	Results []jwks.Result
+}
+
+// Key is one key in a plan.
+type Key struct {
+	Cluster     string           `json:"cluster"` // "" for foreign keys
+	Region      string           `json:"region"`
+	KeyID       string           `json:"kid"`
+	Algorithm   string           `json:"alg"`            // the first one that it signs with
+	Algorithms  []string         `json:"algs,omitempty"` // all, where there are several
+	Fingerprint pem.Fingerprint  `json:"sha256"`
+	Added       time.Time        `json:"added,omitzero"` // when it came to be trusted
+	Reason      string           `json:"reason"`
+	Public      crypto.PublicKey `json:"-"`
+}
+
+// NewKey returns a published key as a plan shows it.
+func NewKey(owner pem.Owner, k jwks.Key, f pem.Fingerprint) Key {
+	key := Key{Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
+	key.setAlgorithms(k.Algorithms)
+	return key
+}
+
+// Owner returns the cluster and region.
+func (k Key) Owner() pem.Owner { return pem.Owner{Cluster: k.Cluster, Region: k.Region} }
+
+// Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys there
+// is no room, or whose logins are refused although its keys are trusted. What is trusted for it
+// stays.
+type Failure struct {
+	Cluster, Region string
+	Kept            int   // trusted keys that stay for its sake; where a mount refuses its logins, those that are of no use
+	Err             error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, what the fetch gave, or what a store finds
+}
+
+// Owner returns the cluster and region.
+func (f Failure) Owner() pem.Owner { return pem.Owner{Cluster: f.Cluster, Region: f.Region} }
+
+// AsError returns the failure as the error of its cluster and region.
+func (f Failure) AsError() *jwks.ClusterError {
+	if wrapped, ok := errors.AsType[*jwks.ClusterError](f.Err); ok {
+		return wrapped
+	}
+	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}
+}
+
+// LockedOut is a cluster or region with published and trusted keys that sign with none of
+// [Rules.Algorithms].
+type LockedOut struct {
+	Owner pem.Owner
+	Keys  []Key
+}
+
+// Plan is what has to be done to a list. Each of its elements is on one of Adopt, Keep, Remove,
+// Claimed and Foreign. A key of which there are several elements may be on several, and a denied
+// key that is published is on Remove and on Skipped.
+type Plan struct {
+	Changed bool      // whether anything is to be written
+	Add     []Key     // published, not trusted
+	Adopt   []Key     // trusted, its annotation to be written anew
+	Keep    []Key     // trusted, and stays as it is
+	Remove  []Key     // trusted, and goes
+	Claimed []Key     // another harvester's, or a newer harvest's; stays
+	Foreign []Key     // nobody's; stays
+	Skipped []Key     // published, and not to be trusted; the reason says why
+	Failed  []Failure // what could not be read, or has no room
+
+	// Warnings say where a login could still fail, and other remarks: at most one for each
+	// setting, name or cluster's region.
+	Warnings []string
+	// Remarks are what there is to say of the sets, of which each has at most 1,000 members,
+	// and of annotations. They follow Warnings where both are shown.
+	Remarks []string
+	// LockedOut are those who can't log in although their keys are trusted.
+	LockedOut []LockedOut
+
+	// Next are the elements that the list is to have, those that were added last first.
+	Next []string
+	// Emptied reports whether Next is empty and the list was not ([Rules.AllowEmpty]).
+	Emptied bool
+	// Unconfirmed reports whether a key stays because its cluster was asked before it was
+	// added: the next answer decides.
+	Unconfirmed bool
+
+	retained                 map[pem.Fingerprint]bool // in their retention period; true: it begins with this plan
+	givenBack, underTwoNames []Key
+	rank                     ranking // the order of Failed
+}
+
+// Reasons of keys that a caller decides by.
+const (
+	ReasonDenied = "denied"                                 // of a key on Remove or Skipped
+	ReasonNoRoom = "published; waits for room on the mount" // of a key on Skipped
+)
+
+// Retained reports whether a key on Keep or Adopt is no longer published, and stays for its
+// retention period.
+func (p *Plan) Retained(f pem.Fingerprint) bool {
+	_, retained := p.retained[f]
+	return retained
+}
+
+// RetentionBegins reports whether a key's retention period begins with this plan.
+func (p *Plan) RetentionBegins(f pem.Fingerprint) bool { return p.retained[f] }
+
+func (p *Plan) retain(f pem.Fingerprint, begins bool) {
+	if p.retained == nil {
+		p.retained = map[pem.Fingerprint]bool{}
+	}
+	p.retained[f] = begins
+}
+
+// TurnoverError is ErrTurnover with the keys on both sides.
+type TurnoverError struct {
+	Cluster, Region    string
+	Trusted, Published []pem.Fingerprint
+}
+
+// Error implements error.
+func (e *TurnoverError) Error() string {
+	return fmt.Sprintf("%v: trusted %s, published %s; a wrong address, a rebuilt cluster, or one name for two clusters",
+		ErrTurnover, shorts(e.Trusted), shorts(e.Published))
+}
+
+// Is reports true for ErrTurnover.
+func (e *TurnoverError) Is(target error) bool { return target == ErrTurnover }
+
+func shorts(fps []pem.Fingerprint) string {
+	const most = 4
+	var out []string
+	for _, f := range fps[:min(len(fps), most)] {
+		out = append(out, f.Short())
+	}
+	if len(fps) > most {
+		out = append(out, fmt.Sprintf("and %d more", len(fps)-most))
+	}
+	return strings.Join(out, ", ")
+}
+
+// New returns what has to change on a list of elements, so that it holds what want does, under
+// these rules. A cluster that could not be read is no error: it is on Plan.Failed, and its keys
+// stay. Nor is one whose keys have no room: see [Rules.MaxKeys] and [Rules.MaxSize].
+//
+// The error wraps [ErrLastKey], or says what is wrong with the arguments.
+func New(elements []Element, want Desired, rules Rules) (*Plan, error) {
+	if rules.Now.IsZero() {
+		return nil, errors.New("Now is not set: a plan needs the time")
+	}
+	if err := rules.Check(want.Clusters); err != nil {
+		return nil, err
+	}
+	p := newPlanner(elements, want, rules)
+	if err := p.readResults(); err != nil {
+		return nil, err
+	}
+	p.readTrusted()
+	p.refuseTurnovers()
+	p.noteMissingRegions()
+	p.noteSilentClusters()
+	p.offer()
+	p.reconcile()
+	p.passThrough()
+	p.fit()
+	p.passPlaceholders()
+	return p.finish()
+}

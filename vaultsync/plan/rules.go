@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/pem"
+)
+
+// Foreign says what becomes of trusted keys that carry no annotation.
+type Foreign string
+
+// What becomes of foreign keys. One that a cluster publishes is adopted in any case.
+const (
+	ForeignKeep   Foreign = "keep"   // stay, without a word
+	ForeignWarn   Foreign = "warn"   // stay, with a warning; what "" means
+	ForeignRemove Foreign = "remove" // go, once every cluster, region and list of regions has been read or has keys here
+)
+
+// AllRegions is the Region of a jwks.Result that stands for the list of regions.
+const AllRegions = "*"
+
+// DefaultMaxKeys is Rules.MaxKeys where that is zero.
+const DefaultMaxKeys = 256
+
+// Rules are what a plan is made by. The zero value, but for Now, is the careful default.
+type Rules struct {
+	// Now is the time of the plan; it must be set.
+	Now time.Time
+	// Foreign is what becomes of keys without an annotation; "" is ForeignWarn.
+	Foreign Foreign
+	// Retired strikes off clusters ("old") and single regions ("us-east/eu-1", or
+	// "us-east/" for the agent's own): their keys are given to a desired cluster that
+	// publishes them, else removed. It is how a cluster is renamed.
+	Retired []string
+	// Retain keeps a key for so long after it was first seen to be no longer
+	// published; zero: not at all.
+	Retain time.Duration
+	// AllowTurnover names clusters, or single regions in the form of Retired, whose
+	// published keys may all be other ones than the trusted ones. "*" is every cluster.
+	AllowTurnover []string
+	// Pin names, by cluster, the only keys that are trusted from it; a cluster that
+	// isn't in it is not limited.
+	Pin map[string][]pem.Fingerprint
+	// Deny names keys that are never trusted and that are removed wherever they are
+	// found, whoever they belong to.
+	Deny []pem.Fingerprint
+	// AllowEmpty lets the last key go.
+	AllowEmpty bool
+	// MaxKeys is how many keys of one cluster there is room for; zero is DefaultMaxKeys. What
+	// is trusted and still published stays, however much that is.
+	MaxKeys int
+
+	// MaxSize is how many bytes the store has room for, the elements as JSON and Size for all
+	// else; zero: no limit. What is trusted and still published stays, however large it is.
+	MaxSize, Size int
+	// Algorithms are what the store's logins may be signed with; empty: any.
+	Algorithms []string
+	// LeaveOut is the reason why a key that signs with none of Algorithms isn't added; "": it
+	// is added all the same.
+	LeaveOut string
+
+	// Partial: not all clusters have answered yet, and another plan is made when they have.
+	// That one removes what isn't denied.
+	Partial bool
+	// History is what was seen of the list before; nil: nothing.
+	History History
+	// Verdicts are known of published keys, so that a plan takes a short time. A set that isn't
+	// among them is judged by the plan.
+	Verdicts Verdicts
+}
+
+// History is what a process that watches a list has seen of it by its own clock, which nobody
+// sets. An annotation tells what a clock said when it was written: another machine's, or this
+// one's before it was set.
+type History interface {
+	// NewerThan reports whether a key is known to have come to the list after that time.
+	NewerThan(f pem.Fingerprint, t time.Time) bool
+	// MissingLess reports whether a key's retention period is known to have begun less than
+	// d ago.
+	MissingLess(f pem.Fingerprint, d time.Duration) bool
+}
+
+func (r Rules) maxKeys() int {
+	if r.MaxKeys == 0 {
+		return DefaultMaxKeys
+	}
+	return r.MaxKeys
+}
+
+// fits reports whether a store has room for that many bytes.
+func (r Rules) fits(size int) bool { return r.MaxSize == 0 || size <= r.MaxSize }
+
+func (r Rules) foreign() Foreign {
+	if r.Foreign == "" {
+		return ForeignWarn
+	}
+	return r.Foreign
+}
+
+// Denies reports whether a key is denied.
+func (r Rules) Denies(f pem.Fingerprint) bool { return slices.Contains(r.Deny, f) }
+
+// Pins reports whether a key may be trusted from a cluster, as far as pins go.
+func (r Rules) Pins(cluster string, f pem.Fingerprint) bool {
+	pins, limited := r.Pin[cluster]
+	return !limited || slices.Contains(pins, f)
+}
+
+// Retires reports whether an owner is struck off.
+func (r Rules) Retires(owner pem.Owner) bool { return names(r.Retired, owner) }
+
+func (r Rules) mayTurnOver(owner pem.Owner) bool {
+	return slices.Contains(r.AllowTurnover, "*") || names(r.AllowTurnover, owner)
+}
+
+// names reports whether list has owner's cluster or that very region of it.
+func names(list []string, owner pem.Owner) bool {
+	return slices.Contains(list, owner.Cluster) || slices.Contains(list, owner.Cluster+"/"+owner.Region)
+}
+
+// maxName is how many bytes the name of a cluster or a region may have.
+const maxName = 128
+
+// isName reports whether a region may be called so: the name stands in annotations, where blanks
+// and slashes separate names.
+func isName(s string) bool {
+	return len(s) <= maxName && !strings.ContainsFunc(s, func(c rune) bool { return !isAlphanumeric(c) && !strings.ContainsRune("._-", c) })
+}
+
+func isAlphanumeric(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
+// and "-", beginning with a letter or digit, 128 bytes at most.
+func CheckClusterName(name string) error {
+	if name == "" || !isName(name) || !isAlphanumeric(rune(name[0])) {
+		return fmt.Errorf("cluster name %q: use letters, digits, '.', '_' and '-', beginning with a letter or digit, 128 at most", name)
+	}
+	return nil
+}
+
+// Check refuses rules that contradict themselves or the desired clusters.
+func (r Rules) Check(clusters []string) error {
+	if len(clusters) == 0 {
+		return errors.New("no clusters: name at least one that this mount trusts")
+	}
+	for i, name := range clusters {
+		if err := CheckClusterName(name); err != nil {
+			return err
+		}
+		if slices.Contains(clusters[:i], name) {
+			return fmt.Errorf("cluster %q is named twice", name)
+		}
+		if slices.Contains(r.Retired, name) {
+			return fmt.Errorf("cluster %q is both trusted and retired: take it from one of the two", name)
+		}
+	}
+	for _, name := range r.Retired {
+		cluster, _, _ := strings.Cut(name, "/")
+		if err := CheckClusterName(cluster); err != nil {
+			return fmt.Errorf("retired: %w", err)
+		}
+	}
+	for name, pins := range r.Pin {
+		if err := CheckClusterName(name); err != nil {
+			return fmt.Errorf("pin: %w", err)
+		}
+		if len(pins) == 0 {
+			return fmt.Errorf("cluster %q: an empty list of pins would trust none of its keys; name one or drop the list", name)
+		}
+	}
+	switch r.foreign() {
+	case ForeignKeep, ForeignWarn, ForeignRemove:
+	default:
+		return fmt.Errorf("foreign = %q: want keep, warn or remove", r.Foreign)
+	}
+	if r.Retain < 0 || r.MaxKeys < 0 {
+		return errors.New("retain and the number of keys can't be negative")
+	}
+	return nil
+}
