@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
 	nomadcases "github.com/jwksharvest/harvest/internal/fakenomad/conformance"
@@ -47,9 +48,10 @@ func TestVaultConformance(t *testing.T) {
 // Integrated storage takes no entry of more than a mebibyte.
 func TestRaft(t *testing.T) {
 	v := startVault(t, lab.VaultOptions{Raft: true})
-	vaultcases.Run(t, v.Client(), v.UnsealKey)
-
 	c := v.Client()
+	require.NoError(t, c.Sys().Mount("secret", &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}}))
+	vaultcases.Run(t, c, v.UnsealKey)
+
 	require.NoError(t, c.Sys().EnableAuth("jwt-big", "jwt", ""))
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)

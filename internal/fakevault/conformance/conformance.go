@@ -20,8 +20,8 @@ import (
 )
 
 // Run runs every case. The client's token is root on a Vault that has no other use, for
-// the cases leave mounts behind. With an unseal key the last case seals it and opens it
-// again.
+// the cases leave mounts behind. As a dev server has it, there is a KV engine of version 2
+// at secret/. With an unseal key the last case seals the Vault and opens it again.
 func Run(t *testing.T, c *api.Client, unsealKey string) {
 	v := &vault{address: c.Address(), root: c.Token(), client: c, http: c.CloneConfig().HttpClient}
 	for _, group := range []struct {
