@@ -40,16 +40,18 @@ var defaultLimits = limits{total: 30 * time.Second, header: 20 * time.Second, re
 // maxRedirects is how many redirects within one origin are followed.
 const maxRedirects = 5
 
-// Media types that are asked for.
+// Media types that are asked for. What is labelled otherwise is taken too, if it is JSON, and some
+// servers answer 406 unless they may send it.
 const (
-	acceptSet  = "application/jwk-set+json, application/json"
-	acceptJSON = "application/json"
+	acceptSet  = "application/jwk-set+json, application/json, */*;q=0.1"
+	acceptJSON = "application/json, */*;q=0.1"
 )
 
 // Fetch returns the key set that rawURL publishes, judged as [Parse] does.
 //
 // It sends GET, and no credentials but a TLS client certificate. The reply must have
-// status 200, be JSON, and fit MaxDocument after decompression. A redirect to another
+// status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a text
+// of another type than JSON is taken if it begins like JSON. A redirect to another
 // scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
 // ErrPlaintext stands for. A fetch takes 30 seconds at most, or until ctx ends, the error
 // then being that of the context. A lost or refused connection and the statuses 429, 502,
@@ -189,6 +191,9 @@ func (c *Client) httpClient(u *url.URL) *http.Client {
 	}
 	client.CheckRedirect = func(request *http.Request, via []*http.Request) error {
 		switch {
+		case u.Scheme == "https" && request.URL.Scheme == "http":
+			return fmt.Errorf("redirected to %s, another origin and plain HTTP, where anyone on the path chooses the keys: not followed; "+
+				"if a proxy ends TLS before the server, have the server send its public address", shownAddress(request.URL.String()))
 		case !sameOrigin(u, request.URL):
 			return fmt.Errorf("redirected to %s, another origin: not followed; give that address itself if it is the right one", shownAddress(request.URL.String()))
 		case request.URL.User != nil:

@@ -57,7 +57,7 @@ func TestFetch(t *testing.T) {
 	assert.Equal(t, http.MethodGet, request.Method)
 	assert.Equal(t, "/keys?a=b", request.URL.String())
 	assert.Equal(t, http.Header{
-		"Accept":          {"application/jwk-set+json, application/json"},
+		"Accept":          {"application/jwk-set+json, application/json, */*;q=0.1"},
 		"Accept-Encoding": {"gzip"},
 		"Cache-Control":   {"no-cache"},
 		"User-Agent":      {"harvest"},
@@ -83,6 +83,12 @@ func TestFetchReply(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(code)
 			io.WriteString(w, body)
+		}
+	}
+	page := func(contentType string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", contentType)
+			io.WriteString(w, "\n<!DOCTYPE html><html>")
 		}
 	}
 	// compressed blanks, without end where n is negative
@@ -116,8 +122,8 @@ func TestFetchReply(t *testing.T) {
 		"octets":            {handler: content("application/octet-stream")},
 		"no type":           {handler: content("")},
 		"json, bad charset": {handler: content("application/json; charset=")},
-		"html":              {handler: content("text/html; charset=utf-8"), is: ErrMalformed, message: []string{"HTML page"}},
-		"html, upper case":  {handler: content("Text/HTML;;"), message: []string{"HTML page"}},
+		"html":              {handler: page("text/html; charset=utf-8"), is: ErrMalformed, message: []string{"HTML page"}},
+		"html, upper case":  {handler: page("Text/HTML;;"), message: []string{"HTML page"}},
 		"image":             {handler: content("image/png"), is: ErrMalformed, message: []string{`"image/png", not JSON`}},
 
 		"gzip":           {handler: compressed(0)},

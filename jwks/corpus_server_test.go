@@ -65,6 +65,9 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 	}
 	zip := func(b []byte) []byte {
 		header.Set("Content-Encoding", "gzip")
+		if strings.HasPrefix(transport, "aws-chunked ") {
+			header.Set("Content-Encoding", "aws-chunked, gzip")
+		}
 		return compress(b)
 	}
 	send := func(b []byte) { _, _ = w.Write(b) }
@@ -86,6 +89,26 @@ func (s transports) answer(transport string, document []byte, path string, w htt
 		send(document)
 	case "html":
 		header.Set("Content-Type", "text/html; charset=utf-8")
+		send(document)
+	case "html page":
+		header.Set("Content-Type", "text/html; charset=utf-8")
+		send([]byte("\n<!DOCTYPE html><html><script>"))
+		send(document)
+	case "json twice":
+		header["Content-Type"] = []string{"application/json; charset=utf-8, application/jwk-set+json", "application/json"}
+		send(document)
+	case "json and image":
+		header["Content-Type"] = []string{"application/json, image/png"}
+		send(document)
+	case "aws-chunked":
+		header.Set("Content-Encoding", "aws-chunked")
+		send(document)
+	case "aws-chunked gzip":
+		send(zip(document))
+	case "aws-chunked bomb":
+		send(zip(append(document, bytes.Repeat([]byte(" "), 8<<20)...)))
+	case "aws-chunked brotli":
+		header.Set("Content-Encoding", "aws-chunked, br")
 		send(document)
 	case "image":
 		header.Set("Content-Type", "image/png")

@@ -202,27 +202,32 @@ func requireAccounted(t *testing.T, raw []json.RawMessage, set *Set) {
 	}
 }
 
-// joseMember is what go-jose makes of a member as it stands, but for its certificates, of which a
-// bad one would cost the key, and for what is written otherwise than go-jose has it: a "kid" that
-// is a number, and coordinates without their leading zeros.
+// joseMember is what go-jose makes of a member as it stands, but for certificates and numbers of
+// other types, of which a bad one would cost the key, and for what is written otherwise than
+// go-jose has it: a "kid" that is a number, and coordinates without their leading zeros.
 func joseMember(t *testing.T, raw json.RawMessage) *jose.JSONWebKey {
 	t.Helper()
 	var fields map[string]*json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		t.Fatal(err)
 	}
-	if kid := fields["kid"]; kid != nil && (*kid)[0] != '"' || bytes.Contains(raw, []byte("x5")) || bytes.Contains(raw, []byte(`\u`)) || fields["y"] != nil {
-		for _, name := range []string{"x5c", "x5u", "x5t", "x5t#S256"} {
-			delete(fields, name)
-		}
-		if kid != nil && wholeNumber.Match(*kid) {
-			*kid = json.RawMessage(`"` + string(*kid) + `"`)
-		}
+	var kind string
+	if fields["kty"] == nil || stdjson.Unmarshal(*fields["kty"], &kind) != nil {
+		t.Fatalf("an accepted member without kty: %s", raw)
+	}
+	others := map[string][]string{"RSA": {"x", "y"}, "EC": {"n", "e"}, "OKP": {"y", "n", "e"}}[kind]
+	for _, name := range append(others, "x5c", "x5u", "x5t", "x5t#S256") {
+		delete(fields, name)
+	}
+	if kid := fields["kid"]; kid != nil && wholeNumber.Match(*kid) {
+		*kid = json.RawMessage(`"` + string(*kid) + `"`)
+	}
+	if kind == "EC" {
 		fillCoordinates(t, fields)
-		var err error
-		if raw, err = json.Marshal(fields); err != nil {
-			t.Fatal(err)
-		}
+	}
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
 	}
 	key := new(jose.JSONWebKey)
 	if err := key.UnmarshalJSON(raw); err != nil {
@@ -246,9 +251,6 @@ func fillCoordinates(t *testing.T, fields map[string]*json.RawMessage) {
 		return s
 	}
 	size := map[string]int{"P-256": 32, "P-384": 48, "P-521": 66}[value("crv")]
-	if value("kty") != "EC" {
-		return
-	}
 	for _, name := range []string{"x", "y"} {
 		full := json.RawMessage(quoted(encode(new(big.Int).SetBytes(decode(value(name))).FillBytes(make([]byte, size)))))
 		fields[name] = &full

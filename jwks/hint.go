@@ -21,6 +21,8 @@ const (
 	pathKeys      = "/.well-known/jwks.json"
 	pathDiscovery = "/.well-known/openid-configuration"
 	pathRegions   = "/v1/regions"
+
+	pathKubernetesKeys = "/openid/v1/jwks"
 )
 
 // StatusError is a reply with a status other than 200.
@@ -110,7 +112,9 @@ func statusHint(u *url.URL, e *StatusError) string {
 	case e.StatusCode == http.StatusBadRequest && strings.Contains(e.Body, "HTTP request to an HTTPS server"):
 		return "use https://"
 	case e.StatusCode == http.StatusUnauthorized, e.StatusCode == http.StatusForbidden:
-		return "this needs no token: look for a proxy in between, or a client certificate that is asked for"
+		return loginHint(u, e)
+	case e.StatusCode == http.StatusNotAcceptable:
+		return "the server has the document in no form that was asked for, though any will do: look at the server's settings"
 	case e.StatusCode == http.StatusNotFound && isKeys:
 		return "Nomad publishes its keys since 1.7: is this a Nomad agent, and new enough?"
 	case e.StatusCode == http.StatusNotFound && strings.HasSuffix(u.Path, pathDiscovery):
@@ -125,6 +129,25 @@ func statusHint(u *url.URL, e *StatusError) string {
 		return "the cluster has no leader at the moment"
 	}
 	return ""
+}
+
+// loginHint is what to do where a login is wanted. Kubernetes serves its keys to its service
+// accounts alone, as long as nobody lets others read them.
+func loginHint(u *url.URL, e *StatusError) string {
+	isNomads := strings.HasSuffix(u.Path, pathKeys) || strings.HasSuffix(u.Path, pathRegions)
+	isKubernetes := strings.HasSuffix(u.Path, pathKubernetesKeys) ||
+		strings.Contains(strings.ReplaceAll(e.Body, " ", ""), `"kind":"Status"`) && strings.Contains(e.Body, "apiVersion")
+	const file = "give the key set as a file that holds what kubectl get --raw " + pathKubernetesKeys + " prints"
+	switch {
+	case isKubernetes && e.StatusCode == http.StatusUnauthorized:
+		return "Kubernetes wants the token of a service account here, and none is sent: " + file
+	case isKubernetes:
+		return "Kubernetes wants the token of a service account here, and none is sent: " + file +
+			", or bind the ClusterRole system:service-account-issuer-discovery to the group system:unauthenticated, which lets everybody read the public keys"
+	case isNomads:
+		return "this needs no token: look for a proxy in between, or a client certificate that is asked for"
+	}
+	return "the server wants a login, and none is sent: look for an address that is open, for a proxy in between, or for a client certificate that is asked for"
 }
 
 func networkHint(u *url.URL, err error) string {

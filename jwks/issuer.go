@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/jwksharvest/harvest/internal/text"
 )
@@ -66,9 +67,7 @@ func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
 		return discoveryDocument{}, err
 	}
 	if document.issuer != i.Issuer {
-		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: fmt.Errorf(
-			"the document is for issuer %q, not %q: give the issuer exactly as it names itself, or look for a wrong address",
-			text.Line(document.issuer, maxExcerpt), text.Line(i.Issuer, maxExcerpt))}
+		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: i.otherIssuer(document)}
 	}
 	return document, nil
 }
@@ -85,17 +84,69 @@ func (i Issuer) discovery() (*url.URL, error) {
 	return below(u, pathDiscovery), nil
 }
 
+// otherIssuer refuses a document that names another issuer, and tells what to give instead: that
+// name where it can be asked, and else the address of the keys. Vault as a provider without an
+// api_addr names itself by a path; behind a proxy many name an address that only they can reach.
+func (i Issuer) otherIssuer(d discoveryDocument) error {
+	what := fmt.Sprintf("the document is for issuer %q, not %q", text.Line(d.issuer, maxExcerpt), text.Line(i.Issuer, maxExcerpt))
+	named, err := parseAddress(d.issuer)
+	keys := d.keysHere()
+	switch {
+	case err == nil && (keys == nil || sameOrigin(d.from, named)):
+		return fmt.Errorf("%s: give the issuer exactly as it names itself, or look for a wrong address", what)
+	case err == nil:
+		return fmt.Errorf("%s: give the issuer exactly as it names itself; if only this address can be reached, "+
+			"give the URL of its key set instead, %s, and look for a wrong address first", what, shownAddress(keys.String()))
+	case keys == nil:
+		return fmt.Errorf("%s, and that is no address to ask: set the issuer's public address, or look for a wrong one here", what)
+	}
+	return fmt.Errorf("%s, and that is no address to ask: give the URL of its key set instead, %s; its tokens say %q of themselves all the same",
+		what, shownAddress(keys.String()), text.Line(d.issuer, maxExcerpt))
+}
+
+// keysHere returns the address of the keys at the origin of the document, however it is written:
+// relative, or as plain HTTP because TLS ends at a proxy. It is nil where the document names none
+// there. It is for errors to offer, and not asked.
+func (d discoveryDocument) keysHere() *url.URL {
+	named, err := url.Parse(d.keysURI)
+	if err != nil || d.keysURI == "" || named.User != nil {
+		return nil
+	}
+	keys := d.from.ResolveReference(named)
+	keys.Fragment, keys.RawFragment = "", ""
+	if d.losesTLS(keys) && strings.EqualFold(keys.Hostname(), d.from.Hostname()) {
+		keys.Scheme, keys.Host = d.from.Scheme, d.from.Host
+	}
+	if !sameOrigin(d.from, keys) {
+		return nil
+	}
+	return keys
+}
+
+// losesTLS reports whether the document came by TLS and the keys would not.
+func (d discoveryDocument) losesTLS(keys *url.URL) bool {
+	return d.from.Scheme == "https" && keys.Scheme == "http"
+}
+
 // keysURL returns where the keys are, which must be where the document is.
 func (d discoveryDocument) keysURL() (*url.URL, error) {
 	if d.keysURI == "" {
 		return nil, errors.New("the document names no jwks_uri")
 	}
 	keys, err := parseAddress(d.keysURI)
-	if err != nil {
+	here := d.keysHere()
+	switch {
+	case err != nil && here != nil:
+		return nil, fmt.Errorf("jwks_uri: %w: give %s as the URL of a key set", err, shownAddress(here.String()))
+	case err != nil:
 		return nil, fmt.Errorf("jwks_uri: %w", err)
+	case sameOrigin(d.from, keys):
+		return keys, nil
+	case d.losesTLS(keys) && here != nil:
+		return nil, fmt.Errorf("jwks_uri %s is of another origin: plain HTTP, though the issuer is https; not followed. The issuer doesn't know that a proxy ends TLS before it: "+
+			"have it name its public address (X-Forwarded-Proto, or a setting of its own), or give %s as the URL of a key set", shownAddress(d.keysURI), shownAddress(here.String()))
+	case d.losesTLS(keys):
+		return nil, fmt.Errorf("jwks_uri %s is of another origin, and plain HTTP, where anyone on the path chooses the keys: not followed; have the issuer name an https address", shownAddress(d.keysURI))
 	}
-	if !sameOrigin(d.from, keys) {
-		return nil, fmt.Errorf("jwks_uri %s is of another origin: not followed; give it as the URL of a key set if it is the right one", shownAddress(d.keysURI))
-	}
-	return keys, nil
+	return nil, fmt.Errorf("jwks_uri %s is of another origin: not followed; give it as the URL of a key set if it is the right one", shownAddress(d.keysURI))
 }

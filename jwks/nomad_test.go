@@ -104,7 +104,7 @@ func TestRegions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 				assert.Equal(t, "/prefix/v1/regions", r.URL.String())
-				assert.Equal(t, "application/json", r.Header.Get("Accept"))
+				assert.Equal(t, "application/json, */*;q=0.1", r.Header.Get("Accept"))
 				io.WriteString(w, test.body)
 			})
 			got, err := Nomad{Address: server.URL + "/prefix/", Region: "ignored"}.Regions(t.Context())

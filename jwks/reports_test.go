@@ -1,6 +1,9 @@
 package jwks
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -144,4 +147,216 @@ func TestReport12ByteOrderMark(t *testing.T) {
 	discovery, err := parseDiscovery([]byte("\xef\xbb\xbf{\"issuer\": \"https://id.example.com\"}"))
 	require.NoError(t, err)
 	assert.Equal(t, "https://id.example.com", discovery.issuer)
+}
+
+// Object stores repeat in Content-Encoding what an upload said, and it is no coding.
+func TestReport10ContentEncoding(t *testing.T) {
+	document := readTestdata(t, "reports/10-good.json")
+	for name, test := range map[string]struct {
+		encoding []string
+		body     []byte
+		refusal  string
+	}{
+		"aws-chunked":            {[]string{"aws-chunked"}, document, ""},
+		"a charset":              {[]string{"utf-8"}, document, ""},
+		"a media type":           {[]string{"application/json; charset=utf-8"}, document, ""},
+		"several":                {[]string{"aws-chunked,", " UTF-8, identity"}, document, ""},
+		"gzip beside it":         {[]string{"aws-chunked, gzip"}, compress(document), ""},
+		"gzip in another header": {[]string{"aws-chunked", "GZIP"}, compress(document), ""},
+		"gzip that isn't":        {[]string{"aws-chunked, gzip"}, document, "reading the reply"},
+		"brotli beside it":       {[]string{"aws-chunked, br"}, document, `encoded as "br"`},
+		"gzip twice":             {[]string{"gzip, gzip"}, compress(compress(document)), `encoded as "gzip, gzip"`},
+		"still in chunks":        {[]string{"aws-chunked"}, append([]byte("400;chunk-signature=0\r\n"), document...), "not a JSON object"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.Header()["Content-Encoding"] = test.encoding
+				_, _ = w.Write(test.body)
+			})
+			requireReport(t, server.URL, test.refusal)
+		})
+	}
+}
+
+// Good JSON is labelled as a page, or twice.
+func TestReport11ContentType(t *testing.T) {
+	document := string(readTestdata(t, "reports/10-good.json"))
+	const page = "\n <!DOCTYPE html><html>"
+	for name, test := range map[string]struct {
+		types   []string
+		body    string
+		refusal string
+	}{
+		"a page":             {[]string{"text/html; charset=utf-8"}, document, ""},
+		"a page with a mark": {[]string{"text/html"}, "\xef\xbb\xbf" + document, ""},
+		"a script":           {[]string{"text/javascript"}, document, ""},
+		"twice":              {[]string{"application/json, application/json"}, document, ""},
+		"in two headers":     {[]string{"application/json", "application/jwk-set+json; charset=utf-8"}, document, ""},
+		"a comma in quotes":  {[]string{`application/json; profile="a, \"b\", image/png"`}, document, ""},
+		"both":               {[]string{"application/json, text/html"}, document, ""},
+		"really a page":      {[]string{"text/html"}, page, "HTML page"},
+		"both, and a page":   {[]string{"application/json, text/html"}, page, "HTML page"},
+		"a page without end": {[]string{"text/html"}, page + strings.Repeat(" ", MaxDocument), "HTML page"},
+		"a style":            {[]string{"text/css"}, "body {}", `"text/css", not JSON`},
+		"an image":           {[]string{"image/png"}, document, `"image/png", not JSON`},
+		"an image in a list": {[]string{"application/json, image/png"}, document, `"image/png", not JSON`},
+		"an empty page":      {[]string{"text/html"}, "", "HTML page"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header()["Content-Type"] = test.types
+				_, _ = io.WriteString(w, test.body)
+			})
+			requireReport(t, server.URL, test.refusal)
+		})
+	}
+}
+
+// requireReport fetches a key set of one key, or is refused in these words.
+func requireReport(t *testing.T, address, refusal string) {
+	t.Helper()
+	set, err := new(Client).Fetch(t.Context(), address)
+	if refusal != "" {
+		require.ErrorContains(t, err, refusal)
+		return
+	}
+	require.NoError(t, err)
+	assert.Len(t, set.Keys, 1)
+}
+
+// A server answers 406 unless it may send anything.
+func TestReport13NotAcceptable(t *testing.T) {
+	document := readTestdata(t, "reports/10-good.json")
+	var server *httptest.Server
+	strict := func(w http.ResponseWriter, r *http.Request) {
+		switch accept := r.Header.Get("Accept"); {
+		case r.URL.Path == "/never", !strings.Contains(accept, "*/*"):
+			http.Error(w, "Not Acceptable", http.StatusNotAcceptable)
+		case r.URL.Path == "/.well-known/openid-configuration":
+			serve(`{"issuer": "`+server.URL+`", "jwks_uri": "`+server.URL+`/keys"}`)(w, r)
+		case r.URL.Path == "/v1/regions":
+			serve(`["eu"]`)(w, r)
+		default:
+			serve(string(document))(w, r)
+		}
+	}
+	server = newServer(t, strict)
+	for _, source := range []Source{URL{Address: server.URL}, Issuer{Issuer: server.URL}, Nomad{Address: server.URL}} {
+		set, err := source.Fetch(t.Context())
+		require.NoError(t, err, "%v", source)
+		assert.Len(t, set.Keys, 1)
+	}
+	_, err := Nomad{Address: server.URL}.Regions(t.Context())
+	require.NoError(t, err)
+	_, err = URL{Address: server.URL + "/never"}.Fetch(t.Context())
+	require.ErrorContains(t, err, "look at the server's settings")
+}
+
+// TLS ends at a proxy that the issuer doesn't know of, so it names its keys by http.
+func TestReport14PlaintextKeys(t *testing.T) {
+	var document string
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/moved/.well-known/openid-configuration" {
+			http.Redirect(w, r, "http://"+r.Host+"/keys", http.StatusFound)
+			return
+		}
+		assert.Equal(t, "/.well-known/openid-configuration", r.URL.Path, "nothing else is asked for")
+		serve(document)(w, r)
+	}))
+	t.Cleanup(server.Close)
+	client := &Client{HTTPClient: server.Client()}
+	reported := string(readTestdata(t, "reports/14-discovery-http-jwks-uri.json"))
+	refusal := func(keys string) string {
+		document = strings.NewReplacer("https://127.0.0.1:8912/", server.URL+"/", "http://127.0.0.1:8912/jwks", keys).Replace(reported)
+		_, err := Issuer{Issuer: server.URL + "/", Client: client}.Fetch(t.Context())
+		require.ErrorContains(t, err, "another origin")
+		assert.NotErrorIs(t, err, ErrPlaintext, "or a hint offers plaintext")
+		return err.Error()
+	}
+	for _, host := range []string{strings.TrimPrefix(server.URL, "https://"), "127.0.0.1", "127.0.0.1:8080"} {
+		said := refusal("http://" + host + "/jwks?a=b")
+		assert.Contains(t, said, "a proxy ends TLS")
+		assert.Contains(t, said, "give "+server.URL+"/jwks?… as the URL of a key set")
+	}
+	said := refusal("http://keys.example.com/jwks")
+	assert.Contains(t, said, "anyone on the path chooses the keys")
+	assert.NotContains(t, said, "as the URL of a key set")
+
+	_, err := Issuer{Issuer: server.URL + "/moved", Client: client}.Fetch(t.Context())
+	require.ErrorContains(t, err, "plain HTTP, where anyone on the path chooses the keys")
+	assert.NotContains(t, err.Error(), "give that address")
+}
+
+// Vault as a provider without api_addr names itself by a path.
+func TestReport15RelativeIssuer(t *testing.T) {
+	const path = "/v1/identity/oidc/provider/default"
+	document := string(readTestdata(t, "reports/15-vault-relative-discovery.json"))
+	keys := string(readTestdata(t, "reports/15-vault-keys.json"))
+	mux := http.NewServeMux()
+	mux.HandleFunc(path+pathDiscovery, func(w http.ResponseWriter, r *http.Request) { serve(document)(w, r) })
+	mux.HandleFunc(path+"/.well-known/keys", serve(keys))
+	server := newServer(t, mux.ServeHTTP)
+	refusal := func() string {
+		_, err := Issuer{Issuer: server.URL + path}.Fetch(t.Context())
+		require.ErrorContains(t, err, "is for issuer")
+		return err.Error()
+	}
+	offer := server.URL + path + "/.well-known/keys"
+	said := refusal()
+	assert.Contains(t, said, "give the URL of its key set instead, "+offer+";")
+	assert.NotContains(t, said, "exactly as it names itself", "that would be refused")
+	set, err := URL{Address: offer}.Fetch(t.Context())
+	require.NoError(t, err, "what is offered works")
+	assert.Len(t, set.Keys, 1)
+
+	// An address that only the issuer's neighbours reach.
+	document = `{"issuer": "http://10.0.0.1:8200` + path + `", "jwks_uri": "` + offer + `"}`
+	said = refusal()
+	assert.Contains(t, said, "exactly as it names itself")
+	assert.Contains(t, said, offer)
+	// Nothing of another origin is offered.
+	document = `{"issuer": "default", "jwks_uri": "https://keys.example.com/keys"}`
+	said = refusal()
+	assert.NotContains(t, said, "example.com")
+	assert.Contains(t, said, "public address")
+	// The right issuer, and a relative address of its keys.
+	document = `{"issuer": "` + server.URL + path + `", "jwks_uri": "` + path + `/.well-known/keys"}`
+	_, err = Issuer{Issuer: server.URL + path}.Fetch(t.Context())
+	require.ErrorContains(t, err, "give "+offer+" as the URL of a key set")
+}
+
+// Kubernetes serves its keys to service accounts alone.
+func TestReport16KubernetesLogin(t *testing.T) {
+	status := func(code int, message string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, "{\n  \"kind\": \"Status\",\n  \"apiVersion\": \"v1\",\n  \"metadata\": {},\n  \"status\": \"Failure\",\n  \"message\": \""+message+"\"\n}")
+		}
+	}
+	anonymous := status(http.StatusForbidden, `forbidden: User \"system:anonymous\" cannot get path`)
+	refusal := func(handler http.HandlerFunc, path string) string {
+		server := newServer(t, handler)
+		_, err := URL{Address: server.URL + path}.Fetch(t.Context())
+		require.Error(t, err)
+		if path == "" {
+			_, err = Issuer{Issuer: server.URL}.Fetch(t.Context())
+			require.Error(t, err)
+		}
+		return err.Error()
+	}
+	for _, path := range []string{pathKubernetesKeys, ""} {
+		said := refusal(anonymous, path)
+		assert.Contains(t, said, "token of a service account")
+		assert.Contains(t, said, "system:service-account-issuer-discovery")
+		assert.NotContains(t, said, "needs no token")
+
+		said = refusal(status(http.StatusUnauthorized, "Unauthorized"), path)
+		assert.Contains(t, said, "token of a service account")
+		assert.Contains(t, said, "kubectl get --raw")
+		assert.NotContains(t, said, "system:unauthenticated", "which isn't asked where nobody is anonymous")
+	}
+	said := refusal(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "/jwks")
+	assert.Contains(t, said, "wants a login")
+	assert.NotContains(t, said, "needs no token")
 }
