@@ -9,8 +9,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"math/big"
+	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/jwksharvest/harvest/internal/contain"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -56,18 +58,33 @@ func (s *Set) Judge() (*Set, error) {
 
 // judgeAhead judges the keys of a set where it arrives, beside the fetching of others. The
 // verdicts are remembered, so that a plan with a thousand clusters doesn't wait for one key
-// after another, nor for the many keys of a hostile set. A panic is left to who asks next.
+// after another. A hostile set takes minutes: what is left after judgeAheadFor is left to who asks
+// next, and so is a panic. Few judge at the same time, so that others get on.
 func judgeAhead(ctx context.Context, set *Set) {
+	ctx, cancel := context.WithTimeout(ctx, judgeAheadFor)
+	defer cancel()
 	_ = contain.Panics(func() error {
 		for _, k := range set.Keys {
-			if err := ctx.Err(); err != nil {
+			if err := judgeInSlot(ctx, k); err != nil {
 				return err
 			}
-			_ = Judge(k)
 		}
 		return nil
 	})
 }
+
+func judgeInSlot(ctx context.Context, k Key) error {
+	if err := judging.acquire(ctx); err != nil {
+		return err
+	}
+	defer judging.release()
+	_ = Judge(k)
+	return ctx.Err()
+}
+
+const judgeAheadFor = 2 * time.Second
+
+var judging = make(slots, (runtime.GOMAXPROCS(0)+1)/2)
 
 func judgeKey(k Key) *objection {
 	m := member{kid: k.KeyID, use: k.Use}

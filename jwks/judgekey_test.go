@@ -9,11 +9,13 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/big"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -189,4 +191,15 @@ func TestJudgedWhereItArrives(t *testing.T) {
 	requireKnown(n)
 
 	judgeAhead(t.Context(), nil) // a panic, which is contained
+}
+
+// A set of which each key takes long to judge delays its cluster by two seconds, not by minutes.
+func TestJudgeAheadIsBounded(t *testing.T) {
+	var set Set
+	for i := range 1000 {
+		set.Keys = append(set.Keys, Key{Public: &rsa.PublicKey{N: oddNumber(fmt.Sprint("dear", i), 4096), E: 65537}})
+	}
+	began := time.Now()
+	judgeAhead(t.Context(), &set)
+	assert.Less(t, time.Since(began), 10*time.Second)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // arrivals are what one Sync has heard of its clusters so far.
@@ -138,7 +139,7 @@ func (m *waitingMount) desired() Desired {
 func (m *waitingMount) sync(ctx context.Context) *MountReport {
 	began := time.Now()
 	o := m.target.Options
-	var how conduct
+	how := conduct{verdicts: new(plan.Verdicts)}
 	var early *MountReport
 	if m.impatient() {
 		early = m.early(ctx, &o, &how)
@@ -149,7 +150,7 @@ func (m *waitingMount) sync(ctx context.Context) *MountReport {
 	report := m.target.Mount.sync(ctx, m.desired(), o, how)
 	<-m.slots
 	if early != nil {
-		m.join(ctx, report, early, m.target.Options.at(began))
+		m.join(ctx, report, early, m.target.Options.at(began), how.verdicts)
 	}
 	o.logFailure(m.target.Mount, report)
 	return report
@@ -163,7 +164,7 @@ func (m *waitingMount) early(ctx context.Context, o *Options, later *conduct) *M
 	if m.isComplete() {
 		return nil
 	}
-	first := conduct{early: true, rest: func(ctx context.Context, d time.Duration) (superseded bool, err error) {
+	first := conduct{early: true, verdicts: later.verdicts, rest: func(ctx context.Context, d time.Duration) (superseded bool, err error) {
 		_, err = m.rest(ctx, d)
 		superseded = err == nil && m.isComplete()
 		later.unsettled = superseded // the other sync looks in its place
@@ -197,7 +198,7 @@ func (m *waitingMount) rest(ctx context.Context, d time.Duration) (superseded bo
 
 // join makes the report of the later sync that of both: what the mount was to trust, seen from
 // where it began.
-func (m *waitingMount) join(ctx context.Context, report, early *MountReport, o Options) {
+func (m *waitingMount) join(ctx context.Context, report, early *MountReport, o Options, known *plan.Verdicts) {
 	report.Written += early.Written
 	report.WriteTimes = append(early.WriteTimes, report.WriteTimes...)
 	report.Conflicts += early.Conflicts
@@ -209,7 +210,7 @@ func (m *waitingMount) join(ctx context.Context, report, early *MountReport, o O
 	}
 	var whole *Plan
 	err := m.target.Mount.contained(o, func() (err error) {
-		whole, err = NewPlan(early.Plan.Current(), m.desired(), o)
+		whole, err = newPlan(early.Plan.Current(), m.desired(), o, circumstances{verdicts: known})
 		return err
 	})
 	if err != nil {

@@ -7,9 +7,9 @@ import "github.com/jwksharvest/harvest/vaultsync/plan"
 type circumstances struct {
 	// history is what a watch has seen of the mount's keys; nil: no watch.
 	history *keyHistory
-	// verdicts are known of the published keys, so that a plan takes a short time. A set that
-	// isn't in it is judged by the plan.
-	verdicts plan.Verdicts
+	// verdicts are known of the keys, so that a plan takes a short time. What was never looked at,
+	// and all where it is nil, is judged by the plan.
+	verdicts *plan.Verdicts
 	// early: not all clusters have answered yet, and another sync comes when they have. That one
 	// removes what isn't denied.
 	early bool

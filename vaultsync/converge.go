@@ -37,6 +37,7 @@ type convergence struct {
 	how    conduct
 	want   Desired
 	given  circumstances
+	until  time.Time // keys are judged; zero: until all are
 	report *MountReport
 
 	// What the last read showed, and when it was asked for: the answer may be as old as that.
@@ -77,9 +78,10 @@ const (
 
 // converge runs the protocol of [convergence].
 func (s *session) converge(ctx context.Context, want Desired, o Options, how conduct, report *MountReport) error {
+	how = how.or()
 	c := &convergence{
-		session: s, o: o, how: how.or(), want: want, report: report, unsettled: how.unsettled,
-		given: circumstances{early: how.early, history: how.history},
+		session: s, o: o, how: how, want: want, report: report, unsettled: how.unsettled, until: judgeUntil(ctx, how.pace),
+		given: circumstances{early: how.early, history: how.history, verdicts: how.verdicts},
 	}
 	for !c.superseded {
 		err := c.observe(ctx)
@@ -108,15 +110,19 @@ func (s *session) converge(ctx context.Context, want Desired, o Options, how con
 // write, which would come too late then.
 func (c *convergence) observe(ctx context.Context) error {
 	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
-		c.want = c.how.latest()
+		c.want, c.until = c.how.latest(), judgeUntil(ctx, c.how.pace)
 	}
-	c.given.verdicts = c.want.Judge(c.given.verdicts)
+	c.given.verdicts.JudgePublished(c.want, c.until)
 	c.readAt = time.Now()
 	config, err := c.read(ctx)
 	if err != nil {
 		return err
 	}
 	c.how.history.readAt(time.Now())
+	if !c.until.IsZero() && !c.given.verdicts.OnTrusted() {
+		// What is left is judged by a later sync: a write after half a settle time would come too late.
+		c.given.verdicts.JudgeTrusted(config.Elements(), time.Now().Add(c.o.settle()/4))
+	}
 	c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
 	if err != nil {
 		return err

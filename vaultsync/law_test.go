@@ -240,7 +240,7 @@ func (l law) retained(e plan.Element) bool {
 	a := e.Block.Annotation
 	left := slices.DeleteFunc(l.named(e), l.retired)
 	pinned := slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.Fingerprint) })
-	return l.o.Retain > 0 && pinned && l.count(e.Fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
+	return l.o.Retain > 0 && !l.weak(e.Fingerprint) && pinned && l.count(e.Fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
 }
 
 // young says whether a key was added after its owner was asked.

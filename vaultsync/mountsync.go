@@ -6,7 +6,29 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
+
+// A watch judges keys for watchJudges before it looks at a mount, and goes on with what is left
+// after judgeAgain.
+const (
+	watchJudges = time.Second
+	judgeAgain  = 3 * time.Second
+)
+
+// judgeUntil returns when a sync is to have judged: a quarter of its time is for that, and in a watch,
+// which has a pace, a second. Without a deadline there is time for all.
+func judgeUntil(ctx context.Context, pace *pace) time.Time {
+	now := time.Now()
+	if pace != nil {
+		return now.Add(watchJudges)
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return now.Add(deadline.Sub(now) / 4)
+	}
+	return time.Time{}
+}
 
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
 // that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
@@ -24,18 +46,24 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 }
 
 func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
+	var known plan.Verdicts
+	until := judgeUntil(ctx, nil)
+	known.JudgePublished(want, until)
 	config, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := NewPlan(config, want, o.at(time.Now()))
+	if !until.IsZero() {
+		known.JudgeTrusted(config.Elements(), judgeUntil(ctx, nil))
+	}
+	p, err := newPlan(config, want, o.at(time.Now()), circumstances{verdicts: &known})
 	if err != nil {
 		return nil, err
 	}
 	if err := s.mayUpdate(ctx); err != nil {
-		plan.Warnings = slices.Insert(plan.Warnings, 0, err.Error())
+		p.Warnings = slices.Insert(p.Warnings, 0, err.Error())
 	}
-	return plan, nil
+	return p, nil
 }
 
 // Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.
@@ -85,6 +113,8 @@ type conduct struct {
 	unsettled bool
 	// history is what a watch has seen of the mount's keys; nil: no watch.
 	history *keyHistory
+	// verdicts are those of an earlier sync, to go on from and to add to; nil: there are none.
+	verdicts *plan.Verdicts
 	// latest returns what is desired by the time of another try; nil: what it was.
 	latest func() Desired
 	// rest waits out a settle time, and reports whether something newer is to be written by
@@ -102,6 +132,9 @@ type conduct struct {
 func (how conduct) or() conduct {
 	if how.rest == nil {
 		how.rest = func(ctx context.Context, d time.Duration) (bool, error) { return false, sleep(ctx, d) }
+	}
+	if how.verdicts == nil {
+		how.verdicts = new(plan.Verdicts)
 	}
 	if how.jitter == nil {
 		how.jitter = jitter

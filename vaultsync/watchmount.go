@@ -27,6 +27,9 @@ type watchedMount struct {
 	history keyHistory
 	pace    pace
 
+	// Whether there was no time to judge a key that is published.
+	unjudged bool
+
 	// Whether a write was not looked at for a settle time: the next sync does that.
 	unsettled bool
 }
@@ -49,6 +52,9 @@ func (m *watchedMount) run(ctx context.Context) {
 		}
 		failed := report.Err != nil // and no more of it, which is large, until the next sync
 		pause := wait.About(m.options.resync())
+		if m.unjudged {
+			pause = min(pause, judgeAgain)
+		}
 		remark := m.remark
 		if !failed {
 			failures = 0
@@ -133,6 +139,7 @@ func (m *watchedMount) sync(ctx context.Context) (*MountReport, bool) {
 	o.logFailure(m.target.Mount, report)
 	last, _ := report.Last()
 	m.young.Store(last != nil && last.Unconfirmed)
+	m.unjudged = last != nil && last.Unjudged
 	if m.options.OnReport != nil {
 		_ = m.contained(func() error { m.options.OnReport(report); return nil }) // which tells of a panic
 	}

@@ -81,11 +81,11 @@ func TestPlanRemovesWeakKeys(t *testing.T) {
 			assert.Equal(t, "k1", plan.Keep[0].KeyID)
 		})
 	}
-	t.Run("in its retention period", func(t *testing.T) {
+	t.Run("never retained", func(t *testing.T) {
 		plan, err := New(elements(trust("a", "k1"), trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{published}}, Rules{Now: now, Retain: time.Hour})
 		require.NoError(t, err)
-		assert.Empty(t, plan.Remove)
-		assert.True(t, plan.Retained(fingerprintOf(weakKey())))
+		require.Len(t, plan.Remove, 1, "anyone may have its private half")
+		assert.Contains(t, plan.Remove[0].Reason, "must not be trusted: order: ")
 	})
 	t.Run("the last one", func(t *testing.T) {
 		_, err := New(elements(trust("a", "weak")), Desired{[]string{"a"}, []jwks.Result{down("a")}}, Rules{Now: now})

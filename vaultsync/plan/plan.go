@@ -116,6 +116,8 @@ type Plan struct {
 	Next []string
 	// Emptied reports whether Next is empty and the list was not ([Rules.AllowEmpty]).
 	Emptied bool
+	// Unjudged reports whether a published key waits because there was no time to judge it.
+	Unjudged bool
 	// Unconfirmed reports whether a key stays because its cluster was asked before it was
 	// added: the next answer decides.
 	Unconfirmed bool

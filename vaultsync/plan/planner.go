@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -44,6 +43,12 @@ type planner struct {
 
 	crowded []*RoomError // clusters whose keys don't all fit
 
+	// What there was no time to judge: a published key waits, but for one of owns, which is trusted
+	// for this configuration's clusters already and stays.
+	unjudged map[pem.Fingerprint]bool
+	hasty    map[string]*RoomError // whose they are
+	owns     map[pem.Fingerprint]bool
+
 	unnamed map[pem.Fingerprint][]pem.Owner // owners that annotations have no room for
 
 	remarks []string // on the sets; they follow the plan's own warnings
@@ -66,7 +71,7 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 	for i, name := range want.Clusters {
 		rank[name] = i
 	}
-	return &planner{
+	p := &planner{
 		want: want, rules: rules,
 		plan:       &Plan{rank: rank},
 		sets:       map[pem.Owner][]publishedKey{},
@@ -82,7 +87,16 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 		offers:     map[pem.Fingerprint]*offer{},
 		kept:       map[pem.Owner]int{},
 		unnamed:    map[pem.Fingerprint][]pem.Owner{},
+		unjudged:   map[pem.Fingerprint]bool{},
+		hasty:      map[string]*RoomError{},
+		owns:       map[pem.Fingerprint]bool{},
 	}
+	for _, t := range elements {
+		if p.isOwned(t) {
+			p.owns[t.Fingerprint] = true
+		}
+	}
+	return p
 }
 
 func (p *planner) ours(cluster string) bool {
@@ -154,9 +168,18 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var skipped []Key
 	seen := map[pem.Fingerprint]bool{}
 	verdicts := p.rules.Verdicts.of(set)
+	waiting := 0
 	for i, k := range set.Keys {
 		f, refusal, err := verdicts[i].fingerprint, verdicts[i].refusal, verdicts[i].err
 		switch {
+		case verdicts[i].unjudged && p.owns[f]: // it stays, until there is time
+			p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
+		case verdicts[i].unjudged:
+			waiting++
+			p.unjudged[f] = true
+			skipped = append(skipped, Key{
+				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Fingerprint: f, Reason: notJudged,
+			})
 		case refusal != nil:
 			refusals = append(refusals, refusal)
 			skipped = append(skipped, Key{
@@ -170,6 +193,14 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 			seen[f] = true
 			p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
 		}
+	}
+	if waiting > 0 {
+		p.waitForJudge(owner.Cluster, waiting)
+	}
+	if len(p.sets[owner]) == 0 && waiting > 0 {
+		p.failed[owner] = p.hasty[owner.Cluster]
+		p.plan.Skipped = append(p.plan.Skipped, skipped...)
+		return
 	}
 	if len(p.sets[owner]) == 0 {
 		p.failed[owner] = &jwks.NoKeysError{Skipped: slices.Concat(set.Skipped, refusals)}
@@ -186,6 +217,18 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	for _, w := range set.Warnings {
 		p.remarks = append(p.remarks, fmt.Sprintf("%s: %s", owner, w))
 	}
+}
+
+const notJudged = "published; waits to be judged"
+
+// waitForJudge notes that keys of a cluster wait to be judged.
+func (p *planner) waitForJudge(cluster string, n int) {
+	if p.hasty[cluster] == nil {
+		p.hasty[cluster] = &RoomError{Cluster: cluster}
+	}
+	p.hasty[cluster].Unjudged += n
+	p.hasty[cluster].Waiting += n
+	p.plan.Unjudged = true
 }
 
 func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
@@ -208,10 +251,10 @@ func (p *planner) readTrusted() {
 			p.claimed = append(p.claimed, t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
-		case (p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && !p.oddRegion(a):
+		case p.isOwned(t):
 			if p.owned[t.Fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.Fingerprint)
-				if refusal, refused := errors.AsType[*jwks.KeyError](jwks.Judge(jwks.Key{Public: t.Block.Public})); refused {
+				if refusal := p.rules.Verdicts.ofTrusted(t); refusal != nil {
 					p.weak[t.Fingerprint] = refusal
 				}
 			}
@@ -232,6 +275,13 @@ func (p *planner) readTrusted() {
 			return cmp.Or(a.Block.Annotation.Added.Compare(b.Block.Annotation.Added), byText(a, b))
 		})
 	}
+}
+
+// isOwned reports whether an element is a key of this configuration's clusters, or of retired ones.
+func (p *planner) isOwned(t Element) bool {
+	a := t.Block.Annotation
+	return !t.Foreign() && !a.Newer() && !a.Placeholder &&
+		(p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && !p.oddRegion(a)
 }
 
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
@@ -392,11 +442,14 @@ func (p *planner) passThrough() {
 	for _, t := range p.foreign {
 		reason := `nobody's; kept, because foreign = "` + string(p.rules.foreign()) + `"`
 		if p.rules.foreign() == ForeignRemove {
-			if !unread && !p.rules.Partial {
+			if !unread && !p.rules.Partial && !p.unjudged[t.Fingerprint] {
 				p.remove(t, `nobody's, and foreign = "remove"`)
 				continue
 			}
 			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", newcomer)
+			if p.unjudged[t.Fingerprint] {
+				reason = "published; kept until it is judged"
+			}
 		}
 		p.take(&p.plan.Foreign, t, reason)
 		n++
@@ -455,6 +508,16 @@ func (p *planner) listFailures() {
 		p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, p.kept[owner], err})
 	}
 	slices.SortFunc(p.plan.Failed, func(a, b Failure) int { return p.rank.compare(a.Owner(), b.Owner()) })
+	for cluster, err := range p.hasty {
+		if i := slices.IndexFunc(p.crowded, func(e *RoomError) bool { return e.Cluster == cluster }); i >= 0 {
+			p.crowded[i].Unjudged += err.Unjudged
+			p.crowded[i].Waiting += err.Waiting
+			continue
+		}
+		if p.failed[pem.Owner{Cluster: cluster}] != error(err) {
+			p.crowded = append(p.crowded, err)
+		}
+	}
 	for _, err := range p.crowded {
 		p.plan.Fail(pem.Owner{Cluster: err.Cluster}, 0, err)
 	}

@@ -232,13 +232,13 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		keep("added since its cluster was asked")
 	case p.weak[f] == nil && len(struck) > 0 && unread:
 		keep(fmt.Sprintf("%s is retired; kept while %s can't be read, whose key it may be", struck[0], newcomer))
-	case mayBeUnnamed(old.Also) && unread:
+	case p.weak[f] == nil && mayBeUnnamed(old.Also) && unread:
 		keep(fmt.Sprintf("kept while %s can't be read, whose key it may be: the annotation has no room for all owners", newcomer))
 	case p.returns(old):
 		p.giveBack(f, elements, old, began)
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
-	case p.rules.Retain == 0:
+	case p.rules.Retain == 0, p.weak[f] != nil: // anyone may have its private half: it is not retained
 		p.removeAll(elements, p.whyGone(f))
 	case !began.IsZero() && !p.rules.Now.Before(began.Add(p.rules.Retain)) && !p.retainedLess(f):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))

@@ -13,6 +13,11 @@ var ErrNoRoom = errors.New("not all of its keys fit on the mount")
 type RoomError struct {
 	Cluster string
 	Waiting int // keys that wait
+
+	// Unjudged are those of them that there was no time to judge: the cluster publishes many at
+	// once, or new ones all the time. The next sync goes on with them.
+	Unjudged int
+
 	Keys    int // that count for the cluster and are, or will be, trusted
 	MaxKeys int // Rules.MaxKeys, where it is what binds; 0: MaxSize is
 	MaxSize int // Rules.MaxSize
@@ -24,6 +29,12 @@ type RoomError struct {
 // Error names what fills the mount, and what to do about it.
 func (e *RoomError) Error() string {
 	said := fmt.Sprintf("%v: %d %s", ErrNoRoom, e.Waiting, plural(e.Waiting, "waits", "wait"))
+	if e.Unjudged > 0 {
+		said += fmt.Sprintf(", %d of them to be judged, for which there was no time: the cluster publishes too many new keys at once", e.Unjudged)
+		if e.Unjudged == e.Waiting {
+			return said + "; the next sync goes on"
+		}
+	}
 	if e.MaxKeys > 0 {
 		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; raise max_keys, or let the cluster publish fewer", said, e.MaxKeys)
 	}

@@ -68,9 +68,9 @@ type Rules struct {
 	Partial bool
 	// History is what was seen of the list before; nil: nothing.
 	History History
-	// Verdicts are known of published keys, so that a plan takes a short time. A set that isn't
-	// among them is judged by the plan.
-	Verdicts Verdicts
+	// Verdicts are known of keys, so that a plan takes a short time. What was never looked at, and
+	// all where it is nil, is judged by the plan.
+	Verdicts *Verdicts
 }
 
 // History is what a process that watches a list has seen of it by its own clock, which nobody

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -13,41 +14,116 @@ type verdict struct {
 	fingerprint pem.Fingerprint
 	refusal     *jwks.KeyError
 	err         error // no key that can be written
+	unjudged    bool  // there was no time to look
 }
 
-// Verdicts are those on the keys of sets, in their order. A federation may publish hundreds of
-// thousands of keys: a sync judges them before it reads the mount, not between the read and the
-// write, which would come too late then.
-type Verdicts map[*jwks.Set][]verdict
+// Verdicts are what was found out about keys before a plan, which then takes a short time. A cluster
+// may publish a thousand new keys every second, and judging one may take a tenth of a second: so
+// clusters take turns until a given time, and the key that there was no time for waits. One that is
+// trusted stays as it is meanwhile. The zero value is ready for use.
+type Verdicts struct {
+	published map[*jwks.Set][]verdict
+	trusted   map[pem.Fingerprint]*jwks.KeyError // those that were judged, nil for a sound one
+}
 
-// Judge returns the verdicts on all that is desired. Those that are known already are taken over.
-func (d Desired) Judge(known Verdicts) Verdicts {
-	all := Verdicts{}
-	for _, r := range d.Results {
-		switch {
-		case r.Set == nil || all[r.Set] != nil:
-		case known[r.Set] != nil:
-			all[r.Set] = known[r.Set]
-		default:
-			all[r.Set] = judgeSet(r.Set)
+// JudgePublished finds out about all that is desired, what is known already aside, and forgets what
+// no longer is. The regions of a cluster take turns too. A zero until is no limit.
+func (v *Verdicts) JudgePublished(want Desired, until time.Time) {
+	known := v.published
+	v.published = map[*jwks.Set][]verdict{}
+	queues := turns{}
+	for _, r := range want.Results {
+		if r.Set == nil || v.published[r.Set] != nil {
+			continue
+		}
+		all := known[r.Set]
+		if len(all) != len(r.Set.Keys) {
+			all = make([]verdict, len(r.Set.Keys))
+			for i, k := range r.Set.Keys {
+				all[i].fingerprint, all[i].err = pem.FingerprintOf(k.Public)
+				all[i].unjudged = true
+			}
+		}
+		v.published[r.Set] = all
+		for i, k := range r.Set.Keys {
+			if all[i].unjudged {
+				queues.add(r.Cluster, i, func() { all[i].refusal, all[i].unjudged = refusalOf(k), false })
+			}
 		}
 	}
-	return all
+	queues.run(until)
+}
+
+// JudgeTrusted finds out about the annotated keys of a list. A zero until is no limit.
+func (v *Verdicts) JudgeTrusted(list []Element, until time.Time) {
+	v.trusted = map[pem.Fingerprint]*jwks.KeyError{}
+	queues, places := turns{}, map[string]int{}
+	for _, e := range list {
+		if e.Foreign() {
+			continue
+		}
+		cluster := e.Block.Annotation.Cluster
+		queues.add(cluster, places[cluster], func() { v.trusted[e.Fingerprint] = refusalOf(jwks.Key{Public: e.Block.Public}) })
+		places[cluster]++
+	}
+	queues.run(until)
+}
+
+// OnTrusted reports whether JudgeTrusted was called.
+func (v *Verdicts) OnTrusted() bool { return v.trusted != nil }
+
+func refusalOf(k jwks.Key) *jwks.KeyError {
+	refusal, _ := errors.AsType[*jwks.KeyError](jwks.Judge(k))
+	return refusal
+}
+
+// turns are the keys of clusters to judge, by cluster and place among its own.
+type turns map[string][][]func()
+
+func (t turns) add(cluster string, place int, judge func()) {
+	for len(t[cluster]) <= place {
+		t[cluster] = append(t[cluster], nil)
+	}
+	t[cluster][place] = append(t[cluster][place], judge)
+}
+
+// run judges one key of each cluster after another until a time; zero: all.
+func (t turns) run(until time.Time) {
+	flat := map[string][]func(){}
+	for cluster, places := range t {
+		for _, judges := range places {
+			flat[cluster] = append(flat[cluster], judges...)
+		}
+	}
+	for len(flat) > 0 {
+		for cluster, judges := range flat {
+			if !until.IsZero() && !time.Now().Before(until) {
+				return
+			}
+			judges[0]()
+			if flat[cluster] = judges[1:]; len(judges) == 1 {
+				delete(flat, cluster)
+			}
+		}
+	}
 }
 
 // of returns the verdicts on a set.
-func (v Verdicts) of(set *jwks.Set) []verdict {
-	if known := v[set]; len(known) == len(set.Keys) {
-		return known
+func (v *Verdicts) of(set *jwks.Set) []verdict {
+	if v != nil {
+		if known := v.published[set]; len(known) == len(set.Keys) {
+			return known
+		}
 	}
-	return judgeSet(set)
+	var all Verdicts
+	all.JudgePublished(Desired{Results: []jwks.Result{{Set: set}}}, time.Time{})
+	return all.published[set]
 }
 
-func judgeSet(set *jwks.Set) []verdict {
-	out := make([]verdict, len(set.Keys))
-	for i, k := range set.Keys {
-		out[i].fingerprint, out[i].err = pem.FingerprintOf(k.Public)
-		out[i].refusal, _ = errors.AsType[*jwks.KeyError](jwks.Judge(k))
+// ofTrusted returns why a trusted key must not be trusted; nil also where there was no time to look.
+func (v *Verdicts) ofTrusted(e Element) *jwks.KeyError {
+	if v == nil || !v.OnTrusted() {
+		return refusalOf(jwks.Key{Public: e.Block.Public})
 	}
-	return out
+	return v.trusted[e.Fingerprint]
 }

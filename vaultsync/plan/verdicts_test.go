@@ -2,6 +2,7 @@ package plan
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,20 +14,69 @@ import (
 // are missing.
 func TestPlanTakesVerdicts(t *testing.T) {
 	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2"), publish("a/r", "k3"), down("b")}}
-	known := want.Judge(nil)
-	require.Len(t, known, 2)
-	known[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
+	var known Verdicts
+	known.JudgePublished(want, time.Time{})
+	require.Len(t, known.published, 2)
+	known.published[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
 
-	p, err := New(nil, want, Rules{Now: now, Verdicts: known})
+	p, err := New(nil, want, Rules{Now: now, Verdicts: &known})
 	require.NoError(t, err)
 	require.Len(t, p.Skipped, 1, "the verdict that is known")
 	assert.Equal(t, fingerprint("k1"), p.Skipped[0].Fingerprint)
 	assert.Len(t, p.Add, 2)
-	p, err = New(nil, want, Rules{Now: now})
-	require.NoError(t, err)
-	assert.Len(t, p.Add, 3)
+	for _, none := range []*Verdicts{nil, new(Verdicts)} {
+		p, err = New(nil, want, Rules{Now: now, Verdicts: none})
+		require.NoError(t, err)
+		assert.Len(t, p.Add, 3)
+	}
 
-	again := want.Judge(known)
-	assert.Equal(t, jwks.ReasonSize, again[want.Results[0].Set][0].refusal.Reason, "taken over")
-	assert.Empty(t, Desired{}.Judge(known), "what is no longer desired is forgotten")
+	known.JudgePublished(want, time.Time{})
+	assert.Equal(t, jwks.ReasonSize, known.published[want.Results[0].Set][0].refusal.Reason, "taken over")
+	known.JudgePublished(Desired{}, time.Time{})
+	assert.Empty(t, known.published, "what is no longer desired is forgotten")
+}
+
+// What there is no time to judge waits, and nothing goes for it: neither a key that the mount trusts
+// for the cluster, or for a retired name, nor a foreign one that may be the cluster's.
+func TestPlanWithoutTimeToJudge(t *testing.T) {
+	unjudged := func(want Desired) *Verdicts {
+		v := new(Verdicts)
+		v.JudgePublished(want, now.Add(-time.Hour))
+		v.JudgeTrusted(nil, now.Add(-time.Hour))
+		return v
+	}
+	names := func(keys []Key) (names []string) {
+		for _, k := range keys {
+			names = append(names, k.KeyID)
+		}
+		return names
+	}
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2", "foreign", "moved")}}
+	for name, rules := range map[string]Rules{
+		"usual": {Retired: []string{"old"}}, "foreign keys go": {Retired: []string{"old"}, Foreign: ForeignRemove},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules.Now, rules.Verdicts = now, unjudged(want)
+			p, err := New(elements(trust("a", "k1"), paste("foreign"), trust("old", "moved")), want, rules)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"k1"}, names(p.Keep))
+			assert.Equal(t, []string{"moved"}, names(p.Adopt))
+			assert.Equal(t, []string{"k2", "foreign"}, names(p.Skipped))
+			assert.Len(t, p.Foreign, 1)
+			assert.Empty(t, p.Add)
+			assert.Empty(t, p.Remove)
+			assert.True(t, p.Unjudged)
+			require.Len(t, p.Failed, 1)
+			require.ErrorIs(t, p.Failed[0].Err, ErrNoRoom)
+			assert.ErrorContains(t, p.Failed[0].Err, "2 wait, 2 of them to be judged, for which there was no time")
+		})
+	}
+	want = Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	p, err := New(elements(trust("a", "k9")), want, Rules{Now: now, Verdicts: unjudged(want)})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"k9"}, names(p.Keep))
+	assert.Empty(t, p.Remove)
+	require.Len(t, p.Failed, 1, "a set of which nothing is judged isn't read")
+	assert.Equal(t, 1, p.Failed[0].Kept)
+	assert.NotErrorIs(t, p.Failed[0].Err, ErrTurnover)
 }

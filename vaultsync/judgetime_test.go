@@ -1,0 +1,54 @@
+package vaultsync
+
+import (
+	"crypto/rsa"
+	"math/big"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// dear are n new RSA keys, each of which takes long to judge.
+func dear(cluster string, n int) jwks.Result {
+	source := rand.NewChaCha8([32]byte{byte(n)})
+	r := jwks.Result{Cluster: cluster, Set: new(jwks.Set)}
+	for i := range n {
+		octets := make([]byte, 512)
+		_, _ = source.Read(octets)
+		octets[0] |= 0x80
+		octets[511] |= 1
+		r.Set.Keys = append(r.Set.Keys, jwks.Key{
+			KeyID: strconv.Itoa(i), Public: &rsa.PublicKey{N: new(big.Int).SetBytes(octets), E: 65537},
+		})
+	}
+	return r
+}
+
+// A cluster that publishes a thousand new keys, each of which takes long to judge, holds up no
+// other: its key comes, and its old one goes, in the time of one sync.
+func TestSyncJudgesInTurn(t *testing.T) {
+	v := fakevault.New(t)
+	v.Enable("", "jwt-nomad", "jwt")
+	m := NewMount(v.Client(), "jwt-nomad")
+	o := Options{Settle: 200 * time.Millisecond}
+	_, err := m.Sync(t.Context(), Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{down("hostile"), publish("b", "old", "kept")}}, o)
+	require.NoError(t, err)
+
+	began := time.Now()
+	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{dear("hostile", 1000), publish("b", "kept", "new")}}
+	report := m.sync(t.Context(), want, o, conduct{pace: new(pace)}) // as in a watch: a second to judge in
+	require.NoError(t, report.Err)
+	assert.Less(t, time.Since(began), 20*time.Second, "1,000 keys take a minute and more")
+	assert.True(t, isOn(report.Plan.Add, "new"))
+	assert.True(t, isOn(report.Plan.Remove, "old"))
+	require.Len(t, report.Plan.Failed, 1)
+	assert.Equal(t, "hostile", report.Plan.Failed[0].Cluster)
+	require.ErrorIs(t, report.Plan.Failed[0].Err, ErrNoRoom)
+}
