@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -143,8 +144,8 @@ func sayToken(token, address string) string {
 
 // administratorHint says how an administrator's token comes to be used, where the auth block's
 // login was refused.
-func (s *mountSetup) administratorHint() string {
-	if s.Token != tokenLogin || !errors.Is(s.err, vaultsync.ErrForbidden) {
+func administratorHint(s *render.Setup) string {
+	if s.Token != tokenLogin || !errors.Is(s.Failure, vaultsync.ErrForbidden) {
 		return ""
 	}
 	return "That was the login of the auth block. An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +

@@ -1,19 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
-
-	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/terminal"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/config"
 )
 
 func (a *app) configCommand() *cli.Command {
@@ -68,7 +65,7 @@ func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
 	if format == "json" {
 		a.out.JSON(v)
 	} else {
-		a.out.printValidation(v)
+		a.out.Validation(v)
 	}
 	if !v.Valid {
 		return exit(exitNothing)
@@ -102,34 +99,4 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 	}
 	a.out.Printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
 	return nil
-}
-
-var wordStyles = map[string]terminal.Style{"error": terminal.Alarm, "warning": terminal.Yellow}
-
-// printValidation writes a line for each problem, as compilers do, in the order of the
-// file. None is broken up: editors read them.
-func (o *output) printValidation(v *config.Validation) {
-	type line struct {
-		config.Problem
-		word string
-	}
-	var lines []line
-	for _, p := range v.Errors {
-		lines = append(lines, line{p, "error"})
-	}
-	for _, p := range v.Warnings {
-		lines = append(lines, line{p, "warning"})
-	}
-	slices.SortStableFunc(lines, func(a, b line) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	for _, l := range lines {
-		o.Printf("%s:%d:%d: %s %s\n", printable(v.File), l.Line, l.Column, o.Paint(wordStyles[l.word], l.word+":"), l.Message)
-	}
-	if !v.Valid {
-		o.Printf("%s: not valid: %d %s.\n", printable(v.File), len(v.Errors), plural(len(v.Errors), "error"))
-		return
-	}
-	o.Printf("%s: valid: %d %s, %d %s, %d %s.\n", printable(v.File), v.Clusters, plural(v.Clusters, "cluster"),
-		v.Vaults, plural(v.Vaults, "Vault"), v.Mounts, plural(v.Mounts, "mount"))
 }

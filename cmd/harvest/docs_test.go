@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/fenced"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
@@ -158,7 +159,7 @@ func checkCommand(root *cli.Command, words []string) string {
 // that there are.
 func TestDocumentedFlags(t *testing.T) {
 	t.Parallel()
-	a := &app{out: &output{}, says: &terminal.Messages{}}
+	a := &app{out: &render.Output{}, says: &terminal.Messages{}}
 	root, count := a.root(), 0
 	for _, name := range docPages(t) {
 		for _, line := range commandLines(t, name) {

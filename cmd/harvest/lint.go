@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -66,16 +65,16 @@ func lintNames() string {
 }
 
 // inspect puts what is found on a mount into its status.
-func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.Mount, m config.Mount, results []jwks.Result) {
+func (l *linting) inspect(ctx context.Context, s *status.Mount, mount *vaultsync.Mount, m config.Mount, results []jwks.Result) {
 	s.Lint = []vaultsync.Problem{}
-	if s.err != nil {
+	if s.Err != nil {
 		return
 	}
 	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
-		Now: l.now, Config: s.config, Clusters: m.Clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.Options.Settings,
+		Now: l.now, Config: s.Config, Clusters: m.Clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.Options.Settings,
 	})
 	if err != nil {
-		s.err, s.Error = err, err.Error()
+		s.Err, s.Error = err, err.Error()
 		return
 	}
 	for _, p := range problems {
@@ -88,18 +87,5 @@ func (l *linting) inspect(ctx context.Context, s *mountStatus, mount *vaultsync.
 	}
 }
 
-// bites says whether something must be done about a problem.
+// bites reports whether something must be done about a problem.
 func bites(p vaultsync.Problem) bool { return p.Severity != vaultsync.SeverityNote }
-
-// printProblems writes what -lint found on a mount, with the way out below each.
-func (o *output) printProblems(problems []vaultsync.Problem) {
-	styles := map[vaultsync.Severity]terminal.Style{vaultsync.SeverityError: terminal.Alarm, vaultsync.SeverityWarning: terminal.Yellow}
-	for _, p := range problems {
-		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
-		o.Text("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", printable(p.Message))
-		o.Text("      ", "      ", printable(p.Fix))
-	}
-	if len(problems) > 0 {
-		o.Printf("\n")
-	}
-}

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/jwksharvest/harvest/jwks"
-
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/wait"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // loadWithin is load, which may read a pipe, within -timeout.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/manual"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
@@ -41,7 +42,7 @@ func page(t *testing.T, name, text string) {
 }
 
 func manRoot() *cli.Command {
-	a := &app{out: &output{terminal.Output{W: io.Discard}}, says: &terminal.Messages{W: io.Discard}, process: process{stderr: io.Discard}}
+	a := &app{out: &render.Output{Output: terminal.Output{W: io.Discard}}, says: &terminal.Messages{W: io.Discard}, process: process{stderr: io.Discard}}
 	return a.root()
 }
 

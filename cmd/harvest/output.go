@@ -27,9 +27,6 @@ var (
 	mountCause = monitor.MountCause
 )
 
-// output is stdout.
-type output struct{ terminal.Output }
-
 // showProgress shows who is waited for, if stderr is a terminal and carries no log.
 func (a *app) showProgress(cmd *cli.Command, clusters []jwks.Cluster) (stop func()) {
 	if !terminal.CanProgress(a.stderr, a.getenv) || a.says.Log != nil || cmd.IsSet("log-level") {

@@ -154,7 +154,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 			if i > 0 {
 				a.out.Printf("\n")
 			}
-			a.out.printMount(m, r.planned, a.now())
+			a.out.Mount(m, r.planned, a.now())
 			a.printRemovals(m.Plan)
 		}
 	}

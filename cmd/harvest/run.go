@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
@@ -38,7 +39,7 @@ type process struct {
 type app struct {
 	process
 	args []string // as called, with the program's name
-	out  *output
+	out  *render.Output
 	says *terminal.Messages
 
 	exposed []string // files that were warned of
@@ -46,7 +47,7 @@ type app struct {
 
 // run runs the command and returns its exit code. args begins with the program's name.
 func run(ctx context.Context, args []string, p process) int {
-	a := &app{process: p, args: args, out: &output{terminal.Output{W: p.stdout, Terminal: p.outTerminal}}, says: &terminal.Messages{W: p.stderr, Terminal: p.errTerminal}}
+	a := &app{process: p, args: args, out: &render.Output{Output: terminal.Output{W: p.stdout, Terminal: p.outTerminal}}, says: &terminal.Messages{W: p.stderr, Terminal: p.errTerminal}}
 	err := refuseTokens(args)
 	if err == nil {
 		root := a.root()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"github.com/jwksharvest/harvest/internal/fakevault"
-
 	"bytes"
 	"errors"
 	"os"
@@ -11,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
 // now is the time of every run in this process.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -148,7 +149,7 @@ func TestScreenSetup(t *testing.T) {
 
 // TestScreenVerify: the same for the verdicts of verify.
 func TestScreenVerify(t *testing.T) {
-	verdicts := []*verdict{
+	verdicts := []*render.Verdict{
 		{Vault: "https://vault.example.com:8200", Path: longMount, Verdict: &vaultsync.Verdict{Findings: []vaultsync.Finding{
 			{Check: "signature", Outcome: vaultsync.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
 				Fix: "harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=" + longCluster},
@@ -158,13 +159,13 @@ func TestScreenVerify(t *testing.T) {
 		{Source: "https://keys.example.com/jwks.json", Verdict: &vaultsync.Verdict{Accepted: true, Findings: []vaultsync.Finding{
 			{Check: "signature", Outcome: vaultsync.OutcomeOK, Detail: "by 東京都 and quite a long explanation of which key that was, of whom and since when"},
 		}}},
-		{Vault: "https://vault.example.com:8200", Path: "m", err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
+		{Vault: "https://vault.example.com:8200", Path: "m", Err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
 	}
 	for _, width := range []int{80, 120} {
 		printed := func(s terminal.Terminal) string {
 			var text bytes.Buffer
-			a := &app{out: &output{terminal.Output{W: &text, Terminal: s}}}
-			a.printVerdicts(verdicts)
+			o := &render.Output{Output: terminal.Output{W: &text, Terminal: s}}
+			o.Verdicts(verdicts)
 			return text.String()
 		}
 		text := printed(terminal.Terminal{Width: width, Colour: true})

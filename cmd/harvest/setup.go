@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -60,19 +62,6 @@ func roleFlags() []cli.Flag {
 		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
 		&cli.StringFlag{Name: "job-prefix", Category: inRole, Usage: "`TEXT` before the job's name there, such as job-, which keeps jobs of a namespace apart: secrets are at NAMESPACE/job-JOB/job-JOB/NAME then"},
 	}
-}
-
-// mountSetup is what is to be done to one mount.
-type mountSetup struct {
-	*vaultsync.SetupPlan
-	Report *vaultsync.MountReport `json:"keys"`            // nil where the mount could not be read
-	Error  string                 `json:"error,omitempty"` // why the mount could not be read or planned
-	Token  string                 `json:"token"`           // where the token comes from: see tokenVariable
-
-	mount   *vaultsync.Mount
-	config  config.Mount
-	regions map[string]string // what Nomad calls the one region of a cluster, where it is known
-	err     error
 }
 
 func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
@@ -131,7 +120,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		if said != "" {
 			a.out.Printf("%s\n\n", said)
 		}
-		a.printSetups(setups)
+		a.out.Setups(setups, a.now())
 	}
 	failed := a.complainOf(setups, cfg)
 	if failed == len(setups) {
@@ -140,7 +129,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if cmd.Bool("dry-run") && format == "text" {
 		a.out.Printf("\n  A dry run: nothing was changed.\n")
 	}
-	if cmd.Bool("dry-run") || format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*mountSetup).changes) {
+	if cmd.Bool("dry-run") || format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*render.Setup).HasChanges) {
 		return a.ended(setups, failed)
 	}
 	if !cmd.Bool("y") {
@@ -228,73 +217,58 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 }
 
 // planSetups reads every mount and every cluster.
-func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*mountSetup {
+func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*render.Setup {
 	results := jwks.FetchAll(ctx, j.harvester.Clusters)
 	regions := onlyRegions(discovered)
-	setups := make([]*mountSetup, len(j.cfg.Mounts))
+	setups := make([]*render.Setup, len(j.cfg.Mounts))
 	var pending sync.WaitGroup
 	for i, m := range j.cfg.Mounts {
-		s := &mountSetup{mount: j.mounts[i], config: m, regions: regions}
+		s := &render.Setup{Mount: j.mounts[i], Config: m, Regions: regions}
 		setups[i] = s
-		if s.mount == nil {
-			s.fail(j.refused[i].Err)
+		if s.Mount == nil {
+			s.Fail(j.refused[i].Err)
 			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.Path}
 			continue
 		}
-		pending.Go(func() { s.plan(ctx, results, a) })
+		pending.Go(func() { planSetup(ctx, s, results, a.now()) })
 	}
 	pending.Wait()
 	return setups
 }
 
-func (s *mountSetup) plan(ctx context.Context, results []jwks.Result, a *app) {
+// planSetup reads a mount, and plans what is to be done to it.
+func planSetup(ctx context.Context, s *render.Setup, results []jwks.Result, now time.Time) {
 	var err error
-	s.SetupPlan, err = s.mount.PlanSetup(ctx, s.config.Setup)
+	s.SetupPlan, err = s.Mount.PlanSetup(ctx, s.Config.Setup)
 	if err != nil {
-		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.mount.Vault(), Namespace: mountNamespace(s.mount), Path: s.mount.Path}
-		s.fail(err)
+		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.Mount.Vault(), Namespace: mountNamespace(s.Mount), Path: s.Mount.Path}
+		s.Fail(err)
 		return
 	}
 	var current vaultsync.Config
 	if s.Accessor != "" {
-		if current, err = s.mount.Read(ctx); err != nil {
-			s.fail(err)
+		if current, err = s.Mount.Read(ctx); err != nil {
+			s.Fail(err)
 			return
 		}
 	}
-	options := s.config.Options
-	options.Now = a.now()
-	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.config.Clusters, Results: results}, options)
+	options := s.Config.Options
+	options.Now = now
+	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.Config.Clusters, Results: results}, options)
 	s.Report = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Plan: plan}
 	if err != nil {
-		s.fail(&vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err})
-		s.Report.Err = s.err
+		s.Fail(&vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err})
+		s.Report.Err = s.Failure
 	}
-}
-
-// fail notes why nothing can be done to the mount.
-func (s *mountSetup) fail(err error) { s.err, s.Error = err, err.Error() }
-
-// keys returns the plan for the mount's keys; nil where there is none.
-func (s *mountSetup) keys() *vaultsync.Plan {
-	if s.Report == nil {
-		return nil
-	}
-	return s.Report.Plan
-}
-
-// changes says whether there is anything to do.
-func (s *mountSetup) changes() bool {
-	return s.err == nil && (s.Changed() || s.keys() != nil && s.keys().Changed)
 }
 
 // complainOf tells stderr of what can't be planned, or is refused, and counts the mounts
 // that nothing can be done to.
-func (a *app) complainOf(setups []*mountSetup, cfg *config.Config) (failed int) {
+func (a *app) complainOf(setups []*render.Setup, cfg *config.Config) (failed int) {
 	for _, s := range setups {
-		if s.err != nil {
+		if s.Failure != nil {
 			failed++
-			a.says.Fail(s.err, cmp.Or(a.call(cfg.File, 0).Of(s.err, convertible(s.config)), s.administratorHint()))
+			a.says.Fail(s.Failure, cmp.Or(a.call(cfg.File, 0).Of(s.Failure, convertible(s.Config)), administratorHint(s)))
 			continue
 		}
 		if err := s.Err(); err != nil {
@@ -309,25 +283,25 @@ func (a *app) complainOf(setups []*mountSetup, cfg *config.Config) (failed int) 
 }
 
 // applySetups makes mounts, policies and roles, and then syncs the keys of those mounts.
-func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg *config.Config, cmd *cli.Command) error {
+func (a *app) applySetups(ctx context.Context, j *job, setups []*render.Setup, cfg *config.Config, cmd *cli.Command) error {
 	failed := 0
 	ready := &job{cfg: cfg, mounts: j.mounts, refused: make([]*vaultsync.MountReport, len(setups))}
 	ready.harvester.Clusters = j.harvester.Clusters
 	targets := j.harvester.Targets
 	for i, s := range setups {
 		var target vaultsync.Target
-		if s.mount != nil {
+		if s.Mount != nil {
 			target, targets = targets[0], targets[1:]
 		}
-		if s.err == nil {
-			s.SetupPlan, s.err = s.mount.ApplySetup(ctx, s.SetupPlan)
-			if s.err != nil {
-				a.says.Fail(s.err, "")
+		if s.Failure == nil {
+			s.SetupPlan, s.Failure = s.Mount.ApplySetup(ctx, s.SetupPlan)
+			if s.Failure != nil {
+				a.says.Fail(s.Failure, "")
 			}
 		}
-		if s.err != nil {
+		if s.Failure != nil {
 			failed++
-			ready.refused[i] = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: s.err}
+			ready.refused[i] = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: s.Failure}
 			continue
 		}
 		ready.harvester.Targets = append(ready.harvester.Targets, target)
@@ -338,9 +312,9 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 	}
 	a.complain(report, cfg, cmd.Duration("timeout"))
 	code := outcome(report)
-	made := slices.ContainsFunc(setups, func(s *mountSetup) bool { return s.err == nil && s.Changed() })
+	made := slices.ContainsFunc(setups, func(s *render.Setup) bool { return s.Failure == nil && s.Changed() })
 	if (made || code != exitNothing) && cmd.String("format") == "text" {
-		a.printDone(setups, report)
+		a.out.Done(setups, report)
 	}
 	if code != exitOK {
 		if made {
@@ -352,12 +326,24 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*mountSetup, cfg
 }
 
 // ended tells what there is now.
-func (a *app) ended(setups []*mountSetup, failed int) error {
-	refused := slices.ContainsFunc(setups, func(s *mountSetup) bool {
-		return s.Err() != nil || s.keys() != nil && len(s.keys().Failed) > 0
+func (a *app) ended(setups []*render.Setup, failed int) error {
+	refused := slices.ContainsFunc(setups, func(s *render.Setup) bool {
+		return s.Err() != nil || s.Keys() != nil && len(s.Keys().Failed) > 0
 	})
 	if failed > 0 || refused {
 		return exit(exitPartial)
 	}
 	return nil
+}
+
+// printForms writes the same as commands or as Terraform, and returns the exit code.
+func (a *app) printForms(setups []*render.Setup, form string, cfg *config.Config) error {
+	failed := a.complainOf(setups, cfg)
+	if err := a.out.Forms(setups, form); err != nil {
+		return err
+	}
+	if failed == len(setups) {
+		return exit(exitNothing)
+	}
+	return a.ended(setups, failed)
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
-	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -83,30 +83,18 @@ func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
 	if format == "json" {
 		a.out.JSON(map[string]any{"accepted": verdictCode(verdicts) == exitOK, "verdicts": verdicts})
 	} else {
-		a.printVerdicts(verdicts)
+		a.out.Verdicts(verdicts)
 	}
 	for _, v := range verdicts {
-		if v.err != nil {
-			a.says.Fail(v.err, "")
+		if v.Err != nil {
+			a.says.Fail(v.Err, "")
 		}
 	}
 	return exit(verdictCode(verdicts))
 }
 
-// verdict is what came of a token at one mount, or with a key set alone.
-type verdict struct {
-	Vault     string `json:"vault"`
-	Namespace string `json:"namespace"`
-	Path      string `json:"path"`
-	Source    string `json:"source,omitempty"` // of the key set, where there is no mount
-	Error     string `json:"error,omitempty"`
-	*vaultsync.Verdict
-
-	err error // the mount could not be read
-}
-
 // verdictCode: 0 one of the mounts would take it; 1 none could be compared; 3 none would.
-func verdictCode(verdicts []*verdict) int {
+func verdictCode(verdicts []*render.Verdict) int {
 	code := exitNothing
 	for _, v := range verdicts {
 		switch {
@@ -122,7 +110,7 @@ func verdictCode(verdicts []*verdict) int {
 
 // verification returns what compares a token with what the flags name. All of them are
 // understood before a token is asked for.
-func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*verdict, error), error) {
+func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*render.Verdict, error), error) {
 	if !cmd.IsSet("jwks") {
 		if cmd.String("config") == "" && cmd.String("mount") == "" {
 			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")
@@ -134,7 +122,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		if err := selectMounts(cmd, cfg); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, t *jwks.Token) ([]*verdict, error) {
+		return func(ctx context.Context, t *jwks.Token) ([]*render.Verdict, error) {
 			return a.verifyAtMounts(ctx, cmd, cfg, t, log), nil
 		}, nil
 	}
@@ -163,7 +151,9 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		return nil, err
 	}
 	c.Name = "source"
-	return func(ctx context.Context, t *jwks.Token) ([]*verdict, error) { return a.verifyOffline(ctx, cmd, c, t) }, nil
+	return func(ctx context.Context, t *jwks.Token) ([]*render.Verdict, error) {
+		return a.verifyOffline(ctx, cmd, c, t)
+	}, nil
 }
 
 // selectMounts leaves the mounts of a file that -mount and -namespace name.
@@ -184,7 +174,7 @@ func selectMounts(cmd *cli.Command, cfg *config.Config) error {
 }
 
 // verifyOffline compares a token with a key set.
-func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *jwks.Token) ([]*verdict, error) {
+func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *jwks.Token) ([]*render.Verdict, error) {
 	a.warnUnauthenticated(c)
 	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
@@ -201,11 +191,11 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 	if err != nil {
 		return nil, err
 	}
-	return []*verdict{{Source: cmd.String("jwks"), Verdict: v}}, nil
+	return []*render.Verdict{{Source: cmd.String("jwks"), Verdict: v}}, nil
 }
 
 // verifyAtMounts compares a token with each mount, all at the same time.
-func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *jwks.Token, log *slog.Logger) []*verdict {
+func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *jwks.Token, log *slog.Logger) []*render.Verdict {
 	j := a.prepare(ctx, cfg, true, log)
 	defer j.close()
 	var results []jwks.Result
@@ -214,12 +204,12 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 		results = jwks.FetchAll(ctx, j.harvester.Clusters)
 		stop()
 	}
-	verdicts := make([]*verdict, len(cfg.Mounts))
+	verdicts := make([]*render.Verdict, len(cfg.Mounts))
 	var pending sync.WaitGroup
 	for i, m := range cfg.Mounts {
 		pending.Go(func() {
 			if r := j.refused[i]; r != nil {
-				verdicts[i] = &verdict{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Error: r.Err.Error(), err: r.Err}
+				verdicts[i] = &render.Verdict{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Error: r.Err.Error(), Err: r.Err}
 				return
 			}
 			verdicts[i] = verifyAt(ctx, j.mounts[i], vaultsync.Verification{
@@ -236,11 +226,11 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 }
 
 // verifyAt reads a mount and the role, and compares.
-func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *verdict {
-	out := &verdict{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
-	v.Config, out.err = mount.Read(ctx)
+func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *render.Verdict {
+	out := &render.Verdict{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
+	v.Config, out.Err = mount.Read(ctx)
 	session, err := mount.Session()
-	if out.err == nil && err == nil {
+	if out.Err == nil && err == nil {
 		if role := v.Config.EffectiveRole(v.RoleName); role != "" && !v.Config.IsZero() {
 			v.Role, v.RoleErr = jwtrole.Read(ctx, session, role)
 			v.RoleErr = mount.Wrap(v.RoleErr)
@@ -248,10 +238,10 @@ func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verificat
 		if v.Skew, err = session.Clock(ctx); err != nil {
 			log.DebugContext(ctx, "Vault's clock could not be read", "error", printable(err.Error()))
 		}
-		out.Verdict, out.err = vaultsync.Verify(v)
+		out.Verdict, out.Err = vaultsync.Verify(v)
 	}
-	if out.err != nil {
-		out.Error = out.err.Error()
+	if out.Err != nil {
+		out.Error = out.Err.Error()
 	}
 	return out
 }
@@ -289,63 +279,4 @@ func syncCommand(cmd *cli.Command) string {
 		return strings.Join(append(words[:2:2], "-cluster NAME"), " ") + " " + strings.Join(words[2:], " ")
 	}
 	return strings.Join(words, " ")
-}
-
-// verdictSigns stand before the lines of a verdict.
-var verdictSigns = map[vaultsync.Outcome]string{
-	vaultsync.OutcomeOK: signKeep, vaultsync.OutcomeFail: signSkip, vaultsync.OutcomeNote: signForeign,
-}
-
-// verdictStyles are theirs: what Vault would refuse is what was asked for.
-var verdictStyles = map[vaultsync.Outcome]terminal.Style{
-	vaultsync.OutcomeOK: terminal.Green, vaultsync.OutcomeFail: terminal.Alarm, vaultsync.OutcomeNote: terminal.Cyan,
-}
-
-func (a *app) printVerdicts(verdicts []*verdict) {
-	for i, v := range verdicts {
-		if i > 0 {
-			a.out.Printf("\n")
-		}
-		if v.Source != "" {
-			a.out.Heading("key set", printable(v.Source))
-		} else {
-			a.out.Heading("mount", printable(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
-		}
-		if v.Verdict == nil {
-			a.out.failure(mountCause(v.err))
-			continue
-		}
-		width := 0
-		for _, f := range v.Findings {
-			width = max(width, len(f.Check))
-		}
-		for _, f := range v.Findings {
-			sign, check := verdictSigns[f.Outcome], fmt.Sprintf(" %-*s  ", width, f.Check)
-			a.out.Text("  "+sign+check, "  "+a.out.Paint(verdictStyles[f.Outcome], sign)+check, printable(f.Detail))
-			// Not broken into lines: it is often a command to copy.
-			if f.Fix != "" {
-				a.out.Printf("    %-*s  %s\n", width, "", printable(f.Fix))
-			}
-		}
-		a.out.Printf("\n")
-		a.out.Say(v.summary())
-	}
-}
-
-func (v *verdict) summary() string {
-	failed := 0
-	for _, f := range v.Findings {
-		if f.Outcome == vaultsync.OutcomeFail {
-			failed++
-		}
-	}
-	switch {
-	case failed > 0:
-		return fmt.Sprintf("It would not log in, for %d %s.", failed, plural(failed, "reason"))
-	case v.Source != "":
-		return "Signature and times hold. What a mount and its role ask for was not compared."
-	case !v.RoleChecked:
-		return "It would log in, as far as was compared: the role was not."
-	}
-	return fmt.Sprintf("It would log in, with role %s.", printable(v.Role))
 }

@@ -4,12 +4,11 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/jwksharvest/harvest/pem"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 func pemOf(k *fakenomad.Key) (string, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
+	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -19,7 +20,7 @@ func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config 
 	d := &daemon.Config{Hint: func(err error) string { return a.call(cfg.File, 0).Of(err, false) }}
 	for _, c := range cfg.Clusters {
 		d.Clusters = append(d.Clusters, daemon.Cluster{
-			Name: c.Name, From: readFrom(c), Of: c, Files: []string{c.TLS.CACert, c.TLS.CAPath, c.TLS.ClientCert, c.TLS.ClientKey},
+			Name: c.Name, From: status.From(c), Of: c, Files: []string{c.TLS.CACert, c.TLS.CAPath, c.TLS.ClientCert, c.TLS.ClientKey},
 			Make: func() jwks.Cluster { return c.Open(reading(false)) },
 		})
 	}

@@ -14,11 +14,10 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
-	"github.com/jwksharvest/harvest/internal/terminal"
-	"github.com/jwksharvest/harvest/vaultsync"
-
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // TestWatchLeaksNothing: when a watch ends, all of it has.

@@ -1,4 +1,4 @@
-package main
+package render
 
 import (
 	"cmp"
@@ -9,12 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
 // harvest's: Terraform would undo each rotation.
-func (a *app) printTerraform(s *mountSetup, names terraformNames) error {
+func (o *Output) printTerraform(s *Setup, names terraformNames) error {
 	name := names.of("vault_jwt_auth_backend", s.Path, s)
 	var f terraformFile
 	resource := func(kind, name string) {
@@ -37,21 +38,21 @@ func (a *app) printTerraform(s *mountSetup, names terraformNames) error {
 	for _, step := range s.Steps {
 		if step.Action == vaultsync.ActionRefuse { // an apply would overwrite it
 			f.line("")
-			f.line(fmt.Sprintf("# %s %s: %s", step.Kind, printable(step.Name), printable(refused(step))))
+			f.line(fmt.Sprintf("# %s %s: %s", step.Kind, text.Escape(step.Name), text.Escape(refused(step))))
 			continue
 		}
 		switch step.Kind {
 		case vaultsync.StepPolicy:
-			text := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
+			policy := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
 			accessor := vaultsync.PendingAccessor
 			if s.Accessor != "" {
 				accessor = s.Accessor
 			}
-			text = strings.ReplaceAll(text, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
+			policy = strings.ReplaceAll(policy, "aliases."+accessor+".", "aliases.${vault_jwt_auth_backend."+name+".accessor}.")
 			f.line("")
 			resource("vault_policy", names.of("vault_policy", step.Name, s))
 			f.set("name", step.Name)
-			f.express("policy", "<<-EOT\n"+indent(text, "    ")+"  EOT")
+			f.express("policy", "<<-EOT\n"+indent(policy, "    ")+"  EOT")
 			f.close("}")
 		case vaultsync.StepRole:
 			f.line("")
@@ -67,22 +68,22 @@ func (a *app) printTerraform(s *mountSetup, names terraformNames) error {
 			f.close("}")
 		}
 	}
-	a.out.Printf("%s", f.String())
+	o.Printf("%s", f.String())
 	return nil
 }
 
 // setTerraform writes the mount's fields as they are to be, those that it has already as they
 // are: else an apply would change what others made. The keys come by themselves.
-func (s *mountSetup) setTerraform(f *terraformFile) error {
+func (s *Setup) setTerraform(f *terraformFile) error {
 	var config vaultsync.Config
-	if plan := s.keys(); plan != nil {
+	if plan := s.Keys(); plan != nil {
 		body, err := plan.Body()
 		if err != nil {
 			return err
 		}
 		config = vaultsync.NewConfig(body)
 	}
-	f.set("default_role", cmp.Or(config.DefaultRole(), s.config.Setup.DefaultRole()))
+	f.set("default_role", cmp.Or(config.DefaultRole(), s.Config.Setup.DefaultRole()))
 	if issuer := config.BoundIssuer(); issuer != "" {
 		f.set("bound_issuer", issuer)
 	}
@@ -131,7 +132,7 @@ type terraformNames map[string]bool
 
 // of returns a name that no other resource of the kind has. The first of those that would have one name keeps
 // it; others end with a digest of what they are, and keep that whatever is printed beside them.
-func (n terraformNames) of(kind, text string, s *mountSetup) string {
+func (n terraformNames) of(kind, text string, s *Setup) string {
 	name, whole := terraformName(text), strings.Join([]string{s.Vault, s.Namespace, s.Path, text}, "\n")
 	for n[kind+"."+name] {
 		digest := sha256.Sum256([]byte(whole))

@@ -1,4 +1,4 @@
-package main
+package render
 
 import (
 	"bytes"
@@ -139,7 +139,7 @@ func (m *terraformModule) checkBlock(b *hclsyntax.Block) {
 	}
 }
 
-// fits says whether an expression is of a type, so far as can be seen without a run.
+// fits reports whether an expression is of a type, so far as can be seen without a run.
 func fits(e hclsyntax.Expression, want string) bool {
 	switch e := e.(type) {
 	case *hclsyntax.TupleConsExpr:
@@ -194,22 +194,22 @@ func (m *terraformModule) checkReferences(body *hclsyntax.Body) {
 // printedTerraform returns what -print terraform writes for a mount that isn't there yet.
 func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Access) []byte {
 	t.Helper()
-	s := &mountSetup{
+	s := &Setup{
 		SetupPlan: &vaultsync.SetupPlan{Path: path, Namespace: namespace, Steps: []vaultsync.Step{
 			{Kind: vaultsync.StepMount, Name: path},
 			{Kind: vaultsync.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
 			{Kind: vaultsync.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
 		}},
-		config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	return printTerraformOf(t, s)
 }
 
-func printTerraformOf(t *testing.T, s *mountSetup) []byte {
+func printTerraformOf(t *testing.T, s *Setup) []byte {
 	t.Helper()
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
-	require.NoError(t, a.printTerraform(s, terraformNames{}))
+	o := &Output{Output: terminal.Output{W: &text}}
+	require.NoError(t, o.printTerraform(s, terraformNames{}))
 	return text.Bytes()
 }
 
@@ -285,7 +285,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 			require.NoError(t, err)
 			body, err := plan.Body()
 			require.NoError(t, err)
-			text := printTerraformOf(t, &mountSetup{
+			text := printTerraformOf(t, &Setup{
 				SetupPlan: &vaultsync.SetupPlan{Path: "jwt-nomad"}, Report: &vaultsync.MountReport{Plan: plan},
 			})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)

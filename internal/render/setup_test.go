@@ -1,9 +1,8 @@
-package main
+package render
 
 import (
 	"bytes"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -20,17 +19,17 @@ func TestSetupTerraform(t *testing.T) {
 	access := vaultsync.Access{
 		Policy: "p", Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`}, Prefix: "us-east",
 	}
-	s := &mountSetup{
+	s := &Setup{
 		SetupPlan: &vaultsync.SetupPlan{Path: "team/jwt", Namespace: "a/b", Steps: []vaultsync.Step{
 			{Kind: vaultsync.StepMount, Name: "team/jwt"},
 			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
 			{Kind: vaultsync.StepRole, Name: "r", Body: access.RoleBody()},
 		}},
-		config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
 	}
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
-	require.NoError(t, a.printTerraform(s, terraformNames{}))
+	o := &Output{Output: terminal.Output{W: &text}}
+	require.NoError(t, o.printTerraform(s, terraformNames{}))
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)
 	resources := map[string]hclsyntax.Attributes{}
@@ -54,7 +53,7 @@ func TestSetupTerraform(t *testing.T) {
 // No two resources have one name, whatever their mounts, policies and roles are called; the first keeps its own.
 func TestSetupTerraformNames(t *testing.T) {
 	var text bytes.Buffer
-	a := &app{process: process{now: time.Now}, out: &output{terminal.Output{W: &text}}, says: &terminal.Messages{W: t.Output()}}
+	o := &Output{Output: terminal.Output{W: &text}}
 	names := terraformNames{}
 	access := vaultsync.Access{Policy: "p"}
 	for _, s := range []vaultsync.SetupPlan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
@@ -65,7 +64,7 @@ func TestSetupTerraformNames(t *testing.T) {
 			{Kind: vaultsync.StepRole, Name: "r_s", Body: access.RoleBody()},
 			{Kind: vaultsync.StepPolicy, Name: "theirs", Action: vaultsync.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
 		}
-		require.NoError(t, a.printTerraform(&mountSetup{SetupPlan: &s, config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
+		require.NoError(t, o.printTerraform(&Setup{SetupPlan: &s, Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
 	}
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)

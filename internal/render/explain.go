@@ -1,35 +1,36 @@
-package main
+package render
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // explainRepair says what a change of a role's user claim means, and how to end what it leaves behind.
-func (a *app) explainRepair(s *mountSetup) {
+func (o *Output) explainRepair(s *Setup) {
 	for _, step := range s.Steps {
 		if !changesClaim(step) {
 			continue
 		}
 		change := step.Changes[slices.IndexFunc(step.Changes, isClaimChange)]
-		a.out.Printf("\n")
-		a.out.Paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
+		o.Printf("\n")
+		o.Paragraph("  ", fmt.Sprintf("Role %s: user_claim is %s, and is to be %s. Logins get new entities by it: groups and policies that the old ones are given, and policies that are "+
 			"templated on the alias's name or the entity's id, don't apply to them. Tokens from before keep the old entity, whose metadata is the last login's "+
 			"for good, and Nomad renews them for as long as their tasks run. Once the role is changed, end them. A task logs in again when its next renewal fails, as its "+
 			"change_mode says; nomad job restart does it at once:",
-			printable(step.Name), printable(change.Before), printable(change.After)))
-		a.out.Printf("\n")
+			text.Escape(step.Name), text.Escape(change.Before), text.Escape(change.After)))
+		o.Printf("\n")
 		if s.Namespace != "" {
-			a.out.Printf("    export VAULT_NAMESPACE=%s\n", quote(s.Namespace))
+			o.Printf("    export VAULT_NAMESPACE=%s\n", text.ShellQuote(s.Namespace))
 		}
-		a.out.Printf("%s", indent(revocation(s), "    "))
+		o.Printf("%s", indent(revocation(s), "    "))
 		if change.After == `"sub"` {
-			a.out.Printf("\n")
-			a.out.Paragraph("  ", "And remove the entities that nobody logs in to any more:")
-			a.out.Printf("\n%s", indent(removeEntities(s.Accessor), "    "))
+			o.Printf("\n")
+			o.Paragraph("  ", "And remove the entities that nobody logs in to any more:")
+			o.Printf("\n%s", indent(removeEntities(s.Accessor), "    "))
 		}
 		return // the mount's tokens are ended once
 	}
@@ -43,8 +44,8 @@ func changesClaim(step vaultsync.Step) bool {
 }
 
 // revocation is the command that ends every token of the mount's logins.
-func revocation(s *mountSetup) string {
-	return "vault lease revoke -prefix " + quote("auth/"+s.Path+"/login") + "\n"
+func revocation(s *Setup) string {
+	return "vault lease revoke -prefix " + text.ShellQuote("auth/"+s.Path+"/login") + "\n"
 }
 
 // removeEntities are commands that remove the entities of a mount whose aliases aren't the sub of a workload.
@@ -55,7 +56,7 @@ func removeEntities(accessor string) string {
   case "$(vault read -field=name "PATH/$id")" in *:*:*:*:*:*) continue ;; esac
   vault delete "identity/entity/id/$(vault read -field=canonical_id "PATH/$id")"
 done
-`, "PATH", path), "ACCESSOR", quote(accessor))
+`, "PATH", path), "ACCESSOR", text.ShellQuote(accessor))
 }
 
 // narrowerText tells a field by which a role stays narrower.
@@ -71,8 +72,8 @@ func narrowerText(c vaultsync.Change) string {
 }
 
 // explainReaders says who can read what by the policies that are to be written.
-func (a *app) explainReaders(s *mountSetup) {
-	all := s.config.Setup.Access
+func (o *Output) explainReaders(s *Setup) {
+	all := s.Config.Setup.Access
 	if len(all) == 0 {
 		all = []vaultsync.Access{{}}
 	}
@@ -88,7 +89,7 @@ func (a *app) explainReaders(s *mountSetup) {
 		if access.JobPrefix != "" {
 			who = "Jobs of a namespace are kept apart, but for a job a and one that is called a/" + access.JobPrefix + "a. A job with a + alone between slashes in its name reads nothing."
 		}
-		a.out.Printf("\n")
-		a.out.Paragraph("  ", printable(step.Name)+": a job reads "+access.Secrets()+". "+who)
+		o.Printf("\n")
+		o.Paragraph("  ", text.Escape(step.Name)+": a job reads "+access.Secrets()+". "+who)
 	}
 }

@@ -1,16 +1,17 @@
-package main
+package render
 
 import (
 	"fmt"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // warnings writes a plan's warnings, so many of them: sets may be worth a thousand remarks
 // each, and they come last. As JSON they are whole.
-func (o *output) warnings(all []string) {
+func (o *Output) warnings(all []string) {
 	for _, w := range all[:min(len(all), monitor.MaxRemarks)] {
-		o.Warning(printable(w))
+		o.Warning(text.Escape(w))
 	}
 	if more := len(all) - monitor.MaxRemarks; more > 0 {
 		o.Warning(fmt.Sprintf("and %d more: -format json has them all", more))

@@ -1,4 +1,4 @@
-package main
+package status
 
 import (
 	"time"
@@ -9,8 +9,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// factsOf returns what a run of status has read.
-func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config.Config, now time.Time) monitor.Facts {
+// Facts returns what a run of status has read.
+func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now time.Time) monitor.Facts {
 	var f monitor.Facts
 	from, unread := allReadFrom(cfg.Clusters), map[pem.Owner]bool{}
 	for _, r := range report.Clusters {
@@ -25,17 +25,17 @@ func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config.Conf
 	}
 	for i, s := range statuses {
 		m := monitor.MountFacts{
-			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.Mounts[i].Clusters, Known: s.read, Warnings: s.Warnings,
+			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.Mounts[i].Clusters, Known: s.Read, Warnings: s.Warnings,
 			InSync: report.Mounts[i].InSync(),
 		}
-		if s.plan != nil {
-			m.Keys, m.Partial = monitor.KeysOf(s.plan, false), len(s.plan.Failed) > 0
-			for _, failed := range s.plan.Failed {
+		if s.Plan != nil {
+			m.Keys, m.Partial = monitor.KeysOf(s.Plan, false), len(s.Plan.Failed) > 0
+			for _, failed := range s.Plan.Failed {
 				if unread[pem.Owner{Cluster: failed.Cluster, Region: failed.Region}] { // the cluster has it
 					continue
 				}
 				m.Failures = append(m.Failures, monitor.Problem{
-					Severity: monitor.SeverityError, Message: owner(failed) + ": " + monitor.Shown(failed.Err),
+					Severity: monitor.SeverityError, Message: pem.Owner{Cluster: failed.Cluster, Region: failed.Region}.String() + ": " + monitor.Shown(failed.Err),
 				})
 			}
 		} else {
@@ -47,16 +47,16 @@ func factsOf(report *vaultsync.Report, statuses []*mountStatus, cfg *config.Conf
 		for _, l := range s.Lint {
 			m.Problems = append(m.Problems, monitor.Problem{Severity: string(l.Severity), Message: l.Message, Fix: l.Fix})
 		}
-		if s.err != nil {
-			m.Failing, m.Last = true, monitor.LastError{Text: monitor.Shown(s.err), At: now}
+		if s.Err != nil {
+			m.Failing, m.Last = true, monitor.LastError{Text: monitor.Shown(s.Err), At: now}
 		}
 		f.Mounts = append(f.Mounts, m)
 	}
 	return f
 }
 
-// readFrom returns what a cluster is read from, as a status page has it.
-func readFrom(c config.Cluster) string {
+// From returns what a cluster is read from, as a status page has it.
+func From(c config.Cluster) string {
 	switch {
 	case c.Address != "":
 		return monitor.FromNomad
@@ -73,7 +73,7 @@ func readFrom(c config.Cluster) string {
 func allReadFrom(clusters []config.Cluster) map[string]string {
 	from := map[string]string{}
 	for _, c := range clusters {
-		from[c.Name] = readFrom(c)
+		from[c.Name] = From(c)
 	}
 	return from
 }

@@ -1,4 +1,4 @@
-package main
+package render
 
 import (
 	"cmp"
@@ -8,7 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -60,7 +62,7 @@ func planRows(p *vaultsync.Plan, now time.Time) []row {
 	}
 	add(signForeign, p.Foreign, false)
 	for _, c := range p.Settings {
-		rows = append(rows, row{sign: signSet, owner: "setting", text: printable(c.Field + ": " + changeText(c)), wide: true})
+		rows = append(rows, row{sign: signSet, owner: "setting", text: text.Escape(c.Field + ": " + changeText(c)), wide: true})
 	}
 	return rows
 }
@@ -75,34 +77,34 @@ func sortRows(rows []row) {
 const shortKeyID = 8
 
 func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
-	r := row{sign: sign, owner: "foreign", kid: k.KeyID, alg: printable(k.Algorithm), text: printable(k.Reason)}
+	r := row{sign: sign, owner: "foreign", kid: k.KeyID, alg: text.Escape(k.Algorithm), text: text.Escape(k.Reason)}
 	if k.Cluster != "" {
-		r.owner = printable(k.Owner().String())
+		r.owner = text.Escape(k.Owner().String())
 	}
 	if runes := []rune(r.kid); len(runes) > shortKeyID {
 		r.kid = string(runes[:shortKeyID])
 	}
-	r.kid = printable(r.kid)
+	r.kid = text.Escape(r.kid)
 	if k.Fingerprint != (pem.Fingerprint{}) {
 		r.fingerprint = k.Fingerprint.Short()
 	}
 	if since && !k.Added.IsZero() {
-		r.text = strings.TrimPrefix(r.text+", trusted "+ago(k.Added, now), ", ")
+		r.text = strings.TrimPrefix(r.text+", trusted "+text.Ago(k.Added, now), ", ")
 	}
 	return r
 }
 
 func failureRow(f vaultsync.Failure) row {
-	text := fmt.Sprintf("%d %s kept: ", f.Kept, plural(f.Kept, "key"))
+	kept := fmt.Sprintf("%d %s kept: ", f.Kept, text.Plural(f.Kept, "key"))
 	switch {
 	case errors.Is(f.Err, vaultsync.ErrNoRoom) && f.Kept == 0:
-		text = ""
+		kept = ""
 	case errors.Is(f.Err, vaultsync.ErrAlgorithm):
-		text = fmt.Sprintf("%d %s trusted in vain: ", f.Kept, plural(f.Kept, "key"))
+		kept = fmt.Sprintf("%d %s trusted in vain: ", f.Kept, text.Plural(f.Kept, "key"))
 	case f.Kept == 0:
-		text = "nothing to keep: "
+		kept = "nothing to keep: "
 	}
-	return row{sign: signFailed, owner: printable(owner(f)), text: text + printable(cause(f.Err).Error()), wide: true}
+	return row{sign: signFailed, owner: text.Escape(owner(f)), text: kept + text.Escape(monitor.ClusterCause(f.Err).Error()), wide: true}
 }
 
 func owner(f vaultsync.Failure) string {
@@ -119,7 +121,7 @@ const (
 )
 
 // fit shortens what would leave no room for the text, where the width is limited.
-func (o *output) fit(rows []row) []row {
+func (o *Output) fit(rows []row) []row {
 	if o.Width == 0 {
 		return rows
 	}
@@ -140,7 +142,7 @@ func (o *output) fit(rows []row) []row {
 }
 
 // printRows writes lines with their columns aligned.
-func (o *output) printRows(rows []row) {
+func (o *Output) printRows(rows []row) {
 	rows = o.fit(rows)
 	cells := func(r row) []string { return []string{r.owner, r.kid, r.alg, r.fingerprint} }
 	var widths [4]int
@@ -168,9 +170,9 @@ func (o *output) printRows(rows []row) {
 	}
 }
 
-// printMount writes what is to be done to one mount, where it is only planned, or was done.
-func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Time) {
-	o.Heading("mount", printable(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
+// Mount writes what is to be done to one mount, where it is only planned, or was done.
+func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
+	o.Heading("mount", text.Escape(vaultsync.MountName(m.Vault, m.Namespace, m.Path)))
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
 		o.printRows(rows)
@@ -182,7 +184,7 @@ func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Tim
 		}
 	}
 	if m.Err != nil {
-		o.failure(mountCause(m.Err))
+		o.failure(monitor.MountCause(m.Err))
 		state, how := "Not in sync:", notDone(m)
 		if planned {
 			state, how = "Not in sync.", "Planned only: nothing was written."
@@ -194,14 +196,14 @@ func (o *output) printMount(m *vaultsync.MountReport, planned bool, now time.Tim
 }
 
 // failure writes what went wrong with a mount.
-func (o *output) failure(err error) {
-	o.Text("  ! ", "  "+o.Paint(terminal.Alarm, signFailed)+" ", printable(err.Error()))
+func (o *Output) failure(err error) {
+	o.Text("  ! ", "  "+o.Paint(terminal.Alarm, signFailed)+" ", text.Escape(err.Error()))
 }
 
 // notDone says how far a sync came that failed.
 func notDone(m *vaultsync.MountReport) string {
 	if m.Written > 0 {
-		return fmt.Sprintf("written %d %s, and not confirmed.", m.Written, plural(m.Written, "time"))
+		return fmt.Sprintf("written %d %s, and not confirmed.", m.Written, text.Plural(m.Written, "time"))
 	}
 	return "nothing was written."
 }
@@ -224,50 +226,50 @@ func summary(m *vaultsync.MountReport) string {
 	count(&changes, len(p.Add), verb("add", "added"))
 	count(&changes, len(p.Adopt), verb("annotate", "annotated"))
 	count(&changes, len(p.Remove), verb("remove", "removed"))
-	count(&changes, len(p.Settings), plural(len(p.Settings), "setting")+" "+verb("change", "changed"))
+	count(&changes, len(p.Settings), text.Plural(len(p.Settings), "setting")+" "+verb("change", "changed"))
 	count(&rest, len(p.Keep), "kept")
 	count(&rest, len(p.Claimed), "of other harvesters")
 	count(&rest, len(p.Foreign), "foreign")
 	count(&rest, len(p.Skipped), "not trusted")
-	text := "Nothing to change"
+	line := "Nothing to change"
 	switch {
 	case len(changes) > 0:
-		text = strings.Join(changes, ", ")
+		line = strings.Join(changes, ", ")
 	case p.Changed:
-		text = "To be written anew"
+		line = "To be written anew"
 	}
 	if len(rest) > 0 {
-		text += "; " + strings.Join(rest, ", ")
+		line += "; " + strings.Join(rest, ", ")
 	}
-	text += "."
+	line += "."
 	var unread, refused, crowded, shut []string
 	for _, f := range p.Failed {
 		_, full := f.Err.(*vaultsync.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
 		switch {
 		case full:
-			crowded = append(crowded, printable(owner(f)))
+			crowded = append(crowded, text.Escape(owner(f)))
 		case errors.Is(f.Err, vaultsync.ErrTurnover):
-			refused = append(refused, printable(owner(f)))
+			refused = append(refused, text.Escape(owner(f)))
 		case errors.Is(f.Err, vaultsync.ErrAlgorithm):
-			shut = append(shut, printable(owner(f)))
+			shut = append(shut, text.Escape(owner(f)))
 		default:
-			unread = append(unread, printable(owner(f)))
+			unread = append(unread, text.Escape(owner(f)))
 		}
 	}
 	if len(unread) > 0 {
-		text += " " + strings.Join(unread, ", ") + " could not be read."
+		line += " " + strings.Join(unread, ", ") + " could not be read."
 	}
 	if len(refused) > 0 {
-		text += " The turnover of " + strings.Join(refused, ", ") + " was refused."
+		line += " The turnover of " + strings.Join(refused, ", ") + " was refused."
 	}
 	if len(crowded) > 0 {
-		text += " There is no room for all keys of " + strings.Join(crowded, ", ") + "."
+		line += " There is no room for all keys of " + strings.Join(crowded, ", ") + "."
 	}
 	if len(shut) > 0 {
-		text += " Logins of " + strings.Join(shut, ", ") + " are refused."
+		line += " Logins of " + strings.Join(shut, ", ") + " are refused."
 	}
 	if m.Conflicts > 0 {
-		text += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, plural(m.Conflicts, "time"))
+		line += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, text.Plural(m.Conflicts, "time"))
 	}
-	return text
+	return line
 }

@@ -1,4 +1,4 @@
-package main
+package render
 
 import (
 	"bytes"
@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -25,12 +27,12 @@ func TestRemarksAreBounded(t *testing.T) {
 	plan := &vaultsync.Plan{Plan: plan.Plan{Warnings: all}}
 	report := &vaultsync.MountReport{Vault: "v", Path: "p", Plan: plan}
 	const last = "remark 49\\x1b"
-	for name, write := range map[string]func(*output){
-		"plan":   func(o *output) { o.printMount(report, true, now) },
-		"status": func(o *output) { o.printStatus(&mountStatus{Warnings: all, plan: plan}, now) },
+	for name, write := range map[string]func(*Output){
+		"plan":   func(o *Output) { o.Mount(report, true, time.Now()) },
+		"status": func(o *Output) { o.Status(&status.Mount{Warnings: all, Plan: plan}, time.Now()) },
 	} {
 		var b bytes.Buffer
-		write(&output{terminal.Output{W: &b}})
+		write(&Output{Output: terminal.Output{W: &b}})
 		assert.Equal(t, monitor.MaxRemarks+1, strings.Count(b.String(), "warning: "), name)
 		assert.Contains(t, b.String(), last, name)
 		assert.Contains(t, b.String(), "and 7 more: -format json has them all", name)

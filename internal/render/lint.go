@@ -1,0 +1,22 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// printProblems writes what -lint found on a mount, with the way out below each.
+func (o *Output) printProblems(problems []vaultsync.Problem) {
+	styles := map[vaultsync.Severity]terminal.Style{vaultsync.SeverityError: terminal.Alarm, vaultsync.SeverityWarning: terminal.Yellow}
+	for _, p := range problems {
+		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
+		o.Text("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", text.Escape(p.Message))
+		o.Text("      ", "      ", text.Escape(p.Fix))
+	}
+	if len(problems) > 0 {
+		o.Printf("\n")
+	}
+}

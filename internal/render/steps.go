@@ -1,0 +1,264 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// setupSigns are the signs before a step, those of a plan.
+var setupSigns = map[vaultsync.StepAction]string{
+	vaultsync.ActionCreate: signAdd, vaultsync.ActionChange: signAdopt, vaultsync.ActionKeep: signKeep, vaultsync.ActionRefuse: signFailed,
+}
+
+// Setups writes what is to be done to each mount, and what shape that is.
+func (o *Output) Setups(setups []*Setup, now time.Time) {
+	for i, s := range setups {
+		if i > 0 {
+			o.Printf("\n")
+		}
+		o.printSetup(s, now)
+	}
+	shared := slices.ContainsFunc(setups, func(s *Setup) bool { return len(s.Config.Clusters) > 1 })
+	if !shared && len(setups) > 1 {
+		o.Printf("\n")
+		o.Paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
+			"mount in its vault block (jwt_auth_backend_path).")
+	}
+}
+
+func (o *Output) printSetup(s *Setup, now time.Time) {
+	o.Heading("mount", text.Escape(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	var rows []row
+	for _, step := range s.Steps {
+		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: text.Escape(step.Name), text: text.Escape(stepText(step))})
+		for _, c := range step.Changes {
+			if step.Action != vaultsync.ActionCreate && c.Field != "policy" {
+				rows = append(rows, row{sign: " ", text: text.Escape(c.Field + ": " + changeText(c)), wide: true})
+			}
+		}
+		for _, c := range step.Narrower {
+			rows = append(rows, row{sign: " ", text: text.Escape(narrowerText(c)), wide: true})
+		}
+	}
+	o.printRows(rows)
+	if keys := s.Keys(); keys != nil {
+		o.Printf("\n")
+		o.printRows(planRows(keys, now))
+		if len(keys.Warnings) > 0 {
+			o.Printf("\n")
+			o.warnings(keys.Warnings)
+		}
+	}
+	if s.Failure == nil && !s.HasChanges() {
+		o.Printf("\n  Nothing to change.\n")
+	}
+	if len(s.Warnings) > 0 {
+		o.Printf("\n")
+		o.warnings(s.Warnings)
+	}
+	o.explainReaders(s)
+	o.explainRepair(s)
+	o.explainShape(s)
+}
+
+func changeText(c vaultsync.Change) string { return orNothing(c.Before) + " -> " + orNothing(c.After) }
+
+func orNothing(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	return s
+}
+
+// stepText says what a step does.
+func stepText(s vaultsync.Step) string {
+	what := map[vaultsync.StepKind]string{
+		vaultsync.StepMount:  "JWT auth method",
+		vaultsync.StepPolicy: "a job reads its own secrets",
+		vaultsync.StepRole:   "for workload identities",
+	}[s.Kind]
+	switch s.Action {
+	case vaultsync.ActionCreate:
+		return what + ", to be made"
+	case vaultsync.ActionChange:
+		if s.Foreign != "" {
+			return what + ", " + s.Foreign + ", to be overwritten"
+		}
+		return what + ", to be repaired"
+	case vaultsync.ActionRefuse:
+		return what + ", " + refused(s)
+	}
+	return what + ", as it should be"
+}
+
+// refused says why a step isn't taken.
+func refused(s vaultsync.Step) string {
+	switch {
+	case s.Taken:
+		return s.Foreign + " and different: stays (it needs another name here)"
+	case s.Foreign == "" && s.Kind == vaultsync.StepPolicy:
+		return "whose role is refused: isn't made"
+	case s.Foreign == "":
+		return "whose policy is refused: stays as it is"
+	}
+	return s.Foreign + " and different: stays (-overwrite changes it)"
+}
+
+// explainShape says what it means that several clusters share a mount, and the way out.
+func (o *Output) explainShape(s *Setup) {
+	clusters := s.Config.Clusters
+	if len(clusters) < 2 {
+		return
+	}
+	o.Printf("\n")
+	o.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
+	bound := slices.ContainsFunc(s.Config.Setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
+	if !bound {
+		o.Printf("\n  What keeps them apart is a mount for each:\n\n")
+		for _, name := range clusters {
+			o.Printf("    mount %q { clusters = [%q] }\n", s.Path+"-"+name, name)
+		}
+		o.Printf("\n")
+		o.Paragraph("  ", "or, against mistakes alone, a role for each, bound on the issuer or the region, with secrets of its own:")
+		o.Printf("\n")
+		for _, name := range clusters {
+			region, known := s.Regions[name]
+			if !known {
+				region = "REGION-OF-" + strings.ToUpper(name)
+			}
+			o.Printf("    role %q {\n      bound  = { sub = %q } # or iss, where oidc_issuer is set\n      prefix = %q\n    }\n",
+				"nomad-"+strings.ToLower(name), region+":*", name)
+		}
+	}
+	o.Printf("\n")
+	o.Paragraph("  ", "Roles don't protect against a cluster that is taken over: any cluster whose key is on the mount can "+
+		"write any claim into its tokens, iss and sub too. Only a mount for each cluster does.")
+}
+
+// oneEntity tells which jobs of a shared mount's clusters are the same to Vault.
+func (s *Setup) oneEntity() string {
+	first, second := s.Config.Clusters[0], s.Config.Clusters[1]
+	apart := !slices.ContainsFunc(s.Config.Setup.Access, func(v vaultsync.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
+	if !apart {
+		return fmt.Sprintf("Jobs with one value of the user claim are one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
+			"of %s can be the same to Vault, and read the same secrets, without any malice.", first, second)
+	}
+	return fmt.Sprintf("Jobs are told apart by the name of their Nomad region alone: job \"mongo\" of %s and job \"mongo\" of %s read the same secrets, "+
+		"and are one Vault entity too where their regions have one name%s, without any malice.", first, second, s.sameRegion())
+}
+
+// sameRegion names clusters of the mount whose regions have one name, as far as that is known.
+func (s *Setup) sameRegion() string {
+	first := map[string]string{}
+	for _, name := range s.Config.Clusters {
+		region, known := s.Regions[name]
+		if other := first[region]; known && other != "" {
+			return fmt.Sprintf(" (%s and %s: both %s)", other, name, text.Escape(region))
+		}
+		if known {
+			first[region] = name
+		}
+	}
+	return ""
+}
+
+// Forms writes the same as Vault's commands, as those that undo it, or as Terraform.
+func (o *Output) Forms(setups []*Setup, form string) error {
+	names := terraformNames{}
+	for i, s := range setups {
+		if s.Failure != nil {
+			continue
+		}
+		if i > 0 {
+			o.Printf("\n")
+		}
+		o.Printf("# mount %s\n", text.Escape(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+		for _, warning := range s.Warnings {
+			o.Printf("# %s\n", text.Escape(warning))
+		}
+		switch form {
+		case "vault":
+			if err := o.printVault(s); err != nil {
+				return err
+			}
+		case "removal":
+			o.printRemoval(s)
+		default:
+			if err := o.printTerraform(s, names); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// environment writes where the commands go.
+func (o *Output) environment(s *Setup) {
+	o.Printf("export VAULT_ADDR=%s\n", text.ShellQuote(s.Vault))
+	if s.Namespace != "" {
+		o.Printf("export VAULT_NAMESPACE=%s\n", text.ShellQuote(s.Namespace))
+	}
+}
+
+// printVault writes the commands that make it all, what is there already too.
+func (o *Output) printVault(s *Setup) error {
+	o.environment(s)
+	if s.Accessor == "" {
+		o.Printf("vault auth enable -path=%s -description=%s jwt\n", text.ShellQuote(s.Path), text.ShellQuote(fmt.Sprint(s.Steps[0].Body["description"])))
+	}
+	o.Printf("ACCESSOR=$(vault read -field=accessor %s)\n", text.ShellQuote("sys/auth/"+s.Path))
+	for _, step := range s.Steps {
+		if step.Action == vaultsync.ActionRefuse {
+			o.Printf("# %s %s: %s\n", step.Kind, text.Escape(step.Name), text.Escape(refused(step)))
+			continue
+		}
+		switch step.Kind {
+		case vaultsync.StepPolicy:
+			policy := fmt.Sprint(step.Body["policy"])
+			if s.Accessor != "" {
+				policy = strings.ReplaceAll(policy, "aliases."+s.Accessor+".", "aliases."+vaultsync.PendingAccessor+".")
+			}
+			o.Printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", vaultsync.PendingAccessor, text.ShellQuote(step.Name), policy)
+		case vaultsync.StepRole:
+			o.Printf("vault write %s - <<'EOF'\n", text.ShellQuote(step.Path))
+			o.JSON(step.Body)
+			o.Printf("EOF\n")
+			if changesClaim(step) {
+				o.Printf("# tokens from before keep their entity; this ends them: %s", revocation(s))
+			}
+		}
+	}
+	body, err := s.Keys().Body()
+	if err != nil {
+		return err
+	}
+	if keys, _ := body["jwt_validation_pubkeys"].([]string); len(keys) == 0 {
+		o.Printf("# no cluster could be read: there are no keys to write yet\n")
+		return nil
+	}
+	o.Printf("vault write %s - <<'EOF'\n", text.ShellQuote("auth/"+s.Path+"/config"))
+	o.JSON(body)
+	o.Printf("EOF\n")
+	return nil
+}
+
+// printRemoval writes the commands that undo it. What others made is named, and left.
+func (o *Output) printRemoval(s *Setup) {
+	o.environment(s)
+	for _, step := range s.Steps {
+		if step.Kind != vaultsync.StepPolicy || step.Action == vaultsync.ActionRefuse && step.Foreign == "" {
+			continue
+		}
+		if step.Foreign != "" {
+			o.Printf("# policy %s was %s\n", text.Escape(step.Name), step.Foreign)
+			continue
+		}
+		o.Printf("vault policy delete %s\n", text.ShellQuote(step.Name))
+	}
+	o.Printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", text.ShellQuote(s.Path))
+}

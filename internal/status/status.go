@@ -1,0 +1,91 @@
+// Package status tells what mounts trust and what is pending there.
+package status
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Mount is what one mount trusts and what is pending there.
+type Mount struct {
+	Vault     string          `json:"vault"`
+	Namespace string          `json:"namespace"`
+	Path      string          `json:"path"`
+	Trusted   []vaultsync.Key `json:"trusted"`
+	Add       []vaultsync.Key `json:"add"`    // published, not trusted
+	Adopt     []vaultsync.Key `json:"adopt"`  // to be annotated anew
+	Remove    []vaultsync.Key `json:"remove"` // trusted, no longer published
+	Failed    []Failed        `json:"failed"`
+	Warnings  []string        `json:"warnings"`
+	// Settings are what is stated of the mount and is otherwise.
+	Settings []vaultsync.Change `json:"settings"`
+	// Lint is what -lint found; without it there is none.
+	Lint  []vaultsync.Problem `json:"lint,omitzero"`
+	Error string              `json:"error,omitempty"`
+
+	Plan   *vaultsync.Plan  `json:"-"` // nil without clusters, or where there could be none
+	Config vaultsync.Config `json:"-"` // as it was read
+	Read   bool             `json:"-"` // the mount could be read
+	Err    error            `json:"-"`
+}
+
+// Failed is a cluster, or a region of one, whose keys could not be learned.
+type Failed struct {
+	Cluster string `json:"cluster"`
+	Region  string `json:"region"`
+	Kept    int    `json:"kept"`
+	Error   string `json:"error"`
+}
+
+// Of completes the status of a mount: what the plan has read or, where there is no
+// plan, a read of its own.
+func Of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *Mount) {
+	s := &Mount{
+		Trusted: []vaultsync.Key{}, Add: []vaultsync.Key{}, Adopt: []vaultsync.Key{}, Remove: []vaultsync.Key{},
+		Failed: []Failed{}, Warnings: []string{}, Settings: []vaultsync.Change{},
+	}
+	s.Vault, s.Namespace, s.Path = m.Vault, m.Namespace, m.Path
+	switch {
+	case m.Plan != nil:
+		s.Plan, s.Config, s.Read = m.Plan, m.Plan.Current(), true
+		s.Trusted = append(s.Trusted, m.Plan.Current().Trusted()...)
+		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
+		s.Warnings, s.Settings = append(s.Warnings, m.Plan.Warnings...), append(s.Settings, m.Plan.Settings...)
+		for _, f := range m.Plan.Failed {
+			s.Failed = append(s.Failed, Failed{f.Cluster, f.Region, f.Kept, f.Err.Error()})
+		}
+	case mount != nil:
+		config, err := mount.Read(ctx)
+		if err == nil {
+			s.Config, s.Read = config, true
+			s.Trusted = append(s.Trusted, config.Trusted()...)
+		} else if m.Err == nil {
+			m.Err = err
+		}
+	}
+	s.Err = m.Err
+	if m.Err != nil {
+		s.Error = m.Err.Error()
+	}
+	sortKeys(s.Trusted)
+	return m, s
+}
+
+// sortKeys sorts by owner, foreign keys last, and then by age, the newest first.
+func sortKeys(keys []vaultsync.Key) {
+	slices.SortStableFunc(keys, func(a, b vaultsync.Key) int {
+		if (a.Cluster == "") != (b.Cluster == "") {
+			return strings.Compare(b.Cluster, a.Cluster)
+		}
+		if c := strings.Compare(a.Owner().String(), b.Owner().String()); c != 0 {
+			return c
+		}
+		if c := b.Added.Compare(a.Added); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Fingerprint.String(), b.Fingerprint.String())
+	})
+}
