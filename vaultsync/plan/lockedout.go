@@ -3,24 +3,23 @@ package plan
 import (
 	"slices"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
 // leftOut reports whether a key that isn't trusted yet is not to be: none of its owners' logins
 // would be taken, and that is meant.
 func (p *planner) leftOut(o *offer) bool {
-	return p.rules.LeaveOut != "" && !slices.ContainsFunc(o.owners, func(owner pem.Owner) bool { return p.admits(o, owner) })
+	return p.rules.LeaveOut != "" && !slices.ContainsFunc(o.as, p.admits)
 }
 
-func (p *planner) admits(o *offer, owner pem.Owner) bool {
-	return Admitted(p.rules.Algorithms, o.as[owner].Algorithms, o.Public)
+func (p *planner) admits(k *jwks.Key) bool {
+	return Admitted(p.rules.Algorithms, k.Algorithms, k.Public)
 }
 
 // leaveOut names a key that is left out. Its logins would be refused anyway.
 func (p *planner) leaveOut(o *offer) {
-	k := NewKey(o.owners[0], o.Key, o.fingerprint)
-	k.Reason = p.rules.LeaveOut
-	p.plan.Skipped = append(p.plan.Skipped, k)
+	p.skip(o.owners[0], &o.publishedKey, p.rules.LeaveOut)
 }
 
 // findLockedOut lists the clusters with trusted keys whose logins aren't taken.
@@ -35,8 +34,8 @@ func (p *planner) findLockedOut() {
 		if !trusted[f] {
 			continue
 		}
-		for _, owner := range o.owners {
-			if p.admits(o, owner) {
+		for n, owner := range o.owners {
+			if p.admits(o.as[n]) {
 				continue
 			}
 			i, known := at[owner]
@@ -45,7 +44,7 @@ func (p *planner) findLockedOut() {
 				at[owner] = i
 				p.plan.LockedOut = append(p.plan.LockedOut, LockedOut{Owner: owner})
 			}
-			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, NewKey(owner, o.as[owner], f))
+			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, NewKey(owner, *o.as[n], f))
 		}
 	}
 }

@@ -63,7 +63,7 @@ type publishedKey struct {
 type offer struct {
 	publishedKey // as the first of the owners publishes it
 	owners       []pem.Owner
-	as           map[pem.Owner]jwks.Key // as each of them does
+	as           []*jwks.Key // as each of them does, in their order
 }
 
 func newPlanner(elements []Element, want Desired, rules Rules) *planner {
@@ -374,22 +374,19 @@ func (p *planner) noteSilentClusters() {
 // offer collects what may be trusted of what is published.
 func (p *planner) offer() {
 	for _, owner := range p.read {
-		for _, k := range p.sets[owner] {
-			skipped := NewKey(owner, k.Key, k.fingerprint)
-			switch {
+		set := p.sets[owner]
+		for i := range set { // of which a federation may have hundreds of thousands
+			k := &set[i]
+			switch o := p.offers[k.fingerprint]; {
 			case p.rules.Denies(k.fingerprint):
-				skipped.Reason = ReasonDenied
-				p.plan.Skipped = append(p.plan.Skipped, skipped)
+				p.skip(owner, k, ReasonDenied)
 			case !p.rules.Pins(owner.Cluster, k.fingerprint):
-				skipped.Reason = notPinned
-				p.plan.Skipped = append(p.plan.Skipped, skipped)
-			case p.offers[k.fingerprint] == nil:
-				p.offers[k.fingerprint] = &offer{k, []pem.Owner{owner}, map[pem.Owner]jwks.Key{owner: k.Key}}
+				p.skip(owner, k, notPinned)
+			case o == nil:
+				p.offers[k.fingerprint] = &offer{*k, []pem.Owner{owner}, []*jwks.Key{&k.Key}}
 				p.offerOrder = append(p.offerOrder, k.fingerprint)
 			default:
-				o := p.offers[k.fingerprint]
-				o.owners = append(o.owners, owner)
-				o.as[owner] = k.Key
+				o.owners, o.as = append(o.owners, owner), append(o.as, &k.Key)
 			}
 		}
 	}
@@ -403,6 +400,13 @@ func (p *planner) offer() {
 	for _, elements := range p.adoptable {
 		slices.SortFunc(elements, byText)
 	}
+}
+
+// skip names a published key that is not to be trusted.
+func (p *planner) skip(owner pem.Owner, k *publishedKey, reason string) {
+	skipped := NewKey(owner, k.Key, k.fingerprint)
+	skipped.Reason = reason
+	p.plan.Skipped = append(p.plan.Skipped, skipped)
 }
 
 // newcomer returns an owner that could not be read and that the mount has no key of: a

@@ -166,7 +166,8 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 	a.Cluster, a.Region, a.Also = owners[0].Cluster, owners[0].Region, owners[1:]
 	if o != nil {
 		a.Missing = time.Time{}
-		if k, ok := o.as[owners[0]]; ok {
+		if i := slices.Index(o.owners, owners[0]); i >= 0 {
+			k := o.as[i]
 			a.KeyID, a.Algorithms = k.KeyID, inOrder(k.Algorithms, old.Algorithms)
 		}
 	}
