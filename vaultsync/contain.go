@@ -20,15 +20,15 @@ func (m *Mount) contained(o Options, do func() error) error {
 }
 
 // contained is Mount.contained.
-func (m *watchedMount) contained(do func() error) error {
+func (m *subscriber) contained(do func() error) error {
 	return m.target.Mount.contained(m.target.Options, do)
 }
 
 // call calls the caller back. A panic there is told of to one of the cluster's mounts.
-func (c *watchedCluster) call(back func()) {
+func (b *inbox) call(back func()) {
 	err := contain.Panics(func() error { back(); return nil })
 	if err != nil {
-		c.mounts[0].target.Options.logger().With(stack(err)...).Error("panic", "cluster", c.cluster.Name, "error", err)
+		b.mounts[0].target.Options.logger().With(stack(err)...).Error("panic", "cluster", b.cluster.Name, "error", err)
 	}
 }
 

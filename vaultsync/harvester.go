@@ -28,8 +28,6 @@ type Harvester struct {
 	// Parallel bounds the mounts of one Vault that are synced at the same time; zero is 64.
 	// One that waits for its settle time, or for clusters, doesn't count.
 	Parallel int
-
-	patience time.Duration // for tests alone: see Harvester.Sync; zero is defaultPatience
 }
 
 // Report is what became of every cluster and mount.
@@ -106,18 +104,18 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	h.open()
-	a := h.newArrivals()
+	inboxes, mounts := h.subscribe()
 	report := &Report{Mounts: make([]*MountReport, len(h.Targets))}
 	var wg sync.WaitGroup
-	for i, m := range a.mounts {
+	for i, m := range mounts {
 		wg.Go(func() {
-			report.Mounts[i] = m.sync(ctx)
+			report.Mounts[i] = m.syncOnce(ctx)
 			report.Mounts[i].clusters = m.target.Clusters
 		})
 	}
 	fetching, cancel := clustersTime(ctx)
 	defer cancel()
-	report.Clusters = jwks.FetchEach(fetching, a.clusters, a.learn)
+	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
 	wg.Wait()
 	return report, report.Err()
 }
@@ -193,10 +191,6 @@ func (h *Harvester) parallel() int {
 	}
 	return h.Parallel
 }
-
-// defaultPatience is how long a Sync waits for a mount's clusters after the last answer of
-// one. Answers that come in waves, one a round trip, are no further apart than this.
-const defaultPatience = 500 * time.Millisecond
 
 // used returns the clusters that a target names: what nobody trusts needn't be fetched.
 func (h *Harvester) used() []jwks.Cluster {

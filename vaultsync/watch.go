@@ -2,13 +2,10 @@ package vaultsync
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
@@ -75,80 +72,33 @@ func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	if err := h.Check(); err != nil {
 		return err
 	}
-	w := &watcher{options: o, clusters: map[string]*watchedCluster{}}
-	var mounts []*watchedMount
 	h.open()
-	slots := h.slots()
-	for _, t := range h.Targets {
-		mounts = append(mounts, &watchedMount{
-			watcher: w, target: t, slots: slots[t.Mount.Vault()],
-			change: make(chan struct{}, 1), remark: make(chan struct{}, 1),
-		})
-	}
-	for _, c := range h.used() {
-		w.clusters[c.Name] = newWatchedCluster(c, mounts)
-	}
+	inboxes, mounts := h.subscribe()
 	var running sync.WaitGroup
-	for _, c := range w.clusters {
-		running.Go(func() { w.follow(ctx, c) })
+	for _, b := range inboxes {
+		running.Go(func() { b.follow(ctx, o) })
 	}
 	for _, m := range mounts {
-		running.Go(func() { m.run(ctx) })
+		running.Go(func() { (&watchedMount{subscriber: m, options: o}).run(ctx) })
 	}
 	running.Wait()
 	return nil
 }
 
-// watcher is one run of Watch.
-type watcher struct {
-	options  WatchOptions
-	clusters map[string]*watchedCluster
-}
-
-// watchedCluster is what was heard of a cluster.
-type watchedCluster struct {
-	cluster jwks.Cluster
-	mounts  []*watchedMount // that trust it
-	all     chan struct{}   // closed once every source was heard of
-
-	mu     sync.Mutex
-	latest map[string]*jwks.Result // by region; what is there isn't changed
-	silent map[string]bool         // regions not heard of yet
-}
-
-func newWatchedCluster(c jwks.Cluster, mounts []*watchedMount) *watchedCluster {
-	w := &watchedCluster{
-		cluster: c, all: make(chan struct{}),
-		latest: map[string]*jwks.Result{}, silent: map[string]bool{},
-	}
-	for _, s := range c.Sources {
-		w.silent[s.RegionName()] = true
-	}
-	if c.Federation != nil {
-		w.silent[plan.AllRegions] = true
-	}
-	for _, m := range mounts {
-		if slices.Contains(m.target.Clusters, c.Name) {
-			w.mounts = append(w.mounts, m)
+// follow fills the inbox with what its cluster tells until ctx ends.
+func (b *inbox) follow(ctx context.Context, o WatchOptions) {
+	sources := o.Sources
+	sources.OnUnchanged = func(r jwks.Result) {
+		b.confirm(r)
+		if o.Sources.OnUnchanged != nil {
+			b.call(func() { o.Sources.OnUnchanged(r) })
 		}
 	}
-	return w
-}
-
-// follow takes in what a cluster tells until ctx ends.
-func (w *watcher) follow(ctx context.Context, c *watchedCluster) {
-	o := w.options.Sources
-	o.OnUnchanged = func(r jwks.Result) {
-		c.confirm(r)
-		if w.options.Sources.OnUnchanged != nil {
-			c.call(func() { w.options.Sources.OnUnchanged(r) })
+	for r := range jwks.WatchCluster(ctx, b.cluster, sources) {
+		if o.OnResult != nil {
+			aside(func() { b.call(func() { o.OnResult(r) }) })
 		}
-	}
-	for r := range jwks.WatchCluster(ctx, c.cluster, o) {
-		if w.options.OnResult != nil {
-			aside(func() { c.call(func() { w.options.OnResult(r) }) })
-		}
-		c.learn(r)
+		b.put(r)
 	}
 }
 
@@ -161,78 +111,4 @@ func aside(do func()) {
 		do()
 	}()
 	<-done
-}
-
-// learn takes in a result and tells the mounts.
-func (c *watchedCluster) learn(r jwks.Result) {
-	c.mu.Lock()
-	switch {
-	case r.Region == plan.AllRegions && r.Err == nil, // the list can be read, which is no result of a source
-		errors.Is(r.Err, jwks.ErrRegionGone): // as if it had never been: its keys stay (ErrNotRead)
-		delete(c.latest, r.Region)
-	default:
-		c.latest[r.Region] = &r
-	}
-	if c.silent[r.Region] {
-		delete(c.silent, r.Region)
-		if len(c.silent) == 0 {
-			close(c.all)
-		}
-	}
-	c.mu.Unlock()
-	for _, m := range c.mounts {
-		if r.Set != nil && len(r.Set.Keys) > 0 {
-			signal(m.change)
-		} else {
-			signal(m.remark)
-		}
-	}
-}
-
-// confirm takes in that a set is still published. Only what was kept for want of it is news
-// to a mount then.
-func (c *watchedCluster) confirm(r jwks.Result) {
-	c.mu.Lock()
-	if last, ok := c.latest[r.Region]; ok && last.Err == nil {
-		c.latest[r.Region] = &r
-	}
-	c.mu.Unlock()
-	for _, m := range c.mounts {
-		if m.young.Load() {
-			signal(m.remark)
-		}
-	}
-}
-
-// errSilent: a source was asked, and has not answered in time, well or badly.
-var errSilent = silentError{}
-
-type silentError struct{}
-
-func (silentError) Error() string        { return "no answer yet" }
-func (silentError) Is(target error) bool { return target == context.DeadlineExceeded }
-
-// results returns what was heard last of each source, in the order of their regions.
-func (c *watchedCluster) results() []jwks.Result {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []jwks.Result
-	for _, r := range c.latest {
-		all = append(all, *r)
-	}
-	for region := range c.silent {
-		all = append(all, jwks.Result{
-			Cluster: c.cluster.Name, Region: region,
-			Err: &jwks.ClusterError{Cluster: c.cluster.Name, Region: region, Err: errSilent},
-		})
-	}
-	return all
-}
-
-// signal leaves word on a channel with room for one.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default: // there is word already
-	}
 }

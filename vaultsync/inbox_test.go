@@ -102,7 +102,7 @@ func configured(t *testing.T, v *fakevault.Server, elements ...string) {
 }
 
 func TestSyncDoesNotWaitForTheSilent(t *testing.T) {
-	const early = soon + defaultPatience
+	const early = soon + patience
 	for name, test := range map[string]struct {
 		clusters []jwks.Cluster
 		told     []string
