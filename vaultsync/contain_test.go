@@ -20,26 +20,6 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 )
 
-// A region of a retired cluster, with a blank in its name, can't stand among the further owners
-// of a key.
-func TestPlanRetiredRegionWithBlank(t *testing.T) {
-	odd, whole := trust("old/x y", "k1"), trust("a", "k1", added(now.Add(-48*time.Hour)))
-	for name, elements := range map[string][]string{"ours first": {whole, odd}, "theirs first": {odd, whole}, "alone": {odd}, "two odd ones": {odd, trust("old/y z", "k1")}} {
-		t.Run(name, func(t *testing.T) {
-			// b, which can't be read, may be whose key it is: so it stays.
-			want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k2"), down("b")}}
-			o := Options{Now: now, Retired: []string{"old"}, AllowTurnover: []string{"a"}}
-			plan, err := NewPlan(config(elements...), want, o)
-			require.NoError(t, err)
-			assert.Empty(t, plan.Remove)
-			assert.Len(t, plan.Next, 2)
-			again, err := NewPlan(config(plan.Next...), want, o)
-			require.NoError(t, err)
-			assert.False(t, again.Changed)
-		})
-	}
-}
-
 // record is where a log goes.
 type record struct {
 	mu   sync.Mutex

@@ -112,7 +112,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
 		c.want, c.until = c.how.latest(), judgeUntil(ctx, c.how.pace)
 	}
-	c.given.verdicts.JudgePublished(c.want, c.until)
+	c.given.verdicts.JudgePublished(c.want, past(c.until))
 	c.readAt = time.Now()
 	config, err := c.read(ctx)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	c.how.history.readAt(time.Now())
 	if !c.until.IsZero() && !c.given.verdicts.OnTrusted() {
 		// What is left is judged by a later sync: a write after half a settle time would come too late.
-		c.given.verdicts.JudgeTrusted(config.Elements(), time.Now().Add(c.o.settle()/4))
+		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
 	}
 	c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
 	if err != nil {

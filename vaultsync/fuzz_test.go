@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -11,43 +12,33 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
+	"github.com/jwksharvest/harvest/internal/fakekeys"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
-// FuzzNewPlan plans over arbitrary configurations and sets and checks what must hold of any
-// plan, by what law says of the scene.
+// privateText is a private key in the list, where somebody put it.
+const privateText = "-----BEGIN PRIVATE KEY-----\ncHJpdmF0ZXByaXZhdGVwcml2YXRlcHJpdmF0ZQ==\n-----END PRIVATE KEY-----"
+
+// FuzzNewPlan plans for arbitrary configurations and settings and checks what becomes of the
+// fields besides the keys, of which package plan's FuzzNew takes care.
 func FuzzNewPlan(f *testing.F) {
-	raw := []string{
-		"", "note", "x\n-----BEGIN PUBLIC KEY-----\n", `cluster="a" zz="\x00"`, "\"\x1b[2J\u2028", `cluster="a" added="9999-12-31T23:59:59-01:00"`,
-		"\n" + paste("k1"), certificates()["k2"], strings.Repeat("long ", 1000),
-	}
 	more := []string{
 		"", `{"new": {"a": [1, 2.50, null, {"b": "c"}]}, "bound_issuer": "https://x"}`, `{"jwt_supported_algs": "EdDSA", "bound_issuer": 7, "x": 1e400}`,
-		`{"provider_config": {"provider": "azure"}}`, `{"jwks_pairs": [{"jwks_url": "https://x"}], "jwks_ca_pem": "x"}`, `{"jwt_validation_pubkeys": "a,b"}`, `{"jwt_validation_pubkeys": ["x", 7]}`,
+		`{"provider_config": {"provider": "azure"}}`, `{"jwks_pairs": [{"jwks_url": "https://x"}], "jwks_ca_pem": "x"}`, `{"jwt_validation_pubkeys": "a,b"}`,
+		`{"jwt_validation_pubkeys": ["x", 7]}`, `{"bound_issuer": 0, "": 0}`, `{"huge": "` + strings.Repeat("x", MaxConfig-1500) + `"}`,
 	}
 	random := rand.NewChaCha8([32]byte{}) // so that go test, by itself, sees some of everything
-	for i := range 256 {
-		seed := make([]byte, 200)
+	for i := range 128 {
+		seed := make([]byte, 40)
 		_, _ = random.Read(seed)
-		f.Add(seed, raw[i%len(raw)], []byte(more[max(0, i%16-9)]))
+		f.Add(seed, []byte(more[max(0, i%20-11)]))
 	}
-	f.Fuzz(func(t *testing.T, data []byte, raw string, more []byte) {
-		const most = 4096
-		raw, more = raw[:min(len(raw), most)], more[:min(len(more), most)]
-		c := choices(data)
-		s := draw(&c, raw, more)
-		defer func() {
-			if t.Failed() {
-				t.Log(s)
-			}
-		}()
-		current := s.config()
+	f.Fuzz(func(t *testing.T, data []byte, more []byte) {
+		c := fakekeys.Choices(data)
+		current, want, o := drawMount(&c, more)
 		before, err := json.Marshal(current.fields)
 		require.NoError(t, err)
-		l := newLaw(s)
-
-		p, err := NewPlan(current, s.want, s.o)
+		p, err := NewPlan(current, want, o)
 		switch {
 		case errors.Is(err, ErrTooLarge):
 			require.Greater(t, len(before), MaxConfig-32<<10)
@@ -58,229 +49,161 @@ func FuzzNewPlan(f *testing.F) {
 		case errors.Is(err, ErrUnreadableFields):
 			require.False(t, readable(current.fields))
 			return
-		case err != nil:
-			l.requireRefused(t, err)
+		case errors.Is(err, ErrLastKey):
+			require.False(t, o.AllowEmpty)
 			return
 		}
-		l.require(t, p)
-		requireApplied(t, p, s.want, s.o)
-		requireSettled(t, p, s)
-		requireParts(t, l, p)
-		requirePlain(t, p)
-		requireFields(t, current.fields, p, s.o)
-
+		require.NoError(t, err)
+		requireFields(t, current.fields, p, o)
+		requireStored(t, p, want, o)
+		text, err := json.Marshal(&MountReport{Plan: p})
+		require.NoError(t, err)
+		require.NotContains(t, string(text), privateText[30:60])
 		after, err := json.Marshal(current.fields)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(before, after), "NewPlan changed its argument")
-		same, err := NewPlan(current, s.want, s.o)
-		require.NoError(t, err)
-		require.Equal(t, p.Next, same.Next, "the same input gives the same bytes")
-		slices.Reverse(s.elements)
-		other, err := NewPlan(s.config(), s.want, s.o)
-		require.NoError(t, err)
-		require.ElementsMatch(t, p.Next, other.Next, "the order of the list decides nothing")
 	})
 }
 
-// require checks that all that the law binds is there afterwards, and nothing that it forbids.
-func (l law) require(t *testing.T, p *Plan) {
+// drawMount makes a configuration of choices and of JSON of further fields, and what to make of
+// it.
+func drawMount(c *fakekeys.Choices, more []byte) (Config, Desired, Options) {
+	list := []any{}
+	for range c.Pick(4) {
+		list = append(list, c.Of(trust("a", "k1"), trust("b", "k2"), trust("z", "k3"), paste("x"), privateText))
+	}
+	fields := maps.Clone(config().fields)
+	fields[keysField] = list
+	decoder := json.NewDecoder(bytes.NewReader(more))
+	decoder.UseNumber() // as vault/api does
+	var others map[string]any
+	if decoder.Decode(&others) == nil {
+		maps.Copy(fields, others)
+	}
+	if c.Rarely(16) {
+		fields[c.Of("jwks_url", "oidc_discovery_url", "oidc_client_id")] = "https://x"
+	}
+	o := Options{Now: now, AllowEmpty: c.Rarely(4), Convert: c.Rarely(4), DefaultRole: c.Of("", "r")}
+	if c.Rarely(3) {
+		o.Settings.Algorithms = append([]string{}, strings.Fields(c.Of("", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))...)
+	}
+	if c.Rarely(4) {
+		o.Settings.BoundIssuer, o.Settings.DefaultRole = new(c.Of("", "https://x")), new(c.Of("", "r"))
+	}
+	if c.Rarely(4) {
+		o.Deny = append(o.Deny, fingerprint("k1"), fingerprint("x"))
+	}
+	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k4")}}
+	if c.Rarely(2) {
+		want.Results = append(want.Results, publish("b", "k2"))
+	}
+	return NewConfig(fields), want, o
+}
+
+// requireStored writes a plan, by way of JSON, and checks that there is room for it, and that
+// nothing is left to do then.
+func requireStored(t *testing.T, p *Plan, want Desired, o Options) {
 	t.Helper()
-	next := NewConfig(map[string]any{keysField: p.Next}).Elements()
-	now := map[pem.Fingerprint][]pem.Owner{} // the owners of what is trusted then
-	for _, e := range next {
-		if !e.Opaque {
-			now[e.Fingerprint] = append(now[e.Fingerprint], e.Block.Annotation.Owners()...)
-		}
+	body, err := p.Body()
+	require.NoError(t, err)
+	text, err := json.Marshal(body)
+	require.NoError(t, err)
+	if p.Changed {
+		require.LessOrEqual(t, len(text), max(MaxConfig+1<<10, bodySize(p.current.fields)))
 	}
-	for _, e := range l.list {
-		kind := l.kind(e)
-		_, trusted := now[e.Fingerprint]
-		switch {
-		case kind == denied:
-			require.False(t, trusted, "a denied key stays")
-		case kind == claimed, kind == foreign && l.stays(e) && (e.Opaque || len(l.offered(e.Fingerprint)) == 0):
-			// More of them where a key of ours becomes another harvester's alone.
-			require.GreaterOrEqual(t, times(p.Next, e.Text), times(l.raw(), e.Text), "a %s element was touched: %q", kind, e.Text)
-		case l.stays(e):
-			require.True(t, trusted || l.givesWay(next, e), "%s: a key that must stay went: %q", kind, e.Text)
-		case kind == placeholder, kind == foreign, !l.retired(e.Block.Annotation.Owner()), l.unread(), l.returned(e):
-		default:
-			require.False(t, trusted && l.count(e.Fingerprint, owned, foreign, claimed, placeholder) == 1, "a retired key stays: %q", e.Text)
-		}
-		for _, o := range l.bound(e.Fingerprint) {
-			require.True(t, kind != owned || slices.Contains(now[e.Fingerprint], o), "%s lost its key", o)
-		}
-		l.requireAdopted(t, e, next)
-	}
-	// What is published is trusted, and nothing else has come.
-	for _, r := range l.want.Results {
-		if o := (pem.Owner{Cluster: r.Cluster, Region: r.Region}); l.read(o) {
-			for _, k := range r.Set.Keys {
-				require.True(t, !slices.Contains(l.offered(of(k)), o) || len(now[of(k)]) > 0 || l.leftOut(of(k)) || l.crowded(p, next, of(k)), "%s's key %s isn't trusted", o, k.KeyID)
-			}
-		}
-	}
-	for _, e := range next {
-		ours := slices.Contains(l.raw(), e.Text)
-		require.True(t, ours || len(l.offered(e.Fingerprint)) > 0 || l.count(e.Fingerprint, owned, foreign, claimed, placeholder) > 0, "from nowhere: %q", e.Text)
-	}
-	for _, k := range p.Add {
-		require.Contains(t, l.offered(k.Fingerprint), k.Owner())
-		require.False(t, l.leftOut(k.Fingerprint), "no login by it")
-	}
-	unread := slices.DeleteFunc(slices.Clone(p.Failed), func(f Failure) bool { return errors.Is(f.Err, ErrAlgorithm) })
-	l.requireLockedOut(t, p, now)
-	for _, failure := range unread {
-		o := pem.Owner{Cluster: failure.Cluster, Region: failure.Region}
-		if errors.Is(failure.Err, ErrNoRoom) {
-			require.True(t, slices.ContainsFunc(p.Skipped, func(k Key) bool { return k.Reason == plan.ReasonNoRoom }))
-			continue
-		}
-		require.True(t, l.failed(o) || errors.Is(failure.Err, ErrNotRead) && o.Region == "" && l.silent(o.Cluster), "%s has not failed", o)
-	}
-	for _, e := range l.list {
-		for _, o := range l.owners(e.Fingerprint) {
-			require.Equal(t, l.failed(o) || l.ours(o.Cluster) && o.Region == "" && l.silent(o.Cluster), slices.ContainsFunc(unread, func(f Failure) bool {
-				_, full := f.Err.(*RoomError) //nolint:errorlint // by itself: not one beside another failure
-				return f.Cluster == o.Cluster && f.Region == o.Region && !full
-			}), o)
-		}
-	}
-}
-
-// crowded reports whether a key that waits does so rightly: each cluster that publishes it has as
-// many keys as it may, or the configuration has no room for it, and a failure tells of one of them.
-func (l law) crowded(p *Plan, next []plan.Element, f pem.Fingerprint) bool {
-	told := false
-	for _, o := range l.offered(f) {
-		full := slices.ContainsFunc(p.Failed, func(failure Failure) bool { return failure.Cluster == o.Cluster && errors.Is(failure.Err, ErrNoRoom) })
-		told = told || full
-		if l.has(next, o.Cluster) < l.mostKeys() && bodySize(p.body(p.Next)) < MaxConfig-32<<10 {
-			return false
-		}
-	}
-	return told
-}
-
-// has counts the keys that a cluster publishes or owns.
-func (l law) has(next []plan.Element, cluster string) int {
-	keys := map[pem.Fingerprint]bool{}
-	for _, e := range next {
-		if !e.Opaque && l.kind(e) == owned && (e.Block.Annotation.Cluster == cluster || slices.ContainsFunc(l.offered(e.Fingerprint), func(o pem.Owner) bool { return o.Cluster == cluster })) {
-			keys[e.Fingerprint] = true
-		}
-	}
-	return len(keys)
-}
-
-func (l law) mostKeys() int {
-	if l.o.MaxKeys == 0 {
-		return 256
-	}
-	return l.o.MaxKeys
-}
-
-// givesWay reports whether a key that only its retention period holds went for want of room: for
-// all that its cluster publishes, or owns, there wasn't enough.
-func (l law) givesWay(next []plan.Element, e plan.Element) bool {
-	if l.kind(e) != owned || len(l.bound(e.Fingerprint)) > 0 || l.young(e) {
-		return false
-	}
-	return slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
-		all := len(next)
-		for _, r := range l.want.Results {
-			if r.Set != nil {
-				all += len(r.Set.Keys)
-			}
-		}
-		return all >= l.mostKeys() && l.ours(o.Cluster)
-	})
-}
-
-func (l law) raw() []string {
-	var out []string
-	for _, e := range l.list {
-		out = append(out, e.Text)
-	}
-	return out
-}
-
-func times(list []string, text string) int {
-	n := 0
-	for _, e := range list {
-		if e == text {
-			n++
-		}
-	}
-	return n
-}
-
-// requireAdopted checks that a key which is annotated anew keeps what harvest doesn't own.
-func (l law) requireAdopted(t *testing.T, old plan.Element, next []plan.Element) {
-	t.Helper()
-	if kind := l.kind(old); kind != owned && kind != foreign || old.Opaque || l.count(old.Fingerprint, owned, foreign, claimed, placeholder) != 1 {
+	if !p.Emptied && len(p.Next) == 0 {
 		return
 	}
-	for _, e := range next {
-		if e.Fingerprint != old.Fingerprint || e.Text == old.Text {
-			continue
-		}
-		require.Equal(t, old.Block.Comment, e.Block.Comment)
-		require.Equal(t, old.Block.Annotation.Unknown, e.Block.Annotation.Unknown)
-		if a := e.Block.Annotation; l.ours(a.Cluster) {
-			require.Equal(t, old.Foreign() || old.Block.Annotation.Adopted, a.Adopted, "whether a key was foreign before")
-		}
-		if !old.Foreign() {
-			require.Equal(t, old.Block.Annotation.Added, e.Block.Annotation.Added, "the day a key was added changed")
-		}
-	}
-}
-
-// requireParts checks what Plan says of its lists.
-func requireParts(t *testing.T, l law, p *Plan) {
-	t.Helper()
-	require.Len(t, p.Next, len(p.Add)+len(p.Adopt)+len(p.Keep)+len(p.Claimed)+len(p.Foreign))
-	has := func(list []Key, f pem.Fingerprint) int {
-		return len(slices.DeleteFunc(slices.Clone(list), func(k Key) bool { return k.Fingerprint != f }))
-	}
-	kinds := map[pem.Fingerprint]map[string]int{{}: {}}
-	for _, e := range l.list {
-		if kinds[e.Fingerprint] == nil {
-			kinds[e.Fingerprint] = map[string]int{}
-		}
-		kinds[e.Fingerprint][l.kind(e)]++
-	}
-	for _, k := range slices.Concat(p.Adopt, p.Keep, p.Remove, p.Claimed, p.Foreign) {
-		require.Contains(t, kinds, k.Fingerprint)
-	}
-	for f, n := range kinds {
-		total := 0
-		for _, count := range n {
-			total += count
-		}
-		listed := has(p.Keep, f) + has(p.Remove, f) + has(p.Claimed, f) + has(p.Foreign, f)
-		adopted := has(p.Adopt, f)
-		require.LessOrEqual(t, adopted, 1)
-		if adopted == 0 {
-			require.Equal(t, total, listed, "elements and entries of a key: %v", n)
-		} else { // of ours, and foreign ones that are adopted, one is left
-			beside := n[claimed] + n[placeholder]
-			if len(l.offered(f)) == 0 {
-				beside += n[foreign]
-			}
-			require.Equal(t, beside, listed, "beside an adopted key: %v", n)
-		}
-		require.Equal(t, n[claimed], has(p.Claimed, f))
-		require.LessOrEqual(t, has(p.Foreign, f), n[foreign]+has(p.GivenBack(), f))
-		require.GreaterOrEqual(t, has(p.Remove, f), n[denied])
-		require.True(t, has(p.Add, f) == 0 || n[owned]+n[foreign]+n[denied] == 0, "added, but already there: %v", n)
-	}
-}
-
-// requirePlain checks that what is shown of a plan is JSON, and shows no private key.
-func requirePlain(t *testing.T, p *Plan) {
-	t.Helper()
-	text, err := json.Marshal(&MountReport{Plan: p})
+	var stored map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	require.NoError(t, decoder.Decode(&stored))
+	again, err := NewPlan(NewConfig(stored), want, o)
 	require.NoError(t, err)
-	require.NotContains(t, string(text), privateText[30:60])
+	require.False(t, again.Changed, "%v, %v", again.Settings, again.Add)
+}
+
+// empty says whether a field says nothing, as vault/api decodes it.
+func empty(v any) bool {
+	text, err := json.Marshal(v)
+	return err == nil && slices.Contains([]string{`null`, `""`, `[]`, `{}`}, string(text))
+}
+
+// readable says whether a read leaves nothing out that a write would wipe.
+func readable(fields map[string]any) bool {
+	list, isList := fields[keysField].([]any)
+	odd := fields[keysField] != nil && !isList || slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText })
+	return !odd && empty(fields["provider_config"]) && empty(fields["oidc_client_id"])
+}
+
+// requireFields checks that a plan was made for a mount with static keys alone, or for one that
+// may be converted, and that each other field goes back as it was.
+func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
+	t.Helper()
+	require.True(t, readable(fields))
+	body, err := p.Body()
+	require.NoError(t, err)
+	converted := false
+	for name, value := range fields {
+		switch name {
+		case keysField:
+		case "jwks_url", "jwks_pairs", "oidc_discovery_url":
+			converted = converted || !empty(value)
+		case "jwks_ca_pem", "oidc_discovery_ca_pem", "oidc_response_mode", "oidc_response_types":
+		default:
+			require.Contains(t, body, name)
+			if _, stated := statedFields(o.Settings)[name]; !stated || !p.Changed {
+				require.Equal(t, value, body[name])
+			}
+		}
+	}
+	require.True(t, !converted || o.Convert)
+	for name, value := range statedFields(o.Settings) {
+		require.True(t, sameSetting(value, body[name]) || len(p.Next) == 0 && !p.Emptied, "%s is stated, and %v", name, body[name])
+	}
+	for _, name := range []string{"jwks_url", "jwks_pairs", "oidc_discovery_url"} {
+		require.True(t, !p.Changed || empty(body[name]), "%s and static keys, of which Vault takes one", name)
+	}
+	for name := range body {
+		_, stated := statedFields(o.Settings)[name]
+		require.True(t, name == keysField || stated || slices.Contains(slices.Collect(maps.Keys(fields)), name), "a new field %s", name)
+	}
+	require.True(t, !converted || !p.Changed || !slices.ContainsFunc(p.Failed, func(f Failure) bool { return !errors.Is(f.Err, ErrAlgorithm) }), "converted, and a cluster was cut off")
+}
+
+// statedFields returns the fields that settings state, whatever their value.
+func statedFields(s Settings) map[string]any {
+	fields := map[string]any{}
+	if s.Algorithms != nil {
+		fields["jwt_supported_algs"] = s.Algorithms
+	}
+	if s.BoundIssuer != nil {
+		fields["bound_issuer"] = *s.BoundIssuer
+	}
+	if s.DefaultRole != nil {
+		fields["default_role"] = *s.DefaultRole
+	}
+	return fields
+}
+
+// sameSetting compares what is stated with what a body has: lists as sets, nothing as empty.
+func sameSetting(stated, has any) bool {
+	if empty(stated) || stated == "" {
+		return empty(has)
+	}
+	list, ok := stated.([]string)
+	if !ok {
+		return stated == has
+	}
+	var names []string
+	switch has := has.(type) {
+	case []string:
+		names = has
+	case []any:
+		for _, name := range has {
+			text, _ := name.(string)
+			names = append(names, text)
+		}
+	}
+	return slices.Equal(slices.Sorted(slices.Values(list)), slices.Sorted(slices.Values(names)))
 }

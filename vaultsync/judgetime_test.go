@@ -46,8 +46,8 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	report := m.sync(t.Context(), want, o, conduct{pace: new(pace)}) // as in a watch: a second to judge in
 	require.NoError(t, report.Err)
 	assert.Less(t, time.Since(began), 20*time.Second, "1,000 keys take a minute and more")
-	assert.True(t, isOn(report.Plan.Add, "new"))
-	assert.True(t, isOn(report.Plan.Remove, "old"))
+	assert.True(t, hasKey(report.Plan.Add, fingerprint("new")))
+	assert.True(t, hasKey(report.Plan.Remove, fingerprint("old")))
 	require.Len(t, report.Plan.Failed, 1)
 	assert.Equal(t, "hostile", report.Plan.Failed[0].Cluster)
 	require.ErrorIs(t, report.Plan.Failed[0].Err, ErrNoRoom)

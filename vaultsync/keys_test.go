@@ -18,4 +18,6 @@ var (
 	publish       = fakekeys.Publish
 	down          = fakekeys.Down
 	errDown       = fakekeys.ErrDown
+	publishAs     = fakekeys.PublishAs
+	signs         = fakekeys.Signs
 )

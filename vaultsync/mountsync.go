@@ -30,6 +30,14 @@ func judgeUntil(ctx context.Context, pace *pace) time.Time {
 	return time.Time{}
 }
 
+// past returns what reports whether a time is over; nil for the zero time.
+func past(until time.Time) func() bool {
+	if until.IsZero() {
+		return nil
+	}
+	return func() bool { return !time.Now().Before(until) }
+}
+
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
 // that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
 // none. The report's Err is also the error.
@@ -48,13 +56,13 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
 	var known plan.Verdicts
 	until := judgeUntil(ctx, nil)
-	known.JudgePublished(want, until)
+	known.JudgePublished(want, past(until))
 	config, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !until.IsZero() {
-		known.JudgeTrusted(config.Elements(), judgeUntil(ctx, nil))
+		known.JudgeTrusted(config.Elements(), past(judgeUntil(ctx, nil)))
 	}
 	p, err := newPlan(config, want, o.at(time.Now()), circumstances{verdicts: &known})
 	if err != nil {

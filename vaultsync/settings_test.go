@@ -35,6 +35,7 @@ func TestPlanSettings(t *testing.T) {
 		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []Change{{roleField, `"r"`, `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
 		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []Change{{issuerField, `"https://a"`, ""}, {roleField, `"r"`, ""}, {algsField, `["EdDSA"]`, ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
 		"new mount":   {nil, stated, []Change{{issuerField, "", `"https://a"`}, {algsField, "", `["EdDSA","RS256"]`}}, nil},
+		"zero":        {map[string]any{keysField: []any{trust("a", "k1")}, issuerField: 0.0}, Settings{BoundIssuer: new("")}, []Change{{issuerField, "0", ""}}, nil},
 		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []Change{{issuerField, "7", `"https://a"`}, {algsField, `"RS256"`, `["EdDSA","RS256"]`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,8 @@ package fakekeys
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
 	"strings"
@@ -122,4 +124,25 @@ var ErrDown = errors.New("i/o timeout")
 func Down(owner string) jwks.Result {
 	o := Owner(owner)
 	return jwks.Result{Cluster: o.Cluster, Region: o.Region, Err: &jwks.ClusterError{Cluster: o.Cluster, Region: o.Region, Err: ErrDown}}
+}
+
+// RSA returns a key that can serve several algorithms, another one in each process.
+var RSA = sync.OnceValue(func() *rsa.PublicKey {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return &private.PublicKey
+})
+
+// PublishAs is Publish of RSA, under a name, with these algorithms.
+func PublishAs(owner, name string, algs ...string) jwks.Result {
+	r := Publish(owner, name)
+	r.Set.Keys[0].Algorithms, r.Set.Keys[0].Public = algs, RSA()
+	return r
+}
+
+// Signs makes an element one of RSA with these algorithms.
+func Signs(algs ...string) func(*pem.Block) {
+	return func(b *pem.Block) { b.Annotation.Algorithms, b.Public = algs, RSA() }
 }

@@ -1,6 +1,11 @@
 package plan
 
-import "github.com/jwksharvest/harvest/internal/fakekeys"
+import (
+	"slices"
+
+	"github.com/jwksharvest/harvest/internal/fakekeys"
+	"github.com/jwksharvest/harvest/jwks"
+)
 
 // Keys by name.
 var (
@@ -18,6 +23,19 @@ var (
 	publish       = fakekeys.Publish
 	down          = fakekeys.Down
 	errDown       = fakekeys.ErrDown
+	publishAs     = fakekeys.PublishAs
+	signs         = fakekeys.Signs
 )
 
 func elements(list ...string) []Element { return Read(list) }
+
+// desired wants what the results have, in their order.
+func desired(results ...jwks.Result) Desired {
+	want := Desired{Results: results}
+	for _, r := range results {
+		if !slices.Contains(want.Clusters, r.Cluster) {
+			want.Clusters = append(want.Clusters, r.Cluster)
+		}
+	}
+	return want
+}

@@ -25,7 +25,7 @@ func (p *planner) leaveOut(o *offer) {
 // findLockedOut lists the clusters with trusted keys whose logins aren't taken.
 func (p *planner) findLockedOut() {
 	trusted := map[pem.Fingerprint]bool{}
-	for _, k := range slices.Concat(p.plan.Add, p.plan.Adopt, p.plan.Keep) {
+	for _, k := range slices.Concat(p.plan.Add, p.plan.Adopt, p.plan.Keep, p.plan.Claimed) {
 		trusted[k.Fingerprint] = true
 	}
 	at := map[pem.Owner]int{} // in the list

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"errors"
-	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -19,7 +18,7 @@ type verdict struct {
 
 // Verdicts are what was found out about keys before a plan, which then takes a short time. A cluster
 // may publish a thousand new keys every second, and judging one may take a tenth of a second: so
-// clusters take turns until a given time, and the key that there was no time for waits. One that is
+// clusters take turns until they are stopped, and the key that there was no time for waits. One that is
 // trusted stays as it is meanwhile. The zero value is ready for use.
 type Verdicts struct {
 	published map[*jwks.Set][]verdict
@@ -27,8 +26,9 @@ type Verdicts struct {
 }
 
 // JudgePublished finds out about all that is desired, what is known already aside, and forgets what
-// no longer is. The regions of a cluster take turns too. A zero until is no limit.
-func (v *Verdicts) JudgePublished(want Desired, until time.Time) {
+// no longer is. The regions of a cluster take turns too. It
+// ends where stop, which may be nil, reports true.
+func (v *Verdicts) JudgePublished(want Desired, stop func() bool) {
 	known := v.published
 	v.published = map[*jwks.Set][]verdict{}
 	queues := turns{}
@@ -51,11 +51,11 @@ func (v *Verdicts) JudgePublished(want Desired, until time.Time) {
 			}
 		}
 	}
-	queues.run(until)
+	queues.run(stop)
 }
 
-// JudgeTrusted finds out about the annotated keys of a list. A zero until is no limit.
-func (v *Verdicts) JudgeTrusted(list []Element, until time.Time) {
+// JudgeTrusted finds out about the annotated keys of a list, and ends as JudgePublished does.
+func (v *Verdicts) JudgeTrusted(list []Element, stop func() bool) {
 	v.trusted = map[pem.Fingerprint]*jwks.KeyError{}
 	queues, places := turns{}, map[string]int{}
 	for _, e := range list {
@@ -66,7 +66,7 @@ func (v *Verdicts) JudgeTrusted(list []Element, until time.Time) {
 		queues.add(cluster, places[cluster], func() { v.trusted[e.Fingerprint] = refusalOf(jwks.Key{Public: e.Block.Public}) })
 		places[cluster]++
 	}
-	queues.run(until)
+	queues.run(stop)
 }
 
 // OnTrusted reports whether JudgeTrusted was called.
@@ -87,8 +87,8 @@ func (t turns) add(cluster string, place int, judge func()) {
 	t[cluster][place] = append(t[cluster][place], judge)
 }
 
-// run judges one key of each cluster after another until a time; zero: all.
-func (t turns) run(until time.Time) {
+// run judges one key of each cluster after another, until it is stopped.
+func (t turns) run(stop func() bool) {
 	flat := map[string][]func(){}
 	for cluster, places := range t {
 		for _, judges := range places {
@@ -97,7 +97,7 @@ func (t turns) run(until time.Time) {
 	}
 	for len(flat) > 0 {
 		for cluster, judges := range flat {
-			if !until.IsZero() && !time.Now().Before(until) {
+			if stop != nil && stop() {
 				return
 			}
 			judges[0]()
@@ -116,7 +116,7 @@ func (v *Verdicts) of(set *jwks.Set) []verdict {
 		}
 	}
 	var all Verdicts
-	all.JudgePublished(Desired{Results: []jwks.Result{{Set: set}}}, time.Time{})
+	all.JudgePublished(Desired{Results: []jwks.Result{{Set: set}}}, nil)
 	return all.published[set]
 }
 

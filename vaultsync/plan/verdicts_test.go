@@ -2,7 +2,6 @@ package plan
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,7 +14,7 @@ import (
 func TestPlanTakesVerdicts(t *testing.T) {
 	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2"), publish("a/r", "k3"), down("b")}}
 	var known Verdicts
-	known.JudgePublished(want, time.Time{})
+	known.JudgePublished(want, nil)
 	require.Len(t, known.published, 2)
 	known.published[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
 
@@ -30,9 +29,9 @@ func TestPlanTakesVerdicts(t *testing.T) {
 		assert.Len(t, p.Add, 3)
 	}
 
-	known.JudgePublished(want, time.Time{})
+	known.JudgePublished(want, nil)
 	assert.Equal(t, jwks.ReasonSize, known.published[want.Results[0].Set][0].refusal.Reason, "taken over")
-	known.JudgePublished(Desired{}, time.Time{})
+	known.JudgePublished(Desired{}, nil)
 	assert.Empty(t, known.published, "what is no longer desired is forgotten")
 }
 
@@ -41,8 +40,8 @@ func TestPlanTakesVerdicts(t *testing.T) {
 func TestPlanWithoutTimeToJudge(t *testing.T) {
 	unjudged := func(want Desired) *Verdicts {
 		v := new(Verdicts)
-		v.JudgePublished(want, now.Add(-time.Hour))
-		v.JudgeTrusted(nil, now.Add(-time.Hour))
+		v.JudgePublished(want, func() bool { return true })
+		v.JudgeTrusted(nil, func() bool { return true })
 		return v
 	}
 	names := func(keys []Key) (names []string) {

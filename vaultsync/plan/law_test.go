@@ -1,8 +1,7 @@
-package vaultsync
+package plan
 
 import (
 	"crypto/ed25519"
-	"errors"
 	"regexp"
 	"slices"
 	"testing"
@@ -12,20 +11,19 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // law says of a scene what any plan must respect. It is written from the documentation of
-// Options and Plan, one key at a time, and shares no code with the planner.
+// Rules and Plan, one key at a time, and shares no code with the planner.
 type law struct {
 	scene
-	list []plan.Element
+	elements []Element
 }
 
 // regionName is what harvest may call a region.
 var regionName = regexp.MustCompile(`^[A-Za-z0-9._-]{0,128}$`)
 
-func newLaw(s scene) law { return law{s, s.config().Elements()} }
+func newLaw(s scene) law { return law{s, Read(s.list)} }
 
 func (l law) ours(cluster string) bool { return slices.Contains(l.want.Clusters, cluster) }
 
@@ -40,10 +38,10 @@ func (l law) fit(set *jwks.Set) []jwks.Key {
 	return slices.DeleteFunc(slices.Clone(set.Keys), func(k jwks.Key) bool { return l.weak(of(k)) })
 }
 
-func (l law) denied(f pem.Fingerprint) bool { return slices.Contains(l.o.Deny, f) }
+func (l law) denied(f pem.Fingerprint) bool { return slices.Contains(l.rules.Deny, f) }
 
 func (l law) retired(o pem.Owner) bool {
-	return slices.Contains(l.o.Retired, o.Cluster) || slices.Contains(l.o.Retired, o.Cluster+"/"+o.Region)
+	return slices.Contains(l.rules.Retired, o.Cluster) || slices.Contains(l.rules.Retired, o.Cluster+"/"+o.Region)
 }
 
 // kinds of an element.
@@ -55,7 +53,7 @@ const (
 	owned       = "owned"
 )
 
-func (l law) kind(e plan.Element) string {
+func (l law) kind(e Element) string {
 	a := e.Block.Annotation
 	switch {
 	case !e.Opaque && l.denied(e.Fingerprint):
@@ -79,7 +77,7 @@ func (l law) kind(e plan.Element) string {
 // that they have now.
 func (l law) owners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
-	for _, e := range l.list {
+	for _, e := range l.elements {
 		if e.Fingerprint == f && l.kind(e) == owned {
 			owners = append(owners, l.named(e)...)
 		}
@@ -87,7 +85,7 @@ func (l law) owners(f pem.Fingerprint) []pem.Owner {
 	return owners
 }
 
-func (l law) named(e plan.Element) []pem.Owner {
+func (l law) named(e Element) []pem.Owner {
 	owners := e.Block.Annotation.Owners()
 	for i, o := range owners {
 		if name, ok := l.newName(o); ok {
@@ -103,7 +101,7 @@ func (l law) newName(o pem.Owner) (pem.Owner, bool) {
 	var names []string
 	for _, r := range l.want.Results {
 		other := pem.Owner{Cluster: r.Cluster, Region: r.Region}
-		if r.Cluster == o.Cluster && (r.Region == "" || o.Region == "") && l.result(o) == nil && !l.retired(o) && o.Region != plan.AllRegions &&
+		if r.Cluster == o.Cluster && (r.Region == "" || o.Region == "") && l.result(o) == nil && !l.retired(o) && o.Region != AllRegions &&
 			l.result(other) != nil && l.read(other) && l.trusts(o, r.Set.Keys) {
 			names = append(names, r.Region)
 		}
@@ -116,7 +114,7 @@ func (l law) newName(o pem.Owner) (pem.Owner, bool) {
 
 // trusts says whether the mount has one of these keys for an owner, or any where none is given.
 func (l law) trusts(o pem.Owner, keys []jwks.Key) bool {
-	return slices.ContainsFunc(l.list, func(e plan.Element) bool {
+	return slices.ContainsFunc(l.elements, func(e Element) bool {
 		return l.kind(e) == owned && !l.weak(e.Fingerprint) && slices.Contains(e.Block.Annotation.Owners(), o) &&
 			(keys == nil || slices.ContainsFunc(keys, func(k jwks.Key) bool { return of(k) == e.Fingerprint }))
 	})
@@ -140,10 +138,10 @@ func (l law) failed(o pem.Owner) bool {
 	}
 	if r := l.result(o); r != nil {
 		turnover := l.trusts(o, nil) && r.Set != nil && !l.trusts(o, r.Set.Keys) &&
-			!slices.Contains(l.o.AllowTurnover, "*") && !slices.Contains(l.o.AllowTurnover, o.Cluster) && !slices.Contains(l.o.AllowTurnover, o.Cluster+"/"+o.Region)
+			!slices.Contains(l.rules.AllowTurnover, "*") && !slices.Contains(l.rules.AllowTurnover, o.Cluster) && !slices.Contains(l.rules.AllowTurnover, o.Cluster+"/"+o.Region)
 		return r.Err != nil || len(l.fit(r.Set)) == 0 || turnover
 	}
-	if o.Region == plan.AllRegions || !l.trusts(o, nil) {
+	if o.Region == AllRegions || !l.trusts(o, nil) {
 		return false
 	}
 	_, renamed := l.newName(o)
@@ -172,7 +170,7 @@ func (l law) silent(cluster string) bool {
 	said := slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
 		return r.Cluster == cluster && !l.retired(pem.Owner{Cluster: r.Cluster, Region: r.Region})
 	})
-	return !said && !slices.ContainsFunc(l.list, func(e plan.Element) bool {
+	return !said && !slices.ContainsFunc(l.elements, func(e Element) bool {
 		return l.kind(e) == owned && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool { return o.Cluster == cluster && l.failed(o) })
 	})
 }
@@ -190,7 +188,7 @@ func (l law) offered(f pem.Fingerprint) []pem.Owner {
 }
 
 func (l law) pinned(cluster string, f pem.Fingerprint) bool {
-	return l.o.Pin[cluster] == nil || slices.Contains(l.o.Pin[cluster], f)
+	return l.rules.Pin[cluster] == nil || slices.Contains(l.rules.Pin[cluster], f)
 }
 
 // bound returns the owners of a trusted key for whom it must stay: those who publish it, those
@@ -207,56 +205,56 @@ func (l law) bound(f pem.Fingerprint) []pem.Owner {
 }
 
 // stays says whether an element, or another with its key, must be there afterwards.
-func (l law) stays(e plan.Element) bool {
+func (l law) stays(e Element) bool {
 	switch l.kind(e) {
 	case denied, placeholder:
 		return false
 	case claimed:
 		return true
 	case foreign:
-		return l.o.Foreign != ForeignRemove || l.unread() || !e.Opaque && len(l.offered(e.Fingerprint)) > 0
+		return l.rules.Foreign != ForeignRemove || l.unread() || !e.Opaque && len(l.offered(e.Fingerprint)) > 0
 	}
 	return len(l.bound(e.Fingerprint)) > 0 || l.retained(e) || l.young(e) || l.returned(e)
 }
 
 // returned reports whether a key goes back to foreign: it was adopted, and the mount is used by
 // others too.
-func (l law) returned(e plan.Element) bool {
+func (l law) returned(e Element) bool {
 	left := slices.DeleteFunc(l.named(e), l.retired)
-	if l.o.Foreign == ForeignRemove || l.kind(e) != owned ||
+	if l.rules.Foreign == ForeignRemove || l.kind(e) != owned ||
 		len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.Fingerprint) }) {
 		return false
 	}
-	adopted := slices.ContainsFunc(l.list, func(other plan.Element) bool {
+	adopted := slices.ContainsFunc(l.elements, func(other Element) bool {
 		return l.kind(other) == owned && other.Fingerprint == e.Fingerprint && other.Block.Annotation.Adopted
 	})
-	return adopted && l.count(e.Fingerprint, owned) == 1 && slices.ContainsFunc(l.list, func(other plan.Element) bool {
+	return adopted && l.count(e.Fingerprint, owned) == 1 && slices.ContainsFunc(l.elements, func(other Element) bool {
 		return l.kind(other) == claimed || l.kind(other) == foreign && (other.Opaque || len(l.offered(other.Fingerprint)) == 0)
 	})
 }
 
 // retained says whether the only element of a key is in its retention period.
-func (l law) retained(e plan.Element) bool {
+func (l law) retained(e Element) bool {
 	a := e.Block.Annotation
 	left := slices.DeleteFunc(l.named(e), l.retired)
 	pinned := slices.ContainsFunc(left, func(o pem.Owner) bool { return l.pinned(o.Cluster, e.Fingerprint) })
-	return l.o.Retain > 0 && !l.weak(e.Fingerprint) && pinned && l.count(e.Fingerprint, owned) == 1 && (a.Missing.IsZero() || l.o.Now.Before(a.Missing.Add(l.o.Retain)))
+	return l.rules.Retain > 0 && !l.weak(e.Fingerprint) && pinned && l.count(e.Fingerprint, owned) == 1 && (a.Missing.IsZero() || l.rules.Now.Before(a.Missing.Add(l.rules.Retain)))
 }
 
 // young says whether a key was added after its owner was asked.
-func (l law) young(e plan.Element) bool {
+func (l law) young(e Element) bool {
 	a := e.Block.Annotation
 	return !l.weak(e.Fingerprint) && l.count(e.Fingerprint, owned) == 1 && slices.ContainsFunc(l.named(e), func(o pem.Owner) bool {
 		r := l.result(o)
 		return r != nil && l.ours(o.Cluster) && !l.retired(o) && l.pinned(o.Cluster, e.Fingerprint) &&
-			!r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(l.o.Now.Add(time.Minute))
+			!r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(l.rules.Now.Add(time.Minute))
 	})
 }
 
 // count returns how many elements of these kinds have a key.
 func (l law) count(f pem.Fingerprint, kinds ...string) int {
 	n := 0
-	for _, e := range l.list {
+	for _, e := range l.elements {
 		if !e.Opaque && e.Fingerprint == f && slices.Contains(kinds, l.kind(e)) {
 			n++
 		}
@@ -268,60 +266,54 @@ func (l law) count(f pem.Fingerprint, kinds ...string) int {
 func (l law) requireRefused(t *testing.T, err error) {
 	t.Helper()
 	require.NotContains(t, err.Error(), privateText[30:60])
-	stays := slices.ContainsFunc(l.list, l.stays)
+	stays := slices.ContainsFunc(l.elements, l.stays)
 	for _, r := range l.want.Results {
 		if r.Set != nil {
 			stays = stays || slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return len(l.offered(of(k))) > 0 && !l.leftOut(of(k)) })
 		}
 	}
 	require.ErrorIs(t, err, ErrLastKey)
-	require.False(t, stays || l.o.AllowEmpty || len(l.list) == 0, err)
+	require.False(t, stays || l.rules.AllowEmpty || len(l.elements) == 0, err)
 }
 
 // leftOut says whether a stated list keeps a key out that nobody trusts yet.
 func (l law) leftOut(f pem.Fingerprint) bool {
-	return l.o.Settings.Algorithms != nil && l.count(f, owned, foreign) == 0 && !slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
+	return l.rules.LeaveOut != "" && l.count(f, owned, foreign) == 0 && !slices.ContainsFunc(l.want.Results, func(r jwks.Result) bool {
 		return slices.Contains(l.offered(f), pem.Owner{Cluster: r.Cluster, Region: r.Region}) &&
 			slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f && l.logsIn(k) })
 	})
 }
 
-// logsIn says whether Vault takes logins by one of the algorithms of an Ed25519 key: those that
+// logsIn reports whether logins are taken by one of the algorithms of an Ed25519 key: those that
 // it is published with or, where there are none, EdDSA.
 func (l law) logsIn(k jwks.Key) bool {
-	supported := l.o.Settings.Algorithms
-	if supported == nil {
-		supported = NewConfig(l.config().fields).Algorithms()
-	}
 	algs := k.Algorithms
 	if len(algs) == 0 {
 		algs = []string{"EdDSA"}
 	}
-	return len(supported) == 0 || slices.ContainsFunc(algs, func(alg string) bool {
-		return slices.Contains(supported, alg) || alg == "Ed25519" && slices.Contains(supported, "EdDSA")
+	return len(l.rules.Algorithms) == 0 || slices.ContainsFunc(algs, func(alg string) bool {
+		return slices.Contains(l.rules.Algorithms, alg) || alg == "Ed25519" && slices.Contains(l.rules.Algorithms, "EdDSA")
 	})
 }
 
-// requireLockedOut checks that just those are named whose keys are trusted in vain, and nobody
-// where the list is stated.
+// requireLockedOut checks that just those are named whose keys are trusted in vain.
 func (l law) requireLockedOut(t *testing.T, p *Plan, now map[pem.Fingerprint][]pem.Owner) {
 	t.Helper()
+	named := map[pem.Owner]int{}
+	for _, locked := range p.LockedOut {
+		require.Zero(t, named[locked.Owner], "%s is named twice", locked.Owner)
+		named[locked.Owner] = len(locked.Keys)
+	}
 	for _, r := range l.want.Results {
 		o := pem.Owner{Cluster: r.Cluster, Region: r.Region}
 		kept := 0
-		if l.read(o) && l.o.Settings.Algorithms == nil {
+		if l.read(o) {
 			for _, k := range r.Set.Keys {
 				if slices.Contains(l.offered(of(k)), o) && len(now[of(k)]) > 0 && !l.logsIn(k) {
 					kept++
 				}
 			}
 		}
-		named := 0
-		for _, f := range p.Failed {
-			if errors.Is(f.Err, ErrAlgorithm) && f.Cluster == o.Cluster && f.Region == o.Region {
-				named += f.Kept
-			}
-		}
-		require.Equal(t, kept, named, "%s", o)
+		require.Equal(t, kept, named[o], "%s", o)
 	}
 }

@@ -1,7 +1,6 @@
-package vaultsync
+package plan
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,23 +13,32 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
+// maxSize is the room of a store, as a Vault mount has it.
+const maxSize = 1<<20 - 4<<10
+
+// sizeOf returns what elements take of that.
+func sizeOf(list []string) (size int) {
+	for _, text := range list {
+		size += jsonSize(text)
+	}
+	return size
+}
+
 // budgeted plans and checks that the plan fits, and that nothing is left to do once it is applied.
-func budgeted(t *testing.T, current Config, want Desired, o Options) *Plan {
+func budgeted(t *testing.T, current []Element, want Desired, rules Rules) *Plan {
 	t.Helper()
-	o.Now = now
-	p, err := NewPlan(current, want, o)
+	rules.Now, rules.MaxSize, rules.Verdicts = now, maxSize, new(Verdicts)
+	rules.Verdicts.JudgePublished(want, nil)
+	p, err := New(current, want, rules)
 	require.NoError(t, err)
-	body, err := p.Body()
-	require.NoError(t, err)
-	text, err := json.Marshal(body)
-	require.NoError(t, err)
-	before, err := json.Marshal(current.fields)
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(text), max(MaxConfig, len(before)))
-	requireApplied(t, p, want, o)
+	before := rules.Size
+	for _, e := range current {
+		before += jsonSize(e.Text)
+	}
+	require.LessOrEqual(t, rules.Size+sizeOf(p.Next), max(maxSize, before))
+	requireApplied(t, p, want, rules)
 	return p
 }
 
@@ -96,7 +104,7 @@ func TestBudgetFortyRegions(t *testing.T) {
 		current = append(current, trustAll(owner, many(owner+" old", 3))...)
 		results = append(results, publish(owner, many(owner+" new", 3)...))
 	}
-	p := budgeted(t, config(current...), onlyA(results...), Options{
+	p := budgeted(t, elements(current...), onlyA(results...), Rules{
 		Retain: time.Hour, AllowTurnover: []string{"*"}, Deny: deny("a/r7 old1"),
 	})
 	assert.Len(t, p.Add, 120)
@@ -107,11 +115,11 @@ func TestBudgetFortyRegions(t *testing.T) {
 }
 
 func TestBudgetLongKeyIDs(t *testing.T) {
-	current := config(trust("b", "k1"), trust("b", "k2"))
+	current := elements(trust("b", "k1"), trust("b", "k2"))
 	hostile := longKeyIDs(publish("a", many("h", 999)...))
 	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{hostile, publish("b", "k1", "k2", "k3")}}
 	for most, takes := range map[int]int{0: 256, 5000: 0} {
-		p := budgeted(t, current, want, Options{MaxKeys: most, Deny: deny("k2")})
+		p := budgeted(t, current, want, Rules{MaxKeys: most, Deny: deny("k2")})
 		assert.True(t, isOn(p.Add, "k3"), "the other cluster's key")
 		assert.True(t, isOn(p.Remove, "k2"), "denied")
 		full := room(t, p, "a")
@@ -126,7 +134,7 @@ func TestBudgetLongKeyIDs(t *testing.T) {
 		}
 		var order []string // what is in comes first as published
 		for _, k := range p.Skipped {
-			if k.Reason == plan.ReasonNoRoom {
+			if k.Reason == ReasonNoRoom {
 				order = append(order, k.KeyID)
 			}
 		}
@@ -142,7 +150,7 @@ func TestBudgetThousandRegions(t *testing.T) {
 		for i := range 1000 {
 			results = append(results, publish(region(i), many(region(i)+" ", 3)...))
 		}
-		p := budgeted(t, config(trustAll(region(0), many(region(0)+" ", 3))...), onlyA(results...), Options{Deny: deny(region(0) + " 1")})
+		p := budgeted(t, elements(trustAll(region(0), many(region(0)+" ", 3))...), onlyA(results...), Rules{Deny: deny(region(0) + " 1")})
 		assert.True(t, isOn(p.Remove, region(0)+" 1"))
 		require.Len(t, p.Add, 254, "256 of the cluster")
 		assert.Equal(t, 2997-254, room(t, p, "a").Waiting)
@@ -159,12 +167,12 @@ func TestBudgetThousandRegions(t *testing.T) {
 		}
 		results = append(results, publish("b", "k2"))
 		want := Desired{Clusters: []string{"a", "b"}, Results: results}
-		p := budgeted(t, config(trust("b", "k1"), trust("b", "k2")), want, Options{Deny: deny("k1")})
+		p := budgeted(t, elements(trust("b", "k1"), trust("b", "k2")), want, Rules{Deny: deny("k1"), Size: 300})
 		assert.Len(t, p.Add, 200)
 		assert.Empty(t, p.Failed)
 		assert.True(t, isOn(p.Remove, "k1"))
-		require.Len(t, p.Warnings, 1)
-		assert.Contains(t, p.Warnings[0], "and 197 more: the annotation has no room for 960 of its owners (a/region-040, a/region-041, a/region-042, and 957 more)")
+		require.Len(t, p.Remarks, 1)
+		assert.Contains(t, p.Remarks[0], "and 197 more: the annotation has no room for 960 of its owners (a/region-040, a/region-041, a/region-042, and 957 more)")
 	})
 }
 
@@ -175,15 +183,15 @@ func TestBudgetOwnersWithoutRoom(t *testing.T) {
 	for i := range 30 {
 		owners = append(owners, fmt.Sprintf("a/region-%03d", i))
 	}
-	current := config(trust("a", "k1", also(owners...)), trust("a", "k2", also(owners...)))
+	current := elements(trust("a", "k1", also(owners...)), trust("a", "k2", also(owners...)))
 	results := []jwks.Result{publish("a", "k2")}
 	for _, o := range owners {
 		results = append(results, publish(o, "k2"))
 	}
 	away := append(slices.Clone(results), down("a/region-900"))
-	p := budgeted(t, current, onlyA(away...), Options{})
+	p := budgeted(t, current, onlyA(away...), Rules{})
 	assert.False(t, isOn(p.Remove, "k1"))
-	p = budgeted(t, current, onlyA(results...), Options{})
+	p = budgeted(t, current, onlyA(results...), Rules{})
 	assert.True(t, isOn(p.Remove, "k1"))
 }
 
@@ -196,7 +204,7 @@ func TestBudgetChurnUnderRetain(t *testing.T) {
 	}
 	current = append(current, trust("b", "k1"), trust("b", "k2"))
 	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", many("new", 100)...), publish("b", "k2")}}
-	p := budgeted(t, config(current...), want, Options{Retain: time.Hour, AllowTurnover: []string{"a"}, Deny: deny("k1")})
+	p := budgeted(t, elements(current...), want, Rules{Retain: time.Hour, AllowTurnover: []string{"a"}, Deny: deny("k1")})
 	assert.Len(t, p.Add, 100)
 	assert.Empty(t, p.Failed)
 	assert.True(t, isOn(p.Remove, "k1"))
@@ -210,10 +218,9 @@ func TestBudgetChurnUnderRetain(t *testing.T) {
 
 // Of retained keys of all clusters the longest missing go where the whole has no room.
 func TestBudgetRetainedGiveWayToBytes(t *testing.T) {
-	current := config(trust("a", "k1"), trust("b", "old", missing(now.Add(-time.Minute))), trust("b", "older", missing(now.Add(-2*time.Minute))), trust("b", "k4"))
-	current.fields["huge"] = strings.Repeat("x", MaxConfig-bodySize(current.fields)-100)
+	list := []string{trust("a", "k1"), trust("b", "old", missing(now.Add(-time.Minute))), trust("b", "older", missing(now.Add(-2*time.Minute))), trust("b", "k4")}
 	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), publish("b", "k4")}}
-	p := budgeted(t, current, want, Options{Retain: time.Hour})
+	p := budgeted(t, Read(list), want, Rules{Retain: time.Hour, Size: maxSize - sizeOf(list) - 100})
 	assert.True(t, isOn(p.Add, "k2"))
 	assert.True(t, isOn(p.Keep, "old"))
 	assert.True(t, isOn(p.Remove, "older"))
@@ -227,13 +234,13 @@ func TestBudgetFilledByOthers(t *testing.T) {
 		filling string
 		says    string
 	}{
-		"foreign":  {paste("x") + "\n" + strings.Repeat("y", MaxConfig-1000), "foreign keys take "},
-		"claimed":  {trust("z", "x", func(b *pem.Block) { b.Comment = strings.Repeat("y", MaxConfig-1000) }), "keys of other harvesters take "},
-		"too much": {strings.Repeat("y", MaxConfig), "foreign keys take "},
+		"foreign":  {paste("x") + "\n" + strings.Repeat("y", maxSize-1000), "foreign keys take "},
+		"claimed":  {trust("z", "x", func(b *pem.Block) { b.Comment = strings.Repeat("y", maxSize-1000) }), "keys of other harvesters take "},
+		"too much": {strings.Repeat("y", maxSize), "foreign keys take "},
 	} {
 		t.Run(name, func(t *testing.T) {
-			current := config(test.filling, trust("a", "k1"), trust("a", "k2"))
-			p := budgeted(t, current, desired(publish("a", "k1", "k2", "k3", "k4", "k5")), Options{Deny: deny("k1")})
+			current := elements(test.filling, trust("a", "k1"), trust("a", "k2"))
+			p := budgeted(t, current, desired(publish("a", "k1", "k2", "k3", "k4", "k5")), Rules{Deny: deny("k1"), Size: 300})
 			assert.True(t, isOn(p.Remove, "k1"))
 			assert.True(t, isOn(p.Keep, "k2"))
 			assert.True(t, p.Changed)
@@ -251,7 +258,7 @@ func TestBudgetSharedKeys(t *testing.T) {
 	for _, most := range []int{0, 5000} {
 		for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
 			want := Desired{Clusters: clusters, Results: []jwks.Result{both, publish("b", mine...)}}
-			p := budgeted(t, config(trust("b", "b0")), want, Options{MaxKeys: most})
+			p := budgeted(t, elements(trust("b", "b0")), want, Rules{MaxKeys: most})
 			for _, name := range mine[1:] {
 				require.True(t, isOn(p.Add, name), "%s under %d of %v", name, most, clusters)
 			}
@@ -265,13 +272,12 @@ func TestBudgetSharedKeys(t *testing.T) {
 // longer annotations wait.
 func TestBudgetTrustedStays(t *testing.T) {
 	names := many("k", 300)
-	p := budgeted(t, config(trustAll("a", names)...), desired(publish("a", append(names, "new")...)), Options{})
+	p := budgeted(t, elements(trustAll("a", names)...), desired(publish("a", append(names, "new")...)), Rules{})
 	assert.Len(t, p.Keep, 300)
 	assert.Equal(t, 1, room(t, p, "a").Waiting)
 
-	current := config(paste("x"), trust("a", "k1"))
-	current.fields["huge"] = strings.Repeat("x", MaxConfig-bodySize(current.fields)-20)
-	p = budgeted(t, current, desired(publish("a", "k1", "x")), Options{})
+	list := []string{paste("x"), trust("a", "k1")}
+	p = budgeted(t, Read(list), desired(publish("a", "k1", "x")), Rules{Size: maxSize - sizeOf(list) - 20})
 	assert.True(t, isOn(p.Keep, "x"))
 	assert.False(t, p.Changed)
 	assert.Contains(t, strings.Join(p.Warnings, "\n"), "no room for the annotation of 1 trusted key")
@@ -280,7 +286,7 @@ func TestBudgetTrustedStays(t *testing.T) {
 
 // A cluster whose agent's own region can't be read, and whose others have no room, says both.
 func TestBudgetBesideAFailure(t *testing.T) {
-	p := budgeted(t, config(trust("a", "k1")), onlyA(down("a"), publish("a/r", "k2", "k3")), Options{MaxKeys: 2})
+	p := budgeted(t, elements(trust("a", "k1")), onlyA(down("a"), publish("a/r", "k2", "k3")), Rules{MaxKeys: 2})
 	require.Len(t, p.Failed, 1)
 	require.ErrorIs(t, p.Failed[0].Err, errDown)
 	require.ErrorIs(t, p.Failed[0].Err, ErrNoRoom)

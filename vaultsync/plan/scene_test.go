@@ -1,41 +1,32 @@
-package vaultsync
+package plan
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/json"
 	stdpem "encoding/pem"
 	"fmt"
-	"maps"
 	"math/big"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// choices turns fuzzed bytes into decisions; when they run out, every choice is the first.
-type choices []byte
+// choices turns fuzzed bytes into decisions.
+type choices struct{ fakekeys.Choices }
 
-func (c *choices) pick(n int) int {
-	if len(*c) == 0 {
-		return 0
-	}
-	b := (*c)[0]
-	*c = (*c)[1:]
-	return int(b) % n
-}
+func (c *choices) pick(n int) int { return c.Pick(n) }
 
-func (c *choices) rarely(n int) bool { return c.pick(n) == n-1 }
+func (c *choices) rarely(n int) bool { return c.Rarely(n) }
 
-func (c *choices) of(list ...string) string { return list[c.pick(len(list))] }
+func (c *choices) of(list ...string) string { return c.Of(list...) }
 
 func (c *choices) name() string { return c.of(allNames...) }
 
@@ -52,28 +43,15 @@ func (c *choices) day() time.Time {
 
 // scene is what a plan is made of.
 type scene struct {
-	fields   map[string]any
-	elements []string
-	want     Desired
-	o        Options
-}
-
-func (s scene) config() Config {
-	fields := maps.Clone(s.fields)
-	if _, odd := fields[keysField]; !odd {
-		list := []any{}
-		for _, e := range s.elements {
-			list = append(list, e)
-		}
-		fields[keysField] = list
-	}
-	return NewConfig(fields)
+	list  []string
+	want  Desired
+	rules Rules
 }
 
 // String shows a scene that a plan failed on.
 func (s scene) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "clusters %v, options %+v\n", s.want.Clusters, s.o)
+	fmt.Fprintf(&b, "clusters %v, rules %+v\n", s.want.Clusters, s.rules)
 	for _, r := range s.want.Results {
 		fmt.Fprintf(&b, "%s/%s, asked %v: %v", r.Cluster, r.Region, r.Asked, r.Err)
 		if r.Set != nil {
@@ -83,19 +61,18 @@ func (s scene) String() string {
 		}
 		b.WriteByte('\n')
 	}
-	for _, e := range s.config().Elements() {
+	for _, e := range Read(s.list) {
 		fmt.Fprintf(&b, "%s %.300q\n", e.Fingerprint.Short(), e.Text)
 	}
 	return b.String()
 }
 
-// draw makes a scene out of choices. raw is text that stands in various places of an
-// element, more is JSON of further fields of the configuration.
-func draw(c *choices, raw string, more []byte) scene {
-	s := scene{fields: drawFields(c, more), o: drawOptions(c)}
+// draw makes a scene out of choices. raw is text that stands in various places of an element.
+func draw(c *choices, raw string) scene {
+	s := scene{rules: drawRules(c)}
 	for range c.pick(7) {
 		// Vault drops the white space around an element.
-		s.elements = append(s.elements, strings.TrimSpace(drawElement(c, raw)))
+		s.list = append(s.list, strings.TrimSpace(drawElement(c, raw)))
 	}
 	s.want.Clusters = [][]string{{"a", "b"}, {"b", "a"}, {"a"}}[c.pick(3)]
 	for _, owner := range []string{"a", "a/r1", "a/r2", "a/*", "b", "b/r1", "z"} {
@@ -106,45 +83,29 @@ func draw(c *choices, raw string, more []byte) scene {
 	return s
 }
 
-func drawFields(c *choices, more []byte) map[string]any {
-	fields := maps.Clone(config().fields)
-	delete(fields, keysField)
-	decoder := json.NewDecoder(bytes.NewReader(more))
-	decoder.UseNumber() // as vault/api does
-	var others map[string]any
-	if decoder.Decode(&others) == nil {
-		maps.Copy(fields, others)
-	}
-	if c.rarely(16) {
-		fields[c.of("jwks_url", "oidc_discovery_url", "oidc_client_id")] = "https://x"
-	}
-	return fields
-}
-
-func drawOptions(c *choices) Options {
-	o := Options{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]}
-	o.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.pick(4)]
+func drawRules(c *choices) Rules {
+	r := Rules{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]}
+	r.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.pick(4)]
 	for range c.pick(3) {
-		o.Retired = append(o.Retired, c.of("old", "a/r2", "a/", "z", "b/r1", "a/x y", "old/x y", "z/r1"))
+		r.Retired = append(r.Retired, c.of("old", "a/r2", "a/", "z", "b/r1", "a/x y", "old/x y", "z/r1"))
 	}
 	if c.rarely(3) {
-		o.Deny = append(o.Deny, fingerprint(c.name()), fingerprint(c.name()))
+		r.Deny = deny(c.name(), c.name())
 	}
 	if c.rarely(3) {
-		o.Pin = map[string][]pem.Fingerprint{c.of("a", "b"): {fingerprint(c.name()), fingerprint(c.name())}}
+		r.Pin = map[string][]pem.Fingerprint{c.of("a", "b"): deny(c.name(), c.name())}
 	}
 	if c.rarely(3) {
-		o.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
+		r.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
 	}
-	o.MaxKeys = []int{0, 0, 1, 2, 3}[c.pick(5)]
-	if c.rarely(3) {
-		o.Settings.Algorithms = append([]string{}, strings.Fields(c.of("", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))...)
+	r.MaxKeys = []int{0, 0, 1, 2, 3}[c.pick(5)]
+	r.MaxSize, r.Size = []int{maxSize, maxSize, 0, 3000}[c.pick(4)], c.pick(2)*1000
+	r.Algorithms = strings.Fields(c.of("", "", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))
+	if c.rarely(2) {
+		r.LeaveOut = "left out"
 	}
-	if c.rarely(4) {
-		o.Settings.BoundIssuer, o.Settings.DefaultRole = new(c.of("", "https://x")), new(c.of("", "r"))
-	}
-	o.AllowEmpty, o.Convert = c.rarely(4), c.rarely(4)
-	return o
+	r.AllowEmpty = c.rarely(4)
+	return r
 }
 
 // drawResult makes what a cluster or region gave; false: nothing is said of it.
@@ -243,7 +204,7 @@ func drawNoKey(c *choices, raw string) string {
 		if !c.rarely(32) {
 			return ""
 		}
-		return strings.Repeat("x", MaxConfig/2+len(raw))
+		return strings.Repeat("x", maxSize/2+len(raw))
 	default:
 		return trust(c.owner(), c.name()) + "\n" + raw
 	}

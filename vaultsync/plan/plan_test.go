@@ -1,7 +1,6 @@
-package vaultsync
+package plan
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -17,18 +16,6 @@ import (
 func asked(r jwks.Result, at time.Time) jwks.Result {
 	r.Asked = at
 	return r
-}
-
-func config(elements ...string) Config {
-	list := []any{}
-	for _, e := range elements {
-		list = append(list, e)
-	}
-	return NewConfig(map[string]any{
-		keysField: list, algsField: []any{"EdDSA", "RS256"}, "default_role": "nomad-workloads", "bound_issuer": "",
-		"jwks_url": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "provider_config": map[string]any{},
-		"new_in_vault_9": json.Number("7"),
-	})
 }
 
 // describe writes a plan as one line a key: the sign, the owner, the key's name.
@@ -57,14 +44,14 @@ func describe(p *Plan, names ...string) []string {
 
 var allNames = []string{"k1", "k2", "k3", "k4", "k5", "x", "y", "weak"}
 
-func TestNewPlan(t *testing.T) {
+func TestNew(t *testing.T) {
 	hour := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
 	newer := "harvest/2 whatever=\"it means\"\n" + paste("x")
 	for name, test := range map[string]struct {
-		current []string // nil: never configured
+		current []string
 		want    []jwks.Result
 		mount   []string // clusters; nil: a and b
-		o       Options
+		o       Rules
 		plan    []string
 		same    bool // nothing is written
 	}{
@@ -156,22 +143,22 @@ func TestNewPlan(t *testing.T) {
 		},
 		"turnover allowed": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{AllowTurnover: []string{"a"}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{AllowTurnover: []string{"a"}},
 			plan: []string{"+ a k2", "- a k1"},
 		},
 		"turnover allowed for every cluster": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{AllowTurnover: []string{"*"}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{AllowTurnover: []string{"*"}},
 			plan: []string{"+ a k2", "- a k1"},
 		},
 		"turnover is judged by region": {
 			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k3")}, o: Options{AllowTurnover: []string{"a/r1"}},
+			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k3")}, o: Rules{AllowTurnover: []string{"a/r1"}},
 			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/r2 kept 1"}, same: true,
 		},
 		"no turnover from a key that is denied": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Deny: []pem.Fingerprint{fingerprint("k1")}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("k1")}},
 			plan: []string{"+ a k2", "- a k1"},
 		},
 
@@ -193,39 +180,39 @@ func TestNewPlan(t *testing.T) {
 		},
 		"foreign keys go when told to": {
 			current: []string{paste("x"), "not a key at all", trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Options{Foreign: ForeignRemove},
+			want: []jwks.Result{publish("a", "k1")}, o: Rules{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "- x", "-"},
 		},
 		"a retired key that stays goes along when its region gets its name": {
 			current: []string{trust("old", "k1", also("a")), trust("a", "k2")},
-			want:    []jwks.Result{publish("a/r1", "k2"), down("b")}, o: Options{Retired: []string{"old"}},
+			want:    []jwks.Result{publish("a/r1", "k2"), down("b")}, o: Rules{Retired: []string{"old"}},
 			plan: []string{"~ a/r1 k2", "~ old k1", "! b kept 0"},
 		},
 		"foreign keys stay while a cluster without keys can't be read": {
 			current: []string{paste("x"), trust("a", "k1")},
-			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
+			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Rules{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "? x", "! b kept 0"}, same: true,
 		},
 		"foreign keys go although a cluster with keys can't be read": {
 			current: []string{paste("x"), trust("a", "k1"), trust("b", "k2")},
-			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Options{Foreign: ForeignRemove},
+			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Rules{Foreign: ForeignRemove},
 			plan: []string{"= a k1", "= b k2", "- x", "! b kept 1"},
 		},
 		"foreign keys stay while only a retired region of a cluster is known": {
 			current: []string{paste("x"), trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Options{Foreign: ForeignRemove, Retired: []string{"a/"}},
+			want: []jwks.Result{down("a")}, o: Rules{Foreign: ForeignRemove, Retired: []string{"a/"}},
 			plan: []string{"= a k1", "? x", "! a kept 0"}, same: true,
 		},
 		"foreign keys stay while a list of regions can't be read": {
 			current: []string{paste("x"), trust("a/r1", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Options{Foreign: ForeignRemove},
+			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Rules{Foreign: ForeignRemove},
 			plan: []string{"= a/r1 k1", "? x", "! a/* kept 0"}, same: true,
 		},
 
 		// Adopted keys that no cluster publishes any more.
 		"an adopted key goes back to foreign where the mount has other foreign keys": {
 			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignKeep, Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignKeep, Retain: time.Hour},
 			plan: []string{"= a k2", "? a k1", "? x"},
 		},
 		"an adopted key goes back to foreign where the mount has another harvester's keys": {
@@ -240,27 +227,27 @@ func TestNewPlan(t *testing.T) {
 		},
 		"an adopted key goes where every trusted key is this configuration's": {
 			current: []string{trust("a", "k1", adopted), trust("a", "k3", adopted), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignKeep},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignKeep},
 			plan: []string{"= a k2", "- a k1", "- a k3"},
 		},
 		"an adopted key goes when foreign keys do": {
 			current: []string{trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Foreign: ForeignRemove},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignRemove},
 			plan: []string{"= a k2", "- a k1", "claimed z x"},
 		},
 		"an adopted key goes when it is denied": {
 			current: []string{trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Deny: []pem.Fingerprint{fingerprint("k1")}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("k1")}},
 			plan: []string{"= a k2", "- a k1", "? x"},
 		},
 		"an adopted key goes when it is not pinned": {
 			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
 			plan: []string{"= a k2", "- a k1", "? x"},
 		},
 		"an adopted key stays when its cluster is retired": {
 			current: []string{trust("old", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retired: []string{"old"}},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retired: []string{"old"}},
 			plan: []string{"= a k2", "? old k1", "? x"},
 		},
 		"an adopted key is published again": {
@@ -297,7 +284,7 @@ func TestNewPlan(t *testing.T) {
 		},
 		"a retired region that harvest doesn't write goes": {
 			current: []string{trust("a", "k1"), trust("a/r r", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Options{Retired: []string{"a/r r"}},
+			want: []jwks.Result{publish("a", "k1")}, o: Rules{Retired: []string{"a/r r"}},
 			plan: []string{"= a k1", "- a/r r k2"},
 		},
 
@@ -342,32 +329,32 @@ func TestNewPlan(t *testing.T) {
 		// Retired.
 		"one of two owners retired, the other keeps its retention period": {
 			current: []string{trust("old", "k1", also("a")), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retired: []string{"old"}, Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retired: []string{"old"}, Retain: time.Hour},
 			plan: []string{"~ a k1", "= a k2"},
 		},
 		"a retired cluster's keys go": {
 			current: []string{trust("old", "k1"), trust("old/r", "k2"), trust("a", "k3")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k3")}, o: Options{Retired: []string{"old"}},
+			want: []jwks.Result{publish("a", "k3")}, o: Rules{Retired: []string{"old"}},
 			plan: []string{"= a k3", "- old k1", "- old/r k2"},
 		},
 		"a renamed cluster's keys move": {
 			current: []string{trust("old", "k1"), trust("old", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1", "k3")}, o: Options{Retired: []string{"old"}},
+			want: []jwks.Result{publish("a", "k1", "k3")}, o: Rules{Retired: []string{"old"}},
 			plan: []string{"+ a k3", "~ a k1", "- old k2"},
 		},
 		"a renamed cluster that can't be read loses nothing": {
 			current: []string{trust("old", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Options{Retired: []string{"old"}},
+			want: []jwks.Result{down("a")}, o: Rules{Retired: []string{"old"}},
 			plan: []string{"= old k1", "! a kept 0"}, same: true,
 		},
 		"a retired region goes, its siblings stay": {
 			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k2")}, o: Options{Retired: []string{"a/r2"}},
+			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k2")}, o: Rules{Retired: []string{"a/r2"}},
 			plan: []string{"= a/r1 k1", "- a/r2 k2"},
 		},
 		"the agent's own region retired": {
 			current: []string{trust("a", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r2", "k2")}, o: Options{Retired: []string{"a/"}},
+			want: []jwks.Result{publish("a/r2", "k2")}, o: Rules{Retired: []string{"a/"}},
 			plan: []string{"= a/r2 k2", "- a k1"},
 		},
 
@@ -375,113 +362,90 @@ func TestNewPlan(t *testing.T) {
 		"pinned": {
 			current: []string{trust("a", "k1"), trust("a", "k2")},
 			want:    []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4")},
-			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
 			plan:    []string{"+ b k4", "= a k2", "- a k1", "skip a k1", "skip a k3"},
 		},
 		"a pin ends at once what another cluster's set shows": {
 			current: []string{trust("a", "k1"), trust("b", "k3"), trust("a", "k2")},
 			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3", "k1")},
-			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}, "b": {fingerprint("k3")}}},
+			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}, "b": {fingerprint("k3")}}},
 			plan:    []string{"= a k2", "= b k3", "- a k1", "skip b k1"},
 		},
 		"a pin of one cluster doesn't end another's retention": {
 			current: []string{trust("b", "k1"), trust("b", "k3"), trust("a", "k2")},
 			want:    []jwks.Result{publish("a", "k2", "k1"), publish("b", "k3")},
-			o:       Options{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
 			plan:    []string{"~ b k1", "= a k2", "= b k3", "skip a k1"},
 		},
 		"pins don't strip a cluster that can't be read": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
+			want: []jwks.Result{down("a")}, o: Rules{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
 			plan: []string{"= a k1", "! a kept 1"}, same: true,
 		},
 		"denied everywhere": {
 			current: []string{trust("a", "k1"), paste("x"), trust("z", "y"), trust("b", "k3"), trust("b", "k4")},
 			want:    []jwks.Result{publish("a", "k1", "k2"), down("b")},
-			o: Options{Deny: []pem.Fingerprint{
+			o: Rules{Deny: []pem.Fingerprint{
 				fingerprint("k1"), fingerprint("x"), fingerprint("y"), fingerprint("k3"),
 			}},
 			plan: []string{"+ a k2", "= b k4", "- a k1", "- x", "- z y", "- b k3", "skip a k1", "! b kept 1"},
 		},
 		"denied in a newer harvest's annotation": {
 			current: []string{newer, trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Options{Deny: []pem.Fingerprint{fingerprint("x")}},
+			want: []jwks.Result{publish("a", "k1")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("x")}},
 			plan: []string{"= a k1", "- x"},
 		},
 
 		// Retention.
 		"retention begins": {
 			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"~ a k1", "= a k2"},
 		},
 		"retention goes on": {
 			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"= a k2", "= a k1"}, same: true,
 		},
 		"retention that began in the future begins now": {
 			current: []string{trust("a", "k1", missing(hour(9))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"~ a k1", "= a k2"},
 		},
 		"retention ends": {
 			current: []string{trust("a", "k1", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"= a k2", "- a k1"},
 		},
 		"retention doesn't end while the cluster can't be read": {
 			current: []string{trust("a", "k1", missing(hour(-9))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{down("a")}, o: Rules{Retain: time.Hour},
 			plan: []string{"= a k1", "= a k2", "! a kept 2"}, same: true,
 		},
 		"retention goes on under the region's name, and ends": {
 			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k3", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k2")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a/r1", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"~ a/r1 k2", "~ a/r1 k1", "- a k3"},
 		},
 		"a retained key is published again": {
 			current: []string{trust("a", "k1", missing(hour(-1)))}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Options{Retain: time.Hour},
+			want: []jwks.Result{publish("a", "k1")}, o: Rules{Retain: time.Hour},
 			plan: []string{"~ a k1"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			current := config(test.current...)
-			if test.current == nil {
-				current = Config{}
-			}
 			want := Desired{Clusters: test.mount, Results: test.want}
 			if want.Clusters == nil {
 				want.Clusters = []string{"a", "b"}
 			}
 			test.o.Now = now
-			p, err := NewPlan(current, want, test.o)
+			p, err := New(Read(test.current), want, test.o)
 			require.NoError(t, err)
 			assert.Equal(t, test.plan, describe(p, allNames...))
 			assert.Equal(t, !test.same, p.Changed)
 			requireApplied(t, p, want, test.o)
 		})
 	}
-}
-
-// requireApplied checks what holds of any plan: once applied nothing is left to do, and
-// every field but the keys and what is stated is as it was.
-func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
-	t.Helper()
-	body, err := p.Body()
-	require.NoError(t, err)
-	for field, value := range p.Current().fields {
-		if _, stated := statedFields(o.Settings)[field]; field != keysField && len(p.without) == 0 && !stated {
-			require.Equal(t, value, body[field], field)
-		}
-	}
-	if len(p.Next) == 0 {
-		return
-	}
-	again, err := NewPlan(NewConfig(body), want, o)
-	require.NoError(t, err)
-	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v", describe(again, allNames...))
 }
 
 // A key that two clusters publish under different kids keeps its owner's, whichever of the
@@ -491,7 +455,7 @@ func TestPlanKeyIDOfOwner(t *testing.T) {
 	renamed.Set.Keys[0].KeyID = "by b"
 	results := []jwks.Result{publish("a", "k1"), renamed}
 	for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
-		p, err := NewPlan(config(trust("a", "k1", also("b"))), Desired{Clusters: clusters, Results: results}, Options{Now: now})
+		p, err := New(elements(trust("a", "k1", also("b"))), Desired{Clusters: clusters, Results: results}, Rules{Now: now})
 		require.NoError(t, err)
 		assert.False(t, p.Changed, clusters)
 	}
@@ -502,7 +466,7 @@ func TestPlanPastedTwice(t *testing.T) {
 	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	var next [][]string
 	for _, current := range [][]string{{"x\n" + paste("k1"), "y\n" + paste("k1")}, {"y\n" + paste("k1"), "x\n" + paste("k1")}} {
-		p, err := NewPlan(config(current...), want, Options{Now: now})
+		p, err := New(elements(current...), want, Rules{Now: now})
 		require.NoError(t, err)
 		next = append(next, p.Next)
 	}
@@ -510,163 +474,30 @@ func TestPlanPastedTwice(t *testing.T) {
 }
 
 func TestPlanOrder(t *testing.T) {
-	p, err := NewPlan(
-		config(paste("x"), trust("a", "k1", added(now.Add(-time.Hour))), "junk", trust("a", "k2", added(now.Add(-time.Minute)))),
-		Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1", "k2", "k3")}}, Options{Now: now},
+	p, err := New(
+		elements(paste("x"), trust("a", "k1", added(now.Add(-time.Hour))), "junk", trust("a", "k2", added(now.Add(-time.Minute)))),
+		Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1", "k2", "k3")}}, Rules{Now: now},
 	)
 	require.NoError(t, err)
 	var got []string
-	for _, k := range NewConfig(map[string]any{keysField: p.Next}).Trusted() {
-		got = append(got, k.KeyID+k.Reason)
+	for _, k := range Read(p.Next) {
+		got = append(got, k.Block.Annotation.KeyID)
 	}
-	assert.Equal(t, []string{"k3", "k2", "k1", "no annotation", "not a key that can be read"}, got,
+	assert.Equal(t, []string{"k3", "k2", "k1", "", ""}, got,
 		"a login tries the keys in turn: newest first, those of unknown age last")
 }
 
-func TestPlanNewMount(t *testing.T) {
-	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
-	require.NoError(t, err)
-	body, err := p.Body()
-	require.NoError(t, err)
-	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
-}
-
 func TestPlanKeepsComment(t *testing.T) {
-	current := config("from the wiki, " + "2024\n" + paste("k1"))
-	p, err := NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	current := elements("from the wiki, " + "2024\n" + paste("k1"))
+	p, err := New(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, p.Next, 1)
 	assert.Contains(t, p.Next[0], "\nfrom the wiki, 2024\n-----BEGIN")
 	assert.True(t, strings.HasPrefix(p.Next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.Next[0])
 }
 
-func TestPlanRefusals(t *testing.T) {
-	url := config()
-	url.fields["jwks_url"] = "https://nomad.example.com/.well-known/jwks.json"
-	url.fields["jwks_ca_pem"] = "x"
-	provider := config(trust("a", "k1"))
-	provider.fields["provider_config"] = map[string]any{"provider": "gsuite"}
-	oidc := config(trust("a", "k1"))
-	oidc.fields["oidc_client_id"] = "x"
-	signIn := config()
-	signIn.fields["oidc_client_id"], signIn.fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
-	huge := config(trust("a", "k1"))
-	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
-	delete(huge.fields, "default_role")
-	good := []jwks.Result{publish("a", "k1", "k2")}
-
-	for name, test := range map[string]struct {
-		current Config
-		want    []jwks.Result
-		o       Options
-		is      error
-		says    string
-	}{
-		"jwks_url":              {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
-		"converted blindly":     {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
-		"provider_config":       {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
-		"no list of keys":       {NewConfig(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
-		"a key of another type": {NewConfig(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
-		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
-		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
-		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
-		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "denied"},
-		"too large":             {huge, good, Options{Convert: true, DefaultRole: strings.Repeat("x", 1000)}, ErrTooLarge, "bytes"},
-		"both trusted retired":  {config(), good, Options{Retired: []string{"a"}}, nil, "both trusted and retired"},
-		"foreign":               {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
-		"empty pins":            {config(), good, Options{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
-		"negative":              {config(), good, Options{Retain: -1}, nil, "negative"},
-		"negative number":       {config(), good, Options{MaxKeys: -1}, nil, "negative"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			test.o.Now = now
-			clusters := []string{"a"}
-			if len(test.want) > 1 {
-				clusters = append(clusters, "b")
-			}
-			p, err := NewPlan(test.current, Desired{Clusters: clusters, Results: test.want}, test.o)
-			assert.Nil(t, p)
-			if test.is != nil {
-				require.ErrorIs(t, err, test.is)
-			}
-			require.ErrorContains(t, err, test.says)
-		})
-	}
-	for _, bad := range []string{"", "a b", "a/b", "-a", "a\n", strings.Repeat("a", 129)} {
-		_, err := NewPlan(config(), Desired{Clusters: []string{bad}}, Options{Now: now})
-		require.Error(t, err, bad)
-	}
-	_, err := NewPlan(config(), Desired{Clusters: []string{"a", "a"}}, Options{Now: now})
-	require.ErrorContains(t, err, "twice")
-	_, err = NewPlan(config(), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1"), publish("a", "k2")}}, Options{Now: now})
-	require.ErrorContains(t, err, "two results")
-	_, err = NewPlan(config(), Desired{Clusters: []string{"a"}}, Options{})
-	require.ErrorContains(t, err, "Now is not set")
-}
-
-func TestPlanConvert(t *testing.T) {
-	current := config()
-	current.fields["jwks_url"] = "https://nomad.example.com"
-	current.fields["jwks_ca_pem"] = "x"
-	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
-	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
-	require.NoError(t, err)
-	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
-	body, err := p.Body()
-	require.NoError(t, err)
-	assert.NotContains(t, body, "jwks_url")
-	assert.Equal(t, "nomad-workloads", body["default_role"])
-	requireApplied(t, p, want, Options{Now: now})
-
-	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
-	require.NoError(t, err)
-	assert.False(t, p.Changed, "without keys there is nothing to convert to")
-}
-
-func TestPlanAllowEmpty(t *testing.T) {
-	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
-	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
-	p, err := NewPlan(config(trust("a", "k1")), want, o)
-	require.NoError(t, err)
-	require.True(t, p.Changed)
-	body, err := p.Body()
-	require.NoError(t, err)
-	other, err := p.Body()
-	require.NoError(t, err)
-	require.Len(t, body[keysField], 1)
-	assert.NotEqual(t, body[keysField], other[keysField], "a fresh key each time, its private half in nobody's hands")
-
-	placeholder := body[keysField].([]string)[0]
-	for name, o := range map[string]Options{"allowed": o, "no longer allowed": {Now: now, Deny: o.Deny}} {
-		p, err = NewPlan(config(placeholder), want, o)
-		require.NoError(t, err, name)
-		assert.False(t, p.Changed, name)
-	}
-	p, err = NewPlan(config(placeholder), want, Options{Now: now})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"+ a k1", "-"}, describe(p, "k1"))
-}
-
-func TestPlanWarnings(t *testing.T) {
-	current := config(paste("x"))
-	current.fields[algsField] = []any{"RS256"}
-	current.fields["bound_issuer"] = "https://a.example.com"
-	p, err := NewPlan(current, Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
-	require.NoError(t, err)
-	text := strings.Join(p.Warnings, "\n")
-	for _, want := range []string{"bound_issuer", "no cluster's"} {
-		assert.Contains(t, text, want)
-	}
-	require.Len(t, p.Failed, 2)
-	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
-	current.fields[algsField] = []any{}
-	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
-	require.NoError(t, err)
-	assert.Empty(t, p.Warnings)
-}
-
 func TestTurnoverError(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1")), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k2")}}, Options{Now: now})
+	p, err := New(elements(trust("a", "k1")), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k2")}}, Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, p.Failed, 1)
 	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover)
@@ -677,21 +508,100 @@ func TestTurnoverError(t *testing.T) {
 	assert.Contains(t, turnover.Error(), fingerprint("k1").Short())
 }
 
-func TestReportJSON(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
+// requireApplied checks what holds of any plan: once applied nothing is left to do.
+func requireApplied(t *testing.T, p *Plan, want Desired, rules Rules) {
+	t.Helper()
+	if p.Emptied {
+		return
+	}
+	again, err := New(Read(p.Next), want, rules)
 	require.NoError(t, err)
-	b, err := json.Marshal(&Report{Mounts: []*MountReport{{Vault: "https://vault", Path: "jwt-nomad", Plan: p}, {Err: errDown}}})
+	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v", describe(again, allNames...))
+}
+
+func TestRefusals(t *testing.T) {
+	good := []jwks.Result{publish("a", "k1", "k2")}
+	for name, test := range map[string]struct {
+		list  []string
+		rules Rules
+		is    error
+		says  string
+	}{
+		"last key denied":      {[]string{trust("a", "k1")}, Rules{Deny: deny("k1", "k2")}, ErrLastKey, "1 would go (denied)"},
+		"both trusted retired": {nil, Rules{Retired: []string{"a"}}, nil, "both trusted and retired"},
+		"retired":              {nil, Rules{Retired: []string{"a b/c"}}, nil, "retired: cluster name"},
+		"foreign":              {nil, Rules{Foreign: "maybe"}, nil, "maybe"},
+		"empty pins":           {nil, Rules{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
+		"pins of nobody":       {nil, Rules{Pin: map[string][]pem.Fingerprint{"": deny("k1")}}, nil, "pin: cluster name"},
+		"negative":             {nil, Rules{Retain: -1}, nil, "negative"},
+		"negative number":      {nil, Rules{MaxKeys: -1}, nil, "negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.rules.Now = now
+			p, err := New(Read(test.list), Desired{[]string{"a"}, good}, test.rules)
+			assert.Nil(t, p)
+			if test.is != nil {
+				require.ErrorIs(t, err, test.is)
+			}
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+	for _, bad := range []string{"", "a b", "a/b", "-a", "a\n", strings.Repeat("a", 129)} {
+		_, err := New(nil, Desired{Clusters: []string{bad}}, Rules{Now: now})
+		require.Error(t, err, bad)
+	}
+	_, err := New(nil, Desired{Clusters: []string{"a", "a"}}, Rules{Now: now})
+	require.ErrorContains(t, err, "twice")
+	_, err = New(nil, Desired{}, Rules{Now: now})
+	require.ErrorContains(t, err, "no clusters")
+	_, err = New(nil, Desired{[]string{"a"}, []jwks.Result{publish("a", "k1"), publish("a", "k2")}}, Rules{Now: now})
+	require.ErrorContains(t, err, "two results")
+	_, err = New(nil, Desired{Clusters: []string{"a"}}, Rules{})
+	require.ErrorContains(t, err, "Now is not set")
+}
+
+func TestEmptied(t *testing.T) {
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
+	allowed := Rules{Now: now, AllowEmpty: true, Deny: deny("k1")}
+	p, err := New(elements(trust("a", "k1")), want, allowed)
 	require.NoError(t, err)
-	var got struct{ Mounts []map[string]any }
-	require.NoError(t, json.Unmarshal(b, &got))
-	require.Len(t, got.Mounts, 2)
-	m := got.Mounts[0]
-	assert.Equal(t, true, m["changed"])
-	assert.Equal(t, map[string]any{
-		"cluster": "a", "region": "", "kid": "k1", "alg": "EdDSA", "sha256": fingerprint("k1").String(),
-		"added": "2026-11-21T12:00:00Z", "reason": "published",
-	}, m["keep"].([]any)[0])
-	assert.Equal(t, []any{map[string]any{"cluster": "b", "region": "", "kept": 0.0, "error": `cluster "b": i/o timeout`}}, m["failed"])
-	assert.Equal(t, []any{}, m["remove"], "an empty list, not null")
-	assert.Equal(t, "i/o timeout", got.Mounts[1]["error"])
+	assert.True(t, p.Emptied)
+	assert.True(t, p.Changed)
+	assert.Empty(t, p.Next)
+
+	p, err = New(nil, want, allowed)
+	require.NoError(t, err)
+	assert.False(t, p.Emptied, "it was empty before")
+	assert.False(t, p.Changed)
+
+	standIn := trust("a", "x", func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} })
+	for name, rules := range map[string]Rules{"allowed": allowed, "no longer allowed": {Now: now, Deny: deny("k1")}} {
+		p, err = New(elements(standIn), want, rules)
+		require.NoError(t, err, name)
+		assert.False(t, p.Changed, name)
+		assert.False(t, p.Emptied, name)
+	}
+	p, err = New(elements(standIn), want, Rules{Now: now})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"+ a k1", "- x"}, describe(p, "k1", "x"))
+}
+
+// A region of a retired cluster, with a blank in its name, can't stand among the further owners
+// of a key.
+func TestPlanRetiredRegionWithBlank(t *testing.T) {
+	odd, whole := trust("old/x y", "k1"), trust("a", "k1", added(now.Add(-48*time.Hour)))
+	for name, list := range map[string][]string{"ours first": {whole, odd}, "theirs first": {odd, whole}, "alone": {odd}, "two odd ones": {odd, trust("old/y z", "k1")}} {
+		t.Run(name, func(t *testing.T) {
+			// b, which can't be read, may be whose key it is: so it stays.
+			want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k2"), down("b")}}
+			o := Rules{Now: now, Retired: []string{"old"}, AllowTurnover: []string{"a"}}
+			plan, err := New(Read(list), want, o)
+			require.NoError(t, err)
+			assert.Empty(t, plan.Remove)
+			assert.Len(t, plan.Next, 2)
+			again, err := New(Read(plan.Next), want, o)
+			require.NoError(t, err)
+			assert.False(t, again.Changed)
+		})
+	}
 }

@@ -1,42 +1,15 @@
-package vaultsync
+package plan
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/pem"
 )
 
-// rsaKey is a key that can serve several algorithms, whatever name a test gives it.
-var rsaKey = sync.OnceValue(func() *rsa.PublicKey {
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return &private.PublicKey
-})
-
-// publishAs is publish of rsaKey with these algorithms.
-func publishAs(owner, name string, algs ...string) jwks.Result {
-	r := publish(owner, name)
-	r.Set.Keys[0].Algorithms, r.Set.Keys[0].Public = algs, rsaKey()
-	return r
-}
-
-// signs makes an element one of rsaKey with these algorithms.
-func signs(algs ...string) func(*pem.Block) {
-	return func(b *pem.Block) { b.Annotation.Algorithms, b.Public = algs, rsaKey() }
-}
-
 func TestPlanAlgorithmsOfAKey(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k0")), desired(publish("a", "k0"), publishAs("b", "k1", "RS384", "RS256", "PS256")), Options{Now: now})
+	p, err := New(elements(trust("a", "k0")), desired(publish("a", "k0"), publishAs("b", "k1", "RS384", "RS256", "PS256")), Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, p.Add, 1)
 	assert.Equal(t, "RS384", p.Add[0].Algorithm)
@@ -63,7 +36,7 @@ func TestPlanAlgorithmsAreASet(t *testing.T) {
 		"was one":                              {trust("a", "k1", signs("RS256")), []string{"PS256", "RS256"}, ` alg="RS256" algs="PS256 RS256" `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPlan(config(test.element), desired(publishAs("a", "k1", test.published...)), Options{Now: now})
+			p, err := New(elements(test.element), desired(publishAs("a", "k1", test.published...)), Rules{Now: now})
 			require.NoError(t, err)
 			if test.want == "" {
 				assert.False(t, p.Changed)

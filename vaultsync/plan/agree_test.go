@@ -1,4 +1,4 @@
-package vaultsync
+package plan
 
 import (
 	"testing"
@@ -32,16 +32,16 @@ func TestHarvestersAgree(t *testing.T) {
 		"{a} and {b}, who share nothing": {wanting([]string{"a"}, "a"), b},
 	} {
 		t.Run(name, func(t *testing.T) {
-			current := config()
+			current := elements()
 			for range 4 {
 				for _, want := range harvesters {
-					plan, err := NewPlan(current, want, Options{Now: now})
+					plan, err := New(current, want, Rules{Now: now})
 					require.NoError(t, err)
-					current = config(plan.Next...)
+					current = elements(plan.Next...)
 				}
 			}
 			for i, want := range harvesters {
-				plan, err := NewPlan(current, want, Options{Now: now})
+				plan, err := New(current, want, Rules{Now: now})
 				require.NoError(t, err)
 				assert.False(t, plan.Changed, "harvester %d still writes: %v", i, describe(plan, allNames...))
 			}
@@ -54,10 +54,10 @@ func TestHarvestersAgree(t *testing.T) {
 func TestSharedKeyOutlivesTheOther(t *testing.T) {
 	shared := trust("a", "x", also("b"))
 	want := Desired{Clusters: []string{"b"}, Results: []jwks.Result{publish("b", "x", "k2")}}
-	plan, err := NewPlan(config(shared, trust("b", "k2")), want, Options{Now: now})
+	plan, err := New(elements(shared, trust("b", "k2")), want, Rules{Now: now})
 	require.NoError(t, err)
 	assert.False(t, plan.Changed)
-	plan, err = NewPlan(config(trust("b", "k2")), want, Options{Now: now})
+	plan, err = New(elements(trust("b", "k2")), want, Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, plan.Add, 1)
 }

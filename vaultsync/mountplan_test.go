@@ -1,0 +1,202 @@
+package vaultsync
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+func config(elements ...string) Config {
+	list := []any{}
+	for _, e := range elements {
+		list = append(list, e)
+	}
+	return NewConfig(map[string]any{
+		keysField: list, algsField: []any{"EdDSA", "RS256"}, "default_role": "nomad-workloads", "bound_issuer": "",
+		"jwks_url": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "provider_config": map[string]any{},
+		"new_in_vault_9": json.Number("7"),
+	})
+}
+
+// requireApplied checks what holds of any plan: once applied nothing is left to do, and
+// every field but the keys and what is stated is as it was.
+func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
+	t.Helper()
+	body, err := p.Body()
+	require.NoError(t, err)
+	for field, value := range p.Current().fields {
+		if _, stated := statedFields(o.Settings)[field]; field != keysField && len(p.without) == 0 && !stated {
+			require.Equal(t, value, body[field], field)
+		}
+	}
+	if len(p.Next) == 0 {
+		return
+	}
+	again, err := NewPlan(NewConfig(body), want, o)
+	require.NoError(t, err)
+	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v, %v", again.Add, again.Settings)
+}
+
+func TestPlanNewMount(t *testing.T) {
+	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	require.NoError(t, err)
+	body, err := p.Body()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
+}
+
+func TestPlanRefusals(t *testing.T) {
+	url := config()
+	url.fields["jwks_url"] = "https://nomad.example.com/.well-known/jwks.json"
+	url.fields["jwks_ca_pem"] = "x"
+	provider := config(trust("a", "k1"))
+	provider.fields["provider_config"] = map[string]any{"provider": "gsuite"}
+	oidc := config(trust("a", "k1"))
+	oidc.fields["oidc_client_id"] = "x"
+	signIn := config()
+	signIn.fields["oidc_client_id"], signIn.fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
+	huge := config(trust("a", "k1"))
+	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
+	delete(huge.fields, "default_role")
+	good := []jwks.Result{publish("a", "k1", "k2")}
+
+	for name, test := range map[string]struct {
+		current Config
+		want    []jwks.Result
+		o       Options
+		is      error
+		says    string
+	}{
+		"jwks_url":              {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
+		"converted blindly":     {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
+		"provider_config":       {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
+		"no list of keys":       {NewConfig(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"a key of another type": {NewConfig(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
+		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
+		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
+		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "(denied), and Vault takes no empty list"},
+		"negative":              {config(), good, Options{Settle: -1}, nil, "negative"},
+		"a plan's":              {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
+		"too large":             {huge, good, Options{Convert: true, DefaultRole: strings.Repeat("x", 1000)}, ErrTooLarge, "bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.o.Now = now
+			clusters := []string{"a"}
+			if len(test.want) > 1 {
+				clusters = append(clusters, "b")
+			}
+			p, err := NewPlan(test.current, Desired{Clusters: clusters, Results: test.want}, test.o)
+			assert.Nil(t, p)
+			if test.is != nil {
+				require.ErrorIs(t, err, test.is)
+			}
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+}
+
+func TestPlanConvert(t *testing.T) {
+	current := config()
+	current.fields["jwks_url"] = "https://nomad.example.com"
+	current.fields["jwks_ca_pem"] = "x"
+	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
+	require.NoError(t, err)
+	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
+	body, err := p.Body()
+	require.NoError(t, err)
+	assert.NotContains(t, body, "jwks_url")
+	assert.Equal(t, "nomad-workloads", body["default_role"])
+	requireApplied(t, p, want, Options{Now: now})
+
+	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "without keys there is nothing to convert to")
+}
+
+func TestPlanAllowEmpty(t *testing.T) {
+	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
+	p, err := NewPlan(config(trust("a", "k1")), want, o)
+	require.NoError(t, err)
+	require.True(t, p.Changed)
+	body, err := p.Body()
+	require.NoError(t, err)
+	other, err := p.Body()
+	require.NoError(t, err)
+	require.Len(t, body[keysField], 1)
+	assert.NotEqual(t, body[keysField], other[keysField], "a fresh key each time, its private half in nobody's hands")
+
+	placeholder := body[keysField].([]string)[0]
+	for name, o := range map[string]Options{"allowed": o, "no longer allowed": {Now: now, Deny: o.Deny}} {
+		p, err = NewPlan(config(placeholder), want, o)
+		require.NoError(t, err, name)
+		assert.False(t, p.Changed, name)
+	}
+	p, err = NewPlan(config(placeholder), want, Options{Now: now})
+	require.NoError(t, err)
+	assert.Len(t, p.Add, 1)
+	assert.Len(t, p.Remove, 1)
+}
+
+func TestPlanWarnings(t *testing.T) {
+	current := config(paste("x"))
+	current.fields[algsField] = []any{"RS256"}
+	current.fields["bound_issuer"] = "https://a.example.com"
+	p, err := NewPlan(current, Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
+	require.NoError(t, err)
+	text := strings.Join(p.Warnings, "\n")
+	for _, want := range []string{"bound_issuer", "no cluster's"} {
+		assert.Contains(t, text, want)
+	}
+	require.Len(t, p.Failed, 2)
+	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
+	current.fields[algsField] = []any{}
+	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
+	require.NoError(t, err)
+	assert.Empty(t, p.Warnings)
+}
+
+func TestReportJSON(t *testing.T) {
+	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
+	require.NoError(t, err)
+	b, err := json.Marshal(&Report{Mounts: []*MountReport{{Vault: "https://vault", Path: "jwt-nomad", Plan: p}, {Err: errDown}}})
+	require.NoError(t, err)
+	var got struct{ Mounts []map[string]any }
+	require.NoError(t, json.Unmarshal(b, &got))
+	require.Len(t, got.Mounts, 2)
+	m := got.Mounts[0]
+	assert.Equal(t, true, m["changed"])
+	assert.Equal(t, map[string]any{
+		"cluster": "a", "region": "", "kid": "k1", "alg": "EdDSA", "sha256": fingerprint("k1").String(),
+		"added": "2026-11-21T12:00:00Z", "reason": "published",
+	}, m["keep"].([]any)[0])
+	assert.Equal(t, []any{map[string]any{"cluster": "b", "region": "", "kept": 0.0, "error": `cluster "b": i/o timeout`}}, m["failed"])
+	assert.Equal(t, []any{}, m["remove"], "an empty list, not null")
+	assert.Equal(t, "i/o timeout", got.Mounts[1]["error"])
+}
+
+// What status shows of keys says why each is trusted, where that isn't plain.
+func TestTrusted(t *testing.T) {
+	hour := now.Add(-time.Hour)
+	standIn, err := newPlaceholder()
+	require.NoError(t, err)
+	var reasons []string
+	for _, k := range config(
+		trust("a", "k1"), paste("x"), "junk", "harvest/2 x\n"+paste("y"), standIn, trust("a", "k2", missing(hour)), trust("a", "k3", adopted, missing(hour)),
+	).Trusted() {
+		reasons = append(reasons, k.Reason)
+	}
+	assert.Equal(t, []string{
+		"", "no annotation", "not a key that can be read", "annotated by a newer harvest", "stands in for an empty list: nobody can sign with it",
+		"no longer published; in its retention period", "adopted, and no longer published since 2026-11-22T11:00:00Z",
+	}, reasons)
+}
