@@ -127,7 +127,7 @@ func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.
 		if attempt < retries && worthRetrying(err) && pause(limited, bounds.backoff<<attempt) {
 			continue
 		}
-		return nil, describe(u, whyEnded(ctx, limited, bounds.total, err))
+		return nil, describe(u, givenTo(client), whyEnded(ctx, limited, bounds.total, err))
 	}
 }
 

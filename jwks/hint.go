@@ -2,8 +2,6 @@ package jwks
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -45,9 +43,10 @@ func (e *StatusError) Error() string {
 
 // requestError is a request that failed, or whose reply isn't used.
 type requestError struct {
-	url  string
-	err  error
-	hint string
+	url   string
+	err   error
+	hint  string
+	given tlsGiven
 }
 
 // Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning,
@@ -97,11 +96,11 @@ func whyEnded(ctx, limited context.Context, limit time.Duration, err error) erro
 }
 
 // describe names the URL and, where one can tell, what to do next.
-func describe(u *url.URL, err error) error {
+func describe(u *url.URL, given tlsGiven, err error) error {
 	if _, ok := errors.AsType[*StatusError](err); ok { // names the URL already
 		return err
 	}
-	return &requestError{url: shownAddress(u.String()), err: err, hint: networkHint(u, err)}
+	return &requestError{url: shownAddress(u.String()), err: err, hint: networkHint(u, given, err), given: given}
 }
 
 func statusHint(u *url.URL, e *StatusError) string {
@@ -150,38 +149,20 @@ func loginHint(u *url.URL, e *StatusError) string {
 	return "the server wants a login, and none is sent: look for an address that is open, for a proxy in between, or for a client certificate that is asked for"
 }
 
-func networkHint(u *url.URL, err error) string {
-	var (
-		unknown   x509.UnknownAuthorityError
-		otherName x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		notTLS    tls.RecordHeaderError
-		dns       *net.DNSError
-		op        *net.OpError
-		body      *bodyError
-	)
-	text := err.Error()
-	switch {
-	case errors.As(err, &body): // the connection itself was fine
+func networkHint(u *url.URL, given tlsGiven, err error) string {
+	if _, ok := errors.AsType[*bodyError](err); ok { // the connection itself was fine
 		return ""
-	case errors.As(err, &unknown):
-		return "give the CA certificate that signed the server's"
-	case errors.As(err, &otherName):
-		return "use a name of the server's certificate, or set the TLS server name"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "renew the server's certificate, or look at this machine's clock"
-	case errors.As(err, &notTLS), strings.Contains(text, "server gave HTTP response to HTTPS client"):
-		return "the server doesn't speak TLS on this port"
-	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(text, "certificate"):
-		return "the server asks for a client certificate, or for another one"
-	case errors.As(err, &dns) && dns.IsNotFound:
+	}
+	if hint := tlsHint(u, given, err); hint != "" {
+		return hint
+	}
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	switch {
+	case isDNS && dns.IsNotFound:
 		return "no such host: look at the address and at DNS"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: look at the address and the port"
-	case u.Scheme == "https" && (hungUp(err) || strings.Contains(text, "client conn could not be established")):
-		// What is left of the alert when it arrives after the client's side of a TLS 1.3 handshake.
-		return "the server hung up: does it ask for a client certificate?"
-	case strings.Contains(text, "malformed HTTP response") && u.Scheme == "http":
+	case strings.Contains(err.Error(), "malformed HTTP response") && u.Scheme == "http":
 		return "the server doesn't speak HTTP on this port; use https://?"
 	}
 	return ""

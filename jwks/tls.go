@@ -3,12 +3,14 @@ package jwks
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -64,7 +66,11 @@ func (t TLS) HTTPClient() (*http.Client, error) {
 func (t TLS) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	pair, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
 	if err != nil {
-		return nil, fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
+		err = fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
+		if strings.Contains(err.Error(), "does not match public key") {
+			err = fmt.Errorf("%w: this is the key of another certificate; give the key that belongs to it", err)
+		}
+		return nil, err
 	}
 	return &pair, nil
 }
@@ -107,8 +113,27 @@ func addCertificates(pool *x509.CertPool, name string) error {
 	if err != nil {
 		return err
 	}
-	if !pool.AppendCertsFromPEM(data) {
-		return fmt.Errorf("%s holds no PEM certificate", name)
+	if pool.AppendCertsFromPEM(data) {
+		return nil
+	}
+	if err := firstUnread(data); err != nil {
+		return fmt.Errorf("%s holds no certificate that can be read: %w", name, err)
+	}
+	return fmt.Errorf("%s holds no PEM certificate", name)
+}
+
+// firstUnread returns why the first certificate of a file can't be read; nil where there is none. A
+// pool passes over them in silence.
+func firstUnread(data []byte) error {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		_, err := x509.ParseCertificate(block.Bytes)
+		if err != nil && strings.Contains(err.Error(), "negative serial number") {
+			err = fmt.Errorf("%w (%s)", err, negativeSerial)
+		}
+		return err
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/fips140"
@@ -35,10 +36,15 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
+	return newAuthorityOf(t, "test CA")
+}
+
+func newAuthorityOf(t *testing.T, name string) *authority {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
@@ -52,19 +58,36 @@ func newAuthority(t *testing.T) *authority {
 // issue returns PEM of a certificate and its key.
 func (a *authority) issue(t *testing.T, notAfter time.Time) (certificate, key []byte) {
 	t.Helper()
+	return a.issueWith(t, func(c *x509.Certificate) { c.NotAfter = notAfter })
+}
+
+func (a *authority) issueWith(t *testing.T, change func(*x509.Certificate)) (certificate, key []byte) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "leaf"},
-		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: notAfter,
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		DNSNames: []string{"server.global.nomad"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
+	change(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, &private.PublicKey, a.key)
 	require.NoError(t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
 	require.NoError(t, err)
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
+// negative returns a certificate in PEM with the sign of its serial number, of one byte, turned.
+func negative(t *testing.T, certificate []byte) []byte {
+	t.Helper()
+	block, _ := pem.Decode(certificate)
+	version := []byte{0xa0, 3, 2, 1, 2, 2, 1} // and the beginning of the number
+	at := bytes.Index(block.Bytes, version)
+	require.Positive(t, at)
+	block.Bytes[at+len(version)] |= 0x80
+	return pem.EncodeToMemory(block)
 }
 
 func (a *authority) pem() []byte {
@@ -134,8 +157,8 @@ func TestTLS(t *testing.T) {
 		"directory of CAs":         {files: TLS{CAPath: filepath.Dir(caFile)}, url: plain.URL},
 		"file before directory":    {files: TLS{CACert: otherFile, CAPath: filepath.Dir(caFile)}, url: plain.URL, message: "unknown authority"},
 		"system's roots":           {url: plain.URL, message: "give the CA certificate"},
-		"another CA":               {files: TLS{CACert: otherFile}, url: plain.URL, message: "give the CA certificate"},
-		"another name":             {files: TLS{CACert: caFile, ServerName: "server.eu.nomad"}, url: plain.URL, message: "TLS server name"},
+		"another CA":               {files: TLS{CACert: otherFile}, url: plain.URL, message: "give the CA certificate that it has now"},
+		"another name":             {files: TLS{CACert: caFile, ServerName: "server.eu.nomad"}, url: plain.URL, message: "the TLS server name that was given, \"server.eu.nomad\","},
 		"server name":              {files: TLS{CACert: caFile, ServerName: "server.global.nomad"}, url: plain.URL},
 		"expired":                  {files: TLS{CACert: caFile}, url: expired.URL, message: "renew"},
 		"TLS 1.1":                  {files: TLS{CACert: caFile}, url: old.URL, message: "protocol version"},

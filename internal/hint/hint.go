@@ -50,7 +50,7 @@ func (c Call) Of(err error, convertible bool) string {
 		return "If nobody is to log in on this mount any more:\n  " + c.Again("-allow-empty")
 	case errors.Is(err, jwks.ErrPlaintext):
 		return "If that path is safe all the same" + c.setting("-allow-plaintext", "allow_plaintext = true", "cluster")
-	case cluster != nil && errors.As(err, new(x509.UnknownAuthorityError)):
+	case cluster != nil && errors.As(err, new(x509.UnknownAuthorityError)) && !givenCA(err):
 		return "Name the CA's certificate" + c.setting("-nomad-ca-cert FILE", `ca_cert = "FILE"`, "cluster")
 	case cluster != nil && strings.Contains(err.Error(), "No path to region") && c.regionFromEnvironment():
 		return "The region is NOMAD_REGION's, which Nomad sets in every task; for the agent's own:\n  " + c.Again("-region=")
@@ -58,6 +58,16 @@ func (c Call) Of(err error, convertible bool) string {
 		return fmt.Sprintf("The whole run may take -timeout %v.", c.Timeout)
 	}
 	return ""
+}
+
+// givenCA reports whether a CA's certificate was given already: then another one is wanted, which
+// the error says.
+func givenCA(err error) bool {
+	given, ok := errors.AsType[interface {
+		error
+		GivenCA() bool
+	}](err)
+	return ok && given.GivenCA()
 }
 
 // turnover shows both sides and the exact command that lets it pass.

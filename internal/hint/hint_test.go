@@ -2,12 +2,18 @@ package hint_test
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/jwks"
@@ -59,5 +65,26 @@ func TestAgain(t *testing.T) {
 		"harvest -x": nil,
 	} {
 		assert.Equal(t, want, hint.Call{Args: args}.Again("-x"))
+	}
+}
+
+// TestGivenCA: where a CA certificate was given, the error says that it is another's, and no hint
+// offers the flag again.
+func TestGivenCA(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	for _, test := range []struct {
+		roots *x509.CertPool
+		want  string
+	}{{nil, "-nomad-ca-cert FILE"}, {x509.NewCertPool(), ""}} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: test.roots, MinVersion: tls.VersionTLS12}}}
+		_, err := (&jwks.Client{HTTPClient: client}).Fetch(t.Context(), server.URL)
+		client.CloseIdleConnections()
+		require.ErrorAs(t, err, new(x509.UnknownAuthorityError))
+		got := hint.Call{Args: []string{"harvest", "sync"}}.Of(&jwks.ClusterError{Cluster: "us-east", Err: err}, true)
+		assert.Contains(t, got, test.want)
+		assert.Equal(t, test.want == "", got == "", got)
 	}
 }
