@@ -154,11 +154,11 @@ bench-record: ## Record what bench-check compares with
 
 .PHONY: lab
 lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
-	lab/build current
+	internal/lab/build current
 
 .PHONY: lab-older
 lab-older: ## Build the older pair of servers
-	lab/build older
+	internal/lab/build older
 
 ##
 

@@ -19,8 +19,8 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/bench/internal/compare"
+	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/lab"
 	"github.com/jwksharvest/harvest/pem"
 )
 

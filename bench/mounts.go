@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/bench/internal/compare"
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // mounts measures how fast a real Vault takes the keys of many mounts.

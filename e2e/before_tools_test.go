@@ -24,7 +24,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // byHand are the tools of examples/lab/01-04-nomad-jwks-harvest.sh, which a machine with Go, git,

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fenced"
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // reader does what a page says, in a directory of its own.

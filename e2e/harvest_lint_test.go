@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/lab"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )

@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // watcher is a running harvest watch.

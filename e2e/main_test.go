@@ -27,7 +27,7 @@ import (
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // A key that a real Nomad rotates comes to the page of a watch, and is trusted there.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // servers are what the demonstration runs on.

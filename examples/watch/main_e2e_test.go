@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 // A key that real Nomad rotates is trusted by real Vault without anybody asking.

@@ -19,8 +19,10 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
+// MaxFile bounds a configuration file, in bytes.
+const MaxFile = 1 << 20
+
 const (
-	MaxFile         = 1 << 20 // bytes
 	maxConfigDepth  = 16      // braces and brackets within each other
 	maxConfigErrors = 20      // that are shown
 )

@@ -1,5 +1,5 @@
 // The Vault server that the lab runs, pinned and built from its own sources.
-module github.com/jwksharvest/harvest/lab/vault
+module github.com/jwksharvest/harvest/internal/lab/vault
 
 go 1.26
 

@@ -1,5 +1,5 @@
 // The Nomad agent that the lab runs, pinned and built from its own sources.
-module github.com/jwksharvest/harvest/lab/nomad
+module github.com/jwksharvest/harvest/internal/lab/nomad
 
 go 1.26
 

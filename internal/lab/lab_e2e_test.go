@@ -17,7 +17,7 @@ import (
 
 	nomadcases "github.com/jwksharvest/harvest/internal/fakenomad/conformance"
 	vaultcases "github.com/jwksharvest/harvest/internal/fakevault/conformance"
-	"github.com/jwksharvest/harvest/lab"
+	"github.com/jwksharvest/harvest/internal/lab"
 )
 
 func startVault(t *testing.T, o lab.VaultOptions) *lab.Vault {

@@ -1,5 +1,5 @@
 // The older Nomad agent that the lab runs, pinned and built from its own sources.
-module github.com/jwksharvest/harvest/lab/older/nomad
+module github.com/jwksharvest/harvest/internal/lab/older/nomad
 
 go 1.26
 

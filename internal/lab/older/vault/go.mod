@@ -1,5 +1,5 @@
 // The older Vault server that the lab runs, pinned and built from its own sources.
-module github.com/jwksharvest/harvest/lab/older/vault
+module github.com/jwksharvest/harvest/internal/lab/older/vault
 
 go 1.26
 

@@ -1,6 +1,6 @@
 // Package lab runs real Vault servers and real Nomad agents on free loopback ports, for
 // tests and for the demonstration. No containers: the servers are binaries built from
-// their own sources by lab/build (make lab).
+// their own sources by internal/lab/build (make lab).
 //
 //	vault, err := lab.StartVault(ctx, lab.VaultOptions{})
 //	defer vault.Stop()
@@ -26,8 +26,8 @@ type Pair string
 
 // The pairs there are.
 const (
-	Current Pair = "current" // lab/vault and lab/nomad
-	Older   Pair = "older"   // lab/older/vault and lab/older/nomad
+	Current Pair = "current" // internal/lab/vault and internal/lab/nomad
+	Older   Pair = "older"   // internal/lab/older/vault and internal/lab/older/nomad
 )
 
 // ErrNotBuilt says that a server's binary isn't there yet.
@@ -69,7 +69,7 @@ func find(pair Pair, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache := os.Getenv("XDG_CACHE_HOME") // as lab/build has it, on every system
+	cache := os.Getenv("XDG_CACHE_HOME") // as internal/lab/build has it, on every system
 	if cache == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
@@ -123,13 +123,13 @@ func directory() (string, error) {
 		return "", err
 	}
 	for dir := at; ; {
-		lab := filepath.Join(dir, "lab")
+		lab := filepath.Join(dir, "internal", "lab")
 		if _, err := os.Stat(filepath.Join(lab, "vault", "go.mod")); err == nil {
 			return lab, nil
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", fmt.Errorf("lab: no lab/vault/go.mod in %s or above it", at)
+			return "", fmt.Errorf("lab: no internal/lab/vault/go.mod in %s or above it", at)
 		}
 		dir = up
 	}
