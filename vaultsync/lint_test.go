@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
-	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
@@ -526,48 +524,6 @@ path "sys/policies/acl/*" {
   capabilities = ["read"]
 }
 `, jwtrole.Policy("a", "/a/"))
-}
-
-// The policies of roles and the mount's accessor are read where the token may read them.
-func TestMountInspectReadsPolicies(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
-		setUp(t, m, Setup{Access: []Access{{UserClaim: "/nomad_job_id"}}})
-		root := m.Client.Token()
-		in := Inspection{Now: time.Now(), Clusters: []string{"a"}}
-		mine := fakevault.Grants{"auth/jwt-nomad/config": {"read"}, "auth/jwt-nomad/role": {"list"}, "auth/jwt-nomad/role/*": {"read"}}
-		for _, test := range []struct {
-			policies bool
-			says     string
-		}{
-			{true, "goes by nomad_namespace of that"}, {false, "could not all be read"},
-		} {
-			grants := maps.Clone(mine)
-			if test.policies {
-				grants["sys/policies/acl/*"] = []string{"read"}
-			}
-			m.Client.SetToken(v.Token("", grants))
-			found, err := m.Inspect(t.Context(), in)
-			require.NoError(t, err)
-			require.Len(t, found, 1, "%+v", found)
-			assert.Equal(t, LintRoleAlias, found[0].Lint)
-			assert.Contains(t, found[0].Message, test.says)
-		}
-		m.Client.SetToken(root)
-		other := NewMount(m.Client, "jwt-other")
-		v.Enable("", "jwt-other", "jwt")
-		_, err = m.Client.Logical().Write("auth/jwt-other/role/stray", object{
-			"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "sub", "token_policies": "nomad-workloads.jwt-nomad",
-		})
-		require.NoError(t, err)
-		_, err = other.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
-		found, err := other.Inspect(t.Context(), in)
-		require.NoError(t, err)
-		require.Len(t, found, 1, "%+v", found)
-		assert.Equal(t, LintRolePolicy, found[0].Lint)
-	})
 }
 
 // Who is on no mount isn't asked.

@@ -57,7 +57,7 @@ func (l *linter) roles() {
 			l.add(Problem{
 				Lint: LintRoleAudience, Severity: SeverityError, Role: role.Name,
 				Message: "role " + role.Name + " has no bound_audiences: Vault refuses Nomad's tokens there, which have an audience (and before 1.17 took any, a token made for another service too)",
-				Fix:     role.Command(l.Path, "bound_audiences="+DefaultAudience),
+				Fix:     role.Command(l.Path, "bound_audiences="+jwtrole.DefaultAudience),
 			})
 		}
 		if l.shared() && l.Config.BoundIssuer() == "" && !l.binds(role) {

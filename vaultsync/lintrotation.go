@@ -19,7 +19,7 @@ const rotationGrace = 24 * time.Hour
 // its server block isn't set.
 const DefaultRotation = 720 * time.Hour
 
-func (in Inspection) rotation() time.Duration { return orDuration(in.Rotation, DefaultRotation) }
+func (in Inspection) rotation() time.Duration { return cmp.Or(in.Rotation, DefaultRotation) }
 
 // rotations finds owners whose newest key has been trusted for longer than Nomad signs with
 // one.

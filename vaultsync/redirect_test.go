@@ -149,53 +149,11 @@ func TestRedirectsDisabled(t *testing.T) {
 			m := client(t, standby)
 			_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
 			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set: address the active node")
-			_, err = m.PlanSetup(t.Context(), Setup{})
-			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set")
 			s, err := m.Session()
 			require.NoError(t, err)
 			_, err = jwtrole.ReadAll(t.Context(), s)
 			require.ErrorContains(t, err, "VAULT_DISABLE_REDIRECTS is set")
 			assert.Empty(t, active.Requests())
-		})
-	}
-}
-
-// A write that is redirected to nowhere wasn't done, and vault/api says nothing.
-func TestSetupNotDoneByRedirect(t *testing.T) {
-	for name, test := range map[string]struct {
-		to   func(r *http.Request, self, other string) (int, string)
-		says string
-	}{
-		"twice": {func(r *http.Request, self, _ string) (int, string) {
-			return http.StatusTemporaryRedirect, self + r.URL.Path
-		}, "of redirects one is followed"},
-		"by 308": {func(r *http.Request, self, _ string) (int, string) {
-			return http.StatusPermanentRedirect, self + r.URL.Path
-		}, "which isn't followed"},
-		"nowhere": {func(*http.Request, string, string) (int, string) { return http.StatusFound, "" }, "names no place to go to"},
-		"to a login page": {func(_ *http.Request, _, other string) (int, string) { return http.StatusFound, other + "/login" },
-			"for another path"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			v, other := fakevault.New(t), fakevault.New(t)
-			m := NewMount(plainClient(t, v.URL), "jwt-new")
-			plan, err := m.PlanSetup(t.Context(), Setup{})
-			require.NoError(t, err)
-			v.Inject(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-				if r.Method == http.MethodGet {
-					next(w, r)
-					return
-				}
-				status, to := test.to(r, v.URL, other.URL)
-				if to != "" {
-					w.Header().Set("Location", to)
-				}
-				w.WriteHeader(status)
-			})
-			_, err = m.ApplySetup(t.Context(), plan)
-			require.ErrorContains(t, err, `mount "jwt-new": `)
-			require.ErrorContains(t, err, test.says)
-			assert.Empty(t, other.Requests())
 		})
 	}
 }

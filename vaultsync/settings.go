@@ -24,6 +24,13 @@ type Settings struct {
 	DefaultRole *string
 }
 
+// Change is one field of a mount or role that changes, in JSON.
+type Change struct {
+	Field  string `json:"field"`
+	Before string `json:"before"` // "" where there is nothing
+	After  string `json:"after"`
+}
+
 // maxSetting is how many bytes a stated text may have.
 const maxSetting = 1 << 10
 

@@ -270,3 +270,41 @@ func TestSyncKeysUndoneAfterTheSettingsWereLeft(t *testing.T) {
 		assert.ElementsMatch(t, []string{"a k1", "z k9"}, trustedNames(v))
 	})
 }
+
+func TestPlanDefaultRole(t *testing.T) {
+	want, o := desired(publish("a", "k1")), Options{Now: now, DefaultRole: "r"}
+	for name, test := range map[string]struct {
+		fields map[string]any
+		sets   string
+		warns  string
+	}{
+		"no config":    {nil, "r", ""},
+		"no role":      {map[string]any{keysField: []any{trust("a", "k1")}, roleField: ""}, "r", ""},
+		"the role":     {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "r"}, "", ""},
+		"another role": {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "theirs"}, "", `default_role is "theirs" and stays`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPlan(NewConfig(test.fields), want, o)
+			require.NoError(t, err)
+			if test.sets == "" {
+				assert.Empty(t, p.Settings)
+			} else {
+				assert.Equal(t, []Change{{roleField, "", `"` + test.sets + `"`}}, p.Settings)
+			}
+			assert.Equal(t, test.sets != "", p.Changed)
+			body, err := p.Body()
+			require.NoError(t, err)
+			if test.warns == "" {
+				assert.Equal(t, "r", body[roleField])
+				assert.Empty(t, p.Warnings)
+			} else {
+				assert.Equal(t, "theirs", body[roleField])
+				require.Len(t, p.Warnings, 1)
+				assert.Contains(t, p.Warnings[0], test.warns)
+			}
+		})
+	}
+	p, err := NewPlan(NewConfig(nil), Desired{Clusters: []string{"a"}, Results: nil}, o)
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "without a key there is nothing to write")
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/render"
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -50,15 +51,15 @@ func (a *app) setupCommand() *cli.Command {
 // roleFlags describe a single role. -config excludes them.
 func roleFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: vaultsync.DefaultRole},
+		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: setup.DefaultRole},
 		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "ROLE.MOUNT, or the one it has"},
-		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: vaultsync.DefaultAudience},
-		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: vaultsync.DefaultUserClaim},
+		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: setup.DefaultAudience},
+		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: setup.DefaultUserClaim},
 		&cli.StringSliceFlag{Name: "claim", Category: inRole, Usage: "one more claim for policies, as `SOURCE=NAME`; may be repeated"},
 		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`, * standing for anything; may be repeated"},
 		&cli.DurationFlag{Name: "period", Category: inRole, Usage: "renew tokens within `DURATION`", DefaultText: "30m"},
 		&cli.DurationFlag{Name: "max-ttl", Category: inRole, Usage: "end tokens after `DURATION`, renewed or not", DefaultText: "never"},
-		&cli.StringFlag{Name: "kv", Aliases: []string{"kv-path"}, Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: vaultsync.DefaultKV},
+		&cli.StringFlag{Name: "kv", Aliases: []string{"kv-path"}, Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: setup.DefaultKV},
 		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
 		&cli.StringFlag{Name: "job-prefix", Category: inRole, Usage: "`TEXT` before the job's name there, such as job-, which keeps jobs of a namespace apart: secrets are at NAMESPACE/job-JOB/job-JOB/NAME then"},
 	}
@@ -148,7 +149,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 
 // setRoles gives the mounts their role: that of the flags where there is no file.
 func setRoles(cmd *cli.Command, cfg *config.Config) error {
-	access := vaultsync.Access{
+	access := setup.Access{
 		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
 		UserClaim: cmd.String("user-claim"), Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
 		JobPrefix: cmd.String("job-prefix"),
@@ -166,7 +167,7 @@ func setRoles(cmd *cli.Command, cfg *config.Config) error {
 		}
 	}
 	if cfg.IsSingle() {
-		cfg.Mounts[0].Setup.Access = []vaultsync.Access{access}
+		cfg.Mounts[0].Setup.Access = []setup.Access{access}
 	} else {
 		for _, f := range roleFlags() {
 			if name := f.Names()[0]; cmd.IsSet(name) {
@@ -227,7 +228,7 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 		setups[i] = s
 		if s.Mount == nil {
 			s.Fail(j.refused[i].Err)
-			s.SetupPlan = &vaultsync.SetupPlan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.Path}
+			s.Plan = &setup.Plan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.Path}
 			continue
 		}
 		pending.Go(func() { planSetup(ctx, s, results, a.now()) })
@@ -239,9 +240,9 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 // planSetup reads a mount, and plans what is to be done to it.
 func planSetup(ctx context.Context, s *render.Setup, results []jwks.Result, now time.Time) {
 	var err error
-	s.SetupPlan, err = s.Mount.PlanSetup(ctx, s.Config.Setup)
+	s.Plan, err = setup.NewPlan(ctx, s.Mount, s.Config.Setup)
 	if err != nil {
-		s.SetupPlan = &vaultsync.SetupPlan{Vault: s.Mount.Vault(), Namespace: mountNamespace(s.Mount), Path: s.Mount.Path}
+		s.Plan = &setup.Plan{Vault: s.Mount.Vault(), Namespace: mountNamespace(s.Mount), Path: s.Mount.Path}
 		s.Fail(err)
 		return
 	}
@@ -294,7 +295,7 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*render.Setup, c
 			target, targets = targets[0], targets[1:]
 		}
 		if s.Failure == nil {
-			s.SetupPlan, s.Failure = s.Mount.ApplySetup(ctx, s.SetupPlan)
+			s.Plan, s.Failure = setup.Apply(ctx, s.Mount, s.Plan)
 			if s.Failure != nil {
 				a.says.Fail(s.Failure, "")
 			}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -78,8 +79,8 @@ type Mount struct {
 	Path      string
 	Clusters  []string
 	Options   vaultsync.Options
-	Setup     vaultsync.Setup // for the command of that name
-	at        hcl.Range       // of the block in the file
+	Setup     setup.Setup // for the command of that name
+	at        hcl.Range   // of the block in the file
 }
 
 // Unplaced returns the mount without its place in a file, to compare it with that of another.

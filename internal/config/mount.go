@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -130,7 +131,7 @@ func (r *fileReader) mountPolicies(m Mount) {
 			continue
 		}
 		for _, access := range m.Setup.Access {
-			same := func(v vaultsync.Access) bool { return v.Policy != "" && v.Policy == access.Policy }
+			same := func(v setup.Access) bool { return v.Policy != "" && v.Policy == access.Policy }
 			if slices.ContainsFunc(other.Setup.Access, same) {
 				r.problem(m.at, "policy %q is that of mount %q too, in line %d: a policy is for one mount; name another, or leave policy out",
 					access.Policy, other.Path, other.at.Start.Line)
@@ -237,7 +238,7 @@ var roleAttributes = []string{"policy", "audiences", "user_claim", "claims", "bo
 // role reads a role block of a mount, which harvest setup makes.
 func (r *fileReader) role(hb *hcl.Block, m *Mount) {
 	b, _ := open(hb.Body, hb.DefRange, &r.diags, roleAttributes)
-	m.Setup.Access = append(m.Setup.Access, vaultsync.Access{
+	m.Setup.Access = append(m.Setup.Access, setup.Access{
 		Role: hb.Labels[0], Policy: b.text("policy"), Audiences: b.texts("audiences"), UserClaim: b.text("user_claim"), Claims: b.textMap("claims"), Bound: b.textMap("bound"),
 		BoundSubject: b.text("bound_subject"), BoundCIDRs: b.texts("bound_cidrs"), NumUses: b.count("num_uses"), NoDefaultPolicy: b.flag("no_default_policy"),
 		Period: b.duration("period"), MaxTTL: b.duration("max_ttl"), KV: b.text("kv"), Prefix: b.text("prefix"), JobPrefix: b.text("job_prefix"),

@@ -11,6 +11,9 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
+// DefaultAudience is that of Nomad's tokens for Vault, as `nomad setup vault` has it.
+const DefaultAudience = "vault.io"
+
 // Role is what auth/<mount>/role/<name> holds, every field as it was read.
 type Role struct {
 	Name   string

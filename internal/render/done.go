@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -29,18 +30,18 @@ func (o *Output) Done(setups []*Setup, report *vaultsync.Report) {
 }
 
 // doneText tells what was done to one mount.
-func doneText(steps []vaultsync.Step, keys *vaultsync.MountReport) string {
+func doneText(steps []setup.Step, keys *vaultsync.MountReport) string {
 	var words []string
 	for _, step := range steps {
-		verb := map[vaultsync.StepAction]string{vaultsync.ActionCreate: "made", vaultsync.ActionChange: "repaired"}[step.Action]
+		verb := map[setup.StepAction]string{setup.ActionCreate: "made", setup.ActionChange: "repaired"}[step.Action]
 		switch {
 		case verb == "":
 			continue
-		case step.Action == vaultsync.ActionChange && step.Foreign != "":
+		case step.Action == setup.ActionChange && step.Foreign != "":
 			verb = "overwrote"
 		}
 		what := verb + " the mount"
-		if step.Kind != vaultsync.StepMount {
+		if step.Kind != setup.StepMount {
 			what = fmt.Sprintf("%s %s %s", verb, step.Kind, text.Escape(step.Name))
 		}
 		words = append(words, what)
@@ -75,7 +76,7 @@ func (o *Output) printAgents(setups []*Setup) {
 			o.Printf("      namespace             = %s\n", terraformText(s.Namespace))
 		}
 		o.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.Config.Setup.DefaultRole()))
-		audience := vaultsync.DefaultAudience
+		audience := setup.DefaultAudience
 		if access := s.Config.Setup.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
 			audience = access[0].Audiences[0]
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -39,8 +40,8 @@ func (o *Output) explainRepair(s *Setup) {
 func isClaimChange(c vaultsync.Change) bool { return c.Field == "user_claim" }
 
 // changesClaim reports whether a step changes the user claim of a role that is there.
-func changesClaim(step vaultsync.Step) bool {
-	return step.Kind == vaultsync.StepRole && step.Action != vaultsync.ActionCreate && slices.ContainsFunc(step.Changes, isClaimChange)
+func changesClaim(step setup.Step) bool {
+	return step.Kind == setup.StepRole && step.Action != setup.ActionCreate && slices.ContainsFunc(step.Changes, isClaimChange)
 }
 
 // revocation is the command that ends every token of the mount's logins.
@@ -61,7 +62,7 @@ done
 
 // narrowerText tells a field by which a role stays narrower.
 func narrowerText(c vaultsync.Change) string {
-	text := fmt.Sprintf("%s: %s stays, narrower than here: %s", c.Field, c.Before, vaultsync.Breaks(c.Field))
+	text := fmt.Sprintf("%s: %s stays, narrower than here: %s", c.Field, c.Before, setup.Breaks(c.Field))
 	if setting := map[string]string{
 		"bound_subject": "bound_subject", "token_bound_cidrs": "bound_cidrs", "token_num_uses": "num_uses", "token_no_default_policy": "no_default_policy",
 		"token_period": "period", "token_explicit_max_ttl": "max_ttl", "bound_claims": "bound",
@@ -75,14 +76,14 @@ func narrowerText(c vaultsync.Change) string {
 func (o *Output) explainReaders(s *Setup) {
 	all := s.Config.Setup.Access
 	if len(all) == 0 {
-		all = []vaultsync.Access{{}}
+		all = []setup.Access{{}}
 	}
 	for i, access := range all {
 		if len(s.Steps) < 2+i {
 			return // the mount could not be read
 		}
 		step := s.Steps[1+i] // the mount comes first, then the policies
-		if step.Kind != vaultsync.StepPolicy || step.Action != vaultsync.ActionCreate && step.Action != vaultsync.ActionChange {
+		if step.Kind != setup.StepPolicy || step.Action != setup.ActionCreate && step.Action != setup.ActionChange {
 			continue
 		}
 		who := "Whoever submits jobs to a namespace can read all of its secrets, as a job may be called * or pay*. job_prefix keeps the jobs apart."

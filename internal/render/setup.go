@@ -2,12 +2,13 @@ package render
 
 import (
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // Setup is what is to be done to one mount.
 type Setup struct {
-	*vaultsync.SetupPlan
+	*setup.Plan
 	Report *vaultsync.MountReport `json:"keys"`            // nil where the mount could not be read
 	Error  string                 `json:"error,omitempty"` // why the mount could not be read or planned
 	Token  string                 `json:"token"`           // where the token comes from, as the command names it

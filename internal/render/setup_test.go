@@ -10,22 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // What -print terraform writes is Terraform's syntax, its texts escaped.
 func TestSetupTerraform(t *testing.T) {
-	access := vaultsync.Access{
+	access := setup.Access{
 		Policy: "p", Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`}, Prefix: "us-east",
 	}
 	s := &Setup{
-		SetupPlan: &vaultsync.SetupPlan{Path: "team/jwt", Namespace: "a/b", Steps: []vaultsync.Step{
-			{Kind: vaultsync.StepMount, Name: "team/jwt"},
-			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
-			{Kind: vaultsync.StepRole, Name: "r", Body: access.RoleBody()},
+		Plan: &setup.Plan{Path: "team/jwt", Namespace: "a/b", Steps: []setup.Step{
+			{Kind: setup.StepMount, Name: "team/jwt"},
+			{Kind: setup.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
+			{Kind: setup.StepRole, Name: "r", Body: access.RoleBody()},
 		}},
-		Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}},
 	}
 	var text bytes.Buffer
 	o := &Output{Output: terminal.Output{W: &text}}
@@ -55,16 +55,16 @@ func TestSetupTerraformNames(t *testing.T) {
 	var text bytes.Buffer
 	o := &Output{Output: terminal.Output{W: &text}}
 	names := terraformNames{}
-	access := vaultsync.Access{Policy: "p"}
-	for _, s := range []vaultsync.SetupPlan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
-		s.Steps = []vaultsync.Step{
-			{Kind: vaultsync.StepMount, Name: s.Path},
-			{Kind: vaultsync.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
-			{Kind: vaultsync.StepRole, Name: "r.s", Body: access.RoleBody()},
-			{Kind: vaultsync.StepRole, Name: "r_s", Body: access.RoleBody()},
-			{Kind: vaultsync.StepPolicy, Name: "theirs", Action: vaultsync.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
+	access := setup.Access{Policy: "p"}
+	for _, s := range []setup.Plan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
+		s.Steps = []setup.Step{
+			{Kind: setup.StepMount, Name: s.Path},
+			{Kind: setup.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
+			{Kind: setup.StepRole, Name: "r.s", Body: access.RoleBody()},
+			{Kind: setup.StepRole, Name: "r_s", Body: access.RoleBody()},
+			{Kind: setup.StepPolicy, Name: "theirs", Action: setup.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
 		}
-		require.NoError(t, o.printTerraform(&Setup{SetupPlan: &s, Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}}}, names))
+		require.NoError(t, o.printTerraform(&Setup{Plan: &s, Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}}}, names))
 	}
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)

@@ -6,13 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // setupSigns are the signs before a step, those of a plan.
-var setupSigns = map[vaultsync.StepAction]string{
-	vaultsync.ActionCreate: signAdd, vaultsync.ActionChange: signAdopt, vaultsync.ActionKeep: signKeep, vaultsync.ActionRefuse: signFailed,
+var setupSigns = map[setup.StepAction]string{
+	setup.ActionCreate: signAdd, setup.ActionChange: signAdopt, setup.ActionKeep: signKeep, setup.ActionRefuse: signFailed,
 }
 
 // Setups writes what is to be done to each mount, and what shape that is.
@@ -37,7 +38,7 @@ func (o *Output) printSetup(s *Setup, now time.Time) {
 	for _, step := range s.Steps {
 		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: text.Escape(step.Name), text: text.Escape(stepText(step))})
 		for _, c := range step.Changes {
-			if step.Action != vaultsync.ActionCreate && c.Field != "policy" {
+			if step.Action != setup.ActionCreate && c.Field != "policy" {
 				rows = append(rows, row{sign: " ", text: text.Escape(c.Field + ": " + changeText(c)), wide: true})
 			}
 		}
@@ -76,32 +77,32 @@ func orNothing(s string) string {
 }
 
 // stepText says what a step does.
-func stepText(s vaultsync.Step) string {
-	what := map[vaultsync.StepKind]string{
-		vaultsync.StepMount:  "JWT auth method",
-		vaultsync.StepPolicy: "a job reads its own secrets",
-		vaultsync.StepRole:   "for workload identities",
+func stepText(s setup.Step) string {
+	what := map[setup.StepKind]string{
+		setup.StepMount:  "JWT auth method",
+		setup.StepPolicy: "a job reads its own secrets",
+		setup.StepRole:   "for workload identities",
 	}[s.Kind]
 	switch s.Action {
-	case vaultsync.ActionCreate:
+	case setup.ActionCreate:
 		return what + ", to be made"
-	case vaultsync.ActionChange:
+	case setup.ActionChange:
 		if s.Foreign != "" {
 			return what + ", " + s.Foreign + ", to be overwritten"
 		}
 		return what + ", to be repaired"
-	case vaultsync.ActionRefuse:
+	case setup.ActionRefuse:
 		return what + ", " + refused(s)
 	}
 	return what + ", as it should be"
 }
 
 // refused says why a step isn't taken.
-func refused(s vaultsync.Step) string {
+func refused(s setup.Step) string {
 	switch {
 	case s.Taken:
 		return s.Foreign + " and different: stays (it needs another name here)"
-	case s.Foreign == "" && s.Kind == vaultsync.StepPolicy:
+	case s.Foreign == "" && s.Kind == setup.StepPolicy:
 		return "whose role is refused: isn't made"
 	case s.Foreign == "":
 		return "whose policy is refused: stays as it is"
@@ -117,7 +118,7 @@ func (o *Output) explainShape(s *Setup) {
 	}
 	o.Printf("\n")
 	o.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
-	bound := slices.ContainsFunc(s.Config.Setup.Access, func(v vaultsync.Access) bool { return len(v.Bound) > 0 })
+	bound := slices.ContainsFunc(s.Config.Setup.Access, func(v setup.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
 		o.Printf("\n  What keeps them apart is a mount for each:\n\n")
 		for _, name := range clusters {
@@ -143,7 +144,7 @@ func (o *Output) explainShape(s *Setup) {
 // oneEntity tells which jobs of a shared mount's clusters are the same to Vault.
 func (s *Setup) oneEntity() string {
 	first, second := s.Config.Clusters[0], s.Config.Clusters[1]
-	apart := !slices.ContainsFunc(s.Config.Setup.Access, func(v vaultsync.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
+	apart := !slices.ContainsFunc(s.Config.Setup.Access, func(v setup.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
 	if !apart {
 		return fmt.Sprintf("Jobs with one value of the user claim are one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
 			"of %s can be the same to Vault, and read the same secrets, without any malice.", first, second)
@@ -213,18 +214,18 @@ func (o *Output) printVault(s *Setup) error {
 	}
 	o.Printf("ACCESSOR=$(vault read -field=accessor %s)\n", text.ShellQuote("sys/auth/"+s.Path))
 	for _, step := range s.Steps {
-		if step.Action == vaultsync.ActionRefuse {
+		if step.Action == setup.ActionRefuse {
 			o.Printf("# %s %s: %s\n", step.Kind, text.Escape(step.Name), text.Escape(refused(step)))
 			continue
 		}
 		switch step.Kind {
-		case vaultsync.StepPolicy:
+		case setup.StepPolicy:
 			policy := fmt.Sprint(step.Body["policy"])
 			if s.Accessor != "" {
-				policy = strings.ReplaceAll(policy, "aliases."+s.Accessor+".", "aliases."+vaultsync.PendingAccessor+".")
+				policy = strings.ReplaceAll(policy, "aliases."+s.Accessor+".", "aliases."+setup.PendingAccessor+".")
 			}
-			o.Printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", vaultsync.PendingAccessor, text.ShellQuote(step.Name), policy)
-		case vaultsync.StepRole:
+			o.Printf("sed \"s/%s/$ACCESSOR/g\" <<'EOF' | vault policy write %s -\n%sEOF\n", setup.PendingAccessor, text.ShellQuote(step.Name), policy)
+		case setup.StepRole:
 			o.Printf("vault write %s - <<'EOF'\n", text.ShellQuote(step.Path))
 			o.JSON(step.Body)
 			o.Printf("EOF\n")
@@ -251,7 +252,7 @@ func (o *Output) printVault(s *Setup) error {
 func (o *Output) printRemoval(s *Setup) {
 	o.environment(s)
 	for _, step := range s.Steps {
-		if step.Kind != vaultsync.StepPolicy || step.Action == vaultsync.ActionRefuse && step.Foreign == "" {
+		if step.Kind != setup.StepPolicy || step.Action == setup.ActionRefuse && step.Foreign == "" {
 			continue
 		}
 		if step.Foreign != "" {

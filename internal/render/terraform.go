@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -36,15 +37,15 @@ func (o *Output) printTerraform(s *Setup, names terraformNames) error {
 	f.close("}")
 	f.close("}")
 	for _, step := range s.Steps {
-		if step.Action == vaultsync.ActionRefuse { // an apply would overwrite it
+		if step.Action == setup.ActionRefuse { // an apply would overwrite it
 			f.line("")
 			f.line(fmt.Sprintf("# %s %s: %s", step.Kind, text.Escape(step.Name), text.Escape(refused(step))))
 			continue
 		}
 		switch step.Kind {
-		case vaultsync.StepPolicy:
+		case setup.StepPolicy:
 			policy := strings.NewReplacer("%{", "%%{", "${", "$${").Replace(fmt.Sprint(step.Body["policy"]))
-			accessor := vaultsync.PendingAccessor
+			accessor := setup.PendingAccessor
 			if s.Accessor != "" {
 				accessor = s.Accessor
 			}
@@ -54,7 +55,7 @@ func (o *Output) printTerraform(s *Setup, names terraformNames) error {
 			f.set("name", step.Name)
 			f.express("policy", "<<-EOT\n"+indent(policy, "    ")+"  EOT")
 			f.close("}")
-		case vaultsync.StepRole:
+		case setup.StepRole:
 			f.line("")
 			resource("vault_jwt_auth_backend_role", names.of("vault_jwt_auth_backend_role", step.Name, s))
 			f.express("backend", "vault_jwt_auth_backend."+name+".path")

@@ -20,6 +20,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -192,15 +193,15 @@ func (m *terraformModule) checkReferences(body *hclsyntax.Body) {
 }
 
 // printedTerraform returns what -print terraform writes for a mount that isn't there yet.
-func printedTerraform(t *testing.T, path, namespace string, access vaultsync.Access) []byte {
+func printedTerraform(t *testing.T, path, namespace string, access setup.Access) []byte {
 	t.Helper()
 	s := &Setup{
-		SetupPlan: &vaultsync.SetupPlan{Path: path, Namespace: namespace, Steps: []vaultsync.Step{
-			{Kind: vaultsync.StepMount, Name: path},
-			{Kind: vaultsync.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(vaultsync.PendingAccessor)}},
-			{Kind: vaultsync.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
+		Plan: &setup.Plan{Path: path, Namespace: namespace, Steps: []setup.Step{
+			{Kind: setup.StepMount, Name: path},
+			{Kind: setup.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
+			{Kind: setup.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
 		}},
-		Config: config.Mount{Setup: vaultsync.Setup{Access: []vaultsync.Access{access}}},
+		Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}},
 	}
 	return printTerraformOf(t, s)
 }
@@ -243,7 +244,7 @@ func exampleTerraform(t *testing.T) map[string][]byte {
 }
 
 func TestTerraformPrinted(t *testing.T) {
-	for name, access := range map[string]vaultsync.Access{
+	for name, access := range map[string]setup.Access{
 		"defaults": {},
 		"all of it": {
 			Policy: "p", Audiences: []string{"a", "b"}, Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`},
@@ -286,7 +287,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 			body, err := plan.Body()
 			require.NoError(t, err)
 			text := printTerraformOf(t, &Setup{
-				SetupPlan: &vaultsync.SetupPlan{Path: "jwt-nomad"}, Report: &vaultsync.MountReport{Plan: plan},
+				Plan: &setup.Plan{Path: "jwt-nomad"}, Report: &vaultsync.MountReport{Plan: plan},
 			})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
 			file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
@@ -319,10 +320,10 @@ func TestTerraformPrintedKeys(t *testing.T) {
 // The provider divides a bound claim's value at its commas, and any of the parts then fits.
 func TestTerraformPrintedComma(t *testing.T) {
 	const off = "disable_bound_claims_parsing = true"
-	text := printedTerraform(t, "jwt-nomad", "", vaultsync.Access{Bound: map[string]string{"sub": "eu,west:*"}})
+	text := printedTerraform(t, "jwt-nomad", "", setup.Access{Bound: map[string]string{"sub": "eu,west:*"}})
 	assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
 	assert.Contains(t, string(text), off)
-	text = printedTerraform(t, "jwt-nomad", "", vaultsync.Access{Bound: map[string]string{"sub": "eu-west:*"}})
+	text = printedTerraform(t, "jwt-nomad", "", setup.Access{Bound: map[string]string{"sub": "eu-west:*"}})
 	assert.NotContains(t, string(text), off)
 }
 
@@ -367,7 +368,7 @@ func TestTerraformExampleAgrees(t *testing.T) {
 	}
 	example := blocks(exampleTerraform(t)["auth.tf"])
 	delete(example, "vault_policy.harvest")
-	printed := blocks(printedTerraform(t, "jwt-nomad", "", vaultsync.Access{KV: "kv"}))
+	printed := blocks(printedTerraform(t, "jwt-nomad", "", setup.Access{KV: "kv"}))
 	require.Len(t, example, len(printed))
 	for address, want := range printed {
 		require.Len(t, example[address], len(want), address)
@@ -379,7 +380,7 @@ func TestTerraformExampleAgrees(t *testing.T) {
 
 // What the check must find.
 func TestTerraformCheckRefuses(t *testing.T) {
-	good := string(printedTerraform(t, "jwt-nomad", "", vaultsync.Access{}))
+	good := string(printedTerraform(t, "jwt-nomad", "", setup.Access{}))
 	require.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": []byte(good)}))
 	for name, test := range map[string]struct{ old, with, want string }{
 		"formatting":      {"default_role = ", "default_role  = ", "not formatted"},

@@ -2,8 +2,10 @@
 package text
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -90,4 +92,10 @@ func head(s string, limit int) string {
 		end--
 	}
 	return s[:end]
+}
+
+// Pattern returns the regular expression, compiled when it is first asked for: what a run
+// doesn't need must not cost its start.
+func Pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }

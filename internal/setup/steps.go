@@ -1,21 +1,23 @@
-package vaultsync
+package setup
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// newSetupPlan compares what there is with what is wanted.
-func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
-	plan := &SetupPlan{Path: path, Accessor: now.accessor}
+// newPlan compares what there is with what is wanted.
+func newPlan(path string, now setupState, want Setup) *Plan {
+	plan := &Plan{Path: path, Accessor: now.accessor}
 	mount := Step{Kind: StepMount, Name: path, Path: "sys/auth/" + path, Action: ActionKeep}
 	if now.accessor == "" {
 		mount.Action = ActionCreate
 		mount.Body = map[string]any{
 			"type":        "jwt",
-			"description": orText(want.Description, "Nomad workload identities; keys kept by harvest"),
+			"description": cmp.Or(want.Description, "Nomad workload identities; keys kept by harvest"),
 		}
 	}
 	plan.Steps = append(plan.Steps, mount)
@@ -33,7 +35,7 @@ func newSetupPlan(path string, now setupState, want Setup) *SetupPlan {
 }
 
 func policyStep(now setupState, want Setup, a Access) Step {
-	text := a.PolicyText(orText(now.accessor, PendingAccessor))
+	text := a.PolicyText(cmp.Or(now.accessor, PendingAccessor))
 	step := Step{Kind: StepPolicy, Name: a.policy(), Path: jwtrole.PolicyPath(a.policy()), Body: map[string]any{"policy": text}, access: a}
 	old, there := now.policies[a.policy()]
 	if there && samePolicy(old, text) {
@@ -43,7 +45,7 @@ func policyStep(now setupState, want Setup, a Access) Step {
 	if there {
 		step.Foreign, step.Taken = now.whose(old)
 	}
-	step.Changes = []Change{{"policy", old, text}}
+	step.Changes = []vaultsync.Change{{Field: "policy", Before: old, After: text}}
 	step.Action = action(there, step.Foreign, want)
 	if step.Taken {
 		step.Action = ActionRefuse

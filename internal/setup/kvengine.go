@@ -1,4 +1,4 @@
-package vaultsync
+package setup
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // kvWarnings says what keeps a job from its secrets although mount, role and policy are in
@@ -24,7 +25,7 @@ func (s *session) kvWarnings(ctx context.Context, access []Access) []string {
 	var warnings []string
 	for _, path := range paths {
 		switch why := kvProblem(engines, path); {
-		case errors.Is(err, ErrForbidden):
+		case errors.Is(err, vaultsync.ErrForbidden):
 			warnings = append(warnings, fmt.Sprintf("whether there is a KV engine of version 2 at %s/ was not checked: that needs \"read\" on sys/mounts", path))
 		case err != nil:
 			warnings = append(warnings, fmt.Sprintf("whether there is a KV engine of version 2 at %s/ was not checked: %s", path, vaultapi.Clean(err.Error())))

@@ -1,4 +1,5 @@
-package vaultsync
+// Package setup makes what Nomad workloads log in with besides keys: a mount, and its roles and policies.
+package setup
 
 import (
 	"context"
@@ -6,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // ErrNotOurs: a role or policy is there that harvest didn't make for this mount, and it
@@ -85,10 +89,10 @@ type Step struct {
 	// who logs in there.
 	Taken bool `json:"taken,omitempty"`
 	// Changes are the fields that differ, sorted by name.
-	Changes []Change `json:"changes"`
+	Changes []vaultsync.Change `json:"changes"`
 	// Narrower are the fields by which a role that is there gives less than this setup would, and
 	// of which its Access says nothing: they stay unless Setup.Overwrite resets them. See [Breaks].
-	Narrower []Change `json:"narrower,omitempty"`
+	Narrower []vaultsync.Change `json:"narrower,omitempty"`
 	// Body is what is written. The policy of a mount that isn't there yet holds
 	// PendingAccessor in the place of the accessor.
 	Body map[string]any `json:"body"`
@@ -96,18 +100,11 @@ type Step struct {
 	access Access
 }
 
-// Change is one field that a step changes, in JSON.
-type Change struct {
-	Field  string `json:"field"`
-	Before string `json:"before"` // "" where there is nothing
-	After  string `json:"after"`
-}
-
 // PendingAccessor stands for the accessor of a mount that isn't there yet.
 const PendingAccessor = "AUTH_METHOD_ACCESSOR"
 
-// SetupPlan is what a setup would do to one mount.
-type SetupPlan struct {
+// Plan is what a setup would do to one mount.
+type Plan struct {
 	Vault     string `json:"vault"`
 	Namespace string `json:"namespace"`
 	Path      string `json:"path"`
@@ -119,12 +116,12 @@ type SetupPlan struct {
 }
 
 // Changed says whether anything is to be written.
-func (p *SetupPlan) Changed() bool {
+func (p *Plan) Changed() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActionCreate || s.Action == ActionChange })
 }
 
 // Err is an error that wraps ErrNotOurs for each step that is refused, or nil.
-func (p *SetupPlan) Err() error {
+func (p *Plan) Err() error {
 	var all []error
 	for _, s := range p.Steps {
 		if s.Action != ActionRefuse {
@@ -139,18 +136,18 @@ func (p *SetupPlan) Err() error {
 		case s.Foreign == "":
 			text = fmt.Sprintf("%s %q gives the policy %q, which is somebody else's; it was left as it is", s.Kind, s.Name, s.access.Policy)
 		}
-		all = append(all, &MountError{p.Vault, p.Namespace, p.Path, fmt.Errorf("%w: %s", ErrNotOurs, text)})
+		all = append(all, &vaultsync.MountError{Vault: p.Vault, Namespace: p.Namespace, Path: p.Path, Err: fmt.Errorf("%w: %s", ErrNotOurs, text)})
 	}
 	return errors.Join(all...)
 }
 
 // Overwritable reports whether [Setup.Overwrite] would change what is refused.
-func (p *SetupPlan) Overwritable() bool {
+func (p *Plan) Overwritable() bool {
 	taken := slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Taken })
 	return !taken && slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActionRefuse })
 }
 
-func fieldNames(changes []Change) string {
+func fieldNames(changes []vaultsync.Change) string {
 	var names []string
 	for _, c := range changes {
 		names = append(names, c.Field)
@@ -158,23 +155,30 @@ func fieldNames(changes []Change) string {
 	return strings.Join(names, ", ")
 }
 
-// PlanSetup reads the mount, its roles and their policies, and returns what a setup would
-// do, changing nothing. It needs the capabilities read and sudo on sys/auth/<path>, and
-// read on the roles and policies; with read on sys/mounts it also looks for the KV engines:
-// see [SetupPlan.Warnings]. The error is a *MountError.
-func (m *Mount) PlanSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
-	plan, err := m.planSetup(ctx, want)
-	return plan, m.Wrap(err)
-}
-
-func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
+// NewPlan reads the mount, its roles and their policies, and returns what a setup would do,
+// changing nothing. It needs the capabilities read and sudo on sys/auth/<path>, and read on the
+// roles and policies; with read on sys/mounts it also looks for the KV engines: see
+// [Plan.Warnings]. The error is a *vaultsync.MountError.
+func NewPlan(ctx context.Context, m *vaultsync.Mount, want Setup) (*Plan, error) {
 	if err := want.Check(); err != nil {
-		return nil, err
+		return nil, m.Wrap(err)
 	}
-	s, err := m.open()
+	api, err := m.Session()
 	if err != nil {
 		return nil, err
 	}
+	plan, err := (&session{api}).plan(ctx, want)
+	if err != nil {
+		return nil, m.Wrap(err)
+	}
+	plan.Vault = m.Vault()
+	return plan, nil
+}
+
+// session is that of the mount that is set up.
+type session struct{ *vaultapi.Session }
+
+func (s *session) plan(ctx context.Context, want Setup) (*Plan, error) {
 	if err := s.HasNamespaces(ctx); err != nil {
 		return nil, err
 	}
@@ -182,29 +186,30 @@ func (m *Mount) planSetup(ctx context.Context, want Setup) (*SetupPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if want.Access, err = now.named(m.Path, want.access()); err != nil {
+	if want.Access, err = now.named(s.Path, want.access()); err != nil {
 		return nil, err
 	}
 	if err := s.readNamed(ctx, &now, want.Access); err != nil {
 		return nil, err
 	}
-	plan := newSetupPlan(m.Path, now, want)
-	plan.Vault, plan.Namespace = m.Vault(), m.namespace()
+	plan := newPlan(s.Path, now, want)
+	plan.Namespace = s.Namespace
 	plan.Warnings = s.kvWarnings(ctx, want.Access)
 	return plan, nil
 }
 
-// ApplySetup does what a plan says, in its order, and returns the plan as it came out:
-// with the accessor of a mount that was made. What is refused is passed over: see
-// [SetupPlan.Err]. Keys and default_role are for a Sync with [Options.DefaultRole]. The
-// error is a *MountError; what was done before it stays, and the next plan goes on from there.
-func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, error) {
+// Apply does what a plan says, in its order, and returns the plan as it came out: with the
+// accessor of a mount that was made. What is refused is passed over: see [Plan.Err]. Keys and
+// default_role are for a Sync with [vaultsync.Options.DefaultRole]. The error is a
+// *vaultsync.MountError; what was done before it stays, and the next plan goes on from there.
+func Apply(ctx context.Context, m *vaultsync.Mount, plan *Plan) (*Plan, error) {
 	done := *plan
 	done.Steps = slices.Clone(plan.Steps)
-	s, err := m.open()
+	api, err := m.Session()
 	if err != nil {
-		return &done, m.Wrap(err)
+		return &done, err
 	}
+	s := &session{api}
 	for i := range done.Steps {
 		step := &done.Steps[i]
 		if step.Kind == StepPolicy && plan.Accessor == "" {
@@ -231,7 +236,7 @@ func (m *Mount) ApplySetup(ctx context.Context, plan *SetupPlan) (*SetupPlan, er
 
 // readAuth returns the mount's accessor and type; "" where there is none.
 func (s *session) readAuth(ctx context.Context) (accessor, kind string, err error) {
-	data, err := s.Lookup(ctx, "sys/auth/"+s.mount.Path)
+	data, err := s.Lookup(ctx, "sys/auth/"+s.Path)
 	if err != nil {
 		return "", "", err
 	}

@@ -1,4 +1,4 @@
-package vaultsync
+package setup
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // takesJWTs refuses a mount that workloads can't log in on, or shouldn't. A type is only the
@@ -18,15 +19,15 @@ func (s *session) takesJWTs(ctx context.Context, kind string) error {
 		return nil
 	case "oidc":
 		return fmt.Errorf("%w: the one at auth/%s is of type oidc, where people sign in; use a path of its own, "+
-			"where `harvest setup` makes a mount", ErrNoMount, s.mount.Path)
+			"where `harvest setup` makes a mount", vaultsync.ErrNoMount, s.Path)
 	}
-	help, err := s.Help(ctx, s.mount.configPath())
+	help, err := s.Help(ctx, "auth/"+s.Path+"/config")
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(help, keysField) {
+	if !strings.Contains(help, "jwt_validation_pubkeys") {
 		return fmt.Errorf("%w: the one at auth/%s is of type %s, whose configuration has no %s; use a path of its own, "+
-			"where `harvest setup` makes a mount", ErrNoMount, s.mount.Path, vaultapi.Clean(kind), keysField)
+			"where `harvest setup` makes a mount", vaultsync.ErrNoMount, s.Path, vaultapi.Clean(kind), "jwt_validation_pubkeys")
 	}
 	return nil
 }

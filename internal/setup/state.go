@@ -1,4 +1,4 @@
-package vaultsync
+package setup
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // setupState is what there is by now.
@@ -66,7 +67,7 @@ func (s *session) readNamed(ctx context.Context, state *setupState, access []Acc
 			continue
 		}
 		all, err := s.Lookup(ctx, "sys/auth")
-		if errors.Is(err, ErrForbidden) {
+		if errors.Is(err, vaultsync.ErrForbidden) {
 			continue // then each is taken for one that is there
 		}
 		if err != nil {

@@ -1,4 +1,4 @@
-package vaultsync
+package setup
 
 import (
 	"cmp"
@@ -10,13 +10,16 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // Defaults of an [Access], as Nomad's `nomad setup vault` has them (Nomad 1.11), but for the
 // user claim.
 const (
 	DefaultRole     = "nomad-workloads"
-	DefaultAudience = "vault.io"
+	DefaultAudience = jwtrole.DefaultAudience
 	DefaultKV       = "secret"
 	DefaultPeriod   = 30 * time.Minute
 	// DefaultUserClaim is region:namespace:job:group:task:identity in Nomad's tokens, so that
@@ -75,11 +78,11 @@ type Access struct {
 	JobPrefix string
 }
 
-func (a Access) role() string { return orText(a.Role, DefaultRole) }
+func (a Access) role() string { return cmp.Or(a.Role, DefaultRole) }
 
-func (a Access) policy() string { return orText(a.Policy, a.role()) }
+func (a Access) policy() string { return cmp.Or(a.Policy, a.role()) }
 
-func (a Access) userClaim() string { return orText(a.UserClaim, DefaultUserClaim) }
+func (a Access) userClaim() string { return cmp.Or(a.UserClaim, DefaultUserClaim) }
 
 // namespace returns the one namespace that the role is bound to, or "".
 func (a Access) namespace() string {
@@ -91,7 +94,7 @@ func (a Access) namespace() string {
 	return ""
 }
 
-func (a Access) kv() string { return orText(strings.Trim(a.KV, "/"), DefaultKV) }
+func (a Access) kv() string { return cmp.Or(strings.Trim(a.KV, "/"), DefaultKV) }
 
 func (a Access) audiences() []string {
 	if len(a.Audiences) == 0 {
@@ -100,31 +103,17 @@ func (a Access) audiences() []string {
 	return a.Audiences
 }
 
-func (a Access) period() time.Duration { return orDuration(a.Period, DefaultPeriod) }
-
-func orText(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
-func orDuration(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
-		return otherwise
-	}
-	return d
-}
+func (a Access) period() time.Duration { return cmp.Or(a.Period, DefaultPeriod) }
 
 var (
 	// Vault lowers the case of both names, so that only one spelling reads back.
-	accessName = onFirstUse(`^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9_])?$`)
+	accessName = text.Pattern(`^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9_])?$`)
 	// What stands in a policy's paths: nothing that closes a string or a template, and no
 	// wildcard.
-	secretPath = onFirstUse(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
-	jobPrefix  = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	secretPath = text.Pattern(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$`)
+	jobPrefix  = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 	// Nomad's namespaces (nomad/structs: validNamespaceName).
-	nomadNamespace = onFirstUse(`^[A-Za-z0-9-]{1,128}$`)
+	nomadNamespace = text.Pattern(`^[A-Za-z0-9-]{1,128}$`)
 )
 
 // isSecretPath reports whether a path may stand in a policy. Vault never takes a request for
@@ -269,7 +258,7 @@ func (a Access) PolicyText(accessor string) string {
 	claim := func(name string) string {
 		return "{{identity.entity.aliases." + accessor + ".metadata." + name + "}}"
 	}
-	namespace := orText(a.namespace(), claim("nomad_namespace"))
+	namespace := cmp.Or(a.namespace(), claim("nomad_namespace"))
 	if a.Prefix != "" {
 		namespace = a.Prefix + "/" + namespace
 	}
@@ -295,7 +284,7 @@ func (a Access) Secrets() string {
 	if a.Prefix != "" {
 		path += a.Prefix + "/"
 	}
-	path += orText(a.namespace(), "<namespace>") + "/" + a.JobPrefix + "<job>"
+	path += cmp.Or(a.namespace(), "<namespace>") + "/" + a.JobPrefix + "<job>"
 	if a.JobPrefix != "" {
 		path += "/" + a.JobPrefix + "<job>/<name>"
 	}

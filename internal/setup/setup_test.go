@@ -1,19 +1,23 @@
-package vaultsync
+package setup
 
 import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // actions returns the steps of a plan, as "kind name: action".
-func actions(p *SetupPlan) []string {
+func actions(p *Plan) []string {
 	var out []string
 	for _, s := range p.Steps {
 		out = append(out, string(s.Kind)+" "+s.Name+": "+string(s.Action))
@@ -21,40 +25,40 @@ func actions(p *SetupPlan) []string {
 	return out
 }
 
-func setUp(t *testing.T, m *Mount, want Setup) *SetupPlan {
+func setUp(t *testing.T, m *vaultsync.Mount, want Setup) *Plan {
 	t.Helper()
-	plan, err := m.PlanSetup(t.Context(), want)
+	plan, err := NewPlan(t.Context(), m, want)
 	require.NoError(t, err)
-	done, err := m.ApplySetup(t.Context(), plan)
+	done, err := Apply(t.Context(), m, plan)
 	require.NoError(t, err)
 	return done
 }
 
 func TestSetup(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 		m.Path = "jwt-new"
-		plan, err := m.PlanSetup(t.Context(), Setup{})
+		plan, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mount jwt-new: create", "policy nomad-workloads.jwt-new: create", "role nomad-workloads: create"}, actions(plan))
 		assert.True(t, plan.Changed())
 		assert.Contains(t, plan.Steps[1].Body["policy"], PendingAccessor)
 		assert.Zero(t, v.Count("PUT", ""), "a plan changes nothing")
 
-		done, err := m.ApplySetup(t.Context(), plan)
+		done, err := Apply(t.Context(), m, plan)
 		require.NoError(t, err)
 		require.NotEmpty(t, done.Accessor)
 		assert.Contains(t, done.Steps[1].Body["policy"], "aliases."+done.Accessor+".metadata.nomad_job_id")
 		assert.NotContains(t, done.Steps[1].Body["policy"], PendingAccessor)
 		assert.Contains(t, plan.Steps[1].Body["policy"], PendingAccessor, "the plan itself isn't changed")
 
-		_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{DefaultRole: Setup{}.DefaultRole()})
+		_, err = m.Sync(t.Context(), desired, vaultsync.Options{DefaultRole: Setup{}.DefaultRole()})
 		require.NoError(t, err)
 		config, err := m.Read(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, "nomad-workloads", config.DefaultRole())
 		assert.Empty(t, config.Algorithms(), "every cluster that joins may sign with its own")
 
-		again, err := m.PlanSetup(t.Context(), Setup{})
+		again, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mount jwt-new: keep", "policy nomad-workloads.jwt-new: keep", "role nomad-workloads: keep"}, actions(again))
 		assert.False(t, again.Changed())
@@ -69,20 +73,20 @@ func TestSetupOnOtherTypes(t *testing.T) {
 		"oidc":       "the one at auth/jwt-nomad is of type oidc, where people sign in",
 		"kubernetes": "the one at auth/jwt-nomad is of type kubernetes, whose configuration has no jwt_validation_pubkeys",
 	} {
-		inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 			v.Enable("", m.Path, kind)
-			plan, err := m.PlanSetup(t.Context(), Setup{})
+			plan, err := NewPlan(t.Context(), m, Setup{})
 			assert.Zero(t, v.Count("PUT", ""), kind)
 			if refused != "" {
-				require.ErrorIs(t, err, ErrNoMount, kind)
+				require.ErrorIs(t, err, vaultsync.ErrNoMount, kind)
 				require.ErrorContains(t, err, refused)
 				return
 			}
 			require.NoError(t, err, kind)
 			assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: create", "role nomad-workloads: create"}, actions(plan))
-			_, err = m.ApplySetup(t.Context(), plan)
+			_, err = Apply(t.Context(), m, plan)
 			require.NoError(t, err)
-			_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+			_, err = m.Sync(t.Context(), desired, vaultsync.Options{})
 			require.NoError(t, err)
 		})
 	}
@@ -90,7 +94,7 @@ func TestSetupOnOtherTypes(t *testing.T) {
 
 // What keeps jobs from their secrets is told, and nothing is refused for it.
 func TestSetupLooksForTheEngine(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 		v.EnableSecrets("", "old", "kv", "")
 		v.EnableSecrets("", "older", "kv", "1")
 		v.EnableSecrets("", "team/kv", "kv", "2")
@@ -103,7 +107,7 @@ func TestSetupLooksForTheEngine(t *testing.T) {
 			"cubbyhole":   "the secrets engine at cubbyhole/ is of type cubbyhole: name a KV engine of version 2",
 			"secret/team": "secret/team is no secrets engine but a path in the one at secret/: name the engine, and what follows as prefix",
 		} {
-			plan, err := m.PlanSetup(t.Context(), Setup{Access: []Access{{KV: kv}, {Role: "b", KV: kv}}})
+			plan, err := NewPlan(t.Context(), m, Setup{Access: []Access{{KV: kv}, {Role: "b", KV: kv}}})
 			require.NoError(t, err, kv)
 			if warning == "" {
 				assert.Empty(t, plan.Warnings, kv)
@@ -112,28 +116,28 @@ func TestSetupLooksForTheEngine(t *testing.T) {
 			require.Len(t, plan.Warnings, 1, kv)
 			assert.True(t, strings.HasPrefix(plan.Warnings[0], warning), plan.Warnings[0])
 		}
-		blind := NewMount(v.ClientWith(v.Token("", fakevault.Grants{"sys/auth/*": {"read"}, "sys/policies/*": {"read"}, "auth/*": {"read"}})), m.Path)
-		plan, err := blind.PlanSetup(t.Context(), Setup{})
+		blind := vaultsync.NewMount(v.ClientWith(v.Token("", fakevault.Grants{"sys/auth/*": {"read"}, "sys/policies/*": {"read"}, "auth/*": {"read"}})), m.Path)
+		plan, err := NewPlan(t.Context(), blind, Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"whether there is a KV engine of version 2 at secret/ was not checked: that needs \"read\" on sys/mounts"}, plan.Warnings)
 	})
 }
 
 func TestSetupRepairs(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		setUp(t, m, Setup{})
 		_, err := m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
 			"role_type": "jwt", "bound_audiences": []string{"other"}, "token_period": 7200,
 		})
 		require.NoError(t, err)
-		plan, err := m.PlanSetup(t.Context(), Setup{})
+		plan, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: keep", "role nomad-workloads: change"}, actions(plan))
-		assert.Equal(t, []Change{
-			{"bound_audiences", `["other"]`, `["vault.io"]`}, {"token_period", "7200", "1800"},
+		assert.Equal(t, []vaultsync.Change{
+			{Field: "bound_audiences", Before: `["other"]`, After: `["vault.io"]`}, {Field: "token_period", Before: "7200", After: "1800"},
 		}, plan.Steps[2].Changes)
 		setUp(t, m, Setup{})
-		plan, err = m.PlanSetup(t.Context(), Setup{})
+		plan, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.False(t, plan.Changed())
 
@@ -188,7 +192,7 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 		"no default policy, missing": {nil, Access{NoDefaultPolicy: true}, []string{"token_no_default_policy"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+			inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 				before := test.want
 				if len(test.written) == 0 {
 					before = Access{}
@@ -199,7 +203,7 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 				maps.Copy(body, test.written)
 				_, err := logical.Write(role, body)
 				require.NoError(t, err)
-				fields := func(changes []Change) (names []string) {
+				fields := func(changes []vaultsync.Change) (names []string) {
 					for _, c := range changes {
 						names = append(names, c.Field)
 					}
@@ -213,14 +217,14 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 				for _, c := range plan.Steps[2].Narrower {
 					assert.NotEmpty(t, Breaks(c.Field))
 				}
-				plan, err = m.PlanSetup(t.Context(), want)
+				plan, err = NewPlan(t.Context(), m, want)
 				require.NoError(t, err)
 				assert.False(t, plan.Changed())
 				assert.Equal(t, test.narrower, fields(plan.Steps[2].Narrower), "what is narrower stayed")
 
 				want.Overwrite = true
 				setUp(t, m, want)
-				plan, err = m.PlanSetup(t.Context(), want)
+				plan, err = NewPlan(t.Context(), m, want)
 				require.NoError(t, err)
 				assert.False(t, plan.Changed())
 				assert.Empty(t, plan.Steps[2].Narrower)
@@ -230,7 +234,7 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 }
 
 func TestSetupLeavesWhatOthersMade(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		logical := m.Client.Logical()
 		_, err := logical.Write("sys/policies/acl/nomad-workloads", map[string]any{"policy": `path "secret/*" { capabilities = ["read"] }`})
 		require.NoError(t, err)
@@ -258,7 +262,7 @@ func TestSetupLeavesWhatOthersMade(t *testing.T) {
 
 // A role that isn't there yet doesn't get a policy that somebody wrote for others.
 func TestSetupGivesNoForeignPolicy(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		_, err := m.Client.Logical().Write("sys/policies/acl/admin", map[string]any{"policy": `path "*" { capabilities = ["sudo"] }`})
 		require.NoError(t, err)
 		plan := setUp(t, m, Setup{Access: []Access{{Policy: "admin"}}})
@@ -272,7 +276,7 @@ func TestSetupGivesNoForeignPolicy(t *testing.T) {
 
 // A policy that no role would give isn't made.
 func TestSetupMakesNoUnusedPolicy(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		_, err := m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
 			"role_type": "jwt", "bound_audiences": []string{"other"}, "user_claim": "sub",
 		})
@@ -307,14 +311,14 @@ func TestAccessKeepsThePolicysClaims(t *testing.T) {
 // A policy is templated on one mount's accessor: two mounts have two, and another mount's setup
 // doesn't take it away, whatever it is told.
 func TestSetupLeavesOtherMounts(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 		setUp(t, m, Setup{})
-		other := NewMount(m.Client, "jwt-other")
+		other := vaultsync.NewMount(m.Client, "jwt-other")
 		for _, exists := range []bool{false, true} {
 			if exists {
 				v.Enable("", "jwt-other", "jwt")
 			}
-			plan, err := other.PlanSetup(t.Context(), Setup{Overwrite: true, Access: []Access{{Policy: "nomad-workloads.jwt-nomad"}}})
+			plan, err := NewPlan(t.Context(), other, Setup{Overwrite: true, Access: []Access{{Policy: "nomad-workloads.jwt-nomad"}}})
 			require.NoError(t, err)
 			assert.Equal(t, []string{"policy nomad-workloads.jwt-nomad: refuse", "role nomad-workloads: refuse"}, actions(plan)[1:])
 			require.ErrorContains(t, plan.Err(), `policy "nomad-workloads.jwt-nomad" was made for mount auth/jwt-nomad and differs in policy; it was left as it is; give`)
@@ -323,8 +327,8 @@ func TestSetupLeavesOtherMounts(t *testing.T) {
 		plan := setUp(t, other, Setup{})
 		assert.Equal(t, []string{"policy nomad-workloads.jwt-other: create", "role nomad-workloads: create"}, actions(plan)[1:])
 		require.NoError(t, plan.Err())
-		for _, mount := range []*Mount{m, other} {
-			again, err := mount.PlanSetup(t.Context(), Setup{})
+		for _, mount := range []*vaultsync.Mount{m, other} {
+			again, err := NewPlan(t.Context(), mount, Setup{})
 			require.NoError(t, err)
 			assert.False(t, again.Changed())
 		}
@@ -334,12 +338,12 @@ func TestSetupLeavesOtherMounts(t *testing.T) {
 		reuse := Setup{Access: []Access{{Policy: "nomad-workloads.jwt-other"}}}
 		root := m.Client.Token()
 		m.Client.SetToken(v.Token("", fakevault.Grants{"sys/auth/jwt-nomad": {"read"}, "sys/policies/acl/*": {"read"}, "auth/jwt-nomad/role/*": {"read"}}))
-		plan, err := m.PlanSetup(t.Context(), reuse)
+		plan, err := NewPlan(t.Context(), m, reuse)
 		require.NoError(t, err)
 		require.ErrorContains(t, plan.Err(), "was made for another mount")
 		assert.False(t, plan.Overwritable())
 		m.Client.SetToken(root)
-		plan, err = m.PlanSetup(t.Context(), reuse)
+		plan, err = NewPlan(t.Context(), m, reuse)
 		require.NoError(t, err)
 		require.ErrorContains(t, plan.Err(), "was made for a mount that is gone")
 		assert.True(t, plan.Overwritable())
@@ -348,9 +352,9 @@ func TestSetupLeavesOtherMounts(t *testing.T) {
 
 // A policy that an earlier setup of this mount made keeps its name, whatever is made beside it.
 func TestSetupKeepsPolicyName(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		setUp(t, m, Setup{Access: []Access{{Policy: "nomad-workloads"}}})
-		plan, err := m.PlanSetup(t.Context(), Setup{})
+		plan, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads: keep", "role nomad-workloads: keep"}, actions(plan))
 		plan = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
@@ -378,8 +382,8 @@ func TestDefaultPolicy(t *testing.T) {
 // What `nomad setup vault` makes mixes namespaces: it is shown as different, and stays until it may be
 // overwritten.
 func TestSetupOverNomads(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
-		plan, err := m.PlanSetup(t.Context(), Setup{})
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
+		plan, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		text := strings.ReplaceAll(nomadsPolicy, "auth_jwt_X", plan.Accessor)
 		_, err = m.Client.Logical().Write("sys/policies/acl/nomad-workloads", map[string]any{"policy": text})
@@ -390,14 +394,14 @@ func TestSetupOverNomads(t *testing.T) {
 			"token_type":     "service", "token_period": "30m", "token_policies": []string{"nomad-workloads"},
 		})
 		require.NoError(t, err)
-		plan, err = m.PlanSetup(t.Context(), Setup{})
+		plan, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		require.ErrorIs(t, plan.Err(), ErrNotOurs)
 		require.Len(t, plan.Steps, 3)
 		assert.Equal(t, ActionRefuse, plan.Steps[2].Action)
-		assert.Equal(t, []Change{{"token_policies", `["nomad-workloads"]`, `["nomad-workloads.jwt-nomad"]`}, {"user_claim", `"/nomad_job_id"`, `"sub"`}, {"user_claim_json_pointer", "true", ""}}, plan.Steps[2].Changes)
+		assert.Equal(t, []vaultsync.Change{{Field: "token_policies", Before: `["nomad-workloads"]`, After: `["nomad-workloads.jwt-nomad"]`}, {Field: "user_claim", Before: `"/nomad_job_id"`, After: `"sub"`}, {Field: "user_claim_json_pointer", Before: "true", After: ""}}, plan.Steps[2].Changes)
 		setUp(t, m, Setup{Overwrite: true})
-		plan, err = m.PlanSetup(t.Context(), Setup{})
+		plan, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		assert.False(t, plan.Changed(), actions(plan))
 		require.NoError(t, plan.Err())
@@ -482,7 +486,7 @@ path "secret/metadata/{{identity.entity.aliases.auth_jwt_X.metadata.nomad_namesp
 }`
 
 func TestSetupByCluster(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		want := Setup{Access: []Access{
 			{Role: "nomad-us-east", Prefix: "us-east", Bound: map[string]string{"sub": "us-east-1:*"}},
 			{Role: "nomad-eu-west", Prefix: "eu-west", Bound: map[string]string{"iss": "https://nomad.eu-west.example.com"}, MaxTTL: time.Hour},
@@ -494,7 +498,7 @@ func TestSetupByCluster(t *testing.T) {
 		policy, err := m.Client.Logical().Read("sys/policies/acl/nomad-eu-west.jwt-nomad")
 		require.NoError(t, err)
 		assert.Contains(t, policy.Data["policy"], `path "secret/data/eu-west/{{identity`)
-		plan, err := m.PlanSetup(t.Context(), want)
+		plan, err := NewPlan(t.Context(), m, want)
 		require.NoError(t, err)
 		assert.False(t, plan.Changed())
 		assert.Equal(t, "nomad-us-east", want.DefaultRole())
@@ -504,7 +508,7 @@ func TestSetupByCluster(t *testing.T) {
 func TestSetupErrors(t *testing.T) {
 	for name, test := range map[string]struct {
 		want    Setup
-		prepare func(*fakevault.Server, *Mount)
+		prepare func(*fakevault.Server, *vaultsync.Mount)
 		says    string
 	}{
 		"role":                {want: Setup{Access: []Access{{Role: "Upper"}}}, says: "role \"Upper\""},
@@ -530,17 +534,17 @@ func TestSetupErrors(t *testing.T) {
 		"two of one role":     {want: Setup{Access: []Access{{}, {}}}, says: "another role"},
 		"two of one policy's": {want: Setup{Access: []Access{{Policy: "p"}, {Role: "other", Policy: "p"}}}, says: "another role"},
 		"two of one policy":   {want: Setup{Access: []Access{{}, {Role: "other", Policy: "nomad-workloads.jwt-nomad"}}}, says: "another role"},
-		"another method":      {prepare: func(v *fakevault.Server, m *Mount) { v.Enable("", "x", "approle"); m.Path = "x" }, says: "type approle"},
-		"forbidden":           {prepare: func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, says: "sys/auth/jwt-nomad"},
-		"Vault sealed":        {prepare: func(v *fakevault.Server, _ *Mount) { v.Seal() }, says: "sealed"},
-		"namespace, and none": {prepare: func(v *fakevault.Server, m *Mount) { v.SetCommunity(true); m.Namespace = "a" }, says: "no namespaces"},
+		"another method":      {prepare: func(v *fakevault.Server, m *vaultsync.Mount) { v.Enable("", "x", "approle"); m.Path = "x" }, says: "type approle"},
+		"forbidden":           {prepare: func(_ *fakevault.Server, m *vaultsync.Mount) { m.Client.SetToken("nonsense") }, says: "sys/auth/jwt-nomad"},
+		"Vault sealed":        {prepare: func(v *fakevault.Server, _ *vaultsync.Mount) { v.Seal() }, says: "sealed"},
+		"namespace, and none": {prepare: func(v *fakevault.Server, m *vaultsync.Mount) { v.SetCommunity(true); m.Namespace = "a" }, says: "no namespaces"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 				if test.prepare != nil {
 					test.prepare(v, m)
 				}
-				_, err := m.PlanSetup(t.Context(), test.want)
+				_, err := NewPlan(t.Context(), m, test.want)
 				require.ErrorContains(t, err, test.says)
 				require.ErrorContains(t, err, "mount "+m.Path)
 				assert.Zero(t, v.Count("PUT", ""))
@@ -551,14 +555,14 @@ func TestSetupErrors(t *testing.T) {
 
 // What fails halfway is gone on with from there.
 func TestSetupGoesOn(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount) {
 		m.Path = "jwt-new"
-		plan, err := m.PlanSetup(t.Context(), Setup{})
+		plan, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
 		root := m.Client.Token()
 		m.Client.SetToken(v.Token("", fakevault.Grants{"sys/auth/jwt-new": {"create", "read", "update"}}))
-		_, err = m.ApplySetup(t.Context(), plan)
-		require.ErrorIs(t, err, ErrForbidden)
+		_, err = Apply(t.Context(), m, plan)
+		require.ErrorIs(t, err, vaultsync.ErrForbidden)
 		require.ErrorContains(t, err, `policy "nomad-workloads.jwt-new"`)
 
 		m.Client.SetToken(root)
@@ -567,40 +571,15 @@ func TestSetupGoesOn(t *testing.T) {
 	})
 }
 
-func TestPlanDefaultRole(t *testing.T) {
-	want, o := desired(publish("a", "k1")), Options{Now: now, DefaultRole: "r"}
-	for name, test := range map[string]struct {
-		fields map[string]any
-		sets   string
-		warns  string
-	}{
-		"no config":    {nil, "r", ""},
-		"no role":      {map[string]any{keysField: []any{trust("a", "k1")}, roleField: ""}, "r", ""},
-		"the role":     {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "r"}, "", ""},
-		"another role": {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "theirs"}, "", `default_role is "theirs" and stays`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p, err := NewPlan(NewConfig(test.fields), want, o)
-			require.NoError(t, err)
-			if test.sets == "" {
-				assert.Empty(t, p.Settings)
-			} else {
-				assert.Equal(t, []Change{{roleField, "", `"` + test.sets + `"`}}, p.Settings)
-			}
-			assert.Equal(t, test.sets != "", p.Changed)
-			body, err := p.Body()
-			require.NoError(t, err)
-			if test.warns == "" {
-				assert.Equal(t, "r", body[roleField])
-				assert.Empty(t, p.Warnings)
-			} else {
-				assert.Equal(t, "theirs", body[roleField])
-				require.Len(t, p.Warnings, 1)
-				assert.Contains(t, p.Warnings[0], test.warns)
-			}
-		})
-	}
-	p, err := NewPlan(NewConfig(nil), Desired{Clusters: []string{"a"}, Results: nil}, o)
-	require.NoError(t, err)
-	assert.False(t, p.Changed, "without a key there is nothing to write")
+var desired = vaultsync.Desired{Clusters: []string{"a"}, Results: []jwks.Result{fakekeys.Publish("a", "k1")}}
+
+// inBubble runs a test where time stands still, with a mount of a Vault.
+func inBubble(t *testing.T, test func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		v := fakevault.NewInProcess()
+		defer v.Close()
+		v.Enable("", "jwt-nomad", "jwt")
+		test(t, v, vaultsync.NewMount(v.Client(), "auth/jwt-nomad/"))
+	})
 }
