@@ -18,7 +18,7 @@ const askTimeout = 5 * time.Second
 
 // Capabilities returns what the client's token may do with the mount's configuration, in
 // the words of Vault's policies: "read" and "update", "root" for a root token, "deny" for
-// nothing. It asks sys/capabilities-self once, for 5 seconds at the most; every token that
+// nothing. It asks sys/capabilities-self once, for at most 5 seconds; every token that
 // has Vault's default policy may ask. The mount needn't exist.
 //
 // The error is a *MountError, and wraps [ErrForbidden] where the token may not ask.
@@ -68,7 +68,7 @@ func (s *session) lacksUpdate(ctx context.Context) (lacks, unanswered error) {
 	return &lacksUpdateError{s.mount.configPath()}, nil
 }
 
-// forbidden says whether Vault answered 403, and so did nothing.
+// forbidden reports whether Vault answered 403, and so did nothing.
 func forbidden(err error) bool {
 	answer, ok := errors.AsType[*api.ResponseError](err)
 	return ok && answer.StatusCode == http.StatusForbidden

@@ -56,7 +56,7 @@ type convergence struct {
 
 	undoneSettings int   // conflicts about settings alone
 	left           error // why the settings are left to another writer; nil: they aren't
-	superseded     bool  // something newer is to be written: whoever gives it goes on from here
+	superseded     bool  // something newer is to be written: the caller sees to another sync
 }
 
 // attempt is what is known of the last try.
@@ -70,7 +70,7 @@ const (
 )
 
 const (
-	// mostUndone is after how many conflicts settings are left to whoever sets them otherwise.
+	// mostUndone is after how many conflicts settings are left to the other writer.
 	mostUndone = 3
 	// mostLooks bounds the looks after a write, for a mount that never stands still.
 	mostLooks = 5
@@ -124,9 +124,15 @@ func (c *convergence) observe(ctx context.Context) error {
 		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
 	}
 	c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
-	if err != nil {
-		return err
+	if err == nil {
+		c.record(config)
 	}
+	return err
+}
+
+// record notes what a read has shown: for the report and the history, and of a write that may have
+// been carried out.
+func (c *convergence) record(config Config) {
 	c.how.history.planned(c.plan)
 	c.report.last, c.report.done = c.plan, !c.plan.Changed
 	if c.report.Plan == nil {
@@ -139,7 +145,6 @@ func (c *convergence) observe(ctx context.Context) error {
 		c.o.announce(c.mount, c.unknown.landed(config))
 		c.unknown = nil
 	}
-	return nil
 }
 
 // stable reports whether nothing is left to do, and nobody can still write over it.

@@ -10,7 +10,7 @@ type EventKind string
 // Kinds of events. Key events carry a Key, failures an Err.
 const (
 	EventAdded    EventKind = "added"    // a key came to be trusted
-	EventAdopted  EventKind = "adopted"  // a trusted key was annotated anew
+	EventAdopted  EventKind = "adopted"  // a trusted key was annotated again
 	EventRemoved  EventKind = "removed"  // a key is trusted no more
 	EventFailed   EventKind = "failed"   // a cluster could not be read; its keys stay
 	EventSet      EventKind = "set"      // a setting of the mount was changed to what is stated

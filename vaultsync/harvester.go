@@ -36,17 +36,17 @@ type Report struct {
 	Mounts   []*MountReport // in the order of Harvester.Targets
 }
 
-// InSync says whether every mount trusts just what its clusters publish.
+// InSync reports whether every mount trusts just what its clusters publish.
 func (r *Report) InSync() bool {
 	return !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return !m.InSync() })
 }
 
-// Changed says whether anything was planned on a mount.
+// Changed reports whether anything was planned on a mount.
 func (r *Report) Changed() bool {
 	return slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Plan != nil && m.Plan.Changed })
 }
 
-// Nothing says whether nothing could be done at all: no mount could be planned or synced,
+// Nothing reports whether the run had no effect: no mount could be planned or synced,
 // or no cluster be read and nothing was to be done without (such as to remove a denied key).
 func (r *Report) Nothing() bool {
 	if !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Err == nil }) {
@@ -203,8 +203,27 @@ func (h *Harvester) used() []jwks.Cluster {
 // bad, unknown or used twice, two targets with one mount, options that contradict
 // themselves. Errors of a target are *MountErrors.
 func (h *Harvester) Check() error {
-	var all []error
-	names := map[string]bool{}
+	all, names := h.checkClusters()
+	if len(h.Targets) == 0 {
+		all = append(all, errors.New("no mounts to keep in sync"))
+	}
+	mounts := map[string]bool{}
+	for _, t := range h.Targets {
+		if name := t.Mount.String(); mounts[name] {
+			all = append(all, t.Mount.Wrap(errors.New("named by two targets, which would undo each other")))
+		} else {
+			mounts[name] = true
+		}
+		for _, err := range t.check(names) {
+			all = append(all, t.Mount.Wrap(err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// checkClusters also returns the names that are defined.
+func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
+	names = map[string]bool{}
 	for _, c := range h.Clusters {
 		if err := CheckClusterName(c.Name); err != nil {
 			all = append(all, err)
@@ -225,29 +244,23 @@ func (h *Harvester) Check() error {
 			}
 		}
 	}
-	if len(h.Targets) == 0 {
-		all = append(all, errors.New("no mounts to keep in sync"))
-	}
-	mounts := map[string]bool{}
-	for _, t := range h.Targets {
-		if name := t.Mount.String(); mounts[name] {
-			all = append(all, t.Mount.Wrap(errors.New("named by two targets, which would undo each other")))
-		} else {
-			mounts[name] = true
-		}
-		for _, name := range t.Clusters {
-			if !names[name] {
-				all = append(all, t.Mount.Wrap(fmt.Errorf("cluster %q is not defined", name)))
-			}
-		}
-		for name := range t.Options.Pin {
-			if !names[name] {
-				all = append(all, t.Mount.Wrap(fmt.Errorf("pin: cluster %q is not defined", name)))
-			}
-		}
-		if err := t.Options.check(t.Clusters); err != nil {
-			all = append(all, t.Mount.Wrap(err))
+	return all, names
+}
+
+// check finds what is wrong with a target, given the names of the clusters that there are.
+func (t Target) check(clusters map[string]bool) (all []error) {
+	for _, name := range t.Clusters {
+		if !clusters[name] {
+			all = append(all, fmt.Errorf("cluster %q is not defined", name))
 		}
 	}
-	return errors.Join(all...)
+	for name := range t.Options.Pin {
+		if !clusters[name] {
+			all = append(all, fmt.Errorf("pin: cluster %q is not defined", name))
+		}
+	}
+	if err := t.Options.check(t.Clusters); err != nil {
+		all = append(all, err)
+	}
+	return all
 }

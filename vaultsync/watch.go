@@ -11,19 +11,18 @@ import (
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
 type WatchOptions struct {
 	// Resync is the time after which a mount is synced although no cluster changed, which
-	// heals what others did to it; zero is 5 minutes. A tenth of it, more or less, is by
-	// chance.
+	// heals what others did to it; zero is 5 minutes. Jittered by ±10 %.
 	Resync time.Duration
 	// Sources says how often clusters are asked. Its OnUnchanged is called as OnResult is.
 	Sources jwks.WatchOptions
 	// OnReport is called after each sync of a mount, done or failed, but for one that the
 	// end of ctx cuts short: for one mount from one goroutine at a time, for several at
 	// once. A sync that a newer change supersedes is reported as soon as its write is
-	// read back, the others when their settle time is over. Nil is nobody.
+	// read back, the others when their settle time is over. May be nil.
 	OnReport func(*MountReport)
 	// OnResult is called with each result of [jwks.WatchCluster] as it arrives: for one
 	// cluster from one goroutine at a time, for several at once. It should return soon.
-	// Nil is nobody.
+	// May be nil.
 	OnResult func(jwks.Result)
 }
 
@@ -54,8 +53,8 @@ func (o WatchOptions) resync() time.Duration {
 // sync at a time. What changes meanwhile goes into the next one, which begins as soon as the
 // last write was read back: the looks after the settle time are then put off to the end of
 // the later one. Every Resync a mount is synced without a change. The first sync of a mount
-// waits until each of its clusters was heard of, 10 seconds at the most, but not where it
-// trusts a denied key; whoever is silent then counts as failed.
+// waits until each of its clusters was heard of, at most 10 seconds, but not where it trusts a
+// denied key. A cluster that is silent then counts as failed.
 //
 // When it begins, Vault is asked once for each mount whether the token may write it
 // ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),

@@ -39,32 +39,41 @@ func (m *watchedMount) run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		failed := report.Err != nil // and no more of it, which is large, until the next sync
-		if failed {
+		if report.Err != nil {
 			failures++
-			next := time.Now().Add(retryAfter(failures))
-			// A notice is no reason to ask a Vault that doesn't answer.
-			if !m.await(ctx, next, nil) || !wait.Sleep(ctx, time.Until(began.Add(leastRetry))) {
-				return
+			ok = m.awaitRetry(ctx, began, failures)
+		} else {
+			failures = 0
+			select {
+			case said := <-known:
+				if !said { // it was sealed, say, when the watch began
+					known <- m.warnUnableToUpdate(ctx, true)
+				}
+			default:
 			}
-			continue
+			ok = m.awaitNews(ctx, began)
 		}
-		failures = 0
-		select {
-		case said := <-known:
-			if !said { // it was sealed, say, when the watch began
-				known <- m.warnUnableToUpdate(ctx, true)
-			}
-		default:
-		}
-		pause := wait.About(m.options.resync())
-		if m.unjudged {
-			pause = min(pause, judgeAgain)
-		}
-		if !m.await(ctx, began.Add(pause), m.notice) {
+		if !ok {
 			return
 		}
 	}
+}
+
+// awaitNews waits until the mount is to be synced again after a sync that went well, and reports
+// whether ctx is still alive then.
+func (m *watchedMount) awaitNews(ctx context.Context, began time.Time) bool {
+	pause := wait.About(m.options.resync())
+	if m.unjudged {
+		pause = min(pause, judgeAgain)
+	}
+	return m.await(ctx, began.Add(pause), m.notice)
+}
+
+// awaitRetry is awaitNews after a sync that failed. A notice is no reason to ask a Vault that
+// doesn't answer, and a change none to ask it more than once in leastRetry.
+func (m *watchedMount) awaitRetry(ctx context.Context, began time.Time, failures int) bool {
+	return m.await(ctx, time.Now().Add(retryAfter(failures)), nil) &&
+		wait.Sleep(ctx, time.Until(began.Add(leastRetry)))
 }
 
 // trustsDenied reports whether the mount trusts a denied key: its removal waits for nobody.
