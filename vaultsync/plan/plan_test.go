@@ -427,6 +427,15 @@ func TestNew(t *testing.T) {
 			want: []jwks.Result{publish("a/r1", "k2")}, o: Rules{Retain: time.Hour},
 			plan: []string{"~ a/r1 k2", "~ a/r1 k1", "- a k3"},
 		},
+		"a retained key stays for those of its owners who may have it": {
+			current: []string{trust("b", "k1"), trust("b", "x"), trust("a", "x")},
+			want:    []jwks.Result{publish("a", "k1"), publish("b", "k1")},
+			o: Rules{
+				Retain: time.Hour, AllowTurnover: []string{"a"},
+				Pin: map[string][]pem.Fingerprint{"b": {fingerprint("k2")}},
+			},
+			plan: []string{"~ a k1", "~ a x", "skip b k1"},
+		},
 		"a retained key is published again": {
 			current: []string{trust("a", "k1", missing(hour(-1)))}, mount: []string{"a"},
 			want: []jwks.Result{publish("a", "k1")}, o: Rules{Retain: time.Hour},

@@ -218,7 +218,11 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 			left = append(left, owner)
 		}
 	}
-	left = p.ownerFirst(f, left)
+	pinned := slices.DeleteFunc(slices.Clone(left), func(o pem.Owner) bool { return !p.rules.Pins(o.Cluster, f) })
+	unpinned := len(left) > 0 && len(pinned) == 0
+	// Not for an owner whose pins rule the key out: it would be all that is trusted for that one,
+	// and what it publishes a turnover.
+	left = p.ownerFirst(f, pinned)
 	keep := func(reason string) *entry {
 		return p.annotate(elements, p.annotation(f, p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
 	}
@@ -226,7 +230,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	switch {
 	case p.rules.Partial: // who hasn't answered yet may publish it
 		keep("kept until all clusters have answered").lapsing = true
-	case len(left) > 0 && !slices.ContainsFunc(left, func(o pem.Owner) bool { return p.rules.Pins(o.Cluster, f) }):
+	case unpinned:
 		p.removeAll(elements, notPinned)
 	case p.weak[f] == nil && slices.ContainsFunc(left, func(o pem.Owner) bool { return p.addedSince(f, old, o) }):
 		p.plan.Unconfirmed = true
