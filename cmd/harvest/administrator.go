@@ -48,7 +48,7 @@ func (a *app) administer(cmd *cli.Command, cfg *config.Config) (token string, er
 			continue
 		}
 		at := a.addressOf(v)
-		there = append(there, printable(strings.TrimSpace(v.Name+" "+shownAddress(at))))
+		there = append(there, text.Escape(strings.TrimSpace(v.Name+" "+shownAddress(at))))
 		addresses[sameAddress(at)] = true
 		used[i] = a.isFor(v, named)
 	}
@@ -124,7 +124,7 @@ func sameAddress(address string) string {
 func shownAddress(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		u.User = nil
-		return printable(u.String())
+		return text.Escape(u.String())
 	}
 	return "(an address that can't be read)"
 }
@@ -149,5 +149,5 @@ func administratorHint(s *render.Setup) string {
 		return ""
 	}
 	return "That was the login of the auth block. An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +
-		quote(s.Vault)
+		text.ShellQuote(s.Vault)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 func (a *app) configCommand() *cli.Command {
@@ -97,6 +98,6 @@ func (a *app) configInit(_ context.Context, cmd *cli.Command) error {
 		_ = os.Remove(name)
 		return fmt.Errorf("-out: %w", err)
 	}
-	a.out.Printf("Wrote %s. Next: harvest config validate -config %s\n", printable(name), quote(name))
+	a.out.Printf("Wrote %s. Next: harvest config validate -config %s\n", text.Escape(name), text.ShellQuote(name))
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -92,7 +93,7 @@ func (a *app) warnExposed(names []string, warn func(name string)) {
 
 // sayExposed is how a command that ends soon tells of such a file.
 func (a *app) sayExposed(name string) {
-	a.says.Warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, quote(name))
+	a.says.Warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, text.ShellQuote(name))
 }
 
 // warnUnauthenticated says what sync would refuse, for commands that trust nothing.

@@ -10,21 +10,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/terminal"
-	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
-)
-
-// What nearly every line needs that is printed.
-var (
-	printable = text.Escape
-	plural    = text.Plural
-	ago       = text.Ago
-	quote     = text.ShellQuote
-
-	cause      = monitor.ClusterCause
-	mountCause = monitor.MountCause
 )
 
 // showProgress shows who is waited for, if stderr is a terminal and carries no log.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -64,8 +65,8 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 	require.NotEmpty(t, found.Mounts[0].Lint)
 	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "html")
 	for _, problem := range found.Mounts[0].Lint {
-		assert.Contains(t, html.UnescapeString(stdout), printable(problem.Message))
-		assert.Contains(t, html.UnescapeString(stdout), printable(problem.Fix))
+		assert.Contains(t, html.UnescapeString(stdout), text.Escape(problem.Message))
+		assert.Contains(t, html.UnescapeString(stdout), text.Escape(problem.Fix))
 	}
 
 	code, stdout, _ = harvest(t, nil, "status", "-mount", "jwt-nomad", "-format", "html")

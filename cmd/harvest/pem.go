@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -136,7 +137,7 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 		if r.Err != nil {
 			failed = true
 			hint := a.hint(r.Err)
-			err := cause(r.Err)
+			err := monitor.ClusterCause(r.Err)
 			if r.Region != "" {
 				err = fmt.Errorf("region %q: %w", r.Region, err)
 			}

@@ -236,7 +236,7 @@ func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verificat
 			v.RoleErr = mount.Wrap(v.RoleErr)
 		}
 		if v.Skew, err = session.Clock(ctx); err != nil {
-			log.DebugContext(ctx, "Vault's clock could not be read", "error", printable(err.Error()))
+			log.DebugContext(ctx, "Vault's clock could not be read", "error", text.Escape(err.Error()))
 		}
 		out.Verdict, out.Err = vaultsync.Verify(v)
 	}
@@ -269,10 +269,10 @@ func syncCommand(cmd *cli.Command) string {
 			words = append(words, fmt.Sprintf("-%s=%t", name, value))
 		case []string:
 			for _, v := range value {
-				words = append(words, "-"+name, quote(v))
+				words = append(words, "-"+name, text.ShellQuote(v))
 			}
 		case string:
-			words = append(words, "-"+name, quote(value))
+			words = append(words, "-"+name, text.ShellQuote(value))
 		}
 	}
 	if len(words) == 2 || cmd.String("config") == "" && cmd.String("cluster") == "" {

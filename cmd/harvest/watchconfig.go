@@ -8,6 +8,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/status"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -15,7 +16,7 @@ import (
 // daemonConfig returns what a watch runs for a configuration.
 func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config {
 	a.warnExposed(cfg.CredentialFiles(a.getenv), func(name string) {
-		log.Warn("a file with a credential can be read by every user of this machine", "file", printable(name))
+		log.Warn("a file with a credential can be read by every user of this machine", "file", text.Escape(name))
 	})
 	d := &daemon.Config{Hint: func(err error) string { return a.call(cfg.File, 0).Of(err, false) }}
 	for _, c := range cfg.Clusters {
