@@ -166,7 +166,7 @@ lab-older: ## Build the older pair of servers
 check: rules api-check vet tidy format lint project promql vuln reproducible ## Everything that reads the code without running it
 
 .PHONY: rules
-rules: ## Check who imports whom, and that tests don't sleep
+rules: ## Check that imports run down the house that CONTRIBUTING.md draws, and that tests don't sleep
 	GO='$(GO)' tools/rules
 
 .PHONY: api
