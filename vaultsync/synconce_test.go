@@ -358,6 +358,18 @@ func TestSyncLooksAfterTheEarlyWrite(t *testing.T) {
 	})
 }
 
+// What arrives during the early write is written next, without a settle time in between, and
+// without the look: the second sync looks.
+func TestSyncCompletesDuringTheEarlyWrite(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		configured(t, v, trust("b", "k2"))
+		v.Inject(fault.On("PUT", configPath, fault.Times(1, fault.Delay(200*time.Millisecond))))
+		_, told := syncLate(t, m, Options{}, late("a", soon, publish("a", "k1")), late("b", 600*time.Millisecond, publish("b", "k2", "k3")))
+		assert.Equal(t, []string{"701ms added a k1", "701ms added b k3"}, told)
+		assert.Equal(t, 5, v.Count("GET", configPath))
+	})
+}
+
 // Where Vault fails too, the cluster is named besides, once for all mounts that trust it.
 func TestReportNamesClustersWithoutAPlan(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
