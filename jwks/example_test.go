@@ -2,6 +2,9 @@ package jwks_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log"
@@ -95,4 +98,20 @@ func ExampleNomad_Discover() {
 	fmt.Println(metadata.Issuer == issuer, metadata.Algorithms)
 	// Output:
 	// true [EdDSA RS256]
+}
+
+// Keys that come from a place of one's own are judged as those of a cluster are.
+func ExampleSourceFunc() {
+	partner := jwks.SourceFunc(func(context.Context) (*jwks.Set, error) {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader) // where yours come from
+		if err != nil {
+			return nil, err
+		}
+		return jwks.NewSet(jwks.Key{KeyID: "ours", Public: &private.PublicKey})
+	})
+	results := jwks.FetchAll(context.Background(), []jwks.Cluster{{Name: "partner", Sources: []jwks.Source{partner}}})
+	for _, r := range results {
+		fmt.Println(r.Cluster, r.Set.Keys[0].KeyID)
+	}
+	// Output: partner ours
 }

@@ -58,39 +58,63 @@ func Parse(data []byte) (*Set, error) {
 		return nil, err
 	}
 
-	set := &Set{Keys: make([]Key, 0, len(members))}
-	seen, odd := newSeenKeys(len(members)), oddities{}
+	c, odd := newCollector(len(members)), oddities{}
 	for i := range members {
 		key, why := judge(&members[i])
-		var identity string
-		if why == nil {
-			identity, why = identify(key)
+		if c.add(i, members[i].kid, key, why) {
+			odd.add(i, members[i].remarks)
 		}
-		if why != nil {
-			set.Skipped = append(set.Skipped, &KeyError{
-				Position: i,
-				KeyID:    text.Line(members[i].kid, maxShownKeyID),
-				Reason:   why.reason,
-				Detail:   why.detail,
-			})
-			continue
-		}
-		odd.add(i, members[i].remarks)
-		if warning := seen.remark(i, key, identity, set.Keys); warning != "" {
-			set.Warnings = append(set.Warnings, warning)
-		}
-		if first, ok := seen.byIdentity[identity]; ok {
-			set.Keys[first].addAlgorithms(key.Algorithms)
-			continue
-		}
-		seen.add(key, identity, len(set.Keys))
-		set.Keys = append(set.Keys, *key)
 	}
-	if len(set.Keys) == 0 {
-		return nil, &NoKeysError{Skipped: set.Skipped}
+	set, err := c.result()
+	if err != nil {
+		return nil, err
 	}
 	set.Warnings = append(set.Warnings, odd.warnings()...)
 	return set, nil
+}
+
+// collector makes a set of keys and of what speaks against others.
+type collector struct {
+	set  Set
+	seen *seenKeys
+}
+
+func newCollector(size int) *collector {
+	return &collector{set: Set{Keys: make([]Key, 0, size)}, seen: newSeenKeys(size)}
+}
+
+// add takes in a key, once, or why it isn't used, and reports whether it is used.
+func (c *collector) add(position int, kid string, key *Key, why *objection) bool {
+	var identity string
+	if why == nil {
+		identity, why = identify(key)
+	}
+	if why != nil {
+		c.set.Skipped = append(c.set.Skipped, &KeyError{
+			Position: position,
+			KeyID:    text.Line(kid, maxShownKeyID),
+			Reason:   why.reason,
+			Detail:   why.detail,
+		})
+		return false
+	}
+	if warning := c.seen.remark(position, key, identity, c.set.Keys); warning != "" {
+		c.set.Warnings = append(c.set.Warnings, warning)
+	}
+	if first, ok := c.seen.byIdentity[identity]; ok {
+		c.set.Keys[first].addAlgorithms(key.Algorithms)
+		return true
+	}
+	c.seen.add(key, identity, len(c.set.Keys))
+	c.set.Keys = append(c.set.Keys, *key)
+	return true
+}
+
+func (c *collector) result() (*Set, error) {
+	if len(c.set.Keys) == 0 {
+		return nil, &NoKeysError{Skipped: c.set.Skipped}
+	}
+	return &c.set, nil
 }
 
 // oddities are the remarks on members that are used, each with the positions of those members: an

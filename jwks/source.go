@@ -7,12 +7,24 @@ import (
 )
 
 // Source is one place that publishes keys: one region of a Nomad cluster, a URL, an
-// issuer, a file. A Source may be used by several goroutines at once.
+// issuer, a file, or one of the caller's own ([Static], [SourceFunc]).
+//
+// A Source may be used by several goroutines at once. What is asked of one:
+//
+//   - Fetch ends soon after ctx does, with an error that wraps that of ctx.
+//   - It returns a set of at least one key or an error, never both. The set is the receiver's to
+//     read, and nobody changes it afterwards, the Source neither: another answer is another Set.
+//   - The order of the keys has no meaning, but the same keys come in the same order: a watch takes
+//     two sets for the same if they are equal one by one.
+//   - The keys of [Parse] and [NewSet] are fit to be trusted as far as each of them tells. Others are
+//     judged ([Set.Judge]) before they are trusted, wherever they come from.
+//   - An error names the place that was asked, and holds neither credentials nor unprintable text. A
+//     watch tells an error again only when its text changes, so it has no time or count in it.
 type Source interface {
 	// RegionName is the Nomad region that the keys belong to, or "" for the agent's
-	// own region and for what has no regions.
+	// own region and for what has no regions. It is always the same.
 	RegionName() string
-	// Fetch returns the keys published now, at least one, or an error.
+	// Fetch returns the keys published now.
 	Fetch(ctx context.Context) (*Set, error)
 }
 

@@ -1,0 +1,82 @@
+package jwks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/jwksharvest/harvest/internal/text"
+)
+
+// NewSet returns the set of keys that a caller has by itself, judged as [Parse] and [Judge] judge
+// those of a document: what isn't usable is in Skipped, with its place among the arguments, and
+// the same key is kept once. A key without a KeyID gets its thumbprint. At most MaxMembers keys.
+//
+// The error is a *[NoKeysError] where no key is left, or wraps ErrTooLarge. The keys themselves
+// aren't copied, and must not change afterwards.
+func NewSet(keys ...Key) (*Set, error) {
+	if len(keys) > MaxMembers {
+		return nil, fmt.Errorf("%w: over %d keys", ErrTooLarge, MaxMembers)
+	}
+	c := newCollector(len(keys))
+	for i, key := range keys {
+		key.Algorithms = slices.Clone(key.Algorithms) // those of the same key are added to them
+		c.add(i, key.KeyID, &key, judgeKey(key))
+	}
+	return c.result()
+}
+
+// Static is a source of the same keys each time, such as those of a test or of a partner who sends
+// a key by mail.
+type Static struct {
+	Region string // "" is none
+	Keys   []Key  // must not change once in use
+}
+
+var _ Source = Static{}
+
+// RegionName returns Region.
+func (s Static) RegionName() string { return s.Region }
+
+// String returns what errors and logs call it.
+func (s Static) String() string { return fmt.Sprintf("%d keys of the caller's own", len(s.Keys)) }
+
+// Fetch is [NewSet] of Keys.
+func (s Static) Fetch(ctx context.Context) (*Set, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	set, err := NewSet(s.Keys...)
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", s, err)
+	}
+	return set, nil
+}
+
+// SourceFunc is a source that asks a function, for keys from a place that this package doesn't
+// know. The function keeps to what [Source] says of Fetch; its keys are judged.
+type SourceFunc func(ctx context.Context) (*Set, error)
+
+var _ Source = SourceFunc(nil)
+
+// RegionName returns "".
+func (SourceFunc) RegionName() string { return "" }
+
+// Fetch returns what the function does, judged ([Set.Judge]). No set and no error is a
+// *[NoKeysError].
+func (f SourceFunc) Fetch(ctx context.Context) (*Set, error) {
+	set, err := f(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case set == nil:
+		return nil, new(NoKeysError)
+	}
+	for _, k := range set.Keys {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("judging key %q: %w", text.Line(k.KeyID, maxShownKeyID), err)
+		}
+		_ = Judge(k) // remembered
+	}
+	return set.Judge()
+}
