@@ -164,7 +164,7 @@ func TestErrorsPage(t *testing.T) {
 	})
 	t.Run("exit codes", func(t *testing.T) {
 		var want []string
-		declared(t, "run.go", func(name string, value ast.Expr) {
+		declared(t, "exit.go", func(name string, value ast.Expr) {
 			if strings.HasPrefix(name, "exit") && value != nil {
 				want = append(want, literal(value))
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -148,4 +149,23 @@ func (v *turnoverValue) String() string {
 		return ""
 	}
 	return v.ToString(*v.clusters)
+}
+
+// oneOf returns the value of a flag that takes one of a few words.
+func oneOf(cmd *cli.Command, flag string, words ...string) (string, error) {
+	value := cmd.String(flag)
+	if slices.Contains(words, value) {
+		return value, nil
+	}
+	return "", usage(cmd, "-%s %q: want %s", flag, value, strings.Join(words, ", "))
+}
+
+// withTimeout bounds the whole of a command.
+func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, context.CancelFunc, error) {
+	d := cmd.Duration("timeout")
+	if d <= 0 {
+		return nil, nil, usage(cmd, "-timeout %v: want a duration above zero", d)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	return ctx, cancel, nil
 }

@@ -131,14 +131,3 @@ func (j *job) do(ctx context.Context, act func(*vaultsync.Harvester, context.Con
 	}
 	return all, nil
 }
-
-// outcome returns the exit code of a report.
-func outcome(r *vaultsync.Report) int {
-	switch {
-	case r.Nothing():
-		return exitNothing
-	case r.Err() != nil: // what is planned and not yet done is no failure
-		return exitPartial
-	}
-	return exitOK
-}

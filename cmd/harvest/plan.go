@@ -105,16 +105,6 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 	return report, nil
 }
 
-// withTimeout bounds the whole of a command.
-func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, context.CancelFunc, error) {
-	d := cmd.Duration("timeout")
-	if d <= 0 {
-		return nil, nil, usage(cmd, "-timeout %v: want a duration above zero", d)
-	}
-	ctx, cancel := context.WithTimeout(ctx, d)
-	return ctx, cancel, nil
-}
-
 // printRemovals writes the commands that remove keys which went back to foreign.
 func (a *app) printRemovals(p *vaultsync.Plan) {
 	if p == nil {

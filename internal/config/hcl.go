@@ -23,8 +23,8 @@ import (
 const MaxFile = 1 << 20
 
 const (
-	maxConfigDepth  = 16      // braces and brackets within each other
-	maxConfigErrors = 20      // that are shown
+	maxConfigDepth  = 16 // braces and brackets within each other
+	maxConfigErrors = 20 // that are shown
 )
 
 // ReadFile returns a file of 1 MiB at most.

@@ -1,10 +1,5 @@
 package main
 
-// What goes where: results go to stdout, and nothing else does; errors, warnings, hints,
-// the log and progress go to stderr. What comes from outside (keys, annotations, replies)
-// is made printable first: it could otherwise steer a terminal. Colours and a width are
-// for terminals: a pipe gets lines as long as they are.
-
 import (
 	"log/slog"
 

@@ -1,0 +1,55 @@
+package status
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// Without a plan a mount is read by itself, and what is empty is an empty list in JSON.
+func TestOfAMountWithoutAPlan(t *testing.T) {
+	fakevault.ClearEnvironment(t)
+	s := fakevault.New(t)
+	s.Enable("", "jwt-nomad", "jwt")
+	mount := vaultsync.NewMount(s.Client(), "jwt-nomad")
+	report, m := Of(t.Context(), mount, &vaultsync.MountReport{Vault: s.URL, Path: "jwt-nomad"})
+	require.NoError(t, report.Err)
+	assert.True(t, m.Read)
+	body, err := json.Marshal(m)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"vault":"`+s.URL+`","namespace":"","path":"jwt-nomad","trusted":[],"add":[],"adopt":[],"remove":[],`+
+		`"failed":[],"warnings":[],"settings":[]}`, string(body))
+
+	report, m = Of(t.Context(), vaultsync.NewMount(s.Client(), "none"), &vaultsync.MountReport{Path: "none"})
+	require.Error(t, report.Err)
+	assert.False(t, m.Read)
+	assert.Equal(t, report.Err.Error(), m.Error)
+}
+
+// Owners stay together, foreign keys come last, and of one owner's the newest first.
+func TestSortKeys(t *testing.T) {
+	old, young := time.Unix(1, 0), time.Unix(2, 0)
+	keys := []vaultsync.Key{{KeyID: "foreign"}, {KeyID: "b", Cluster: "b"}, {KeyID: "a-old", Cluster: "a", Added: old}, {KeyID: "a-new", Cluster: "a", Added: young}}
+	sortKeys(keys)
+	var ids []string
+	for _, k := range keys {
+		ids = append(ids, k.KeyID)
+	}
+	assert.Equal(t, []string{"a-new", "a-old", "b", "foreign"}, ids)
+}
+
+func TestFrom(t *testing.T) {
+	for want, c := range map[string]config.Cluster{
+		monitor.FromNomad: {Address: "https://x"}, monitor.FromURL: {JWKSURL: "https://x"}, monitor.FromFile: {JWKSFile: "x"}, monitor.FromIssuer: {OIDCIssuer: "https://x"}, "": {},
+	} {
+		assert.Equal(t, want, From(c))
+	}
+}
