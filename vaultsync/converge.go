@@ -112,7 +112,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
 		c.want, c.until = c.how.latest(), judgeUntil(ctx, c.how.pace)
 	}
-	c.given.verdicts.JudgePublished(c.want, past(c.until))
+	c.given.verdicts.JudgePublished(c.want, c.stopJudging())
 	c.readAt = time.Now()
 	config, err := c.read(ctx)
 	if err != nil {
@@ -144,6 +144,22 @@ func (c *convergence) record(config Config) {
 	if c.unknown != nil {
 		c.o.announce(c.mount, c.unknown.landed(config))
 		c.unknown = nil
+	}
+}
+
+// stopJudging reports whether there is no time left to judge. In a watch the time begins when it is
+// first called: to get ready for it takes long too, where a federation publishes very many keys.
+func (c *convergence) stopJudging() func() bool {
+	stop := past(c.until)
+	if c.how.pace == nil || !time.Now().Before(c.until) {
+		return stop
+	}
+	var end time.Time
+	return func() bool {
+		if end.IsZero() {
+			end = time.Now().Add(watchJudges)
+		}
+		return !time.Now().Before(end)
 	}
 }
 

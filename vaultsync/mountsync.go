@@ -13,12 +13,12 @@ import (
 // A watch judges keys for watchJudges before it looks at a mount, and goes on with what is left
 // after judgeAgain.
 const (
-	watchJudges = time.Second
+	watchJudges = 250 * time.Millisecond
 	judgeAgain  = 3 * time.Second
 )
 
 // judgeUntil returns when a sync is to have judged: a quarter of its time is for that, and in a watch,
-// which has a pace, a second. Without a deadline there is time for all.
+// which has a pace, a quarter of a second. Without a deadline there is time for all.
 func judgeUntil(ctx context.Context, pace *pace) time.Time {
 	now := time.Now()
 	if pace != nil {
