@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
@@ -78,7 +79,7 @@ func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 		running.Go(func() { b.follow(ctx, o) })
 	}
 	for _, m := range mounts {
-		running.Go(func() { (&watchedMount{subscriber: m, options: o}).run(ctx) })
+		running.Go(func() { (&watchedMount{subscriber: m, options: o, verdicts: new(plan.Verdicts)}).run(ctx) })
 	}
 	running.Wait()
 	return nil

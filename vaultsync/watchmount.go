@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/wait"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // watchedMount is a mount that a Watch keeps in sync, in one goroutine.
@@ -17,7 +18,8 @@ type watchedMount struct {
 	history keyHistory
 	pace    pace
 
-	unjudged bool // there was no time to judge a key that is published
+	unjudged bool           // there was no time to judge a key that is published
+	verdicts *plan.Verdicts // of the last sync: the next one goes on from there
 }
 
 // run syncs the mount until ctx ends.
@@ -99,7 +101,10 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	}
 	defer m.release()
 	o := m.target.Options
-	report = m.sync(ctx, o, conduct{history: &m.history, latest: m.desired, pace: &m.pace, pause: m.pause})
+	m.verdicts = m.verdicts.Published()
+	report = m.sync(ctx, o, conduct{
+		history: &m.history, verdicts: m.verdicts, latest: m.desired, pace: &m.pace, pause: m.pause,
+	})
 	if ctx.Err() != nil {
 		return nil, false
 	}

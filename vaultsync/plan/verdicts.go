@@ -69,6 +69,10 @@ func (v *Verdicts) JudgeTrusted(list []Element, stop func() bool) {
 	queues.run(stop)
 }
 
+// Published returns the verdicts on published keys alone, for a later plan: what is trusted by then
+// has to be looked at again.
+func (v *Verdicts) Published() *Verdicts { return &Verdicts{published: v.published} }
+
 // OnTrusted reports whether JudgeTrusted was called.
 func (v *Verdicts) OnTrusted() bool { return v.trusted != nil }
 

@@ -29,10 +29,13 @@ func TestPlanTakesVerdicts(t *testing.T) {
 		assert.Len(t, p.Add, 3)
 	}
 
-	known.JudgePublished(want, nil)
-	assert.Equal(t, jwks.ReasonSize, known.published[want.Results[0].Set][0].refusal.Reason, "taken over")
-	known.JudgePublished(Desired{}, nil)
-	assert.Empty(t, known.published, "what is no longer desired is forgotten")
+	known.JudgeTrusted(nil, nil)
+	later := known.Published()
+	assert.False(t, later.OnTrusted(), "what is trusted by then is judged again")
+	later.JudgePublished(want, func() bool { return true })
+	assert.Equal(t, jwks.ReasonSize, later.published[want.Results[0].Set][0].refusal.Reason, "taken over")
+	later.JudgePublished(Desired{}, nil)
+	assert.Empty(t, later.published, "what is no longer desired is forgotten")
 }
 
 // What there is no time to judge waits, and nothing goes for it: neither a key that the mount trusts
