@@ -4,20 +4,18 @@ import "github.com/jwksharvest/harvest/internal/fakekeys"
 
 // Keys by name.
 var (
-	now           = fakekeys.Now
-	publicKey     = fakekeys.Public
-	weakKey       = fakekeys.Weak
-	fingerprint   = fakekeys.Fingerprint
-	fingerprintOf = fakekeys.FingerprintOf
-	trust         = fakekeys.Trust
-	added         = fakekeys.Added
-	missing       = fakekeys.Missing
-	adopted       = fakekeys.Adopted
-	also          = fakekeys.Also
-	paste         = fakekeys.Paste
-	publish       = fakekeys.Publish
-	down          = fakekeys.Down
-	errDown       = fakekeys.ErrDown
-	publishAs     = fakekeys.PublishAs
-	signs         = fakekeys.Signs
+	now         = fakekeys.Now
+	publicKey   = fakekeys.Public
+	fingerprint = fakekeys.Fingerprint
+	trust       = fakekeys.Trust
+	added       = fakekeys.Added
+	missing     = fakekeys.Missing
+	adopted     = fakekeys.Adopted
+	also        = fakekeys.Also
+	paste       = fakekeys.Paste
+	publish     = fakekeys.Publish
+	down        = fakekeys.Down
+	errDown     = fakekeys.ErrDown
+	publishAs   = fakekeys.PublishAs
+	signs       = fakekeys.Signs
 )

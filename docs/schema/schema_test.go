@@ -259,6 +259,7 @@ mount "jwt-nomad" {
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new")
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-y", "-settle", "100ms")
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-period", "1h")
+	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-kv-path", "none")
 	writeRole("nomad-workloads")
 	_, err := vault.Client().Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{"role_type": "jwt", "token_num_uses": 1})
 	require.NoError(t, err)
@@ -360,7 +361,7 @@ func TestSchemaFiles(t *testing.T) {
 	}
 }
 
-// TestSchemaValues: where a schema lists values, they are those of the library's type.
+// TestSchemaValues: where a schema lists values, they are those of the type in the code.
 func TestSchemaValues(t *testing.T) {
 	for kind, at := range map[string][]string{
 		"Lint":       {"status", "problem", "lint"},
@@ -381,12 +382,14 @@ func TestSchemaValues(t *testing.T) {
 	}
 }
 
-// values returns those of the constants of one type of package vaultsync.
+// values returns those of the constants of one type, of which there is one in the code.
 func values(t *testing.T, kind string) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob("../../vaultsync/*.go")
 	require.NoError(t, err)
-	for _, file := range files {
+	internal, err := filepath.Glob("../../internal/*/*.go")
+	require.NoError(t, err)
+	for _, file := range append(files, internal...) {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 		require.NoError(t, err)
 		ast.Inspect(parsed, func(n ast.Node) bool {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -518,7 +519,7 @@ func (p *planner) listFailures() {
 			p.crowded[i].Waiting += err.Waiting
 			continue
 		}
-		if p.failed[pem.Owner{Cluster: cluster}] != error(err) {
+		if !errors.Is(p.failed[pem.Owner{Cluster: cluster}], err) {
 			p.crowded = append(p.crowded, err)
 		}
 	}
