@@ -24,28 +24,14 @@ var (
 
 // MountError says which mount an error belongs to.
 type MountError struct {
-	Vault     string // address
-	Namespace string // "" is the root namespace, or Vault without namespaces
-	Path      string
-	Err       error
+	MountID
+	Err error
 }
 
 // Error implements error.
 func (e *MountError) Error() string {
-	return fmt.Sprintf("mount %s: %v", MountName(e.Vault, e.Namespace, e.Path), e.Err)
+	return fmt.Sprintf("mount %s: %v", e.MountID, e.Err)
 }
 
 // Unwrap returns Err.
 func (e *MountError) Unwrap() error { return e.Err }
-
-// MountName returns a mount as people are told of it.
-func MountName(vault, namespace, path string) string {
-	name := path
-	if namespace != "" {
-		name += " in namespace " + namespace
-	}
-	if vault != "" {
-		name += " at " + vault
-	}
-	return name
-}

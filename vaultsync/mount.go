@@ -58,14 +58,14 @@ func (m *Mount) namespace() string {
 }
 
 // String returns the path, the namespace and the address.
-func (m *Mount) String() string { return MountName(m.Vault(), m.namespace(), m.Path) }
+func (m *Mount) String() string { return m.ID().String() }
 
 // Wrap returns err as a *MountError of this mount, or nil.
 func (m *Mount) Wrap(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &MountError{m.Vault(), m.namespace(), m.Path, err}
+	return &MountError{m.ID(), err}
 }
 
 func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }

@@ -168,7 +168,7 @@ func TestPlanWarnings(t *testing.T) {
 func TestReportJSON(t *testing.T) {
 	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
 	require.NoError(t, err)
-	b, err := json.Marshal(&Report{Mounts: []*MountReport{{Vault: "https://vault", Path: "jwt-nomad", Plan: p}, {Err: errDown}}})
+	b, err := json.Marshal(&Report{Mounts: []*MountReport{{MountID: MountID{Vault: "https://vault", Path: "jwt-nomad"}, Plan: p}, {Err: errDown}}})
 	require.NoError(t, err)
 	var got struct{ Mounts []map[string]any }
 	require.NoError(t, json.Unmarshal(b, &got))

@@ -4,12 +4,12 @@ import "time"
 
 // MountReport is what became of one mount.
 type MountReport struct {
-	Vault, Namespace, Path string
-	Plan                   *Plan           // what the sync set out to do; nil where there could be no plan
-	Written                int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
-	WriteTimes             []time.Duration // how long each of these took to be answered, or to fail
-	Conflicts              int             // times that another writer undid a write
-	Err                    error           // a *MountError; nil: the mount holds what the plan says
+	MountID
+	Plan       *Plan           // what the sync set out to do; nil where there could be no plan
+	Written    int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
+	WriteTimes []time.Duration // how long each of these took to be answered, or to fail
+	Conflicts  int             // times that another writer undid a write
+	Err        error           // a *MountError; nil: the mount holds what the plan says
 
 	synced   bool     // by Mount.Sync, without an error
 	clusters []string // of the Harvester's target
@@ -18,7 +18,7 @@ type MountReport struct {
 }
 
 func (m *Mount) report() *MountReport {
-	return &MountReport{Vault: m.Vault(), Namespace: m.namespace(), Path: m.Path}
+	return &MountReport{MountID: m.ID()}
 }
 
 // InSync reports whether the mount trusts just what its clusters publish: all were read, and

@@ -105,10 +105,8 @@ func refusal(v config.Vault, l *login, m config.Mount) *vaultsync.MountReport {
 	if l.client != nil {
 		address, namespace = l.client.Address(), cmp.Or(m.Namespace, l.client.Namespace())
 	}
-	return &vaultsync.MountReport{
-		Vault: address, Namespace: namespace, Path: m.Path,
-		Err: &vaultsync.MountError{Vault: address, Namespace: namespace, Path: m.Path, Err: l.err},
-	}
+	id := vaultsync.MountID{Vault: address, Namespace: namespace, Path: m.Path}
+	return &vaultsync.MountReport{MountID: id, Err: &vaultsync.MountError{MountID: id, Err: l.err}}
 }
 
 // do plans or syncs, and returns the reports of all mounts in their order. The error is

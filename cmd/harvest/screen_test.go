@@ -150,7 +150,7 @@ func TestScreenSetup(t *testing.T) {
 // TestScreenVerify: the same for the verdicts of verify.
 func TestScreenVerify(t *testing.T) {
 	verdicts := []*render.Verdict{
-		{Vault: "https://vault.example.com:8200", Path: longMount, Verdict: &vaultsync.Verdict{Findings: []vaultsync.Finding{
+		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: longMount}, Verdict: &vaultsync.Verdict{Findings: []vaultsync.Finding{
 			{Check: "signature", Outcome: vaultsync.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
 				Fix: "harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=" + longCluster},
 			{Check: "audience", Outcome: vaultsync.OutcomeOK, Detail: `"vault.io"`},
@@ -159,7 +159,7 @@ func TestScreenVerify(t *testing.T) {
 		{Source: "https://keys.example.com/jwks.json", Verdict: &vaultsync.Verdict{Accepted: true, Findings: []vaultsync.Finding{
 			{Check: "signature", Outcome: vaultsync.OutcomeOK, Detail: "by 東京都 and quite a long explanation of which key that was, of whom and since when"},
 		}}},
-		{Vault: "https://vault.example.com:8200", Path: "m", Err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
+		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: "m"}, Err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
 	}
 	for _, width := range []int{80, 120} {
 		printed := func(s terminal.Terminal) string {

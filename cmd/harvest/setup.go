@@ -228,7 +228,7 @@ func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discover
 		setups[i] = s
 		if s.Mount == nil {
 			s.Fail(j.refused[i].Err)
-			s.Plan = &setup.Plan{Vault: j.refused[i].Vault, Namespace: j.refused[i].Namespace, Path: m.Path}
+			s.Plan = &setup.Plan{MountID: j.refused[i].MountID}
 			continue
 		}
 		pending.Go(func() { planSetup(ctx, s, results, a.now()) })
@@ -242,7 +242,7 @@ func planSetup(ctx context.Context, s *render.Setup, results []jwks.Result, now 
 	var err error
 	s.Plan, err = setup.NewPlan(ctx, s.Mount, s.Config.Setup)
 	if err != nil {
-		s.Plan = &setup.Plan{Vault: s.Mount.Vault(), Namespace: mountNamespace(s.Mount), Path: s.Mount.Path}
+		s.Plan = &setup.Plan{MountID: s.Mount.ID()}
 		s.Fail(err)
 		return
 	}
@@ -256,9 +256,9 @@ func planSetup(ctx context.Context, s *render.Setup, results []jwks.Result, now 
 	options := s.Config.Options
 	options.Now = now
 	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.Config.Clusters, Results: results}, options)
-	s.Report = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Plan: plan}
+	s.Report = &vaultsync.MountReport{MountID: s.MountID, Plan: plan}
 	if err != nil {
-		s.Fail(&vaultsync.MountError{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: err})
+		s.Fail(&vaultsync.MountError{MountID: s.MountID, Err: err})
 		s.Report.Err = s.Failure
 	}
 }
@@ -302,7 +302,7 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*render.Setup, c
 		}
 		if s.Failure != nil {
 			failed++
-			ready.refused[i] = &vaultsync.MountReport{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path, Err: s.Failure}
+			ready.refused[i] = &vaultsync.MountReport{MountID: s.MountID, Err: s.Failure}
 			continue
 		}
 		ready.harvester.Targets = append(ready.harvester.Targets, target)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v3"
@@ -102,7 +101,7 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 				report.Mounts[i] = j.refused[i]
 			}
 			if m := j.mounts[i]; report.Mounts[i] == nil {
-				report.Mounts[i] = &vaultsync.MountReport{Vault: m.Vault(), Namespace: mountNamespace(m), Path: m.Path}
+				report.Mounts[i] = &vaultsync.MountReport{MountID: m.ID()}
 			}
 			report.Mounts[i], statuses[i] = status.Of(ctx, j.mounts[i], report.Mounts[i])
 			if lint != nil && j.mounts[i] != nil {
@@ -112,13 +111,6 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 	}
 	pending.Wait()
 	return report, statuses, nil
-}
-
-func mountNamespace(m *vaultsync.Mount) string {
-	if m.Namespace != "" {
-		return m.Namespace
-	}
-	return strings.Trim(m.Client.Namespace(), "/")
 }
 
 // statusCode: 0 all was read, whether or not it is in sync; 1 no mount was; 3 some mount

@@ -164,8 +164,9 @@ func selectMounts(cmd *cli.Command, cfg *config.Config) error {
 	var there []string
 	path, namespace := config.MountPath(cmd.String("mount")), strings.Trim(cmd.String("namespace"), "/")
 	cfg.Mounts = slices.DeleteFunc(cfg.Mounts, func(m config.Mount) bool {
-		there = append(there, vaultsync.MountName("", cfg.Target(m)[1], m.Path))
-		return cmd.IsSet("mount") && m.Path != path || cmd.IsSet("namespace") && cfg.Target(m)[1] != namespace
+		id := cfg.Target(m)
+		there = append(there, vaultsync.MountID{Namespace: id.Namespace, Path: id.Path}.String())
+		return cmd.IsSet("mount") && id.Path != path || cmd.IsSet("namespace") && id.Namespace != namespace
 	})
 	if len(cfg.Mounts) == 0 {
 		return usage(cmd, "no such mount in %s; there is %s", cfg.File, text.QuoteAll(there))
@@ -209,7 +210,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 	for i, m := range cfg.Mounts {
 		pending.Go(func() {
 			if r := j.refused[i]; r != nil {
-				verdicts[i] = &render.Verdict{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Error: r.Err.Error(), Err: r.Err}
+				verdicts[i] = &render.Verdict{MountID: r.MountID, Error: r.Err.Error(), Err: r.Err}
 				return
 			}
 			verdicts[i] = verifyAt(ctx, j.mounts[i], vaultsync.Verification{
@@ -227,7 +228,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 
 // verifyAt reads a mount and the role, and compares.
 func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *render.Verdict {
-	out := &render.Verdict{Vault: mount.Vault(), Namespace: mountNamespace(mount), Path: mount.Path}
+	out := &render.Verdict{MountID: mount.ID()}
 	v.Config, out.Err = mount.Read(ctx)
 	session, err := mount.Session()
 	if out.Err == nil && err == nil {

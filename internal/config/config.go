@@ -91,13 +91,13 @@ func (m Mount) Unplaced() Mount {
 
 // Target is what makes two mounts one: an address (or the label of a block without),
 // namespace and path.
-func (c *Config) Target(m Mount) [3]string {
+func (c *Config) Target(m Mount) vaultsync.MountID {
 	v := c.Vaults[m.Vault]
 	namespace := m.Namespace
 	if namespace == "" {
 		namespace = v.Namespace
 	}
-	return [3]string{v.Address, namespace, m.Path}
+	return vaultsync.MountID{Vault: v.Address, Namespace: namespace, Path: m.Path}
 }
 
 // IsSingle reports whether the flags describe the only cluster and mount.

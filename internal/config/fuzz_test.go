@@ -160,7 +160,7 @@ func requireMounts(t *testing.T, cfg *Config) {
 	t.Helper()
 	require.NotEmpty(t, cfg.Mounts)
 	const tenYears = 10 * 365 * 24 * time.Hour
-	seen := map[[3]string]bool{}
+	seen := map[vaultsync.MountID]bool{}
 	for _, m := range cfg.Mounts {
 		require.NoError(t, checkMountPath(m.Path))
 		require.False(t, seen[cfg.Target(m)], "two blocks for one mount")

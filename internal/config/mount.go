@@ -127,7 +127,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 func (r *fileReader) mountPolicies(m Mount) {
 	for _, other := range r.config.Mounts {
 		mine, others := r.config.Target(m), r.config.Target(other)
-		if mine == others || mine[0] != others[0] || mine[1] != others[1] {
+		if mine == others || mine.Vault != others.Vault || mine.Namespace != others.Namespace {
 			continue
 		}
 		for _, access := range m.Setup.Access {

@@ -114,10 +114,10 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	known := map[monitor.MountID]monitor.Expected{}
+	known := map[vaultsync.MountID]monitor.Expected{}
 	for _, g := range groups {
 		for _, t := range g.it.harvester.Targets {
-			id := monitor.IDOf(t.Mount)
+			id := t.Mount.ID()
 			known[id] = monitor.Expected{Clusters: t.Clusters, Login: g.it.logins[id].Name()}
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -15,7 +14,7 @@ import (
 // each source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
-	logins    map[monitor.MountID]Login
+	logins    map[vaultsync.MountID]Login
 }
 
 // groupOf is what a group is made from.
@@ -28,14 +27,14 @@ type groupOf struct {
 
 // newGroup makes a group ready to run. own are the logins of the mounts.
 func (d *Daemon) newGroup(clusters []Cluster, mounts []Mount, own []Login) *group {
-	g := &group{logins: map[monitor.MountID]Login{}}
+	g := &group{logins: map[vaultsync.MountID]Login{}}
 	for _, c := range clusters {
 		g.harvester.Clusters = append(g.harvester.Clusters, c.Make())
 	}
 	for i, m := range mounts {
 		mount := vaultsync.NewMount(own[i].Client(), m.Path)
 		mount.Namespace = m.Namespace
-		id := monitor.IDOf(mount)
+		id := mount.ID()
 		g.logins[id] = own[i]
 		options := m.Options
 		options.OnEvent = func(e vaultsync.Event) { d.board.Event(id, e, d.now()) }
@@ -96,7 +95,7 @@ func (d *Daemon) run(ctx context.Context, g *group) {
 			return
 		}
 		d.board.Report(r, d.now())
-		if l := g.logins[monitor.MountID{Vault: r.Vault, Namespace: r.Namespace, Path: r.Path}]; l != nil {
+		if l := g.logins[r.MountID]; l != nil {
 			l.Report(r.Err)
 		}
 	}

@@ -251,9 +251,9 @@ func TestHasTokens(t *testing.T) {
 	tried := make(chan struct{})
 	close(tried)
 	groupOf := func(logins ...*login) *group {
-		g := &group{logins: map[monitor.MountID]Login{}}
+		g := &group{logins: map[vaultsync.MountID]Login{}}
 		for i, l := range logins {
-			g.logins[monitor.MountID{Path: fmt.Sprint(i)}] = l
+			g.logins[vaultsync.MountID{Path: fmt.Sprint(i)}] = l
 		}
 		return g
 	}

@@ -3,11 +3,9 @@
 package monitor
 
 import (
-	"cmp"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,21 +25,10 @@ type Board struct {
 	mu      sync.Mutex
 	from    map[string]string // what each cluster is read from
 	sources map[pem.Owner]*sourceState
-	mounts  map[MountID]*mountState
+	mounts  map[vaultsync.MountID]*mountState
 	logins  map[string]failure // by Vault; those that failed last
 	errors  map[errorID]float64
 	settled chan struct{}
-}
-
-// MountID is a mount as reports have it.
-type MountID struct{ Vault, Namespace, Path string }
-
-// String returns the mount as errors name it.
-func (id MountID) String() string { return vaultsync.MountName(id.Vault, id.Namespace, id.Path) }
-
-// IDOf returns a mount's id, as its reports have it.
-func IDOf(m *vaultsync.Mount) MountID {
-	return MountID{m.Vault(), cmp.Or(strings.Trim(m.Namespace, "/"), strings.Trim(m.Client.Namespace(), "/")), m.Path}
 }
 
 // errorID is what errors are counted by. A source's error has no mount, and the other way
@@ -49,7 +36,7 @@ func IDOf(m *vaultsync.Mount) MountID {
 type errorID struct {
 	kind   string
 	source pem.Owner
-	mount  MountID
+	mount  vaultsync.MountID
 }
 
 // failure is an error as the log tells of it: once for each kind, since the words change
@@ -95,7 +82,7 @@ type mountState struct {
 func New(log *slog.Logger, hint func(error) string) *Board {
 	return &Board{
 		log: log, hint: hint, settled: make(chan struct{}),
-		sources: map[pem.Owner]*sourceState{}, mounts: map[MountID]*mountState{},
+		sources: map[pem.Owner]*sourceState{}, mounts: map[vaultsync.MountID]*mountState{},
 		logins: map[string]failure{}, errors: map[errorID]float64{},
 	}
 }
@@ -108,7 +95,7 @@ type Expected struct {
 }
 
 // Expect takes in which mounts there are. What isn't among them, nor belongs to one, is forgotten.
-func (b *Board) Expect(mounts map[MountID]Expected) {
+func (b *Board) Expect(mounts map[vaultsync.MountID]Expected) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for id, m := range mounts {
@@ -122,7 +109,7 @@ func (b *Board) Expect(mounts map[MountID]Expected) {
 }
 
 // forget drops what belongs to no mount of these; b.mu must be held.
-func (b *Board) forget(mounts map[MountID]Expected) {
+func (b *Board) forget(mounts map[vaultsync.MountID]Expected) {
 	clusters, logins := map[string]bool{}, map[string]bool{}
 	for _, m := range mounts {
 		logins[m.Login] = true
@@ -130,8 +117,8 @@ func (b *Board) forget(mounts map[MountID]Expected) {
 			clusters[name] = true
 		}
 	}
-	gone := func(id MountID) bool { _, there := mounts[id]; return !there }
-	maps.DeleteFunc(b.mounts, func(id MountID, _ *mountState) bool { return gone(id) })
+	gone := func(id vaultsync.MountID) bool { _, there := mounts[id]; return !there }
+	maps.DeleteFunc(b.mounts, func(id vaultsync.MountID, _ *mountState) bool { return gone(id) })
 	for _, m := range b.mounts {
 		maps.DeleteFunc(m.trust, func(id pem.Owner, _ *histogram) bool { return !slices.Contains(m.Clusters, id.Cluster) })
 	}

@@ -50,10 +50,10 @@ func TestRemarksAreBounded(t *testing.T) {
 		all = append(all, fmt.Sprintf("remark %d\x1b", i))
 		skipped = append(skipped, &jwks.KeyError{Position: i, Reason: jwks.ReasonSize})
 	}
-	report := &vaultsync.MountReport{Vault: "v", Path: "p", Plan: &vaultsync.Plan{Plan: plan.Plan{Warnings: all}}}
+	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: &vaultsync.Plan{Plan: plan.Plan{Warnings: all}}}
 	var log strings.Builder
 	b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
-	b.Expect(map[MountID]Expected{{"v", "", "p"}: {[]string{"us-east"}, "v"}})
+	b.Expect(map[vaultsync.MountID]Expected{{Vault: "v", Path: "p"}: {[]string{"us-east"}, "v"}})
 	b.Report(report, now)
 	b.Report(report, now)
 	b.Result(jwks.Result{Cluster: "us-east", Set: &jwks.Set{

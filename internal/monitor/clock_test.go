@@ -22,10 +22,10 @@ func TestBoardClockSteps(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
 			b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
-			id := MountID{"https://vault:8200", "", "jwt-nomad"}
-			b.Expect(map[MountID]Expected{id: {[]string{"a"}, "https://vault:8200"}})
+			id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+			b.Expect(map[vaultsync.MountID]Expected{id: {[]string{"a"}, "https://vault:8200"}})
 			report := func(err error, at time.Time) {
-				b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: &vaultsync.Plan{}, Err: err}, at)
+				b.Report(&vaultsync.MountReport{MountID: id, Plan: &vaultsync.Plan{}, Err: err}, at)
 			}
 			set := &jwks.Set{Keys: []jwks.Key{{}}}
 			// Now the clock is right; what happened before the step was told by the wrong one.

@@ -34,7 +34,7 @@ type ClusterFacts struct {
 
 // MountFacts are what is known of a mount.
 type MountFacts struct {
-	ID        MountID
+	ID        vaultsync.MountID
 	Clusters  []string // that it is to trust
 	Synced    time.Time
 	Known     bool // its keys are

@@ -22,7 +22,7 @@ func (b *Board) Login(vault string, err error, at time.Time) {
 	log := b.log.With("vault", vault)
 	state := b.logins[vault]
 	if err != nil {
-		id := errorID{kind: KindLogin, mount: MountID{Vault: vault}}
+		id := errorID{kind: KindLogin, mount: vaultsync.MountID{Vault: vault}}
 		b.fail(&state, id, err, at, log, slog.LevelError, "no token for Vault; trying on")
 		b.logins[vault] = state
 		return

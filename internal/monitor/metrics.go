@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // metrics shows a board to Prometheus. Labels are cluster and region for sources, vault,
@@ -61,7 +62,7 @@ func NewRegistry(b *Board, build Build) *prometheus.Registry {
 	return r
 }
 
-func (id MountID) labels() []string { return []string{id.Vault, id.Namespace, id.Path} }
+func labelsOfMount(id vaultsync.MountID) []string { return []string{id.Vault, id.Namespace, id.Path} }
 
 func labelsOf(o pem.Owner) []string { return []string{o.Cluster, o.Region} }
 
@@ -115,28 +116,28 @@ func (m *metrics) snapshot() []prometheus.Metric {
 		}
 	}
 	for id, mount := range b.mounts {
-		add(d.synced, gauge, seconds(mount.inSync), id.labels()...)
-		add(d.drift, counter, mount.drift, id.labels()...)
-		add(d.conflicts, counter, mount.conflicts, id.labels()...)
-		addTimes(d.writes, mount.writes, id.labels()...)
+		add(d.synced, gauge, seconds(mount.inSync), labelsOfMount(id)...)
+		add(d.drift, counter, mount.drift, labelsOfMount(id)...)
+		add(d.conflicts, counter, mount.conflicts, labelsOfMount(id)...)
+		addTimes(d.writes, mount.writes, labelsOfMount(id)...)
 		for source, times := range mount.trust {
-			addTimes(d.trust, times, append(id.labels(), labelsOf(source)...)...)
+			addTimes(d.trust, times, append(labelsOfMount(id), labelsOf(source)...)...)
 		}
 		if !mount.read {
 			continue
 		}
-		add(d.foreign, gauge, float64(mount.foreign), id.labels()...)
-		add(d.twice, gauge, float64(mount.twice), id.labels()...)
+		add(d.foreign, gauge, float64(mount.foreign), labelsOfMount(id)...)
+		add(d.twice, gauge, float64(mount.twice), labelsOfMount(id)...)
 		owners := map[pem.Owner]int{}
 		for _, owner := range mount.trusted {
 			owners[owner]++
 		}
 		for owner, n := range owners {
-			add(d.trusted, gauge, float64(n), append(id.labels(), labelsOf(owner)...)...)
+			add(d.trusted, gauge, float64(n), append(labelsOfMount(id), labelsOf(owner)...)...)
 		}
 	}
 	for id, n := range b.errors {
-		add(d.errors, counter, n, append([]string{id.kind}, append(id.mount.labels(), labelsOf(id.source)...)...)...)
+		add(d.errors, counter, n, append([]string{id.kind}, append(labelsOfMount(id.mount), labelsOf(id.source)...)...)...)
 	}
 	return all
 }

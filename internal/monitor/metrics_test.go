@@ -32,8 +32,8 @@ func TestMetrics(t *testing.T) {
 	var log strings.Builder
 	b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "do this\n  or that" })
 	registry := NewRegistry(b, Build{"1.0.0", "abc", "go1.26"})
-	id := MountID{"https://vault:8200", "team", "jwt-nomad"}
-	b.Expect(map[MountID]Expected{id: {[]string{"us-east"}, "https://vault:8200"}})
+	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "team", Path: "jwt-nomad"}
+	b.Expect(map[vaultsync.MountID]Expected{id: {[]string{"us-east"}, "https://vault:8200"}})
 	metrics := func() string {
 		recorder := httptest.NewRecorder()
 		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -65,7 +65,7 @@ func TestMetrics(t *testing.T) {
 	b.Event(id, vaultsync.Event{Kind: vaultsync.EventConflict, Err: vaultsync.ErrConflict}, now)
 	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: k}, now.Add(time.Second))
 	report := func(err error, plan *vaultsync.Plan) {
-		b.Report(&vaultsync.MountReport{Vault: id.Vault, Namespace: id.Namespace, Path: id.Path, Plan: plan, Err: err,
+		b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: err,
 			WriteTimes: []time.Duration{time.Second / 4, 20 * time.Second}}, now)
 	}
 	report(nil, &vaultsync.Plan{Plan: plan.Plan{Keep: []vaultsync.Key{k}, Foreign: []vaultsync.Key{{}}}})
@@ -108,7 +108,7 @@ func TestMetrics(t *testing.T) {
 	assert.Contains(t, log.String(), `hint="do this or that"`)
 	assert.NotContains(t, log.String(), "\x1b")
 
-	b.Expect(map[MountID]Expected{{"v", "", "other"}: {[]string{"eu-west"}, "v"}})
+	b.Expect(map[vaultsync.MountID]Expected{{Vault: "v", Path: "other"}: {[]string{"eu-west"}, "v"}})
 	body = metrics()
 	assert.NotContains(t, body, "harvest_errors_total{")
 	assert.NotContains(t, body, "us-east")

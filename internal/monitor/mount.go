@@ -12,7 +12,7 @@ import (
 )
 
 // Event takes in what happened to a mount at a time.
-func (b *Board) Event(id MountID, e vaultsync.Event, at time.Time) {
+func (b *Board) Event(id vaultsync.MountID, e vaultsync.Event, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	m := b.mounts[id]
@@ -85,7 +85,7 @@ func (m *mountState) trusts(f pem.Fingerprint, owner pem.Owner) {
 func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	id := MountID{r.Vault, r.Namespace, r.Path}
+	id := r.MountID
 	m := b.mounts[id]
 	if m == nil {
 		return
@@ -120,7 +120,7 @@ func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 }
 
 // planned tells of what a plan warns of and could not read, unless the source told already.
-func (b *Board) planned(id MountID, m *mountState, p *vaultsync.Plan, at time.Time, log *slog.Logger) {
+func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, at time.Time, log *slog.Logger) {
 	told := make(map[string]bool, len(m.warned)) // a remote may be worth very many remarks
 	for _, w := range m.warned {
 		told[w] = true

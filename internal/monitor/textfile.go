@@ -36,7 +36,7 @@ func NewTextfile(name string, build Build, now func() time.Time, targets []vault
 	t := &Textfile{name: name, board: New(slog.New(slog.DiscardHandler), func(error) string { return "" }), now: now}
 	t.registry = NewRegistry(t.board, build)
 	for i := range targets {
-		id := IDOf(targets[i].Mount)
+		id := targets[i].Mount.ID()
 		targets[i].Options.OnEvent = func(e vaultsync.Event) {
 			at := t.now()
 			t.mu.Lock()
@@ -50,13 +50,13 @@ func NewTextfile(name string, build Build, now func() time.Time, targets []vault
 // Write replaces the file by what the report and the old file say. After an error the old one is
 // still there.
 func (t *Textfile) Write(r *vaultsync.Report) error {
-	known := map[MountID]Expected{}
+	known := map[vaultsync.MountID]Expected{}
 	for _, m := range r.Mounts {
 		var clusters []string
 		for _, result := range r.Clusters {
 			clusters = append(clusters, result.Cluster)
 		}
-		known[MountID{m.Vault, m.Namespace, m.Path}] = Expected{Clusters: slices.Compact(clusters)}
+		known[vaultsync.MountID{Vault: m.Vault, Namespace: m.Namespace, Path: m.Path}] = Expected{Clusters: slices.Compact(clusters)}
 	}
 	t.board.Expect(known)
 	t.goOn(known)
@@ -89,7 +89,7 @@ const maxTextfile = 16 << 20
 
 // goOn takes over from the old file what has no beginning in this run. A file that can't
 // be read is nothing to go on from.
-func (t *Textfile) goOn(mounts map[MountID]Expected) {
+func (t *Textfile) goOn(mounts map[vaultsync.MountID]Expected) {
 	if checkTextfile(t.name) != nil {
 		return // Write says so
 	}
@@ -119,8 +119,8 @@ func (t *Textfile) goOn(mounts map[MountID]Expected) {
 	source := func(label func(string) string) pem.Owner {
 		return pem.Owner{Cluster: label("cluster"), Region: label("region")}
 	}
-	mount := func(label func(string) string) MountID {
-		return MountID{label("vault"), label("namespace"), label("mount")}
+	mount := func(label func(string) string) vaultsync.MountID {
+		return vaultsync.MountID{Vault: label("vault"), Namespace: label("namespace"), Path: label("mount")}
 	}
 	t.board.mu.Lock()
 	defer t.board.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // TestTextfileClockSteps: a time of success in the future, of before the clock was set back,
@@ -20,10 +22,10 @@ func TestTextfileClockSteps(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "harvest.prom")
 	require.NoError(t, os.WriteFile(name, fmt.Appendf(nil,
 		"# TYPE harvest_sync_last_success_timestamp_seconds gauge\nharvest_sync_last_success_timestamp_seconds{mount=\"jwt-nomad\",namespace=\"\",vault=\"https://vault:8200\"} %d\n", now.Add(5*time.Hour).Unix()), 0o600))
-	id := MountID{"https://vault:8200", "", "jwt-nomad"}
+	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	for after, want := range map[time.Duration]time.Time{0: now, time.Hour: now.Add(time.Hour), 6 * time.Hour: now.Add(5 * time.Hour)} {
 		b := New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-		known := map[MountID]Expected{id: {[]string{"a"}, ""}}
+		known := map[vaultsync.MountID]Expected{id: {[]string{"a"}, ""}}
 		b.Expect(known)
 		(&Textfile{name: name, board: b, now: func() time.Time { return now.Add(after) }}).goOn(known)
 		assert.WithinDuration(t, want, b.mounts[id].inSync, 0)

@@ -19,7 +19,7 @@ func (o *Output) Done(setups []*Setup, report *vaultsync.Report) {
 		if s.Failure != nil {
 			continue
 		}
-		o.Say(text.Escape(vaultsync.MountName("", s.Namespace, s.Path)) + ": " + doneText(s.Steps, report.Mounts[i]))
+		o.Say(text.Escape(vaultsync.MountID{Namespace: s.Namespace, Path: s.Path}.String()) + ": " + doneText(s.Steps, report.Mounts[i]))
 		if report.Mounts[i].Err == nil {
 			ready = append(ready, s)
 		}

@@ -25,7 +25,7 @@ func TestRemarksAreBounded(t *testing.T) {
 		all = append(all, fmt.Sprintf("remark %d\x1b", i))
 	}
 	plan := &vaultsync.Plan{Plan: plan.Plan{Warnings: all}}
-	report := &vaultsync.MountReport{Vault: "v", Path: "p", Plan: plan}
+	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: plan}
 	const last = "remark 49\\x1b"
 	for name, write := range map[string]func(*Output){
 		"plan":   func(o *Output) { o.Mount(report, true, time.Now()) },

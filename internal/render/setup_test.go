@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // What -print terraform writes is Terraform's syntax, its texts escaped.
@@ -20,7 +21,7 @@ func TestSetupTerraform(t *testing.T) {
 		Policy: "p", Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`}, Prefix: "us-east",
 	}
 	s := &Setup{
-		Plan: &setup.Plan{Path: "team/jwt", Namespace: "a/b", Steps: []setup.Step{
+		Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "team/jwt", Namespace: "a/b"}, Steps: []setup.Step{
 			{Kind: setup.StepMount, Name: "team/jwt"},
 			{Kind: setup.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
 			{Kind: setup.StepRole, Name: "r", Body: access.RoleBody()},
@@ -56,7 +57,8 @@ func TestSetupTerraformNames(t *testing.T) {
 	o := &Output{Output: terminal.Output{W: &text}}
 	names := terraformNames{}
 	access := setup.Access{Policy: "p"}
-	for _, s := range []setup.Plan{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
+	for _, id := range []vaultsync.MountID{{Path: "a.b"}, {Path: "a_b"}, {Path: "a/b"}, {Path: "a_b", Namespace: "team"}, {Path: "a_b", Vault: "https://x"}} {
+		s := setup.Plan{MountID: id}
 		s.Steps = []setup.Step{
 			{Kind: setup.StepMount, Name: s.Path},
 			{Kind: setup.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},

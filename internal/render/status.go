@@ -10,12 +10,11 @@ import (
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // Status writes the status of one mount.
 func (o *Output) Status(s *status.Mount, now time.Time) {
-	o.Heading("mount", text.Escape(vaultsync.MountName(s.Vault, s.Namespace, s.Path)))
+	o.Heading("mount", text.Escape(s.MountID.String()))
 	section := func(title string, rows []row) {
 		if len(rows) > 0 {
 			o.Printf("%s", title)

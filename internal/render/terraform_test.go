@@ -196,7 +196,7 @@ func (m *terraformModule) checkReferences(body *hclsyntax.Body) {
 func printedTerraform(t *testing.T, path, namespace string, access setup.Access) []byte {
 	t.Helper()
 	s := &Setup{
-		Plan: &setup.Plan{Path: path, Namespace: namespace, Steps: []setup.Step{
+		Plan: &setup.Plan{MountID: vaultsync.MountID{Namespace: namespace, Path: path}, Steps: []setup.Step{
 			{Kind: setup.StepMount, Name: path},
 			{Kind: setup.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
 			{Kind: setup.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
@@ -287,7 +287,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 			body, err := plan.Body()
 			require.NoError(t, err)
 			text := printTerraformOf(t, &Setup{
-				Plan: &setup.Plan{Path: "jwt-nomad"}, Report: &vaultsync.MountReport{Plan: plan},
+				Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "jwt-nomad"}}, Report: &vaultsync.MountReport{Plan: plan},
 			})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
 			file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)

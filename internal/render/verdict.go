@@ -11,11 +11,9 @@ import (
 
 // Verdict is what came of a token at one mount, or with a key set alone.
 type Verdict struct {
-	Vault     string `json:"vault"`
-	Namespace string `json:"namespace"`
-	Path      string `json:"path"`
-	Source    string `json:"source,omitempty"` // of the key set, where there is no mount
-	Error     string `json:"error,omitempty"`
+	vaultsync.MountID
+	Source string `json:"source,omitempty"` // of the key set, where there is no mount
+	Error  string `json:"error,omitempty"`
 	*vaultsync.Verdict
 
 	Err error `json:"-"` // the mount could not be read
@@ -40,7 +38,7 @@ func (o *Output) Verdicts(verdicts []*Verdict) {
 		if v.Source != "" {
 			o.Heading("key set", text.Escape(v.Source))
 		} else {
-			o.Heading("mount", text.Escape(vaultsync.MountName(v.Vault, v.Namespace, v.Path)))
+			o.Heading("mount", text.Escape(v.MountID.String()))
 		}
 		if v.Verdict == nil {
 			o.failure(monitor.MountCause(v.Err))

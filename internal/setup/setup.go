@@ -105,11 +105,9 @@ const PendingAccessor = "AUTH_METHOD_ACCESSOR"
 
 // Plan is what a setup would do to one mount.
 type Plan struct {
-	Vault     string `json:"vault"`
-	Namespace string `json:"namespace"`
-	Path      string `json:"path"`
-	Accessor  string `json:"accessor"` // "" where the mount isn't there yet
-	Steps     []Step `json:"steps"`
+	vaultsync.MountID
+	Accessor string `json:"accessor"` // "" where the mount isn't there yet
+	Steps    []Step `json:"steps"`
 	// Warnings say what keeps jobs from their secrets all the same: no KV engine of version 2
 	// where a policy says, or that this couldn't be seen.
 	Warnings []string `json:"warnings,omitempty"`
@@ -136,7 +134,7 @@ func (p *Plan) Err() error {
 		case s.Foreign == "":
 			text = fmt.Sprintf("%s %q gives the policy %q, which is somebody else's; it was left as it is", s.Kind, s.Name, s.access.Policy)
 		}
-		all = append(all, &vaultsync.MountError{Vault: p.Vault, Namespace: p.Namespace, Path: p.Path, Err: fmt.Errorf("%w: %s", ErrNotOurs, text)})
+		all = append(all, &vaultsync.MountError{MountID: p.MountID, Err: fmt.Errorf("%w: %s", ErrNotOurs, text)})
 	}
 	return errors.Join(all...)
 }
@@ -171,7 +169,7 @@ func NewPlan(ctx context.Context, m *vaultsync.Mount, want Setup) (*Plan, error)
 	if err != nil {
 		return nil, m.Wrap(err)
 	}
-	plan.Vault = m.Vault()
+	plan.MountID = m.ID()
 	return plan, nil
 }
 
@@ -193,7 +191,6 @@ func (s *session) plan(ctx context.Context, want Setup) (*Plan, error) {
 		return nil, err
 	}
 	plan := newPlan(s.Path, now, want)
-	plan.Namespace = s.Namespace
 	plan.Warnings = s.kvWarnings(ctx, want.Access)
 	return plan, nil
 }

@@ -11,7 +11,7 @@ import (
 
 // newPlan compares what there is with what is wanted.
 func newPlan(path string, now setupState, want Setup) *Plan {
-	plan := &Plan{Path: path, Accessor: now.accessor}
+	plan := &Plan{MountID: vaultsync.MountID{Path: path}, Accessor: now.accessor}
 	mount := Step{Kind: StepMount, Name: path, Path: "sys/auth/" + path, Action: ActionKeep}
 	if now.accessor == "" {
 		mount.Action = ActionCreate

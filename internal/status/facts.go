@@ -25,7 +25,7 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 	}
 	for i, s := range statuses {
 		m := monitor.MountFacts{
-			ID: monitor.MountID{Vault: s.Vault, Namespace: s.Namespace, Path: s.Path}, Clusters: cfg.Mounts[i].Clusters, Known: s.Read, Warnings: s.Warnings,
+			ID: s.MountID, Clusters: cfg.Mounts[i].Clusters, Known: s.Read, Warnings: s.Warnings,
 			InSync: report.Mounts[i].InSync(),
 		}
 		if s.Plan != nil {

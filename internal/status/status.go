@@ -11,15 +11,14 @@ import (
 
 // Mount is what one mount trusts and what is pending there.
 type Mount struct {
-	Vault     string          `json:"vault"`
-	Namespace string          `json:"namespace"`
-	Path      string          `json:"path"`
-	Trusted   []vaultsync.Key `json:"trusted"`
-	Add       []vaultsync.Key `json:"add"`    // published, not trusted
-	Adopt     []vaultsync.Key `json:"adopt"`  // to be annotated anew
-	Remove    []vaultsync.Key `json:"remove"` // trusted, no longer published
-	Failed    []Failed        `json:"failed"`
-	Warnings  []string        `json:"warnings"`
+	vaultsync.MountID
+
+	Trusted  []vaultsync.Key `json:"trusted"`
+	Add      []vaultsync.Key `json:"add"`    // published, not trusted
+	Adopt    []vaultsync.Key `json:"adopt"`  // to be annotated anew
+	Remove   []vaultsync.Key `json:"remove"` // trusted, no longer published
+	Failed   []Failed        `json:"failed"`
+	Warnings []string        `json:"warnings"`
 	// Settings are what is stated of the mount and is otherwise.
 	Settings []vaultsync.Change `json:"settings"`
 	// Lint is what -lint found; without it there is none.

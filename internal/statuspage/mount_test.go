@@ -24,8 +24,8 @@ func TestBoardTakesWhatTheMountHolds(t *testing.T) {
 	vault.Enable("", "jwt-nomad", "jwt")
 	mount := vaultsync.NewMount(vault.Client(), "jwt-nomad")
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	id := monitor.IDOf(mount)
-	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+	id := mount.ID()
+	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
 	write := func(elements ...string) {
 		require.NoError(t, vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": elements}))
 	}

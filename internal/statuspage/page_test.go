@@ -56,7 +56,7 @@ func examplePage() monitor.Facts {
 		},
 		Mounts: []monitor.MountFacts{
 			{
-				ID: monitor.MountID{Vault: vault, Namespace: "", Path: "jwt-nomad"}, Clusters: []string{"us-east", "edge"}, Synced: added(47 * time.Minute), Known: true, Partial: true,
+				ID: vaultsync.MountID{Vault: vault, Namespace: "", Path: "jwt-nomad"}, Clusters: []string{"us-east", "edge"}, Synced: added(47 * time.Minute), Known: true, Partial: true,
 				Repaired: 1, Warnings: []string{"1 of the trusted keys is no cluster's: whoever holds a private half of one can log in"},
 				Keys: monitor.Keys{List: append(edge,
 					key(monitor.Trusted, "us-east", "us-east-1", "80ef5b3f-1c2d-4a5b-9e8f-7a6b5c4d3e2f", 3*time.Hour, ""),
@@ -68,7 +68,7 @@ func examplePage() monitor.Facts {
 				)},
 			},
 			{
-				ID: monitor.MountID{Vault: eu, Namespace: "team-a", Path: "jwt-nomad"}, Clusters: []string{"eu-west"}, Synced: added(20 * time.Minute), Known: true, Failing: true,
+				ID: vaultsync.MountID{Vault: eu, Namespace: "team-a", Path: "jwt-nomad"}, Clusters: []string{"eu-west"}, Synced: added(20 * time.Minute), Known: true, Failing: true,
 				Last: monitor.LastError{Text: "writing the configuration: 503 Vault is sealed", At: added(90 * time.Second)},
 				Keys: monitor.Keys{List: []monitor.Key{
 					key(monitor.Trusted, "eu-west", "", "1b2c9f40-5d6e-4f7a-8b9c-0d1e2f3a4b5c", 30*time.Minute, ""),
@@ -76,7 +76,7 @@ func examplePage() monitor.Facts {
 				}},
 			},
 			{
-				ID: monitor.MountID{Vault: eu, Namespace: "team-b", Path: "jwt-eks"}, Clusters: []string{"eks"}, Synced: added(2 * time.Minute), Known: true, InSync: true,
+				ID: vaultsync.MountID{Vault: eu, Namespace: "team-b", Path: "jwt-eks"}, Clusters: []string{"eks"}, Synced: added(2 * time.Minute), Known: true, InSync: true,
 				Keys: monitor.Keys{List: []monitor.Key{key(monitor.Trusted, "eks", "", "9d8c7b6a-5f4e-4d3c-b2a1-908f7e6d5c4b", 100*day, "")}},
 			},
 		},
@@ -142,7 +142,7 @@ func TestPageHostile(t *testing.T) {
 		Problems: []monitor.Problem{{Severity: monitor.SeverityError, Where: text.Escape(hostile), Message: text.Escape(hostile), Fix: text.Escape(hostile)}},
 		Clusters: []monitor.ClusterFacts{{Owner: source, From: monitor.FromNomad, Failing: true, Last: monitor.LastError{Text: hostile, At: now}, Read: now}},
 		Mounts: []monitor.MountFacts{{
-			ID: monitor.MountID{Vault: hostile, Namespace: hostile, Path: hostile}, Clusters: []string{hostile}, Known: true, Failing: true, Last: monitor.LastError{Text: hostile, At: now},
+			ID: vaultsync.MountID{Vault: hostile, Namespace: hostile, Path: hostile}, Clusters: []string{hostile}, Known: true, Failing: true, Last: monitor.LastError{Text: hostile, At: now},
 			Keys: monitor.Keys{List: []monitor.Key{
 				{Owner: source, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Trusted, Trusted: true},
 				{Owner: pem.Owner{Cluster: hostile + "2", Region: hostile}, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Claimed, Trusted: true},
@@ -196,9 +196,9 @@ func TestPageOfWatch(t *testing.T) {
 		require.NoError(t, err)
 		return p
 	}
-	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
 	b.Describe(map[string]string{"us-east": monitor.FromNomad})
 	look := func() (state string, keys []string) {
 		p := New(b.Facts(now), "0.1.0", now)
@@ -221,7 +221,7 @@ func TestPageOfWatch(t *testing.T) {
 
 	b.Result(want.Results[0], now)
 	first := plan(config(old, gone))
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: first, Err: errors.New("sealed")}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: first, Err: errors.New("sealed")}, now)
 	state, shown = look()
 	assert.Equal(t, "not in sync", state)
 	assert.Equal(t, []string{"pending 80ef", "trusted 3f0f since next", "retained fd33 since"}, shown)
@@ -230,12 +230,12 @@ func TestPageOfWatch(t *testing.T) {
 	_, shown = look()
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
 
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: first}, now) // superseded, as far as its report says
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: first}, now) // superseded, as far as its report says
 	state, shown = look()
 	assert.Equal(t, "changes pending", state)
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
 
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan(config(old, element(t, fresh, "us-east", now)))}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan(config(old, element(t, fresh, "us-east", now)))}, now)
 	state, shown = look()
 	assert.Equal(t, "in sync", state)
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since"}, shown)
@@ -248,8 +248,8 @@ func TestPageOfWatch(t *testing.T) {
 // What a watch remembers for its page is bounded, whatever it hears.
 func TestPageIsBounded(t *testing.T) {
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
-	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
 	plan := &vaultsync.Plan{}
 	for i := range monitor.MaxRows {
 		if i > 0 {
@@ -258,7 +258,7 @@ func TestPageIsBounded(t *testing.T) {
 		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
 		plan.Warnings = append(plan.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
 	}
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan}, now)
 	b.Result(jwks.Result{Cluster: "us-east", Err: errors.New(strings.Repeat("e", 4000))}, now)
 	f := b.Facts(now)
 	require.Len(t, f.Mounts, 1)
@@ -294,11 +294,11 @@ func TestPageShowsChangesFirst(t *testing.T) {
 		Claimed: list(300, 1, "claimed", ""), Foreign: list(400, 2, "", ""),
 		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", vaultsync.ReasonDenied)...),
 	}}
-	id := monitor.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
+	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	b.Expect(map[monitor.MountID]monitor.Expected{id: {Clusters: []string{"kept"}}})
+	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"kept"}}})
 	b.Result(jwks.Result{Cluster: "kept", Set: &jwks.Set{Keys: []jwks.Key{keyOf("80ef")}}}, now)
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan, Err: errors.New("sealed")}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: errors.New("sealed")}, now)
 	look := func() (p *Page, shown map[string]int) {
 		p, shown = New(b.Facts(now), "0.1.0", now), map[string]int{}
 		for _, k := range p.Mounts[0].Keys {
@@ -328,7 +328,7 @@ func TestPageShowsChangesFirst(t *testing.T) {
 	p, _ = look()
 	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
 	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value, "one came, one went")
-	b.Report(&vaultsync.MountReport{Vault: id.Vault, Path: id.Path, Plan: plan}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan}, now)
 	p, shown = look()
 	assert.Equal(t, "none", p.Mounts[0].Drift)
 	assert.Equal(t, 3, shown["added trusted"])
@@ -338,7 +338,7 @@ func TestPageShowsChangesFirst(t *testing.T) {
 // A drawing of a thousand clusters shows some, and says so.
 func TestPageOfManyClusters(t *testing.T) {
 	var f monitor.Facts
-	m := monitor.MountFacts{ID: monitor.MountID{Path: "jwt-nomad"}, Known: true}
+	m := monitor.MountFacts{ID: vaultsync.MountID{Path: "jwt-nomad"}, Known: true}
 	for i := range 1000 {
 		source := pem.Owner{Cluster: "c" + strings.Repeat("0", 3) + string(rune('a'+i%26)) + time.Duration(i).String()}
 		f.Clusters = append(f.Clusters, monitor.ClusterFacts{Owner: source, Read: now, Published: 1, Failing: i == 999})

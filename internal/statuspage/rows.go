@@ -8,6 +8,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 func (p *Page) problem(severity, where, message, fix string) {
@@ -64,7 +65,7 @@ func (p *Page) addMount(i int, m monitor.MountFacts, kinds map[string]string, ro
 	p.Mounts = append(p.Mounts, shown)
 }
 
-func whereIs(id monitor.MountID) string {
+func whereIs(id vaultsync.MountID) string {
 	if id.Namespace == "" {
 		return id.Vault
 	}
