@@ -78,15 +78,15 @@ func (m *subscriber) isComplete() bool {
 	return m.incomplete == 0
 }
 
-// gather waits until each cluster was heard of, and reports whether all were. The time that
-// until returns ends it before, if its ok is true, and so does ctx.
-func (m *subscriber) gather(ctx context.Context, until func() (at time.Time, ok bool)) bool {
+// gather waits until each cluster was heard of. The time that until returns ends it before, if its
+// ok is true, and so does ctx.
+func (m *subscriber) gather(ctx context.Context, until func() (at time.Time, ok bool)) {
 	for !m.isComplete() {
 		var over <-chan time.Time
 		if at, ok := until(); ok {
 			left := time.Until(at)
 			if left <= 0 {
-				return false
+				return
 			}
 			over = time.After(left)
 		}
@@ -95,10 +95,9 @@ func (m *subscriber) gather(ctx context.Context, until func() (at time.Time, ok 
 		case <-m.notice:
 		case <-over:
 		case <-ctx.Done():
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // desired is what was heard by now.

@@ -24,7 +24,7 @@ func (m *subscriber) syncOnce(ctx context.Context) *MountReport {
 	o := m.target.Options
 	known := new(plan.Verdicts)
 	var early *MountReport
-	if !m.gather(waiting, m.outOfPatience) {
+	if m.gather(waiting, m.outOfPatience); !m.isComplete() {
 		if early = m.syncEarly(ctx, waiting, known); early != nil {
 			o.Writes = max(1, o.writes()-early.Written)
 		}
