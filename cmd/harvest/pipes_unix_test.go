@@ -42,7 +42,10 @@ cluster "b" {
   address = %q
   %s
 }
-mount "jwt-nomad" { clusters = ["a", "b"] }
+mount "jwt-nomad" {
+  clusters = ["a", "b"]
+  settle   = "40ms"
+}
 `
 	for name, test := range map[string]struct{ vault, cluster string }{
 		"token":      {vault: fmt.Sprintf("auth \"token_file\" {\n path = %q\n}", pipe)},
@@ -61,7 +64,7 @@ mount "jwt-nomad" { clusters = ["a", "b"] }
 			began := time.Now()
 			timeout := "1s"
 			if test.cluster != "" {
-				timeout = "12s" // the other cluster's keys take a settle time
+				timeout = "5s" // within which the other cluster's keys are written
 			}
 			code, _, stderr := harvest(t, nil, "sync", "-config", file, "-timeout", timeout)
 			assert.Less(t, time.Since(began), 30*time.Second)
