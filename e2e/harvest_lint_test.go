@@ -19,18 +19,19 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/lab"
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// lint runs harvest status -lint and returns "lint severity cluster role" of what it found.
-func lint(t *testing.T, code int, env []string, args ...string) []string {
+// linted runs harvest status -lint and returns "lint severity cluster role" of what it found.
+func linted(t *testing.T, code int, env []string, args ...string) []string {
 	t.Helper()
 	r := harvest(t, env, append([]string{"status", "-lint", "-format", "json"}, args...)...)
 	require.Equal(t, code, r.code)
 	var out struct {
-		Mounts []struct{ Lint []vaultsync.Problem }
+		Mounts []struct{ Lint []lint.Problem }
 	}
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &out))
 	require.Len(t, out.Mounts, 1)
@@ -69,8 +70,8 @@ mount %q { clusters = ["west", "issuing"] }
 	env := []string{"VAULT_TOKEN=" + token.Auth.ClientToken}
 
 	shared := []string{"no_issuer warning west", "role_issuer warning  nomad-workloads", "same_region warning issuing"}
-	assert.Equal(t, shared, lint(t, 3, env, "-config", config))
-	assert.Empty(t, lint(t, 0, env, "-config", config, "-ignore", "no_issuer,role_issuer,same_region"))
+	assert.Equal(t, shared, linted(t, 3, env, "-config", config))
+	assert.Empty(t, linted(t, 0, env, "-config", config, "-ignore", "no_issuer,role_issuer,same_region"))
 
 	// Whatever is said of logins, Vault does.
 	jwt, issued := identity(t, west), identity(t, issuing)
@@ -78,12 +79,12 @@ mount %q { clusters = ["west", "issuing"] }
 	require.NoError(t, login(c, path, issued))
 
 	rewrite(t, c, path, object{"jwt_supported_algs": []string{"ES256"}})
-	assert.Equal(t, slices.Concat([]string{"algorithm error issuing", "algorithm error west"}, shared), lint(t, 3, env, "-config", config))
+	assert.Equal(t, slices.Concat([]string{"algorithm error issuing", "algorithm error west"}, shared), linted(t, 3, env, "-config", config))
 	require.ErrorContains(t, login(c, path, jwt), "(alg)")
 	rewrite(t, c, path, object{"jwt_supported_algs": []string{"RS256"}})
 
 	rewrite(t, c, path, object{"bound_issuer": "https://issuing.example.com"})
-	assert.Equal(t, []string{"bound_issuer error west", "same_region warning issuing"}, lint(t, 3, env, "-config", config))
+	assert.Equal(t, []string{"bound_issuer error west", "same_region warning issuing"}, linted(t, 3, env, "-config", config))
 	require.ErrorContains(t, login(c, path, jwt), "(iss)")
 	require.NoError(t, login(c, path, issued))
 	rewrite(t, c, path, object{"bound_issuer": ""})
@@ -92,7 +93,7 @@ mount %q { clusters = ["west", "issuing"] }
 		"role_type": "jwt", "user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "bound_claims": object{"/nomad_namespace": "default", "iss": "x"},
 	})
 	require.NoError(t, err)
-	assert.Equal(t, slices.Concat(shared[:1], []string{"role_audience error  nobody", shared[1], "role_nobody error  nobody"}, shared[2:]), lint(t, 3, env, "-config", config))
+	assert.Equal(t, slices.Concat(shared[:1], []string{"role_audience error  nobody", shared[1], "role_nobody error  nobody"}, shared[2:]), linted(t, 3, env, "-config", config))
 	_, err = c.Logical().Write("auth/"+path+"/login", object{"role": "nobody", "jwt": jwt})
 	require.ErrorContains(t, err, "audience")
 	_, err = c.Logical().Write("auth/"+path+"/role/nobody", object{
@@ -115,15 +116,15 @@ mount %q { clusters = ["west", "issuing"] }
 	}
 	_, err = c.Logical().Write("auth/"+path+"/role/star", changed(star, object{"bound_claims": object{"sub": "eu-west:*"}}))
 	require.NoError(t, err)
-	assert.Equal(t, starred, lint(t, 3, env, "-config", config))
+	assert.Equal(t, starred, linted(t, 3, env, "-config", config))
 	require.ErrorContains(t, asStar(), `claim "sub" does not match`)
 	_, err = c.Logical().Write("auth/"+path+"/role/star", object{"role_type": "jwt", "bound_claims_type": "glob"}) // as the fix says
 	require.NoError(t, err)
-	assert.Equal(t, shared, lint(t, 3, env, "-config", config))
+	assert.Equal(t, shared, linted(t, 3, env, "-config", config))
 	require.NoError(t, asStar())
 	_, err = c.Logical().Write("auth/"+path+"/role/star", object{"role_type": "jwt", "bound_claims_type": "glob", "bound_subject": "eu-west:*"})
 	require.NoError(t, err)
-	assert.Equal(t, starred, lint(t, 3, env, "-config", config))
+	assert.Equal(t, starred, linted(t, 3, env, "-config", config))
 	require.ErrorContains(t, asStar(), "(sub)")
 	_, err = c.Logical().Delete("auth/" + path + "/role/star")
 	require.NoError(t, err)
@@ -142,13 +143,13 @@ mount %q { clusters = ["west", "issuing"] }
 	}
 	rewrite(t, c, path, object{"jwt_validation_pubkeys": elements})
 	syncNow(t, 0, "-cluster", "gone", "-nomad-address", east1.Address, "-mount", path)
-	assert.Equal(t, slices.Concat(shared[:1], []string{shared[1], "rotation warning west", shared[2], "unconfigured warning gone"}), lint(t, 3, env, "-config", config))
+	assert.Equal(t, slices.Concat(shared[:1], []string{shared[1], "rotation warning west", shared[2], "unconfigured warning gone"}), linted(t, 3, env, "-config", config))
 	require.NoError(t, login(c, path, identity(t, east1)), "an unconfigured cluster's jobs do log in")
 
 	// Without the policy, the rest is still said.
 	require.NoError(t, c.Sys().PutPolicy("lint", harvest(t, nil, "policy", "-config", config).stdout))
 	assert.Equal(t, []string{"no_issuer warning west", "roles warning", "rotation warning west", "same_region warning issuing", "unconfigured warning gone"},
-		lint(t, 3, env, "-config", config))
+		linted(t, 3, env, "-config", config))
 }
 
 // An agent that was given no region to ask for is in one all the same: among several, its keys

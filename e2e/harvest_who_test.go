@@ -203,7 +203,7 @@ func TestNamespacesApart(t *testing.T) {
 	stole, lost = pair(old, same, "prod", "sandbox")
 	require.True(t, stole && lost, "this test no longer shows the leak")
 	lintArgs := []string{"-cluster", "eu-west", "-nomad-address", west.Address, "-mount", old, "-ignore", "no_issuer"}
-	assert.Equal(t, []string{"role_alias warning  nomad-workloads"}, lint(t, 3, env, lintArgs...))
+	assert.Equal(t, []string{"role_alias warning  nomad-workloads"}, linted(t, 3, env, lintArgs...))
 	r := harvest(t, env, "verify", tokenFile(t, jwts["prod"]), "-mount", old, "-role", "nomad-workloads")
 	assert.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "workloads of every namespace with this nomad_job_id are one entity")
@@ -246,7 +246,7 @@ func TestNamespacesApart(t *testing.T) {
 	assert.False(t, stole || lost, "stole %t, lost %t", stole, lost)
 	shell(t, vault2, script.String()[strings.Index(script.String(), "vault list"):])
 	assert.Equal(t, 2, entities(), "those of now stay")
-	assert.Empty(t, lint(t, 0, env, lintArgs...))
+	assert.Empty(t, linted(t, 0, env, lintArgs...))
 	r = harvest(t, env, args...)
 	require.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "Nothing to change.")

@@ -78,8 +78,9 @@ var (
 	}
 )
 
-// mode returns the field of otherModes that is set, or "".
-func (c Config) mode() string {
+// Mode returns the field by which the mount takes its keys from elsewhere, such as jwks_url; ""
+// is static keys.
+func (c Config) Mode() string {
 	for _, field := range otherModes {
 		if !isEmpty(c.fields[field]) {
 			return field
@@ -88,8 +89,9 @@ func (c Config) mode() string {
 	return ""
 }
 
-// check refuses what a write would damage.
-func (c Config) check(convert bool) error {
+// Check refuses what a write would damage: the error wraps [ErrUnreadableFields] or, unless the
+// keys' source is to be converted, [ErrNotStaticKeys].
+func (c Config) Check(convert bool) error {
 	if !isStrings(c.fields[keysField]) {
 		return fmt.Errorf("%w: %s is no list of strings, and a write would drop what is there", ErrUnreadableFields, keysField)
 	}
@@ -101,7 +103,7 @@ func (c Config) check(convert bool) error {
 		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+
 			"use a JWT mount without provider_config", ErrUnreadableFields)
 	}
-	if mode := c.mode(); mode != "" && !convert {
+	if mode := c.Mode(); mode != "" && !convert {
 		return fmt.Errorf("%w: %s is set", ErrNotStaticKeys, mode)
 	}
 	return nil

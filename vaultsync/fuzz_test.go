@@ -44,7 +44,7 @@ func FuzzNewPlan(f *testing.F) {
 			require.Greater(t, len(before), MaxConfig-32<<10)
 			return
 		case errors.Is(err, ErrNotStaticKeys):
-			require.NotEmpty(t, current.mode())
+			require.NotEmpty(t, current.Mode())
 			return
 		case errors.Is(err, ErrUnreadableFields):
 			require.False(t, readable(current.fields))

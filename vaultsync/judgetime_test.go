@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // dear are n new RSA keys, each of which takes long to judge.
@@ -51,4 +53,8 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	require.Len(t, report.Plan.Failed, 1)
 	assert.Equal(t, "hostile", report.Plan.Failed[0].Cluster)
 	require.ErrorIs(t, report.Plan.Failed[0].Err, ErrNoRoom)
+}
+
+func hasKey(keys []Key, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == f })
 }

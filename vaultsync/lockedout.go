@@ -25,7 +25,7 @@ type AlgorithmError struct {
 // Error says how to mend it.
 func (e *AlgorithmError) Error() string {
 	return fmt.Sprintf("%v: it signs with %s (kid %s), and jwt_supported_algs is %s; state jwt_supported_algs = %s for the mount",
-		ErrAlgorithm, strings.Join(e.Signs, ", "), shownKeyID(e.KeyID), bracketed(e.Supported), quotedAlgorithms(e.Mends))
+		ErrAlgorithm, strings.Join(e.Signs, ", "), vaultapi.KeyID(e.KeyID), vaultapi.Bracket(e.Supported), vaultapi.QuoteAlgorithms(e.Mends))
 }
 
 // Is reports true for ErrAlgorithm.
@@ -48,41 +48,15 @@ func (m *mountPlanner) nameLockedOut() {
 			mends = append(mends, k.SignsWith()...)
 		}
 	}
-	mends = statable(mends)
+	mends = vaultapi.KnownAlgorithms(mends)
 	for _, locked := range m.plan.LockedOut {
 		owner, k := locked.Owner, locked.Keys[0]
 		err := &AlgorithmError{k.KeyID, k.SignsWith(), m.supported(), mends}
 		if m.o.Settings.Algorithms != nil {
 			m.warn("jwt_supported_algs is stated as %s, and %s signs with %s (kid %s): these logins of it are refused once that is written",
-				bracketed(err.Supported), owner, strings.Join(err.Signs, ", "), shownKeyID(err.KeyID))
+				vaultapi.Bracket(err.Supported), owner, strings.Join(err.Signs, ", "), vaultapi.KeyID(err.KeyID))
 			continue
 		}
 		m.plan.Fail(owner, len(locked.Keys), err)
 	}
 }
-
-// statable returns what of these algorithms Vault knows, each once and sorted.
-func statable(algs []string) []string {
-	return slices.Compact(slices.Sorted(func(yield func(string) bool) {
-		for _, alg := range algs {
-			if slices.Contains(vaultAlgorithms, alg) && !yield(alg) {
-				return
-			}
-		}
-	}))
-}
-
-// stateAlgorithms says how to have a mount take these algorithms.
-func stateAlgorithms(algs []string) string {
-	algs = statable(algs)
-	return fmt.Sprintf("state jwt_supported_algs = %s in the mount's block, or -jwt-supported-algs %s, and run harvest sync",
-		quotedAlgorithms(algs), strings.Join(algs, ","))
-}
-
-// clearBoundIssuer says how to have a mount take any issuer.
-const clearBoundIssuer = `state bound_issuer = "" in the mount's block, or -bound-issuer "", and run harvest sync`
-
-// quotedAlgorithms returns a list as it stands in a configuration file.
-func quotedAlgorithms(algs []string) string { return `["` + strings.Join(algs, `", "`) + `"]` }
-
-func bracketed(algs []string) string { return "[" + vaultapi.Clean(strings.Join(algs, ", ")) + "]" }

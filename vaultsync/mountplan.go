@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -83,7 +84,7 @@ func newPlan(current Config, want Desired, o Options, given circumstances) (*Pla
 	if err := o.check(want.Clusters); err != nil {
 		return nil, err
 	}
-	if err := current.check(o.Convert); err != nil {
+	if err := current.Check(o.Convert); err != nil {
 		return nil, err
 	}
 	m := mountPlanner{o: o, given: given, want: want, current: current}
@@ -119,7 +120,7 @@ func (m *mountPlanner) rules() plan.Rules {
 	rules.MaxSize, rules.Size = MaxConfig, m.fixedSize()
 	rules.Algorithms = m.supported()
 	if stated := m.o.Settings.Algorithms; len(stated) > 0 {
-		rules.LeaveOut = "left out: jwt_supported_algs is stated as " + bracketed(stated)
+		rules.LeaveOut = "left out: jwt_supported_algs is stated as " + vaultapi.Bracket(stated)
 	}
 	return rules
 }
@@ -127,7 +128,7 @@ func (m *mountPlanner) rules() plan.Rules {
 // fixedSize returns how many bytes of JSON the configuration takes without any key.
 func (m *mountPlanner) fixedSize() int {
 	var without []string
-	if m.current.mode() != "" {
+	if m.current.Mode() != "" {
 		without = m.current.excluded()
 	}
 	return bodySize(m.current.body([]string{}, without, m.stated()))
@@ -148,7 +149,7 @@ func (m *mountPlanner) finish() (*Plan, error) {
 	if p.Emptied {
 		m.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
 	}
-	if m.current.mode() != "" && m.hasKeys() {
+	if m.current.Mode() != "" && m.hasKeys() {
 		if err := m.convert(); err != nil {
 			return nil, err
 		}

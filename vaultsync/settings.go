@@ -40,8 +40,8 @@ func (s Settings) Check() error {
 		switch {
 		case alg == "Ed25519":
 			return fmt.Errorf("%s: Vault calls Ed25519 EdDSA", algsField)
-		case !slices.Contains(vaultAlgorithms, alg):
-			return fmt.Errorf("%s: %s is none that Vault takes; want some of %s, or an empty list for all", algsField, vaultapi.Quote(alg), strings.Join(vaultAlgorithms, ", "))
+		case !slices.Contains(vaultapi.Algorithms, alg):
+			return fmt.Errorf("%s: %s is none that Vault takes; want some of %s, or an empty list for all", algsField, vaultapi.Quote(alg), strings.Join(vaultapi.Algorithms, ", "))
 		case slices.Contains(s.Algorithms[:i], alg):
 			return fmt.Errorf("%s names %s twice", algsField, alg)
 		}

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -307,4 +308,16 @@ func TestPlanDefaultRole(t *testing.T) {
 	p, err := NewPlan(NewConfig(nil), Desired{Clusters: []string{"a"}, Results: nil}, o)
 	require.NoError(t, err)
 	assert.False(t, p.Changed, "without a key there is nothing to write")
+}
+
+type object = map[string]any
+
+func changed(base, change object) object {
+	out := maps.Clone(base)
+	for k, v := range change {
+		if out[k] = v; v == nil {
+			delete(out, k)
+		}
+	}
+	return out
 }

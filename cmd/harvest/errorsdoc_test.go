@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/monitor"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/internal/verify"
 )
 
 // declared calls f for each constant, variable and type that the files of a pattern declare
@@ -190,12 +191,12 @@ func TestErrorsPage(t *testing.T) {
 func TestOperationsNamesLints(t *testing.T) {
 	t.Parallel()
 	doc := docPage(t, "docs/operations.md")
-	for _, lint := range vaultsync.Lints {
+	for _, lint := range lint.Lints {
 		assert.Regexp(t, "(?m)^\\|[^|]*`"+string(lint)+"`[^|]*\\| (error|warning|note) \\|", doc)
 	}
 	misses := rowsOf(t, "operations.md", "`miss` in the JSON")
-	for _, miss := range []vaultsync.Miss{
-		vaultsync.MissNotTrusted, vaultsync.MissTurnover, vaultsync.MissRefused, vaultsync.MissElsewhere, vaultsync.MissForged, vaultsync.MissUnknown,
+	for _, miss := range []verify.Miss{
+		verify.MissNotTrusted, verify.MissTurnover, verify.MissRefused, verify.MissElsewhere, verify.MissForged, verify.MissUnknown,
 	} {
 		assert.Contains(t, misses, string(miss))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -26,7 +27,7 @@ func lintFlags() []cli.Flag {
 
 // linting is what status -lint needs besides the plan; nil is no -lint.
 type linting struct {
-	ignored    []vaultsync.Lint
+	ignored    []lint.Lint
 	rotation   time.Duration
 	now        time.Time
 	discovered []jwks.Discovery
@@ -48,17 +49,17 @@ func newLinting(cmd *cli.Command) (*linting, error) {
 	}
 	l := &linting{rotation: rotation}
 	for _, name := range cmd.StringSlice("ignore") {
-		if !slices.Contains(vaultsync.Lints, vaultsync.Lint(name)) {
+		if !slices.Contains(lint.Lints, lint.Lint(name)) {
 			return nil, usage(cmd, "-ignore %q: want one of %s", name, lintNames())
 		}
-		l.ignored = append(l.ignored, vaultsync.Lint(name))
+		l.ignored = append(l.ignored, lint.Lint(name))
 	}
 	return l, nil
 }
 
 func lintNames() string {
 	var names []string
-	for _, l := range vaultsync.Lints {
+	for _, l := range lint.Lints {
 		names = append(names, string(l))
 	}
 	return strings.Join(names, ", ")
@@ -66,11 +67,11 @@ func lintNames() string {
 
 // inspect puts what is found on a mount into its status.
 func (l *linting) inspect(ctx context.Context, s *status.Mount, mount *vaultsync.Mount, m config.Mount, results []jwks.Result) {
-	s.Lint = []vaultsync.Problem{}
+	s.Lint = []lint.Problem{}
 	if s.Err != nil {
 		return
 	}
-	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
+	problems, err := lint.InspectMount(ctx, mount, lint.Inspection{
 		Now: l.now, Config: s.Config, Clusters: m.Clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.Options.Settings,
 	})
 	if err != nil {
@@ -88,4 +89,4 @@ func (l *linting) inspect(ctx context.Context, s *status.Mount, mount *vaultsync
 }
 
 // bites reports whether something must be done about a problem.
-func bites(p vaultsync.Problem) bool { return p.Severity != vaultsync.SeverityNote }
+func bites(p lint.Problem) bool { return p.Severity != lint.SeverityNote }

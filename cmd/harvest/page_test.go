@@ -14,9 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // goldenPage compares a page with a file, less what changes with each build.
@@ -59,7 +59,7 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 	// What -lint finds is shown with what to do about it.
 	_, stdout, _ = harvest(t, nil, "status", "-config", config, "-lint", "-format", "json")
 	var found struct {
-		Mounts []struct{ Lint []vaultsync.Problem }
+		Mounts []struct{ Lint []lint.Problem }
 	}
 	require.NoError(t, json.Unmarshal([]byte(stdout), &found))
 	require.NotEmpty(t, found.Mounts[0].Lint)

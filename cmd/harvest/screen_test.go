@@ -16,6 +16,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
+	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -150,14 +151,14 @@ func TestScreenSetup(t *testing.T) {
 // TestScreenVerify: the same for the verdicts of verify.
 func TestScreenVerify(t *testing.T) {
 	verdicts := []*render.Verdict{
-		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: longMount}, Verdict: &vaultsync.Verdict{Findings: []vaultsync.Finding{
-			{Check: "signature", Outcome: vaultsync.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
+		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: longMount}, Verdict: &verify.Verdict{Findings: []verify.Finding{
+			{Check: "signature", Outcome: verify.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
 				Fix: "harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=" + longCluster},
-			{Check: "audience", Outcome: vaultsync.OutcomeOK, Detail: `"vault.io"`},
-			{Check: "claims", Outcome: vaultsync.OutcomeNote, Detail: "a\x1b[2Jb\u202e was not compared"},
+			{Check: "audience", Outcome: verify.OutcomeOK, Detail: `"vault.io"`},
+			{Check: "claims", Outcome: verify.OutcomeNote, Detail: "a\x1b[2Jb\u202e was not compared"},
 		}}},
-		{Source: "https://keys.example.com/jwks.json", Verdict: &vaultsync.Verdict{Accepted: true, Findings: []vaultsync.Finding{
-			{Check: "signature", Outcome: vaultsync.OutcomeOK, Detail: "by 東京都 and quite a long explanation of which key that was, of whom and since when"},
+		{Source: "https://keys.example.com/jwks.json", Verdict: &verify.Verdict{Accepted: true, Findings: []verify.Finding{
+			{Check: "signature", Outcome: verify.OutcomeOK, Detail: "by 東京都 and quite a long explanation of which key that was, of whom and since when"},
 		}}},
 		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: "m"}, Err: fmt.Errorf("auth/m/config: the token may not read that\x1b[2J, and here is a long explanation of what to do")},
 	}

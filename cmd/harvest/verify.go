@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -188,7 +189,7 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 	for i := range results {
 		results[i].Cluster = cmd.String("cluster")
 	}
-	v, err := vaultsync.Verify(vaultsync.Verification{Token: t, Now: a.now(), Offline: true, Want: vaultsync.Desired{Results: results}})
+	v, err := verify.Verify(verify.Verification{Token: t, Now: a.now(), Offline: true, Want: vaultsync.Desired{Results: results}})
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 				verdicts[i] = &render.Verdict{MountID: r.MountID, Error: r.Err.Error(), Err: r.Err}
 				return
 			}
-			verdicts[i] = verifyAt(ctx, j.mounts[i], vaultsync.Verification{
+			verdicts[i] = verifyAt(ctx, j.mounts[i], verify.Verification{
 				Token: t, Now: a.now(), Path: m.Path, RoleName: cmd.String("role"), Options: m.Options,
 				Want: vaultsync.Desired{Clusters: m.Clusters, Results: results},
 			}, log)
@@ -227,19 +228,19 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 }
 
 // verifyAt reads a mount and the role, and compares.
-func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verification, log *slog.Logger) *render.Verdict {
+func verifyAt(ctx context.Context, mount *vaultsync.Mount, v verify.Verification, log *slog.Logger) *render.Verdict {
 	out := &render.Verdict{MountID: mount.ID()}
 	v.Config, out.Err = mount.Read(ctx)
 	session, err := mount.Session()
 	if out.Err == nil && err == nil {
-		if role := v.Config.EffectiveRole(v.RoleName); role != "" && !v.Config.IsZero() {
+		if role := verify.EffectiveRole(v.Config, v.RoleName); role != "" && !v.Config.IsZero() {
 			v.Role, v.RoleErr = jwtrole.Read(ctx, session, role)
 			v.RoleErr = mount.Wrap(v.RoleErr)
 		}
 		if v.Skew, err = session.Clock(ctx); err != nil {
 			log.DebugContext(ctx, "Vault's clock could not be read", "error", text.Escape(err.Error()))
 		}
-		out.Verdict, out.Err = vaultsync.Verify(v)
+		out.Verdict, out.Err = verify.Verify(v)
 	}
 	if out.Err != nil {
 		out.Error = out.Err.Error()
@@ -248,7 +249,7 @@ func verifyAt(ctx context.Context, mount *vaultsync.Mount, v vaultsync.Verificat
 }
 
 // exactFix puts the whole command in the place of "harvest sync".
-func exactFix(cmd *cli.Command, v *vaultsync.Verdict) {
+func exactFix(cmd *cli.Command, v *verify.Verdict) {
 	const short = "harvest sync"
 	for i, f := range v.Findings {
 		if before, after, ok := strings.Cut(f.Fix, short); ok {

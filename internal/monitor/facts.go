@@ -67,9 +67,9 @@ type Problem struct {
 
 // Severities.
 const (
-	SeverityError   = string(vaultsync.SeverityError)
-	SeverityWarning = string(vaultsync.SeverityWarning)
-	SeverityNote    = string(vaultsync.SeverityNote)
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+	SeverityNote    = "note"
 )
 
 // Bounds of what a remote says; the page shows no more of it.

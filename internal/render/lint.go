@@ -3,14 +3,14 @@ package render
 import (
 	"fmt"
 
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // printProblems writes what -lint found on a mount, with the way out below each.
-func (o *Output) printProblems(problems []vaultsync.Problem) {
-	styles := map[vaultsync.Severity]terminal.Style{vaultsync.SeverityError: terminal.Alarm, vaultsync.SeverityWarning: terminal.Yellow}
+func (o *Output) printProblems(problems []lint.Problem) {
+	styles := map[lint.Severity]terminal.Style{lint.SeverityError: terminal.Alarm, lint.SeverityWarning: terminal.Yellow}
 	for _, p := range problems {
 		head := fmt.Sprintf("%s (%s):", p.Severity, p.Lint)
 		o.Text("  "+head+" ", "  "+o.Paint(styles[p.Severity], head)+" ", text.Escape(p.Message))

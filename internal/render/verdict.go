@@ -6,6 +6,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -14,19 +15,19 @@ type Verdict struct {
 	vaultsync.MountID
 	Source string `json:"source,omitempty"` // of the key set, where there is no mount
 	Error  string `json:"error,omitempty"`
-	*vaultsync.Verdict
+	*verify.Verdict
 
 	Err error `json:"-"` // the mount could not be read
 }
 
 // verdictSigns stand before the lines of a verdict.
-var verdictSigns = map[vaultsync.Outcome]string{
-	vaultsync.OutcomeOK: signKeep, vaultsync.OutcomeFail: signSkip, vaultsync.OutcomeNote: signForeign,
+var verdictSigns = map[verify.Outcome]string{
+	verify.OutcomeOK: signKeep, verify.OutcomeFail: signSkip, verify.OutcomeNote: signForeign,
 }
 
 // verdictStyles are theirs: what Vault would refuse is what was asked for.
-var verdictStyles = map[vaultsync.Outcome]terminal.Style{
-	vaultsync.OutcomeOK: terminal.Green, vaultsync.OutcomeFail: terminal.Alarm, vaultsync.OutcomeNote: terminal.Cyan,
+var verdictStyles = map[verify.Outcome]terminal.Style{
+	verify.OutcomeOK: terminal.Green, verify.OutcomeFail: terminal.Alarm, verify.OutcomeNote: terminal.Cyan,
 }
 
 // Verdicts writes what came of a token, mount by mount.
@@ -64,7 +65,7 @@ func (o *Output) Verdicts(verdicts []*Verdict) {
 func (v *Verdict) summary() string {
 	failed := 0
 	for _, f := range v.Findings {
-		if f.Outcome == vaultsync.OutcomeFail {
+		if f.Outcome == verify.OutcomeFail {
 			failed++
 		}
 	}

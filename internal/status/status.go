@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -22,8 +23,8 @@ type Mount struct {
 	// Settings are what is stated of the mount and is otherwise.
 	Settings []vaultsync.Change `json:"settings"`
 	// Lint is what -lint found; without it there is none.
-	Lint  []vaultsync.Problem `json:"lint,omitzero"`
-	Error string              `json:"error,omitempty"`
+	Lint  []lint.Problem `json:"lint,omitzero"`
+	Error string         `json:"error,omitempty"`
 
 	Plan   *vaultsync.Plan  `json:"-"` // nil without clusters, or where there could be none
 	Config vaultsync.Config `json:"-"` // as it was read

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // Page is what the template shows. Its strings are printable, and not yet HTML.
@@ -89,7 +89,7 @@ func New(f monitor.Facts, version string, now time.Time) *Page {
 	slices.SortFunc(f.Mounts, func(a, b monitor.MountFacts) int {
 		return cmp.Or(cmp.Compare(a.ID.Path, b.ID.Path), cmp.Compare(a.ID.Namespace, b.ID.Namespace), cmp.Compare(a.ID.Vault, b.ID.Vault))
 	})
-	rotation := cmp.Or(f.Rotation, vaultsync.DefaultRotation)
+	rotation := cmp.Or(f.Rotation, lint.DefaultRotation)
 	p.Rotation, p.Assumed = inDays(rotation), f.Rotation == 0
 	kinds := map[string]string{}
 	for _, c := range f.Clusters {

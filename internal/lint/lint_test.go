@@ -1,4 +1,4 @@
-package vaultsync
+package lint
 
 import (
 	"encoding/json"
@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // says is what a Nomad says of its tokens; region is its owner's, or name as Nomad has it.
@@ -39,8 +39,10 @@ func wellKept() Inspection {
 	}
 }
 
-func withField(c Config, field string, value any) Config {
-	return NewConfig(changed(c.fields, object{field: value}))
+func withField(c vaultsync.Config, field string, value any) vaultsync.Config {
+	have := fields(c.Keys()...)
+	have["bound_issuer"], have["jwt_supported_algs"] = c.BoundIssuer(), c.Algorithms()
+	return vaultsync.NewConfig(changed(have, object{field: value}))
 }
 
 // aliased makes a role what nomad setup vault does, with a policy that is templated.
@@ -165,7 +167,7 @@ func TestInspect(t *testing.T) {
 			[]string{"role_audience error / workloads: no bound_audiences"},
 		},
 		"roles that can't be read": {
-			func(in *Inspection) { in.Roles, in.RolesErr = nil, fmt.Errorf("list: %w", ErrForbidden) },
+			func(in *Inspection) { in.Roles, in.RolesErr = nil, fmt.Errorf("list: %w", vaultsync.ErrForbidden) },
 			[]string{"roles warning / : could not all be read"},
 		},
 		"a Nomad without oidc_issuer among two": {
@@ -180,7 +182,7 @@ func TestInspect(t *testing.T) {
 			[]string{"no_issuer warning b/ : a role can't tell its jobs from those of another cluster"},
 		},
 		"a Nomad without oidc_issuer, and roles that can't all be read": {
-			func(in *Inspection) { in.Discovered[1], in.RolesErr = says("b", "", "west"), ErrForbidden },
+			func(in *Inspection) { in.Discovered[1], in.RolesErr = says("b", "", "west"), vaultsync.ErrForbidden },
 			[]string{"no_issuer warning b/ : ", "roles warning / : "},
 		},
 		"a Nomad without oidc_issuer, and a role that asks": {
@@ -506,40 +508,7 @@ func TestInspectRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "needs the time")
 
 	in = wellKept()
-	in.Config = NewConfig(object{"jwks_url": "https://x"})
+	in.Config = vaultsync.NewConfig(object{"jwks_url": "https://x"})
 	_, err = Inspect(in)
-	require.ErrorIs(t, err, ErrNotStaticKeys)
-}
-
-func TestPolicyForRoles(t *testing.T) {
-	assert.Equal(t, `path "auth/a/role" {
-  capabilities = ["list"]
-}
-
-path "auth/a/role/*" {
-  capabilities = ["read"]
-}
-
-path "sys/policies/acl/*" {
-  capabilities = ["read"]
-}
-`, jwtrole.Policy("a", "/a/"))
-}
-
-// Who is on no mount isn't asked.
-func TestHarvesterDiscover(t *testing.T) {
-	used, unused := fakenomad.New(t), fakenomad.New(t)
-	used.SetIssuer("https://nomad.example.com")
-	h := &Harvester{
-		Clusters: []jwks.Cluster{
-			{Name: "used", Sources: []jwks.Source{jwks.Nomad{Address: used.URL}}},
-			{Name: "unused", Sources: []jwks.Source{jwks.Nomad{Address: unused.URL}}},
-		},
-		Targets: []Target{{Clusters: []string{"used"}}},
-	}
-	found := h.Discover(t.Context())
-	require.Len(t, found, 1)
-	assert.Equal(t, "used", found[0].Cluster)
-	assert.Equal(t, "https://nomad.example.com", found[0].Metadata.Issuer)
-	assert.Empty(t, unused.Requests())
+	require.ErrorIs(t, err, vaultsync.ErrNotStaticKeys)
 }

@@ -1,4 +1,5 @@
-package vaultsync
+// Package verify tells whether Vault would take a token, and what is in the way.
+package verify
 
 import (
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // Outcome is what came of comparing one thing.
@@ -55,7 +57,7 @@ type Verdict struct {
 	RoleChecked bool `json:"role_checked"`
 	// Key is the key that verifies the signature, the first in Vault's order; nil where none
 	// does. Of a miss it is the published key that does, where there is one.
-	Key *Key `json:"key"`
+	Key *vaultsync.Key `json:"key"`
 	// Miss says why no trusted key does; "" where one does.
 	Miss Miss `json:"miss,omitempty"`
 	// Findings are in the order in which Vault compares.
@@ -75,7 +77,7 @@ type Verification struct {
 	// Config, Path and Role aren't used.
 	Offline bool
 
-	Config Config
+	Config vaultsync.Config
 	// Path is that of the mount, for the commands in a Fix.
 	Path string
 	// RoleName is the role that the login names; "" is the mount's default_role.
@@ -86,13 +88,13 @@ type Verification struct {
 
 	// Want is what the mount should trust, and may hold results of other clusters as well.
 	// Without results the nearest miss is not looked for among published keys.
-	Want Desired
+	Want vaultsync.Desired
 	// Options are the mount's rules: what a sync would make of a published key.
-	Options Options
+	Options vaultsync.Options
 }
 
 // EffectiveRole returns the role of a login that names name, or none where it is "".
-func (c Config) EffectiveRole(name string) string {
+func EffectiveRole(c vaultsync.Config, name string) string {
 	if name == "" {
 		name = c.DefaultRole()
 	}
@@ -104,20 +106,20 @@ func (c Config) EffectiveRole(name string) string {
 // failure, so that all of them are on the list. It reads no clock and no network.
 //
 // Nothing in a Verdict quotes the token but its kid, alg and the values of claims that
-// were compared, cleaned and cut. The error wraps [ErrNotStaticKeys], or says what is missing.
+// were compared, cleaned and cut. The error wraps [vaultsync.ErrNotStaticKeys], or says what is missing.
 func Verify(v Verification) (*Verdict, error) {
-	switch mode := v.Config.mode(); {
+	switch mode := v.Config.Mode(); {
 	case v.Token == nil || v.Now.IsZero():
 		return nil, errors.New("a verification needs a token and the time")
 	case mode != "" && !v.Offline:
-		return nil, fmt.Errorf("%w: %s is set, so that Vault looks for the key elsewhere", ErrNotStaticKeys, mode)
+		return nil, fmt.Errorf("%w: %s is set, so that Vault looks for the key elsewhere", vaultsync.ErrNotStaticKeys, mode)
 	}
 	if v.Options.Now.IsZero() {
 		v.Options.Now = v.Now
 	}
 	c := &verifier{Verification: v, out: &Verdict{Findings: []Finding{}}}
 	if v.Offline {
-		c.Config, c.Role = Config{}, nil
+		c.Config, c.Role = vaultsync.Config{}, nil
 	} else {
 		c.checkMount()
 		c.checkClock()
@@ -186,7 +188,7 @@ func (c *verifier) checkClock() {
 }
 
 func (c *verifier) checkRole() {
-	name := c.Config.EffectiveRole(c.RoleName)
+	name := EffectiveRole(c.Config, c.RoleName)
 	c.out.Role = name
 	switch {
 	case name == "":
@@ -194,7 +196,7 @@ func (c *verifier) checkRole() {
 			"no role: the mount has no default_role, and Vault refuses a login that names none")
 	case errors.Is(c.RoleErr, jwtrole.ErrNoRole):
 		c.fail("role", fmt.Sprintf("`vault list auth/%s/role` shows those that there are", c.Path), "the mount has no role %s", vaultapi.Quote(name))
-	case errors.Is(c.RoleErr, ErrForbidden):
+	case errors.Is(c.RoleErr, vaultsync.ErrForbidden):
 		c.note("role", "role %q was not checked: Vault forbids it; that needs \"read\" on auth/%s/role/%s", name, c.Path, name)
 	case c.RoleErr != nil:
 		c.note("role", "role %q was not checked: %s", name, vaultapi.Clean(c.RoleErr.Error()))
@@ -215,18 +217,15 @@ func (c *verifier) checkForm() {
 	}
 }
 
-// vaultAlgorithms are what an empty jwt_supported_algs stands for.
-var vaultAlgorithms = []string{"RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"}
-
 func (c *verifier) checkAlgorithm() {
 	supported, alg := c.Config.Algorithms(), c.Token.Algorithm
 	switch {
-	case len(supported) == 0 && slices.Contains(vaultAlgorithms, alg):
+	case len(supported) == 0 && slices.Contains(vaultapi.Algorithms, alg):
 		c.ok("alg", "%s", alg)
 	case slices.Contains(supported, alg):
 		c.ok("alg", "%s, one of jwt_supported_algs", alg)
 	default:
-		c.fail("alg", stateAlgorithms(append(supported, alg)),
+		c.fail("alg", vaultapi.StateAlgorithms(append(supported, alg)),
 			"signed with %s, and jwt_supported_algs is [%s]", alg, vaultapi.Clean(strings.Join(supported, ", ")))
 	}
 }
@@ -242,10 +241,10 @@ func (c *verifier) checkIssuer() {
 	case want == have:
 		c.ok("iss", "%s, which is bound_issuer", vaultapi.Quote(have))
 	case have == "":
-		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or "+clearBoundIssuer,
+		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or "+vaultapi.ClearBoundIssuer,
 			"the token has no iss, and bound_issuer is %s", vaultapi.Quote(want))
 	default:
-		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+clearBoundIssuer,
+		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+vaultapi.ClearBoundIssuer,
 			"iss is %s, and bound_issuer is %s", vaultapi.Quote(have), vaultapi.Quote(want))
 	}
 }

@@ -1,4 +1,4 @@
-package vaultsync
+package lint
 
 import (
 	"cmp"

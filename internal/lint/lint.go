@@ -1,4 +1,5 @@
-package vaultsync
+// Package lint finds what bites on a mount although its keys are in sync.
+package lint
 
 import (
 	"cmp"
@@ -14,6 +15,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -77,10 +79,10 @@ type Inspection struct {
 	// Path is that of the mount, for the commands in a Fix.
 	Path string
 	// Config is the mount's configuration.
-	Config Config
+	Config vaultsync.Config
 	// Settings are what is stated of the configuration, as in [Options].
-	Settings Settings
-	// Clusters are the names that the mount trusts, as in [Desired]; none: nothing is said of
+	Settings vaultsync.Settings
+	// Clusters are the names that the mount trusts, as in [vaultsync.Desired]; none: nothing is said of
 	// clusters that it shouldn't.
 	Clusters []string
 	// Results are what clusters publish; those of others are passed over.
@@ -100,12 +102,12 @@ type Inspection struct {
 }
 
 // Inspect points out what bites on a mount although its keys are in sync, the worst first. It
-// reads no clock and no network. The error wraps [ErrNotStaticKeys], or says what is missing.
+// reads no clock and no network. The error wraps [vaultsync.ErrNotStaticKeys], or says what is missing.
 func Inspect(in Inspection) ([]Problem, error) {
 	if in.Now.IsZero() {
 		return nil, errors.New("an inspection needs the time")
 	}
-	if err := in.Config.check(false); err != nil {
+	if err := in.Config.Check(false); err != nil {
 		return nil, err
 	}
 	l := &linter{Inspection: in}
@@ -195,7 +197,7 @@ func (l *linter) algorithms() {
 		found = append(found, p)
 	}
 	for _, p := range found {
-		p.Fix = stateAlgorithms(mends)
+		p.Fix = vaultapi.StateAlgorithms(mends)
 		if stated {
 			p.Fix = "nothing, if that list is meant; else " + p.Fix
 		}
@@ -204,13 +206,13 @@ func (l *linter) algorithms() {
 }
 
 // refusedAlgorithms says what becomes of logins with a key.
-func refusedAlgorithms(k Key, refused, supported []string) string {
+func refusedAlgorithms(k vaultsync.Key, refused, supported []string) string {
 	owner := "a foreign key"
 	if k.Cluster != "" {
 		owner = k.Owner().String()
 	}
 	return fmt.Sprintf("%s signs with %s (kid %s), and jwt_supported_algs is %s: these logins are refused",
-		owner, strings.Join(refused, ", "), k.KeyID, bracketed(supported))
+		owner, strings.Join(refused, ", "), k.KeyID, vaultapi.Bracket(supported))
 }
 
 func (l *linter) boundIssuer() {
@@ -228,10 +230,10 @@ func (l *linter) boundIssuer() {
 		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
 		if d.Metadata.Issuer == "" {
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
-			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + clearBoundIssuer
+			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + vaultapi.ClearBoundIssuer
 		} else {
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and the tokens of " + owner + " are issued by " + vaultapi.Quote(d.Metadata.Issuer) + ": their logins are refused"
-			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + clearBoundIssuer
+			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + vaultapi.ClearBoundIssuer
 		}
 		l.add(p)
 	}

@@ -1,4 +1,4 @@
-package vaultsync
+package verify
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -53,35 +54,40 @@ func (c *verifier) remarkOn(t plan.Element) {
 	switch {
 	case t.Foreign():
 		c.note("key", "the key is foreign: no cluster is known to have published it")
-	case c.Options.rules().Denies(t.Fingerprint):
+	case c.rules().Denies(t.Fingerprint):
 		c.note("key", "the key is denied: the next sync removes it")
 	case !a.Missing.IsZero():
 		c.note("key", "no longer published since %s; in its retention period", stamp(a.Missing))
 	}
-	if plan := c.plan(); plan != nil && !c.Options.rules().Denies(t.Fingerprint) && hasKey(plan.Remove, t.Fingerprint) {
+	if plan := c.plan(); plan != nil && !c.rules().Denies(t.Fingerprint) && hasKey(plan.Remove, t.Fingerprint) {
 		c.note("key", "no longer published: the next sync removes it")
 	}
 }
 
+// rules are those by which a sync passes a key over.
+func (c *verifier) rules() plan.Rules {
+	return plan.Rules{Deny: c.Options.Deny, Pin: c.Options.Pin, Retired: c.Options.Retired}
+}
+
 // plan returns what a sync would do now; nil where there can be no plan.
-func (c *verifier) plan() *Plan {
+func (c *verifier) plan() *vaultsync.Plan {
 	if len(c.Want.Clusters) == 0 {
 		return nil
 	}
-	plan, err := NewPlan(c.Config, c.Want, c.Options)
+	plan, err := vaultsync.NewPlan(c.Config, c.Want, c.Options)
 	if err != nil {
 		return nil
 	}
 	return plan
 }
 
-func hasKey(keys []Key, f pem.Fingerprint) bool {
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == f })
+func hasKey(keys []vaultsync.Key, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(keys, func(k vaultsync.Key) bool { return k.Fingerprint == f })
 }
 
 // keyName returns a key as people are told of it.
-func keyName(k Key) string {
-	name := "kid " + shownKeyID(k.KeyID)
+func keyName(k vaultsync.Key) string {
+	name := "kid " + vaultapi.KeyID(k.KeyID)
 	if k.KeyID == "" {
 		name = "a key without a kid"
 	}
@@ -96,15 +102,7 @@ func (c *verifier) kid() string {
 	if c.Token.KeyID == "" {
 		return "(none)"
 	}
-	return shownKeyID(c.Token.KeyID)
-}
-
-func shownKeyID(kid string) string {
-	const most = 64
-	if kid = vaultapi.Clean(kid); len(kid) > most {
-		kid = strings.ToValidUTF8(kid[:most], "") + "…"
-	}
-	return kid
+	return vaultapi.KeyID(c.Token.KeyID)
 }
 
 // checkPublished looks for the key in a key set alone.
@@ -119,7 +117,7 @@ func (c *verifier) checkPublished() {
 }
 
 // signer returns the published key that signed the token.
-func (c *verifier) signer() (Key, bool) {
+func (c *verifier) signer() (vaultsync.Key, bool) {
 	for _, r := range c.Want.Results {
 		if r.Set == nil {
 			continue
@@ -130,10 +128,10 @@ func (c *verifier) signer() (Key, bool) {
 			}
 		}
 	}
-	return Key{}, false
+	return vaultsync.Key{}, false
 }
 
-func publishedAs(r jwks.Result, k jwks.Key) Key {
+func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
 	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
 	return plan.NewKey(pem.Owner{Cluster: r.Cluster, Region: r.Region}, k, f)
 }
@@ -147,7 +145,7 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 		return
 	}
 	c.out.Key = &key
-	published := fmt.Sprintf("signed by kid %s, published by %s", shownKeyID(key.KeyID), key.Owner())
+	published := fmt.Sprintf("signed by kid %s, published by %s", vaultapi.KeyID(key.KeyID), key.Owner())
 	miss := func(m Miss, fix, why string) {
 		c.out.Miss = m
 		c.fail("key", fix, "%s, %s", published, why)
@@ -156,11 +154,11 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	switch {
 	case !slices.Contains(c.Want.Clusters, key.Cluster):
 		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
-	case c.Options.rules().Retires(key.Owner()):
+	case c.rules().Retires(key.Owner()):
 		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
-	case c.Options.rules().Denies(key.Fingerprint):
+	case c.rules().Denies(key.Fingerprint):
 		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
-	case !c.Options.rules().Pins(key.Cluster, key.Fingerprint):
+	case !c.rules().Pins(key.Cluster, key.Fingerprint):
 		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
 	case plan != nil && turnedOver(plan, key):
 		miss(MissTurnover, "if these are the cluster's new keys, run harvest sync -allow-turnover="+key.Cluster,
@@ -172,14 +170,14 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	}
 }
 
-func turnedOver(plan *Plan, key Key) bool {
-	return slices.ContainsFunc(plan.Failed, func(f Failure) bool {
-		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, ErrTurnover)
+func turnedOver(plan *vaultsync.Plan, key vaultsync.Key) bool {
+	return slices.ContainsFunc(plan.Failed, func(f vaultsync.Failure) bool {
+		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, vaultsync.ErrTurnover)
 	})
 }
 
-func waits(planned *Plan, key Key) bool {
-	return slices.ContainsFunc(planned.Skipped, func(k Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == plan.ReasonNoRoom })
+func waits(planned *vaultsync.Plan, key vaultsync.Key) bool {
+	return slices.ContainsFunc(planned.Skipped, func(k vaultsync.Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == plan.ReasonNoRoom })
 }
 
 // missed deals with a token that no known key signed: the kid is all that is left to go by.

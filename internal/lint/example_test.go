@@ -1,4 +1,4 @@
-package vaultsync_test
+package lint_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -15,7 +16,7 @@ import (
 
 // Ask what will bite on a mount although its keys are in sync. Here its algorithms leave out
 // that of the cluster's key.
-func ExampleMount_Inspect() {
+func ExampleInspectMount() {
 	vault := fakevault.Start()
 	defer vault.Close()
 	vault.Enable("", "jwt-nomad", "jwt")
@@ -37,7 +38,7 @@ func ExampleMount_Inspect() {
 		log.Fatal(err)
 	}
 
-	problems, err := mount.Inspect(ctx, vaultsync.Inspection{
+	problems, err := lint.InspectMount(ctx, mount, lint.Inspection{
 		Now:      time.Now(),
 		Path:     "jwt-nomad",
 		Clusters: []string{"us-east"},
@@ -52,3 +53,7 @@ func ExampleMount_Inspect() {
 	// Output:
 	// error algorithm us-east
 }
+
+// document is what a Nomad cluster publishes.
+const document = `{"keys": [{"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "3f0fccd0",
+  "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`

@@ -1,4 +1,4 @@
-package vaultsync
+package verify
 
 import (
 	"maps"

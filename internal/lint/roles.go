@@ -1,4 +1,4 @@
-package vaultsync
+package lint
 
 import (
 	"context"
@@ -10,13 +10,16 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// Inspect reads the mount's roles and their policies, and its configuration where in has none, and returns what
-// [Inspect] says of them and of the rest of in. It needs the capabilities of [Policy] and [PolicyForRoles]; roles that
-// can't be read are a problem among the others, and of policies that can't be read, [jwtrole.MaxPolicies] at most, less is said. The error is a *MountError, and wraps
-// [ErrNotStaticKeys], or what [Mount.Read] gives.
-func (m *Mount) Inspect(ctx context.Context, in Inspection) ([]Problem, error) {
+// InspectMount reads the mount's roles and their policies, and its configuration where in has
+// none, and returns what [Inspect] says of them and of the rest of in. It needs the capabilities
+// of [vaultsync.Policy] and [jwtrole.Policy]; roles that can't be read are a problem among the
+// others, and of policies that can't be read, at most [jwtrole.MaxPolicies], less is said. The
+// error is a *vaultsync.MountError, and wraps [vaultsync.ErrNotStaticKeys], or what
+// [vaultsync.Mount.Read] gives.
+func InspectMount(ctx context.Context, m *vaultsync.Mount, in Inspection) ([]Problem, error) {
 	if in.Config.IsZero() {
 		config, err := m.Read(ctx)
 		if err != nil {
@@ -40,7 +43,7 @@ func (m *Mount) Inspect(ctx context.Context, in Inspection) ([]Problem, error) {
 func (l *linter) roles() {
 	if l.RolesErr != nil {
 		fix := "run this again when Vault answers"
-		if errors.Is(l.RolesErr, ErrForbidden) {
+		if errors.Is(l.RolesErr, vaultsync.ErrForbidden) {
 			fix = "give its token the policy that harvest policy -roles prints"
 		}
 		l.add(Problem{
@@ -83,7 +86,7 @@ func (l *linter) widened(role *jwtrole.Role) {
 		if d := role.Seconds(field); d > mostLeeway {
 			l.add(Problem{
 				Lint: LintRoleLeeway, Severity: SeverityWarning, Role: role.Name,
-				Message: "role " + role.Name + " grants " + field + " " + span(d) + ": a token that was copied is taken for so long after it should have ended",
+				Message: "role " + role.Name + " grants " + field + " " + d.Round(time.Second).String() + ": a token that was copied is taken for so long after it should have ended",
 				Fix:     role.Command(l.Path, field+"=0"),
 			})
 		}

@@ -1,4 +1,4 @@
-package vaultsync
+package verify
 
 import (
 	"crypto/ed25519"
@@ -18,6 +18,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // object is a JSON object. In a change of one, nil takes a member away.
@@ -196,7 +197,7 @@ func TestVerifyClaims(t *testing.T) {
 			fields := changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "k")}}, c.config)
 			v, err := Verify(Verification{
 				Token: signedBy(t, "k", "k", workload(c.claims)), Now: now, Path: "jwt-nomad",
-				Config: NewConfig(fields), RoleName: "workloads", Role: nomadRole(c.role),
+				Config: vaultsync.NewConfig(fields), RoleName: "workloads", Role: nomadRole(c.role),
 			})
 			require.NoError(t, err)
 			failed := fails(v)
@@ -222,11 +223,11 @@ func TestVerifyKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		signer, kid string // kid: signer where it is ""
 		trusted     []string
-		want        Desired
-		options     Options
+		want        vaultsync.Desired
+		options     vaultsync.Options
 		miss        Miss
 		words       []string // of the findings
-		cluster     string   // of Key
+		cluster     string   // of vaultsync.Key
 	}{
 		"trusted": {signer: "a", trusted: []string{trust("us-east/r1", "b"), trust("us-east/r1", "a")},
 			cluster: "us-east", words: []string{"ok key: signed by kid a of us-east/r1 (" + fingerprint("a").Short() + "), trusted"}},
@@ -235,32 +236,32 @@ func TestVerifyKey(t *testing.T) {
 		"foreign": {signer: "a", trusted: []string{paste("a")}, words: []string{"signed by a key without a kid", "note key: the key is foreign"}},
 		"in retention": {signer: "a", trusted: []string{trust("us-east", "a", missing(now.Add(-time.Minute)))},
 			cluster: "us-east", words: []string{"in its retention period"}},
-		"trusted and dropped": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b")}},
+		"trusted and dropped": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b")}},
 			cluster: "us-east", words: []string{"no longer published: the next sync removes it"}},
-		"trusted and denied": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
-			options: Options{Deny: []pem.Fingerprint{fingerprint("a")}}, cluster: "us-east", words: []string{"the key is denied: the next sync removes it"}},
+		"trusted and denied": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+			options: vaultsync.Options{Deny: []pem.Fingerprint{fingerprint("a")}}, cluster: "us-east", words: []string{"the key is denied: the next sync removes it"}},
 
-		"published, not yet trusted": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"published, not yet trusted": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			miss: MissNotTrusted, cluster: "us-east", words: []string{"fail key: signed by kid a, published by us-east, not yet trusted [run harvest sync]"}},
-		"turnover": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
+		"turnover": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
 			miss: MissTurnover, cluster: "us-east", words: []string{"-allow-turnover=us-east"}},
-		"turnover allowed": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
-			options: Options{AllowTurnover: east}, miss: MissNotTrusted, cluster: "us-east"},
-		"denied": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
-			options: Options{Deny: []pem.Fingerprint{fingerprint("a")}}, miss: MissRefused, cluster: "us-east", words: []string{"published by us-east, and denied"}},
-		"not pinned": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
-			options: Options{Pin: map[string][]pem.Fingerprint{"us-east": {fingerprint("b")}}}, miss: MissRefused, cluster: "us-east", words: []string{fingerprint("a").String()}},
-		"retired": {signer: "a", trusted: []string{trust("us-east/r2", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east/r1", "a"), publish("us-east/r2", "b")}},
-			options: Options{Retired: []string{"us-east/r1"}}, miss: MissRefused, cluster: "us-east", words: []string{"which is retired"}},
-		"of a cluster of another mount": {signer: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b"), publish("eu-west", "a")}},
+		"turnover allowed": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
+			options: vaultsync.Options{AllowTurnover: east}, miss: MissNotTrusted, cluster: "us-east"},
+		"denied": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+			options: vaultsync.Options{Deny: []pem.Fingerprint{fingerprint("a")}}, miss: MissRefused, cluster: "us-east", words: []string{"published by us-east, and denied"}},
+		"not pinned": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+			options: vaultsync.Options{Pin: map[string][]pem.Fingerprint{"us-east": {fingerprint("b")}}}, miss: MissRefused, cluster: "us-east", words: []string{fingerprint("a").String()}},
+		"retired": {signer: "a", trusted: []string{trust("us-east/r2", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east/r1", "a"), publish("us-east/r2", "b")}},
+			options: vaultsync.Options{Retired: []string{"us-east/r1"}}, miss: MissRefused, cluster: "us-east", words: []string{"which is retired"}},
+		"of a cluster of another mount": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b"), publish("eu-west", "a")}},
 			miss: MissElsewhere, cluster: "eu-west", words: []string{"published by eu-west, a cluster that this mount isn't to trust"}},
-		"refused": {signer: "x", kid: "weak", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{skipped(publish("us-east", "b"), "weak")}},
+		"refused": {signer: "x", kid: "weak", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{skipped(publish("us-east", "b"), "weak")}},
 			miss: MissRefused, words: []string{"kid weak, which us-east publishes, and which is refused: size: 1024 bits"}},
 		"forged, by a trusted kid": {signer: "x", kid: "b", trusted: []string{trust("us-east", "b")},
 			miss: MissForged, words: []string{"it names kid b of us-east (" + fingerprint("b").Short() + "), trusted, which didn't sign it"}},
-		"forged, by a published kid": {signer: "x", kid: "a", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"forged, by a published kid": {signer: "x", kid: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			miss: MissForged, words: []string{"published, which didn't sign it"}},
-		"unknown, with clusters": {signer: "x", trusted: []string{trust("us-east", "b")}, want: Desired{Clusters: []string{"us-east", "eu-west"}, Results: []jwks.Result{publish("us-east", "b"), down("eu-west")}},
+		"unknown, with clusters": {signer: "x", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: []string{"us-east", "eu-west"}, Results: []jwks.Result{publish("us-east", "b"), down("eu-west")}},
 			miss: MissUnknown, words: []string{"kid x isn't published by a cluster that was read", `of Nomad region "eu-west"`, "note key: could not be read:"}},
 		"unknown, without": {signer: "x", trusted: []string{trust("us-east", "b")},
 			miss: MissUnknown, words: []string{"it names kid x", "name its cluster"}},
@@ -307,13 +308,13 @@ func TestVerifyRole(t *testing.T) {
 		"of the mount":      {config: object{"default_role": "workloads"}, accepted: true, words: `note role: role "workloads" was not checked`},
 		"in capitals":       {role: "WORKLOADS", accepted: true, words: `role "workloads"`},
 		"that isn't there":  {role: "nope", roleErr: fmt.Errorf("x: %w", jwtrole.ErrNoRole), words: `fail role: the mount has no role "nope"`},
-		"that is forbidden": {role: "r", roleErr: fmt.Errorf("x: %w", ErrForbidden), accepted: true, words: `Vault forbids it; that needs "read" on auth/jwt-nomad/role/r`},
+		"that is forbidden": {role: "r", roleErr: fmt.Errorf("x: %w", vaultsync.ErrForbidden), accepted: true, words: `Vault forbids it; that needs "read" on auth/jwt-nomad/role/r`},
 		"that failed":       {role: "r", roleErr: errors.New("oh\x1b"), accepted: true, words: `was not checked: oh `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, err := Verify(Verification{
 				Token: token, Now: now, Path: "jwt-nomad", RoleName: c.role, RoleErr: c.roleErr,
-				Config: NewConfig(changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
+				Config: vaultsync.NewConfig(changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
 			})
 			require.NoError(t, err)
 			assert.Equal(t, c.accepted, v.Accepted)
@@ -329,8 +330,8 @@ func TestVerifyMount(t *testing.T) {
 	require.Error(t, err)
 	_, err = Verify(Verification{Now: now})
 	require.Error(t, err)
-	_, err = Verify(Verification{Token: token, Now: now, Config: NewConfig(object{"jwks_url": "https://a"})})
-	require.ErrorIs(t, err, ErrNotStaticKeys)
+	_, err = Verify(Verification{Token: token, Now: now, Config: vaultsync.NewConfig(object{"jwks_url": "https://a"})})
+	require.ErrorIs(t, err, vaultsync.ErrNotStaticKeys)
 	v, err := Verify(Verification{Token: token, Now: now, RoleName: "r", Path: "jwt-nomad"})
 	require.NoError(t, err)
 	assert.False(t, v.Accepted)
@@ -365,7 +366,7 @@ func TestVerifyClock(t *testing.T) {
 func TestVerifyOffline(t *testing.T) {
 	result := publish("", "b", "a")
 	verify := func(token *jwks.Token) *Verdict {
-		v, err := Verify(Verification{Token: token, Now: now, Offline: true, Want: Desired{Results: []jwks.Result{result}}})
+		v, err := Verify(Verification{Token: token, Now: now, Offline: true, Want: vaultsync.Desired{Results: []jwks.Result{result}}})
 		require.NoError(t, err)
 		return v
 	}
@@ -387,7 +388,7 @@ func TestVerifyOffline(t *testing.T) {
 func TestVerdictJSON(t *testing.T) {
 	v, err := Verify(Verification{
 		Token: signedBy(t, "a", "a", workload(nil)), Now: now, Path: "jwt-nomad", Config: config(trust("us-east", "b")),
-		RoleName: "workloads", Role: nomadRole(nil), Want: Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		RoleName: "workloads", Role: nomadRole(nil), Want: vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{publish("us-east", "a", "b")}},
 	})
 	require.NoError(t, err)
 	v.Findings = v.Findings[1:2]

@@ -1,4 +1,4 @@
-package vaultsync
+package verify
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
@@ -63,7 +64,7 @@ func (c *verifier) hasAudience() bool {
 
 // plainWord is what may stand in a command for somebody to copy: a claim is whoever's wrote
 // the token.
-var plainWord = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
+var plainWord = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
 // audiences returns a comma-separated list without repetitions.
 func audiences(list []string) string {
