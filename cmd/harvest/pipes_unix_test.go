@@ -44,7 +44,7 @@ cluster "b" {
 }
 mount "jwt-nomad" {
   clusters = ["a", "b"]
-  settle   = "40ms"
+  settle   = "200ms"
 }
 `
 	for name, test := range map[string]struct{ vault, cluster string }{

@@ -97,7 +97,7 @@ func newWorld(t *testing.T, changes ...func(*Config)) *world {
 		w.cfg.Clusters = append(w.cfg.Clusters, Cluster{Name: name, Of: name, Make: func() jwks.Cluster {
 			return jwks.Cluster{Name: name, Sources: []jwks.Source{s}}
 		}})
-		w.cfg.Mounts = append(w.cfg.Mounts, Mount{Path: name, Clusters: []string{name}, Of: name, Options: vaultsync.Options{Settle: time.Millisecond}})
+		w.cfg.Mounts = append(w.cfg.Mounts, Mount{Path: name, Clusters: []string{name}, Of: name, Options: vaultsync.Options{Settle: 100 * time.Millisecond}})
 	}
 	w.d = New(slog.New(slog.NewTextHandler(&w.log, nil)), time.Now, vaultsync.WatchOptions{Resync: time.Hour})
 	for _, change := range changes {
