@@ -50,6 +50,10 @@ var configMistakes = map[string]struct {
 		"cluster \"a\" { jwks_file = \"a\" }\nmount \"m\" {\n  clusters = [\"a\"]\n  role \"r\" { policy = \"p\" }\n}\nmount \"n\" {\n  clusters = [\"a\"]\n  role \"r\" { policy = \"p\" }\n}\n",
 		[]string{`x.hcl:6:1: policy "p" is that of mount "m" too, in line 2`},
 	},
+	"another mount's usual policy": {
+		"cluster \"a\" { jwks_file = \"a\" }\nmount \"m\" {\n  clusters = [\"a\"]\n}\nmount \"n\" {\n  clusters = [\"a\"]\n  role \"r\" { policy = \"nomad-workloads.m\" }\n}\n",
+		[]string{`x.hcl:5:1: policy "nomad-workloads.m" is that of mount "m" too, in line 2`},
+	},
 	"auth takes":            {"vault {\n  auth \"token_file\" {\n    path = \"x\"\n    role = \"x\"\n  }\n}\n", []string{"x.hcl:4:5: Unsupported argument"}},
 	"two auths":             {"vault {\n  auth \"token_file\" { path = \"x\" }\n  auth \"token_file\" { path = \"x\" }\n}\n", []string{"x.hcl:3:3: a vault block has one auth"}},
 	"unknown cluster":       {clusterA + "mount \"m\" {\n  clusters = [\"a\", \"b\"]\n}\n", []string{`x.hcl:3:20: no cluster "b"; there is "a"`}},

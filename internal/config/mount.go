@@ -130,11 +130,11 @@ func (r *fileReader) mountPolicies(m Mount) {
 		if mine == others || mine.Vault != others.Vault || mine.Namespace != others.Namespace {
 			continue
 		}
-		for _, access := range m.Setup.Access {
-			same := func(v setup.Access) bool { return v.Policy != "" && v.Policy == access.Policy }
-			if slices.ContainsFunc(other.Setup.Access, same) {
+		taken := other.Setup.Policies(other.Path)
+		for _, name := range m.Setup.Policies(m.Path) {
+			if slices.Contains(taken, name) {
 				r.problem(m.at, "policy %q is that of mount %q too, in line %d: a policy is for one mount; name another, or leave policy out",
-					access.Policy, other.Path, other.at.Start.Line)
+					name, other.Path, other.at.Start.Line)
 			}
 		}
 	}

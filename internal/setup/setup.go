@@ -2,6 +2,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,16 @@ func (s Setup) access() []Access {
 		return []Access{{}}
 	}
 	return s.Access
+}
+
+// Policies are the names of the policies that the roles of a mount at path have, where no earlier
+// setup gave them others.
+func (s Setup) Policies(path string) []string {
+	var names []string
+	for _, a := range s.access() {
+		names = append(names, cmp.Or(a.Policy, defaultPolicy(a.role(), path)))
+	}
+	return names
 }
 
 // DefaultRole is the role of the first Access: what a mount's default_role should be.
