@@ -11,7 +11,6 @@ var (
 	added       = fakekeys.Added
 	missing     = fakekeys.Missing
 	adopted     = fakekeys.Adopted
-	also        = fakekeys.Also
 	paste       = fakekeys.Paste
 	publish     = fakekeys.Publish
 	down        = fakekeys.Down

@@ -172,7 +172,7 @@ func (o *Output) printRows(rows []row) {
 
 // Mount writes what is to be done to one mount, where it is only planned, or was done.
 func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
-	o.Heading("mount", text.Escape(m.MountID.String()))
+	o.Heading("mount", text.Escape(m.String()))
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
 		o.printRows(rows)

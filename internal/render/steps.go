@@ -33,7 +33,7 @@ func (o *Output) Setups(setups []*Setup, now time.Time) {
 }
 
 func (o *Output) printSetup(s *Setup, now time.Time) {
-	o.Heading("mount", text.Escape(s.MountID.String()))
+	o.Heading("mount", text.Escape(s.String()))
 	var rows []row
 	for _, step := range s.Steps {
 		rows = append(rows, row{sign: setupSigns[step.Action], owner: string(step.Kind), kid: text.Escape(step.Name), text: text.Escape(stepText(step))})
@@ -178,7 +178,7 @@ func (o *Output) Forms(setups []*Setup, form string) error {
 		if i > 0 {
 			o.Printf("\n")
 		}
-		o.Printf("# mount %s\n", text.Escape(s.MountID.String()))
+		o.Printf("# mount %s\n", text.Escape(s.String()))
 		for _, warning := range s.Warnings {
 			o.Printf("# %s\n", text.Escape(warning))
 		}

@@ -39,7 +39,7 @@ func (o *Output) Verdicts(verdicts []*Verdict) {
 		if v.Source != "" {
 			o.Heading("key set", text.Escape(v.Source))
 		} else {
-			o.Heading("mount", text.Escape(v.MountID.String()))
+			o.Heading("mount", text.Escape(v.String()))
 		}
 		if v.Verdict == nil {
 			o.failure(monitor.MountCause(v.Err))
