@@ -166,7 +166,7 @@ func seen(root, schema map[string]any, path string, doc any, note map[member]boo
 // severalAlgorithms returns the keys of a Nomad as a set in which each is there twice.
 func severalAlgorithms(t *testing.T, nomad string) string {
 	t.Helper()
-	resp, err := http.Get(nomad + "/.well-known/jwks.json") //nolint:noctx // the test's own server
+	resp, err := http.Get(nomad + "/.well-known/jwks.json")
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	var set struct {
