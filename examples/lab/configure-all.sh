@@ -11,7 +11,7 @@ cd "$here"
 # have NAME: it is on the PATH, or in the lab's cache and put there.
 have() {
 	command -v "$1" >/dev/null && return
-	version=$(awk -v m="github.com/hashicorp/$1" '$1 == "require" { sub(/^require[ \t]+/, "") } $1 == m && $2 ~ /^v/ { print substr($2, 2); exit }' "$root/lab/$1/go.mod")
+	version=$(awk -v m="github.com/hashicorp/$1" '$1 == "require" { sub(/^require[ \t]+/, "") } $1 == m && $2 ~ /^v/ { print substr($2, 2); exit }' "$root/internal/lab/$1/go.mod")
 	dir=${XDG_CACHE_HOME:-$HOME/.cache}/harvest-lab/$1-$version
 	[ -x "$dir/$1" ] || { echo "no $1 on the PATH or in $dir: run make lab" >&2; exit 1; }
 	PATH=$PATH:$dir
