@@ -38,7 +38,7 @@ func page(t *testing.T, name, text string) {
 	}
 	kept, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, string(kept), text, "write it anew: make manual")
+	assert.Equal(t, string(kept), text, "write it again: make manual")
 }
 
 func manRoot() *cli.Command {

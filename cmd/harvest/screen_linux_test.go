@@ -18,7 +18,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
-// pty returns both ends of a pseudo terminal of so many columns.
+// pty returns both ends of a pseudo terminal with that many columns.
 func pty(t *testing.T, columns uint16) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
