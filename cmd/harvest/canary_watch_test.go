@@ -21,6 +21,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -171,12 +172,11 @@ func TestFormatCanaries(t *testing.T) {
 		kept.Wait()
 		require.NotEmpty(t, k.Client().Token())
 		m.canaries["token of "+v.Name] = k.Client().Token()
-		client, err := vaultauth.NewClient(v)
-		require.NoError(t, err)
-		l := &login{client: client}
-		_, l.err = vaultauth.LogIn(context.Background(), v, client)
-		values = append(values, v, k, vaultsync.NewMount(k.Client(), "by-env"), l, vaultauth.JWTLogin{TokenFile: m.file("jwt")})
+		values = append(values, v, k, vaultsync.NewMount(k.Client(), "by-env"), vaultauth.JWTLogin{TokenFile: m.file("jwt")})
 	}
+	opened := session.Open(t.Context(), cfg, session.Options{})
+	defer opened.Close()
+	values = append(values, opened, *opened, opened.Mounts)
 	for _, v := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 			m.check(t, fmt.Sprintf("%s of %T", verb, v), fmt.Sprintf(verb, v))

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
@@ -106,6 +107,18 @@ func (a *app) warnUnauthenticated(c config.Cluster) {
 	case c.TLS.InsecureSkipVerify:
 		a.says.Warn("cluster %q is read without verifying its certificate: %s", c.Name, consequence)
 	}
+}
+
+// open makes a configuration ready. lenient is for commands that trust nothing: they warn of
+// plain HTTP where sync refuses it. The caller closes the session.
+func (a *app) open(ctx context.Context, cfg *config.Config, lenient bool, o session.Options) *session.Session {
+	for _, c := range cfg.Clusters {
+		if lenient && cfg.Uses(c.Name) {
+			a.warnUnauthenticated(c)
+		}
+	}
+	o.Reading, o.Now = reading(lenient), a.now()
+	return session.Open(ctx, cfg, o)
 }
 
 // reading is how the command reads clusters. lenient is for what trusts nothing.

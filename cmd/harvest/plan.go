@@ -11,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -29,7 +30,7 @@ func (a *app) planCommand() *cli.Command {
 				return err
 			}
 			return a.reconcile(ctx, cmd, reconciling{
-				format: format, lenient: true, planned: true, detailed: cmd.Bool("detailed-exitcode"), act: (*vaultsync.Harvester).Plan,
+				format: format, lenient: true, planned: true, detailed: cmd.Bool("detailed-exitcode"), act: (*session.Session).Plan,
 			})
 		},
 	}
@@ -43,7 +44,7 @@ type reconciling struct {
 	planned  bool   // nothing is written
 	detailed bool   // exit code for pending changes
 	textfile string // for metrics; "": none
-	act      func(*vaultsync.Harvester, context.Context) (*vaultsync.Report, error)
+	act      func(*session.Session, context.Context) (*vaultsync.Report, error)
 }
 
 // reconcile plans or syncs, prints what came of it, and returns the exit code.
@@ -88,16 +89,18 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 	if !r.quiet { // which is for cron: it would be told at each run
 		a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	}
-	j := a.prepare(ctx, cfg, r.lenient, log)
-	defer j.close()
-	defer a.showProgress(cmd, j.harvester.Clusters)()
-	if r.textfile == "" {
-		return j.do(ctx, r.act)
+	o := session.Options{Log: log}
+	var t *monitor.Textfile
+	if r.textfile != "" {
+		t = monitor.NewTextfile(r.textfile, monitoredBuild(), a.now)
+		o.OnEvent = t.Event
 	}
-	t := monitor.NewTextfile(r.textfile, monitoredBuild(), a.now, j.harvester.Targets)
-	report, err := j.do(ctx, r.act)
-	if report == nil {
-		return nil, err
+	s := a.open(ctx, cfg, r.lenient, o)
+	defer s.Close()
+	defer a.showProgress(cmd, s.Clusters)()
+	report, err := r.act(s, ctx)
+	if report == nil || t == nil {
+		return report, err
 	}
 	if err := t.Write(report); err != nil {
 		return report, fmt.Errorf("-metrics-textfile: the old file stays, if there is one: %w", err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/render"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -98,12 +99,12 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer cancel()
-	j := a.prepare(planning, cfg, false, log)
-	defer j.close()
+	opened := a.open(planning, cfg, false, session.Options{Log: log})
+	defer opened.Close()
 	// Before progress is shown: of a source that it follows, nothing is discovered.
-	discovered := j.harvester.Discover(planning)
-	stop := a.showProgress(cmd, j.harvester.Clusters)
-	setups := a.planSetups(planning, j, discovered)
+	discovered := opened.Discover(planning)
+	stop := a.showProgress(cmd, opened.Clusters)
+	setups := a.planSetups(planning, opened, discovered)
 	stop()
 	for _, s := range setups {
 		s.Token = token
@@ -144,7 +145,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer cancel()
-	return a.applySetups(applying, j, setups, cfg, cmd)
+	return a.applySetups(applying, opened, setups, cfg, cmd)
 }
 
 // setRoles gives the mounts their role: that of the flags where there is no file.
@@ -218,17 +219,17 @@ func (a *app) ask(ctx context.Context) (bool, error) {
 }
 
 // planSetups reads every mount and every cluster.
-func (a *app) planSetups(ctx context.Context, j *job, discovered []jwks.Discovery) []*render.Setup {
-	results := jwks.FetchAll(ctx, j.harvester.Clusters)
+func (a *app) planSetups(ctx context.Context, opened *session.Session, discovered []jwks.Discovery) []*render.Setup {
+	results := jwks.FetchAll(ctx, opened.Clusters)
 	regions := onlyRegions(discovered)
-	setups := make([]*render.Setup, len(j.cfg.Mounts))
+	setups := make([]*render.Setup, len(opened.Mounts))
 	var pending sync.WaitGroup
-	for i, m := range j.cfg.Mounts {
-		s := &render.Setup{Mount: j.mounts[i], Config: m, Regions: regions}
+	for i, m := range opened.Mounts {
+		s := &render.Setup{Mount: m.Target.Mount, Config: m.Config, Regions: regions}
 		setups[i] = s
-		if s.Mount == nil {
-			s.Fail(j.refused[i].Err)
-			s.Plan = &setup.Plan{MountID: j.refused[i].MountID}
+		if m.Refused != nil {
+			s.Fail(m.Refused.Err)
+			s.Plan = &setup.Plan{MountID: m.ID()}
 			continue
 		}
 		pending.Go(func() { planSetup(ctx, s, results, a.now()) })
@@ -284,16 +285,9 @@ func (a *app) complainOf(setups []*render.Setup, cfg *config.Config) (failed int
 }
 
 // applySetups makes mounts, policies and roles, and then syncs the keys of those mounts.
-func (a *app) applySetups(ctx context.Context, j *job, setups []*render.Setup, cfg *config.Config, cmd *cli.Command) error {
+func (a *app) applySetups(ctx context.Context, opened *session.Session, setups []*render.Setup, cfg *config.Config, cmd *cli.Command) error {
 	failed := 0
-	ready := &job{cfg: cfg, mounts: j.mounts, refused: make([]*vaultsync.MountReport, len(setups))}
-	ready.harvester.Clusters = j.harvester.Clusters
-	targets := j.harvester.Targets
 	for i, s := range setups {
-		var target vaultsync.Target
-		if s.Mount != nil {
-			target, targets = targets[0], targets[1:]
-		}
 		if s.Failure == nil {
 			s.Plan, s.Failure = setup.Apply(ctx, s.Mount, s.Plan)
 			if s.Failure != nil {
@@ -302,12 +296,10 @@ func (a *app) applySetups(ctx context.Context, j *job, setups []*render.Setup, c
 		}
 		if s.Failure != nil {
 			failed++
-			ready.refused[i] = &vaultsync.MountReport{MountID: s.MountID, Err: s.Failure}
-			continue
+			opened.Mounts[i].Refuse(s.Failure)
 		}
-		ready.harvester.Targets = append(ready.harvester.Targets, target)
 	}
-	report, err := ready.do(ctx, (*vaultsync.Harvester).Sync)
+	report, err := opened.Sync(ctx)
 	if report == nil {
 		return err
 	}

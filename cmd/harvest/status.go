@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/statuspage"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -79,33 +80,33 @@ func (a *app) statusCommand() *cli.Command {
 // status reads every mount. Where clusters are configured, a plan says what is pending.
 func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, lint *linting, log *slog.Logger) (*vaultsync.Report, []*status.Mount, error) {
 	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
-	j := a.prepare(ctx, cfg, true, log)
-	defer j.close()
+	opened := a.open(ctx, cfg, true, session.Options{Log: log})
+	defer opened.Close()
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.Mounts))}
 	if lint != nil { // before progress is shown: of a source that it follows, nothing is discovered
-		lint.discovered = j.harvester.Discover(ctx)
+		lint.discovered = opened.Discover(ctx)
 		lint.now = a.now()
 	}
 	if len(cfg.Clusters) > 0 {
-		defer a.showProgress(cmd, j.harvester.Clusters)()
+		defer a.showProgress(cmd, opened.Clusters)()
 		var err error
-		if report, err = j.do(ctx, (*vaultsync.Harvester).Plan); err != nil {
+		if report, err = opened.Plan(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
 	statuses := make([]*status.Mount, len(cfg.Mounts))
 	var pending sync.WaitGroup
-	for i := range cfg.Mounts {
+	for i, m := range opened.Mounts {
 		pending.Go(func() {
 			if report.Mounts[i] == nil {
-				report.Mounts[i] = j.refused[i]
+				report.Mounts[i] = m.Refused
 			}
-			if m := j.mounts[i]; report.Mounts[i] == nil {
+			if report.Mounts[i] == nil {
 				report.Mounts[i] = &vaultsync.MountReport{MountID: m.ID()}
 			}
-			report.Mounts[i], statuses[i] = status.Of(ctx, j.mounts[i], report.Mounts[i])
-			if lint != nil && j.mounts[i] != nil {
-				lint.inspect(ctx, statuses[i], j.mounts[i], cfg.Mounts[i], report.Clusters)
+			report.Mounts[i], statuses[i] = status.Of(ctx, m.Target.Mount, report.Mounts[i])
+			if lint != nil && m.Target.Mount != nil {
+				lint.inspect(ctx, statuses[i], m.Target.Mount, m.Config, report.Clusters)
 			}
 		})
 	}

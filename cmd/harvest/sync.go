@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/internal/session"
 )
 
 func (a *app) syncCommand() *cli.Command {
@@ -27,12 +27,12 @@ func (a *app) syncCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*vaultsync.Harvester).Sync, textfile: cmd.String("metrics-textfile")}
+			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*session.Session).Sync, textfile: cmd.String("metrics-textfile")}
 			if cmd.Bool("dry-run") {
 				if r.textfile != "" {
 					return usage(cmd, "-metrics-textfile with -dry-run: a dry run syncs nothing that could be measured")
 				}
-				r.lenient, r.planned, r.act = true, true, (*vaultsync.Harvester).Plan
+				r.lenient, r.planned, r.act = true, true, (*session.Session).Plan
 			}
 			return a.reconcile(ctx, cmd, r)
 		},

@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/render"
+	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/jwks"
@@ -198,25 +199,25 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 
 // verifyAtMounts compares a token with each mount, all at the same time.
 func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *jwks.Token, log *slog.Logger) []*render.Verdict {
-	j := a.prepare(ctx, cfg, true, log)
-	defer j.close()
+	s := a.open(ctx, cfg, true, session.Options{Log: log})
+	defer s.Close()
 	var results []jwks.Result
 	if len(cfg.Clusters) > 0 {
-		stop := a.showProgress(cmd, j.harvester.Clusters)
-		results = jwks.FetchAll(ctx, j.harvester.Clusters)
+		stop := a.showProgress(cmd, s.Clusters)
+		results = jwks.FetchAll(ctx, s.Clusters)
 		stop()
 	}
 	verdicts := make([]*render.Verdict, len(cfg.Mounts))
 	var pending sync.WaitGroup
-	for i, m := range cfg.Mounts {
+	for i, m := range s.Mounts {
 		pending.Go(func() {
-			if r := j.refused[i]; r != nil {
+			if r := m.Refused; r != nil {
 				verdicts[i] = &render.Verdict{MountID: r.MountID, Error: r.Err.Error(), Err: r.Err}
 				return
 			}
-			verdicts[i] = verifyAt(ctx, j.mounts[i], verify.Verification{
-				Token: t, Now: a.now(), Path: m.Path, RoleName: cmd.String("role"), Options: m.Options,
-				Want: vaultsync.Desired{Clusters: m.Clusters, Results: results},
+			verdicts[i] = verifyAt(ctx, m.Target.Mount, verify.Verification{
+				Token: t, Now: a.now(), Path: m.Config.Path, RoleName: cmd.String("role"), Options: m.Config.Options,
+				Want: vaultsync.Desired{Clusters: m.Config.Clusters, Results: results},
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
 				exactFix(cmd, v)

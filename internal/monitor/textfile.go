@@ -31,20 +31,19 @@ type Textfile struct {
 	events []func() // in their order
 }
 
-// NewTextfile returns the metrics of a sync of these targets, whose events it takes in from now on.
-func NewTextfile(name string, build Build, now func() time.Time, targets []vaultsync.Target) *Textfile {
+// NewTextfile returns the metrics of a sync whose events it is told of.
+func NewTextfile(name string, build Build, now func() time.Time) *Textfile {
 	t := &Textfile{name: name, board: New(slog.New(slog.DiscardHandler), func(error) string { return "" }), now: now}
 	t.registry = NewRegistry(t.board, build)
-	for i := range targets {
-		id := targets[i].Mount.ID()
-		targets[i].Options.OnEvent = func(e vaultsync.Event) {
-			at := t.now()
-			t.mu.Lock()
-			defer t.mu.Unlock()
-			t.events = append(t.events, func() { t.board.Event(id, e, at) })
-		}
-	}
 	return t
+}
+
+// Event takes in an event of a mount.
+func (t *Textfile) Event(id vaultsync.MountID, e vaultsync.Event) {
+	at := t.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.events = append(t.events, func() { t.board.Event(id, e, at) })
 }
 
 // Write replaces the file by what the report and the old file say. After an error the old one is
