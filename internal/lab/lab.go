@@ -46,8 +46,9 @@ func PairFromEnv() Pair {
 	return Current
 }
 
-// Find returns the paths of a pair's binaries; "" is the pair of PairFromEnv. For Current
-// a vault or nomad on the PATH serves where none was built. The error is ErrNotBuilt,
+// Find returns the paths of a pair's binaries; "" is the pair of PairFromEnv. HARVEST_VAULT and
+// HARVEST_NOMAD name binaries of one's own, such as OpenBao's, in their place. For Current a
+// vault or nomad on the PATH serves where none was built. The error is ErrNotBuilt,
 // with the name of what is missing.
 func Find(pair Pair) (Binaries, error) {
 	if pair == "" {
@@ -65,6 +66,9 @@ func Find(pair Pair) (Binaries, error) {
 }
 
 func find(pair Pair, name string) (string, error) {
+	if own := os.Getenv("HARVEST_" + strings.ToUpper(name)); own != "" {
+		return exec.LookPath(own)
+	}
 	version, err := Version(pair, name)
 	if err != nil {
 		return "", err

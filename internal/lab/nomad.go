@@ -42,6 +42,9 @@ type NomadOptions struct {
 	JWTMount string
 	// Role is the role that tasks log in with; "" is nomad-workloads.
 	Role string
+
+	servers int    // of the region; zero is one
+	first   string // the serf address that they meet at
 }
 
 // Nomad is one agent: unless it is Durable in dev mode, a server and a client, its state
@@ -55,6 +58,7 @@ type Nomad struct {
 	process *process
 	args    []string
 	durable bool
+	rpc     string
 	serf    string
 	mu      sync.Mutex
 	jobs    []string
@@ -64,22 +68,55 @@ type Nomad struct {
 // run jobs. The error carries the end of the agent's log; without a binary it is
 // ErrNotBuilt.
 func StartNomad(ctx context.Context, o NomadOptions) (*Nomad, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	return withPorts(3, func(ports []int) (*Nomad, error) {
+		return startNomad(ctx, o, ports)
+	})
+}
+
+// complete fills in what isn't said.
+func (o NomadOptions) complete() (NomadOptions, error) {
 	if o.Binary == "" {
 		path, err := find(cmp.Or(o.Pair, PairFromEnv()), "nomad")
 		if err != nil {
-			return nil, err
+			return o, err
 		}
 		o.Binary = path
 	}
 	o.Region = cmp.Or(o.Region, "global")
 	o.JWTMount = cmp.Or(o.JWTMount, "jwt-nomad")
 	o.Role = cmp.Or(o.Role, "nomad-workloads")
-	return withPorts(3, func(ports []int) (*Nomad, error) {
-		return startNomad(ctx, o, ports)
-	})
+	o.servers = 1
+	return o, nil
 }
 
 func startNomad(ctx context.Context, o NomadOptions, ports []int) (*Nomad, error) {
+	n, err := launchNomad(o, ports)
+	if err != nil {
+		return nil, err
+	}
+	if err := n.process.await(ctx, n.leads); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	if o.ACL {
+		if err := n.bootstrap(ctx); err != nil {
+			n.Stop()
+			return nil, err
+		}
+	}
+	if err := n.process.await(ctx, n.ready); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+// launchNomad starts an agent on its ports for HTTP, RPC and Serf, and waits for nothing.
+func launchNomad(o NomadOptions, ports []int) (*Nomad, error) {
 	dir, err := os.MkdirTemp("", "harvest-nomad-")
 	if err != nil {
 		return nil, err
@@ -88,6 +125,7 @@ func startNomad(ctx context.Context, o NomadOptions, ports []int) (*Nomad, error
 		Address: fmt.Sprintf("http://127.0.0.1:%d", ports[0]),
 		Region:  o.Region,
 		Name:    cmp.Or(o.Name, fmt.Sprintf("%s-%d", o.Region, ports[0])),
+		rpc:     fmt.Sprintf("127.0.0.1:%d", ports[1]),
 		serf:    fmt.Sprintf("127.0.0.1:%d", ports[2]),
 		durable: o.Durable,
 	}
@@ -105,20 +143,6 @@ func startNomad(ctx context.Context, o NomadOptions, ports []int) (*Nomad, error
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("nomad: %w", err)
-	}
-	if err := n.process.await(ctx, n.leads); err != nil {
-		n.Stop()
-		return nil, err
-	}
-	if o.ACL {
-		if err := n.bootstrap(ctx); err != nil {
-			n.Stop()
-			return nil, err
-		}
-	}
-	if err := n.process.await(ctx, n.ready); err != nil {
-		n.Stop()
-		return nil, err
 	}
 	return n, nil
 }
@@ -150,7 +174,13 @@ advertise {
 server {
   enabled = true
   {{- if .Durable}}
-  bootstrap_expect = 1
+  bootstrap_expect = {{.Servers}}
+  {{- end}}
+  {{- with .First}}
+  server_join {
+    retry_join     = ["{{.}}"]
+    retry_interval = "1s"
+  }
   {{- end}}
   {{- with .Issuer}}
   oidc_issuer = "{{.}}"
@@ -209,9 +239,11 @@ func writeConfig(path string, o NomadOptions, name, dir string, ports []int) err
 	}
 	err = agentConfig.Execute(f, struct {
 		NomadOptions
-		Dir   string
-		Ports []int
-	}{o, dir, ports})
+		Dir     string
+		Ports   []int
+		Servers int
+		First   string
+	}{o, dir, ports, o.servers, o.first})
 	return errors.Join(err, f.Close())
 }
 

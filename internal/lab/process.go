@@ -89,6 +89,19 @@ func (p *process) launch(binary string, args, env []string) error {
 // await asks ready again and again until it says nil, the process ends or the context
 // does. An error carries the end of the log.
 func (p *process) await(ctx context.Context, ready func(context.Context) error) error {
+	ended, err := poll(ctx, p.done, ready)
+	switch {
+	case ended:
+		return fmt.Errorf("%s ended: %w\n%s", p.name, errors.Join(errEnded, p.err), p.tail())
+	case err != nil:
+		return fmt.Errorf("%s isn't ready: %w\n%s", p.name, err, p.tail())
+	}
+	return nil
+}
+
+// poll calls ready again and again until it returns nil, done is closed or the context ends;
+// the error is the last of ready with the context's.
+func poll(ctx context.Context, done <-chan struct{}, ready func(context.Context) error) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
@@ -96,13 +109,13 @@ func (p *process) await(ctx context.Context, ready func(context.Context) error) 
 	for {
 		err := ready(ctx)
 		if err == nil {
-			return nil
+			return false, nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("%s ended: %w\n%s", p.name, errors.Join(errEnded, p.err), p.tail())
+		case <-done:
+			return true, nil
 		case <-ctx.Done():
-			return fmt.Errorf("%s isn't ready: %w (%w)\n%s", p.name, err, ctx.Err(), p.tail())
+			return false, fmt.Errorf("%w (%w)", err, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -119,6 +132,7 @@ func portTaken(err error) bool {
 // removed. It may be called twice.
 func (p *process) end() {
 	p.stop.Do(func() {
+		_ = resume(p.cmd.Process) // one that is paused can't end
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-p.done:

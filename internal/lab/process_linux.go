@@ -1,6 +1,9 @@
 package lab
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // dieWithParent has the kernel end the server when the test process dies.
 func dieWithParent() *syscall.SysProcAttr {
@@ -11,3 +14,7 @@ func dieWithParent() *syscall.SysProcAttr {
 func ownSession() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true}
 }
+
+func pause(p *os.Process) error { return p.Signal(syscall.SIGSTOP) }
+
+func resume(p *os.Process) error { return p.Signal(syscall.SIGCONT) }

@@ -6,18 +6,41 @@ import (
 	"strings"
 )
 
-// Kill ends a server in dev mode as a crash would, for Restart.
+// Kill ends the server as a crash would, for Restart.
 func (v *Vault) Kill() { v.process.kill() }
 
-// Restart starts a server in dev mode again at its address, after Kill, and returns when
-// it is ready. It is empty then: without mounts, and with another root token.
+// Restart starts the server again at its address, after Kill, and returns when it is ready:
+// unsealed and, where it is one of several, with a leader. A server in dev mode is empty then:
+// without mounts, and with another root token.
 func (v *Vault) Restart(ctx context.Context) error {
+	if v.raft {
+		if err := v.process.restart(v.args); err != nil {
+			return err
+		}
+		if err := v.process.await(ctx, v.unseal); err != nil {
+			return err
+		}
+		return v.process.await(ctx, v.ready)
+	}
 	v.RootToken, v.UnsealKey, v.audit = "root-"+rand.Text(), "", ""
-	if err := v.process.restart(devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)); err != nil {
+	v.args = devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)
+	if err := v.process.restart(v.args); err != nil {
 		return err
 	}
 	return v.process.await(ctx, v.ready)
 }
+
+// Pause stops the server where it stands (SIGSTOP), connections open, until Resume. Linux only.
+func (v *Vault) Pause() error { return pause(v.process.cmd.Process) }
+
+// Resume lets a server go on after Pause.
+func (v *Vault) Resume() error { return resume(v.process.cmd.Process) }
+
+// Pause stops the agent where it stands (SIGSTOP), connections open, until Resume. Linux only.
+func (n *Nomad) Pause() error { return pause(n.process.cmd.Process) }
+
+// Resume lets an agent go on after Pause.
+func (n *Nomad) Resume() error { return resume(n.process.cmd.Process) }
 
 // Kill ends the agent as a crash would, for Restart.
 func (n *Nomad) Kill() { n.process.kill() }

@@ -41,6 +41,8 @@ type Vault struct {
 	UnsealKey string // the one share that unseals it after sys/seal
 
 	process *process
+	args    []string
+	raft    bool
 	audit   string
 }
 
@@ -69,21 +71,20 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		return nil, err
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d", ports[0])
-	args := devArguments(listen, o.RootToken)
+	v := &Vault{Address: "http://" + listen, RootToken: o.RootToken, raft: o.Raft, args: devArguments(listen, o.RootToken)}
 	if o.Raft {
 		config := filepath.Join(dir, "vault.hcl")
 		text := fmt.Sprintf(raftConfig, dir, ports[0], listen, ports[1])
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
-		args = []string{"server", "-config=" + config}
+		v.args = []string{"server", "-config=" + config}
 	}
-	p, err := start("vault", dir, o.Binary, args, environ("TMPDIR="+dir))
+	v.process, err = start("vault", dir, o.Binary, v.args, environ("TMPDIR="+dir, "GODEBUG="+oldVaults))
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
 	}
-	v := &Vault{Address: "http://" + listen, RootToken: o.RootToken, process: p}
 	switch {
 	case o.Join != nil:
 		err = v.join(ctx, o.Join)
@@ -92,7 +93,7 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		err = v.initialize(ctx, o.RootToken)
 	}
 	if err == nil {
-		err = p.await(ctx, v.ready)
+		err = v.process.await(ctx, v.ready)
 	}
 	if err != nil {
 		v.Stop()
@@ -110,6 +111,10 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 	}
 	return v, nil
 }
+
+// oldVaults lets Go start a Vault of 2022: a driver in it brings a certificate with a
+// negative serial number.
+const oldVaults = "x509negativeserial=1"
 
 func devArguments(listen, rootToken string) []string {
 	return []string{
@@ -147,8 +152,8 @@ func (v *Vault) initialize(ctx context.Context, rootToken string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := v.Client().Sys().UnsealWithContext(ctx, v.UnsealKey); err != nil {
-		return fmt.Errorf("vault: unseal: %w", err)
+	if err := v.unseal(ctx); err != nil {
+		return err
 	}
 	return v.process.await(ctx, func(ctx context.Context) error { // it must lead first
 		_, err := v.Client().Auth().Token().CreateOrphanWithContext(ctx, &api.TokenCreateRequest{ID: rootToken, Policies: []string{"root"}})
@@ -169,6 +174,11 @@ func (v *Vault) join(ctx context.Context, leader *Vault) error {
 	if err != nil {
 		return err
 	}
+	return v.unseal(ctx)
+}
+
+// unseal gives the server its one share.
+func (v *Vault) unseal(ctx context.Context) error {
 	if _, err := v.Client().Sys().UnsealWithContext(ctx, v.UnsealKey); err != nil {
 		return fmt.Errorf("vault: unseal: %w", err)
 	}
