@@ -14,8 +14,8 @@ const Version = 1
 
 // Owner is a cluster and one of its regions.
 type Owner struct {
-	Cluster string
-	Region  string // "" is the agent's own region
+	Cluster string `json:"cluster"`
+	Region  string `json:"region"` // "" is the agent's own region
 }
 
 // String returns "cluster" or "cluster/region".

@@ -174,7 +174,7 @@ func (m *mountPlanner) hasKeys() bool { return len(m.plan.Next) > 0 || m.plan.Em
 func (m *mountPlanner) convert() error {
 	if len(m.plan.Failed) > 0 {
 		f := m.plan.Failed[0]
-		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w", ErrNotStaticKeys, f.Owner(), f.Err)
+		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w", ErrNotStaticKeys, f.Owner, f.Err)
 	}
 	m.plan.without = m.current.excluded()
 	m.plan.Changed = true

@@ -52,7 +52,7 @@ func desired(results ...jwks.Result) Desired {
 func trustedNames(v *fakevault.Server) []string {
 	var out []string
 	for _, k := range NewConfig(map[string]any{keysField: v.Keys("", "jwt-nomad")}).Trusted() {
-		out = append(out, strings.TrimSpace(k.Owner().String()+" "+k.KeyID))
+		out = append(out, strings.TrimSpace(k.Owner.String()+" "+k.KeyID))
 	}
 	return out
 }

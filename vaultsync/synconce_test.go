@@ -60,7 +60,7 @@ func (l *timeline) note(e Event) {
 	defer l.mu.Unlock()
 	what := fmt.Sprintf("%v %s", time.Since(l.began), e.Kind)
 	if e.Key.KeyID != "" {
-		what += " " + e.Key.Owner().String() + " " + e.Key.KeyID
+		what += " " + e.Key.Owner.String() + " " + e.Key.KeyID
 	}
 	if cluster, ok := errors.AsType[*jwks.ClusterError](e.Err); ok {
 		what += " " + cluster.Cluster

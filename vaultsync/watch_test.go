@@ -117,7 +117,7 @@ func (s *stage) requireTrusted(path string, clusters ...string) {
 func (s *stage) trusted(path string) []string {
 	var out []string
 	for _, k := range NewConfig(map[string]any{keysField: s.vault.Keys("", path)}).Trusted() {
-		out = append(out, strings.TrimSpace(k.Owner().String()+" "+k.KeyID))
+		out = append(out, strings.TrimSpace(k.Owner.String()+" "+k.KeyID))
 	}
 	return out
 }

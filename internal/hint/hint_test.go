@@ -29,7 +29,7 @@ func TestOf(t *testing.T) {
 		flag, block string
 	}{
 		"turnover": {
-			&vaultsync.TurnoverError{Cluster: "us-east", Region: "one", Trusted: []pem.Fingerprint{{1}}},
+			&vaultsync.TurnoverError{Owner: pem.Owner{Cluster: "us-east", Region: "one"}, Trusted: []pem.Fingerprint{{1}}},
 			"harvest sync -mount m -allow-turnover=us-east/one", "harvest sync -mount m -allow-turnover=us-east/one",
 		},
 		"not read":    {of(vaultsync.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},

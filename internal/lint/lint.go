@@ -188,7 +188,7 @@ func (l *linter) algorithms() {
 			p.Severity = SeverityNote
 		}
 		mends = append(mends, refused...)
-		what := k.Owner().String() + " " + strings.Join(refused, " ")
+		what := k.Owner.String() + " " + strings.Join(refused, " ")
 		if seen[what] {
 			continue
 		}
@@ -209,7 +209,7 @@ func (l *linter) algorithms() {
 func refusedAlgorithms(k vaultsync.Key, refused, supported []string) string {
 	owner := "a foreign key"
 	if k.Cluster != "" {
-		owner = k.Owner().String()
+		owner = k.Owner.String()
 	}
 	return fmt.Sprintf("%s signs with %s (kid %s), and jwt_supported_algs is %s: these logins are refused",
 		owner, strings.Join(refused, ", "), k.KeyID, vaultapi.Bracket(supported))

@@ -60,7 +60,7 @@ func TestMetrics(t *testing.T) {
 	b.Unchanged(source, now)
 	source.Took = 0
 	b.Unchanged(source, now)
-	k := vaultsync.Key{Cluster: "us-east", Region: "eu", KeyID: key.ID, Fingerprint: f}
+	k := vaultsync.Key{Owner: pem.Owner{Cluster: "us-east", Region: "eu"}, KeyID: key.ID, Fingerprint: f}
 	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: k}, now.Add(30*time.Millisecond))
 	b.Event(id, vaultsync.Event{Kind: vaultsync.EventConflict, Err: vaultsync.ErrConflict}, now)
 	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: k}, now.Add(time.Second))

@@ -79,7 +79,7 @@ const shortKeyID = 8
 func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
 	r := row{sign: sign, owner: "foreign", kid: k.KeyID, alg: text.Escape(k.Algorithm), text: text.Escape(k.Reason)}
 	if k.Cluster != "" {
-		r.owner = text.Escape(k.Owner().String())
+		r.owner = text.Escape(k.Owner.String())
 	}
 	if runes := []rune(r.kid); len(runes) > shortKeyID {
 		r.kid = string(runes[:shortKeyID])

@@ -53,8 +53,8 @@ func statusSummary(s *status.Mount) string {
 	counts := map[pem.Owner]int{}
 	var owners []pem.Owner
 	for _, k := range s.Trusted {
-		if counts[k.Owner()]++; counts[k.Owner()] == 1 {
-			owners = append(owners, k.Owner())
+		if counts[k.Owner]++; counts[k.Owner] == 1 {
+			owners = append(owners, k.Owner)
 		}
 	}
 	var parts []string

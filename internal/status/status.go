@@ -80,7 +80,7 @@ func sortKeys(keys []vaultsync.Key) {
 		if (a.Cluster == "") != (b.Cluster == "") {
 			return strings.Compare(b.Cluster, a.Cluster)
 		}
-		if c := strings.Compare(a.Owner().String(), b.Owner().String()); c != 0 {
+		if c := strings.Compare(a.Owner.String(), b.Owner.String()); c != 0 {
 			return c
 		}
 		if c := b.Added.Compare(a.Added); c != 0 {

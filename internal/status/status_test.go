@@ -11,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -37,7 +38,7 @@ func TestOfAMountWithoutAPlan(t *testing.T) {
 // Owners stay together, foreign keys come last, and of one owner's the newest first.
 func TestSortKeys(t *testing.T) {
 	old, young := time.Unix(1, 0), time.Unix(2, 0)
-	keys := []vaultsync.Key{{KeyID: "foreign"}, {KeyID: "b", Cluster: "b"}, {KeyID: "a-old", Cluster: "a", Added: old}, {KeyID: "a-new", Cluster: "a", Added: young}}
+	keys := []vaultsync.Key{{KeyID: "foreign"}, {KeyID: "b", Owner: pem.Owner{Cluster: "b"}}, {KeyID: "a-old", Owner: pem.Owner{Cluster: "a"}, Added: old}, {KeyID: "a-new", Owner: pem.Owner{Cluster: "a"}, Added: young}}
 	sortKeys(keys)
 	var ids []string
 	for _, k := range keys {

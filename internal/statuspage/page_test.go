@@ -253,9 +253,9 @@ func TestPageIsBounded(t *testing.T) {
 	plan := &vaultsync.Plan{}
 	for i := range monitor.MaxRows {
 		if i > 0 {
-			plan.Keep = append(plan.Keep, vaultsync.Key{Cluster: "us-east", KeyID: strings.Repeat("k", 256), Reason: "published"})
+			plan.Keep = append(plan.Keep, vaultsync.Key{Owner: pem.Owner{Cluster: "us-east"}, KeyID: strings.Repeat("k", 256), Reason: "published"})
 		}
-		plan.Skipped = append(plan.Skipped, vaultsync.Key{Cluster: "us-east", Reason: strings.Repeat("r", 4000)})
+		plan.Skipped = append(plan.Skipped, vaultsync.Key{Owner: pem.Owner{Cluster: "us-east"}, Reason: strings.Repeat("r", 4000)})
 		plan.Warnings = append(plan.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
 	}
 	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan}, now)
@@ -284,7 +284,7 @@ func TestPageShowsChangesFirst(t *testing.T) {
 	fingerprint := func(i int) pem.Fingerprint { return sha256.Sum256([]byte(fmt.Sprint(i))) }
 	list := func(from, n int, cluster, reason string) (keys []vaultsync.Key) {
 		for i := range n {
-			keys = append(keys, vaultsync.Key{Cluster: cluster, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
+			keys = append(keys, vaultsync.Key{Owner: pem.Owner{Cluster: cluster}, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
 		}
 		return keys
 	}

@@ -92,7 +92,7 @@ func keyName(k vaultsync.Key) string {
 		name = "a key without a kid"
 	}
 	if k.Cluster != "" {
-		name += " of " + k.Owner().String()
+		name += " of " + k.Owner.String()
 	}
 	return name + " (" + k.Fingerprint.Short() + ")"
 }
@@ -145,7 +145,7 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 		return
 	}
 	c.out.Key = &key
-	published := fmt.Sprintf("signed by kid %s, published by %s", vaultapi.KeyID(key.KeyID), key.Owner())
+	published := fmt.Sprintf("signed by kid %s, published by %s", vaultapi.KeyID(key.KeyID), key.Owner)
 	miss := func(m Miss, fix, why string) {
 		c.out.Miss = m
 		c.fail("key", fix, "%s, %s", published, why)
@@ -154,7 +154,7 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	switch {
 	case !slices.Contains(c.Want.Clusters, key.Cluster):
 		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
-	case c.rules().Retires(key.Owner()):
+	case c.rules().Retires(key.Owner):
 		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
 	case c.rules().Denies(key.Fingerprint):
 		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")

@@ -175,16 +175,16 @@ func (b *budget) inTurn(additions []*entry) []*entry {
 	has := map[pem.Owner]int{} // the keys of a region, those before an addition among them
 	for _, e := range b.next {
 		if !e.addition() && !e.lapsing {
-			has[e.key.Owner()]++
+			has[e.key.Owner]++
 		}
 	}
 	turn := map[*entry]int{}
 	for _, e := range additions {
-		turn[e] = has[e.key.Owner()]
-		has[e.key.Owner()]++
+		turn[e] = has[e.key.Owner]
+		has[e.key.Owner]++
 	}
 	slices.SortStableFunc(additions, func(x, y *entry) int {
-		return cmp.Or(cmp.Compare(turn[x], turn[y]), b.rank.compare(x.key.Owner(), y.key.Owner()))
+		return cmp.Or(cmp.Compare(turn[x], turn[y]), b.rank.compare(x.key.Owner, y.key.Owner))
 	})
 	return additions
 }

@@ -38,7 +38,7 @@ func (e Element) Foreign() bool { return e.Opaque || e.Block.Annotation.IsZero()
 func (e Element) Key(reason string) Key {
 	k := Key{Fingerprint: e.Fingerprint, Reason: reason, Public: e.Block.Public}
 	a := e.Block.Annotation
-	k.Cluster, k.Region, k.KeyID, k.Added = a.Cluster, a.Region, a.KeyID, a.Added
+	k.Owner, k.KeyID, k.Added = a.Owner(), a.KeyID, a.Added
 	k.setAlgorithms(a.Algorithms)
 	return k
 }

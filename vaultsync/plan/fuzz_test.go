@@ -100,7 +100,7 @@ func (l law) require(t *testing.T, p *Plan) {
 		require.True(t, ours || len(l.offered(e.Fingerprint)) > 0 || l.count(e.Fingerprint, owned, foreign, claimed, placeholder) > 0, "from nowhere: %q", e.Text)
 	}
 	for _, k := range p.Add {
-		require.Contains(t, l.offered(k.Fingerprint), k.Owner())
+		require.Contains(t, l.offered(k.Fingerprint), k.Owner)
 		require.False(t, l.leftOut(k.Fingerprint), "no login by it")
 	}
 	l.requireLockedOut(t, p, now)

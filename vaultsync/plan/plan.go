@@ -41,8 +41,7 @@ type Desired struct {
 
 // Key is one key in a plan.
 type Key struct {
-	Cluster     string           `json:"cluster"` // "" for foreign keys
-	Region      string           `json:"region"`
+	pem.Owner                    // whose it is; zero for foreign keys
 	KeyID       string           `json:"kid"`
 	Algorithm   string           `json:"alg"`            // the first one that it signs with
 	Algorithms  []string         `json:"algs,omitempty"` // all, where there are several
@@ -54,25 +53,27 @@ type Key struct {
 
 // NewKey returns a published key as a plan shows it.
 func NewKey(owner pem.Owner, k jwks.Key, f pem.Fingerprint) Key {
-	key := Key{Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
+	key := Key{Owner: owner, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
 	key.setAlgorithms(k.Algorithms)
 	return key
 }
 
-// Owner returns the cluster and region.
-func (k Key) Owner() pem.Owner { return pem.Owner{Cluster: k.Cluster, Region: k.Region} }
+// String returns whose the key is, its id, what it signs with, and its shortened fingerprint.
+func (k Key) String() string {
+	return strings.Join(strings.Fields(strings.Join([]string{k.Owner.String(), k.KeyID, k.Algorithm, k.Fingerprint.Short()}, " ")), " ")
+}
 
 // Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys there
 // is no room, or whose logins are refused although its keys are trusted. What is trusted for it
 // stays.
 type Failure struct {
-	Cluster, Region string
-	Kept            int   // trusted keys that stay for its sake; where a mount refuses its logins, those that are of no use
-	Err             error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, what the fetch gave, or what a store finds
+	pem.Owner
+	Kept int   // trusted keys that stay for its sake; where a mount refuses its logins, those that are of no use
+	Err  error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, what the fetch gave, or what a store finds
 }
 
-// Owner returns the cluster and region.
-func (f Failure) Owner() pem.Owner { return pem.Owner{Cluster: f.Cluster, Region: f.Region} }
+// String is the failure as an error's text.
+func (f Failure) String() string { return f.AsError().Error() }
 
 // AsError returns the failure as the error of its cluster and region.
 func (f Failure) AsError() *jwks.ClusterError {
@@ -152,7 +153,7 @@ func (p *Plan) retain(f pem.Fingerprint, begins bool) {
 
 // TurnoverError is ErrTurnover with the keys on both sides.
 type TurnoverError struct {
-	Cluster, Region    string
+	pem.Owner
 	Trusted, Published []pem.Fingerprint
 }
 

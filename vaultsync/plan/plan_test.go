@@ -33,7 +33,7 @@ func describe(p *Plan, names ...string) []string {
 	} {
 		for _, k := range list.keys {
 			name := byFingerprint[k.Fingerprint]
-			out = append(out, strings.Join(strings.Fields(list.sign+" "+k.Owner().String()+" "+name), " "))
+			out = append(out, strings.Join(strings.Fields(list.sign+" "+k.Owner.String()+" "+name), " "))
 		}
 	}
 	for _, f := range p.Failed {

@@ -179,12 +179,12 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 			waiting++
 			p.unjudged[f] = true
 			skipped = append(skipped, Key{
-				Cluster: owner.Cluster, Region: owner.Region, KeyID: k.KeyID, Fingerprint: f, Reason: notJudged,
+				Owner: owner, KeyID: k.KeyID, Fingerprint: f, Reason: notJudged,
 			})
 		case refusal != nil:
 			refusals = append(refusals, refusal)
 			skipped = append(skipped, Key{
-				Cluster: owner.Cluster, Region: owner.Region, KeyID: refusal.KeyID, Fingerprint: f,
+				Owner: owner, KeyID: refusal.KeyID, Fingerprint: f,
 				Reason: p.whyRefused(f, refusal),
 			})
 		case err != nil: // never of a key that was judged
@@ -210,7 +210,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	p.read = append(p.read, owner)
 	for _, skipped := range set.Skipped {
 		p.plan.Skipped = append(p.plan.Skipped, Key{
-			Cluster: owner.Cluster, Region: owner.Region, KeyID: skipped.KeyID,
+			Owner: owner, KeyID: skipped.KeyID,
 			Reason: string(skipped.Reason) + ": " + skipped.Detail,
 		})
 	}
@@ -318,7 +318,7 @@ func (p *planner) refuseTurnovers() {
 			return false
 		}
 		delete(p.sets, owner)
-		p.failed[owner] = &TurnoverError{owner.Cluster, owner.Region, trusted, published}
+		p.failed[owner] = &TurnoverError{owner, trusted, published}
 		return true
 	})
 }
@@ -510,9 +510,9 @@ func (p *planner) finish() (*Plan, error) {
 
 func (p *planner) listFailures() {
 	for owner, err := range p.failed {
-		p.plan.Failed = append(p.plan.Failed, Failure{owner.Cluster, owner.Region, p.kept[owner], err})
+		p.plan.Failed = append(p.plan.Failed, Failure{owner, p.kept[owner], err})
 	}
-	slices.SortFunc(p.plan.Failed, func(a, b Failure) int { return p.rank.compare(a.Owner(), b.Owner()) })
+	slices.SortFunc(p.plan.Failed, func(a, b Failure) int { return p.rank.compare(a.Owner, b.Owner) })
 	for cluster, err := range p.hasty {
 		if i := slices.IndexFunc(p.crowded, func(e *RoomError) bool { return e.Cluster == cluster }); i >= 0 {
 			p.crowded[i].Unjudged += err.Unjudged
@@ -531,10 +531,10 @@ func (p *planner) listFailures() {
 // Fail adds that a cluster, or a region of it, has failed, to what it has failed for already.
 // The kept keys are counted where it has not.
 func (p *Plan) Fail(owner pem.Owner, kept int, err error) {
-	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return p.rank.compare(f.Owner(), o) })
+	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return p.rank.compare(f.Owner, o) })
 	if failed {
 		p.Failed[i].Err = fmt.Errorf("%w; %w", p.Failed[i].Err, err)
 		return
 	}
-	p.Failed = slices.Insert(p.Failed, i, Failure{owner.Cluster, owner.Region, kept, err})
+	p.Failed = slices.Insert(p.Failed, i, Failure{owner, kept, err})
 }
