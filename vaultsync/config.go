@@ -28,11 +28,12 @@ const (
 // not. The zero Config is that of a mount that was never configured.
 type Config struct {
 	fields map[string]any
+	stored bool // in a Store, which takes an empty list
 }
 
 // NewConfig returns a Config of fields as vault/api decodes them: strings, booleans,
 // json.Number, []any and map[string]any. It keeps fields, which must not be changed.
-func NewConfig(fields map[string]any) Config { return Config{fields} }
+func NewConfig(fields map[string]any) Config { return Config{fields: fields} }
 
 // IsZero says whether the mount was never configured.
 func (c Config) IsZero() bool { return len(c.fields) == 0 }

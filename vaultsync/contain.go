@@ -13,7 +13,11 @@ import (
 func (m *Mount) contained(o Options, do func() error) error {
 	err := contain.Panics(do)
 	if fault, ok := err.(*contain.Error); ok { //nolint:errorlint // a source's is told of with the source
-		fault.Value = redact.Text(fmt.Sprint(fault.Value), m.Client.Token())
+		var secrets []string
+		if m.Store == nil {
+			secrets = append(secrets, m.Client.Token())
+		}
+		fault.Value = redact.Text(fmt.Sprint(fault.Value), secrets...)
 		o.logger().Error("panic", "mount", m.String(), "error", fault, "stack", string(fault.Stack))
 	}
 	return err

@@ -123,11 +123,14 @@ func (c *convergence) observe(ctx context.Context) error {
 		// What is left is judged by a later sync: a write after half a settle time would come too late.
 		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
 	}
-	c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
-	if err == nil {
-		c.record(config)
+	if c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given); err != nil {
+		return err
 	}
-	return err
+	c.record(config)
+	if c.mount.Store != nil {
+		return c.mount.Store.Planned(ctx, &c.plan.Plan)
+	}
+	return nil
 }
 
 // record notes what a read has shown: for the report and the history, and of a write that may have
@@ -253,7 +256,7 @@ func (c *convergence) write(ctx context.Context) error {
 // send writes the body once. What went wrong on the way is tried again, after a read.
 func (c *convergence) send(ctx context.Context, body map[string]any) error {
 	sentAt := time.Now()
-	err := c.session.write(ctx, body)
+	err := c.session.write(ctx, c.plan, body)
 	if forbidden(err) {
 		return c.explainWrite(ctx, err)
 	}
@@ -265,6 +268,9 @@ func (c *convergence) send(ctx context.Context, body map[string]any) error {
 		c.last, c.report.done = taken, true
 		c.o.announce(c.mount, c.plan)
 		return nil
+	}
+	if c.mount.Store != nil {
+		return err
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("stopped during a write, which may have been carried out: %w", context.Cause(ctx))

@@ -27,6 +27,9 @@ type Mount struct {
 	Namespace string
 	// Path is that of the mount without "auth/", such as "jwt-nomad".
 	Path string
+	// Store holds the keys in the place of a Vault, where it isn't nil: Client is not used then,
+	// and Path is only a name.
+	Store Store
 
 	mu    sync.Mutex
 	clone *api.Client // made once: see open
@@ -39,8 +42,12 @@ func NewMount(c *api.Client, path string) *Mount {
 	return &Mount{Client: c, Path: strings.TrimPrefix(path, "auth/")}
 }
 
-// Vault returns the address of the mount's Vault, without user name and password.
+// Vault returns the address of the mount's Vault, without user name and password; "" where a
+// Store has the keys.
 func (m *Mount) Vault() string {
+	if m.Store != nil {
+		return ""
+	}
 	address, err := url.Parse(m.Client.Address())
 	if err != nil || address.Opaque != "" { // user:password@host is a scheme, user, and the rest
 		return "(an address that can't be read)"
@@ -51,7 +58,7 @@ func (m *Mount) Vault() string {
 
 // namespace returns the namespace in effect.
 func (m *Mount) namespace() string {
-	if m.Namespace != "" {
+	if m.Namespace != "" || m.Store != nil {
 		return strings.Trim(m.Namespace, "/")
 	}
 	return strings.Trim(m.Client.Namespace(), "/")
@@ -86,6 +93,9 @@ func (m *Mount) Read(ctx context.Context) (Config, error) {
 // writes of. Its type is this module's own, and may change.
 func (m *Mount) Session() (*vaultapi.Session, error) {
 	s, err := m.open()
+	if err == nil && m.Store != nil {
+		err = errNoVault
+	}
 	if err != nil {
 		return nil, m.Wrap(err)
 	}
@@ -104,6 +114,9 @@ func (s *session) String() string { return s.mount.String() }
 func (m *Mount) open() (*session, error) {
 	if m.Path == "" || strings.Contains(m.Path, "..") {
 		return nil, fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", m.Path)
+	}
+	if m.Store != nil {
+		return &session{&vaultapi.Session{Path: m.Path}, m}, nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -124,6 +137,9 @@ func (m *Mount) open() (*session, error) {
 
 // read needs no lock: Vault gives one state of the entry.
 func (s *session) read(ctx context.Context) (Config, error) {
+	if s.mount.Store != nil {
+		return s.mount.list(ctx)
+	}
 	path := s.mount.configPath()
 	fields, err := s.Lookup(ctx, path)
 	if err != nil || fields == nil {
@@ -135,8 +151,11 @@ func (s *session) read(ctx context.Context) (Config, error) {
 	return NewConfig(fields), nil
 }
 
-// write sends the body once. An error may mean that it was carried out all the same.
-func (s *session) write(ctx context.Context, body map[string]any) error {
+// write sends the body of a plan once. An error may mean that it was carried out all the same.
+func (s *session) write(ctx context.Context, p *Plan, body map[string]any) error {
+	if s.mount.Store != nil {
+		return s.mount.Store.Write(ctx, &p.Plan)
+	}
 	ctx, cancel := context.WithTimeout(vaultapi.Once(vaultapi.CountHops(ctx)), writeTimeout)
 	defer cancel()
 	_, err := s.API.Logical().WriteWithContext(ctx, s.mount.configPath(), body)

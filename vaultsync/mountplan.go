@@ -146,7 +146,7 @@ func bodySize(body map[string]any) int {
 // finish adds what is a mount's to the plan.
 func (m *mountPlanner) finish() (*Plan, error) {
 	p := m.plan
-	if p.Emptied {
+	if p.Emptied && !m.current.stored {
 		m.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
 	}
 	if m.current.Mode() != "" && m.hasKeys() {

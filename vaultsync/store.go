@@ -1,0 +1,32 @@
+package vaultsync
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
+)
+
+// Store keeps a list of annotated elements somewhere else than on a mount of a Vault: see
+// [Mount.Store]. It is used from one goroutine at a time.
+type Store interface {
+	// Read returns the list, which is empty where nothing was ever written.
+	Read(ctx context.Context) ([]string, error)
+	// Planned hears of each plan that a sync makes on what Read returned last, before it is
+	// written if it is Changed. An error ends the sync.
+	Planned(ctx context.Context, p *plan.Plan) error
+	// Write replaces the list by the plan's Next. After an error the list is what it was, or Next.
+	Write(ctx context.Context, p *plan.Plan) error
+}
+
+// errNoVault: what only a Vault answers was asked of a Store.
+var errNoVault = errors.New("its keys are in no Vault")
+
+// list returns what the store holds as the Config of a mount that has keys and nothing else.
+func (m *Mount) list(ctx context.Context) (Config, error) {
+	elements, err := m.Store.Read(ctx)
+	if err != nil {
+		return Config{}, err
+	}
+	return Config{fields: map[string]any{keysField: elements}, stored: true}, nil
+}
