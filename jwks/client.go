@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // Client fetches key sets over HTTP. The zero value is ready for use; a Client may be
@@ -124,7 +126,9 @@ func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.
 		if err == nil {
 			return reply, nil
 		}
-		if attempt < retries && worthRetrying(err) && pause(limited, bounds.backoff<<attempt) {
+		// At random up to half as long again, so that many harvesters don't come back at once.
+		pause := bounds.backoff << attempt
+		if attempt < retries && worthRetrying(err) && wait.Sleep(limited, pause+wait.UpTo(pause/2)) {
 			continue
 		}
 		return nil, describe(u, givenTo(client), whyEnded(ctx, limited, bounds.total, err))

@@ -57,7 +57,7 @@ func (e *requestError) Error() string {
 }
 
 // userInformation is what stands before the host of a URL.
-var userInformation = onFirstUse(`//[^/\s"]*@`)
+var userInformation = text.Pattern(`//[^/\s"]*@`)
 
 func (e *requestError) Unwrap() error { return e.err }
 

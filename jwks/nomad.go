@@ -17,7 +17,7 @@ const maxRegions = 1000
 
 // regionName is what the regions API may name. The names come from a remote, and end up in
 // addresses, annotations and logs.
-var regionName = onFirstUse(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var regionName = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // Nomad is a region of a Nomad cluster, read from /.well-known/jwks.json of any agent
 // in its federation. It needs no token and sends none.

@@ -109,7 +109,7 @@ func listed(header http.Header, name string) []string {
 }
 
 // quotedString is the value of a parameter in quotes, which may hold commas (RFC 9110 section 5.6.4).
-var quotedString = onFirstUse(`"(?:[^"\\]|\\.)*"`)
+var quotedString = text.Pattern(`"(?:[^"\\]|\\.)*"`)
 
 // checkContent refuses what is labelled as something else than JSON, and reports whether it is
 // labelled as JSON. Static servers label a .json file, or one without an extension, in many ways,
@@ -154,7 +154,7 @@ func notJSONType(mediaType string) error {
 }
 
 // mediaTypeName is the form of a media type (RFC 6838 section 4.2).
-var mediaTypeName = onFirstUse(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
+var mediaTypeName = text.Pattern(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*$`)
 
 // excerpt returns the beginning of a body, cleaned. One that seems to hold a private key
 // isn't shown: the server has lost it, and our log needn't spread it.
@@ -167,4 +167,4 @@ func excerpt(body io.Reader) string {
 }
 
 // privateText is a member of privateMembers, in a string too, or a PEM header.
-var privateText = onFirstUse(`"(?:` + strings.Join(privateMembers, "|") + `)\\*"\s*:|PRIVATE KEY`)
+var privateText = text.Pattern(`"(?:` + strings.Join(privateMembers, "|") + `)\\*"\s*:|PRIVATE KEY`)

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"syscall"
-	"time"
-
-	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // worthRetrying reports whether the same request may succeed a moment later: a connection
@@ -42,10 +38,4 @@ func worthRetrying(err error) bool {
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
-// pause waits d, and up to half as long again at random, so that many harvesters don't
-// come back at once. It reports whether ctx is still alive then.
-func pause(ctx context.Context, d time.Duration) bool {
-	return wait.Sleep(ctx, d+rand.N(d/2+1)) //nolint:gosec // spreads requests out, keeps no secret
 }

@@ -3,13 +3,13 @@ package jwks
 import (
 	"context"
 	"crypto/sha256"
-	"math/rand/v2"
 	"net/url"
 	"reflect"
 	"strconv"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
@@ -189,7 +189,7 @@ func (w *watch) fail(err error, asked time.Time, took time.Duration) bool {
 
 // localAddress is what differs between two errors that are otherwise the same: our side of
 // a connection, in "read tcp 10.0.0.1:54321->10.0.0.2:4646: …".
-var localAddress = onFirstUse(`\S+->`)
+var localAddress = text.Pattern(`\S+->`)
 
 // nomadProbe asks a region of Nomad, which holds the question until something changes.
 type nomadProbe struct {
@@ -298,7 +298,7 @@ func (p *anyProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
 // floor keeps questions apart: a token bucket, as the time when it will be full again.
 type floor struct{ full time.Time }
 
-// wait takes a token, and says whether ctx is still alive then.
+// wait takes a token, and reports whether ctx is still alive then.
 func (f *floor) wait(ctx context.Context) bool {
 	if over := time.Until(f.full.Add(-(burst - 1) * leastGap)); over > 0 && !wait.Sleep(ctx, over) {
 		return false
@@ -310,8 +310,5 @@ func (f *floor) wait(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// backoff is the pause after so many failures in a row, a quarter of it by chance.
-func backoff(failures int) time.Duration {
-	pause := min(leastPause<<min(failures-1, 10), mostPause)
-	return pause - rand.N(pause/4+1) //nolint:gosec // spreads requests out, keeps no secret
-}
+// backoff returns the pause after that many failures in a row.
+func backoff(failures int) time.Duration { return wait.Backoff(leastPause, mostPause, failures-1) }

@@ -3,10 +3,10 @@ package vaultsync
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -132,7 +132,7 @@ type conduct struct {
 	pace  *pace
 	pause func(ctx context.Context, d time.Duration) error
 
-	jitter func(most time.Duration) time.Duration // a random part of most; nil: jitter
+	jitter func(most time.Duration) time.Duration // a random part of most; nil: wait.UpTo
 	age    func(read time.Time) time.Duration     // how long ago a read began; nil: age
 }
 
@@ -145,7 +145,7 @@ func (how conduct) or() conduct {
 		how.verdicts = new(plan.Verdicts)
 	}
 	if how.jitter == nil {
-		how.jitter = jitter
+		how.jitter = wait.UpTo
 	}
 	if how.age == nil {
 		how.age = func(read time.Time) time.Duration {
@@ -164,23 +164,12 @@ func elapsed(since, now, wall time.Time) time.Duration {
 
 // sleep waits, or returns an error that wraps the context's.
 func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if !wait.Sleep(ctx, d) {
 		return stopped(ctx)
 	}
+	return nil
 }
 
 func stopped(ctx context.Context) error {
 	return fmt.Errorf("stopped while waiting to look again: %w", context.Cause(ctx))
-}
-
-func jitter(d time.Duration) time.Duration {
-	if d <= 0 {
-		return 0
-	}
-	return rand.N(d) //nolint:gosec // spreads writers out, keeps no secret
 }

@@ -74,7 +74,7 @@ func (m *watchedMount) awaitNews(ctx context.Context, began time.Time) bool {
 // awaitRetry is awaitNews after a sync that failed. A notice is no reason to ask a Vault that
 // doesn't answer, and a change none to ask it more than once in leastRetry.
 func (m *watchedMount) awaitRetry(ctx context.Context, began time.Time, failures int) bool {
-	return m.await(ctx, time.Now().Add(retryAfter(failures)), nil) &&
+	return m.await(ctx, time.Now().Add(wait.Backoff(leastRetry, mostRetry, failures-1)), nil) &&
 		wait.Sleep(ctx, time.Until(began.Add(leastRetry)))
 }
 
@@ -129,11 +129,4 @@ func (m *watchedMount) await(ctx context.Context, until time.Time, notice <-chan
 	case <-ctx.Done():
 	}
 	return ctx.Err() == nil
-}
-
-// retryAfter returns the pause after that many failures in a row, of which up to a quarter is
-// random.
-func retryAfter(failures int) time.Duration {
-	pause := min(leastRetry<<min(failures-1, 10), mostRetry)
-	return pause - jitter(pause/4)
 }

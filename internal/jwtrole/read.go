@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
@@ -40,9 +39,7 @@ func Path(mount, name string) string { return "auth/" + mount + "/role/" + name 
 
 // roleName is what Vault takes for the name of a role in a path (framework.GenericNameRegex):
 // no role has any other name.
-var roleName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
-})
+var roleName = text.Pattern(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
 
 // ReadAll returns the roles of the mount by name, at most MaxRoles. It needs the capabilities
 // "list" on auth/<path>/role and "read" on auth/<path>/role/*: see [Policy]. Where some can't be

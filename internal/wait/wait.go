@@ -8,18 +8,26 @@ import (
 )
 
 // Backoff returns the pause after a number of failed tries in a row, from 0. It doubles from low up
-// to high; a random half of it spreads out those who failed together.
+// to high; up to a quarter of it is taken off at random, which spreads out those who failed together.
 func Backoff(low, high time.Duration, tries int) time.Duration {
 	d := high
 	if tries < 63 && low < high>>tries {
 		d = low << tries
 	}
-	return d/2 + rand.N(d/2+1) //nolint:gosec // keeps no secret
+	return d - UpTo(d/4)
 }
 
 // About returns d, give or take a tenth at random.
 func About(d time.Duration) time.Duration {
-	return d - d/10 + rand.N(d/5+1) //nolint:gosec // keeps no secret
+	return d - d/10 + UpTo(d/5)
+}
+
+// UpTo returns a random time from zero to d, and zero for less.
+func UpTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d + 1) //nolint:gosec // keeps no secret
 }
 
 // Sleep waits d, and reports whether ctx is still alive then.

@@ -17,11 +17,21 @@ func TestBackoff(t *testing.T) {
 	} {
 		for range 100 {
 			d := wait.Backoff(time.Second, time.Minute, tries)
-			assert.GreaterOrEqual(t, d, most/2, tries)
+			assert.GreaterOrEqual(t, d, most*3/4, tries)
 			assert.LessOrEqual(t, d, most, tries)
 		}
 	}
 	assert.Zero(t, wait.Backoff(0, 0, 3))
+}
+
+func TestUpTo(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 1000 {
+		seen[wait.UpTo(2)] = true
+	}
+	assert.Equal(t, map[time.Duration]bool{0: true, 1: true, 2: true}, seen)
+	assert.Zero(t, wait.UpTo(0))
+	assert.Zero(t, wait.UpTo(-time.Second))
 }
 
 func TestAbout(t *testing.T) {
