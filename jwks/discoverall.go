@@ -11,7 +11,7 @@ import (
 type Discovery struct {
 	Cluster string
 	Region  string // as in Result
-	// Nomad says that it is a region of a Nomad cluster.
+	// Nomad reports whether it is a region of a Nomad cluster.
 	Nomad bool
 	// RegionName is the region as Nomad calls it, with which the "sub" of its tokens begins;
 	// "" where it isn't known: no Nomad, or an agent's own region among several of which no other
@@ -43,18 +43,16 @@ func (f *fetcher) discoverCluster(cluster Cluster) []Discovery {
 	own := make(slots, MaxConcurrentClusterFetches)
 	sources := slices.Clone(cluster.Sources)
 	if cluster.Federation != nil {
-		var regions []string
+		var federated []Source
 		err := f.limited(own, func() (err error) {
-			regions, err = cluster.Federation.Regions(f.ctx)
+			federated, err = cluster.federated(f.ctx)
 			return err
 		})
 		if err != nil {
 			err = &ClusterError{Cluster: cluster.Name, Region: "*", Err: err}
 			return []Discovery{{Cluster: cluster.Name, Region: "*", Nomad: true, Err: err}}
 		}
-		for _, agent := range cluster.federated(regions) {
-			sources = append(sources, agent)
-		}
+		sources = append(sources, federated...)
 	}
 	found := make([]*Discovery, len(sources))
 	var pending sync.WaitGroup
@@ -73,29 +71,20 @@ func (f *fetcher) discoverCluster(cluster Cluster) []Discovery {
 
 // discover asks one source; nil where it has no discovery document.
 func (f *fetcher) discover(cluster string, source Source, own slots) *Discovery {
-	d := &Discovery{Cluster: cluster, Region: source.RegionName(), RegionName: source.RegionName()}
-	var ask func(context.Context) (Metadata, error)
-	name := func(context.Context) string { return d.RegionName }
-	switch source := source.(type) {
-	case Nomad:
-		ask, name, d.Nomad = source.Discover, source.name, true
-	case *Nomad:
-		ask, name, d.Nomad = source.Discover, source.name, true
-	case Issuer:
-		ask = source.Discover
-	case *Issuer:
-		ask = source.Discover
-	default:
+	discoverer, ok := source.(Discoverer)
+	if !ok {
 		return nil
 	}
+	d := &Discovery{Cluster: cluster, Region: source.RegionName(), RegionName: source.RegionName()}
 	err := f.limited(own, func() (err error) {
-		if d.Metadata, err = ask(f.ctx); err == nil {
-			d.RegionName = name(f.ctx)
-		}
+		d.Metadata, err = discoverer.Discover(f.ctx)
 		return err
 	})
+	d.Nomad = d.Metadata.Nomad
 	if err != nil {
 		d.Metadata, d.Err = Metadata{}, &ClusterError{Cluster: cluster, Region: d.Region, Err: err}
+	} else {
+		d.RegionName = d.Metadata.Region
 	}
 	return d
 }

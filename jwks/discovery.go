@@ -19,22 +19,44 @@ const (
 	maxAlgorithms = 64
 )
 
-// Metadata is what a discovery document says of the tokens of its issuer (OpenID Connect
-// Discovery 1.0, section 3). The zero value is that of a Nomad without oidc_issuer, which has
-// no such document and puts no "iss" into its tokens.
+// Discoverer is a Source that knows what the tokens say that its keys sign. It is optional.
+type Discoverer interface {
+	Discover(ctx context.Context) (Metadata, error)
+}
+
+// Metadata is what tokens say of themselves, as a discovery document has it (OpenID Connect
+// Discovery 1.0, section 3) or as the operator knows it.
 type Metadata struct {
-	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at the most.
+	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at the most. It is "" for a
+	// Nomad without oidc_issuer, which has no such document and puts no "iss" into its tokens.
 	Issuer string
 	// Algorithms are those that tokens may be signed with, as the document names them
 	// (id_token_signing_alg_values_supported), each once, 64 at the most.
 	Algorithms []string
+	// Nomad reports whether the tokens are a Nomad's.
+	Nomad bool
+	// Region is the region as Nomad calls it, with which the "sub" of its tokens begins; "" where
+	// it isn't known: no Nomad, or an agent's own region among several of which not just one
+	// publishes the same keys.
+	Region string
 }
 
 // Discover returns what the region says of its tokens. Nomad has a discovery document only
-// where oidc_issuer is set: without one the Metadata is zero, and that is no error. Bounds and
-// errors are otherwise those of [Client.Fetch]. Where the document says that the keys are
-// doesn't matter: they are asked for at Address. Source: Nomad, operator keyring API.
+// where oidc_issuer is set: without one the Metadata has no Issuer, and that is no error. Bounds
+// and errors are otherwise those of [Client.Fetch]; Nomad is true beside an error too. Where the
+// document says that the keys are doesn't matter: they are asked for at Address. Source: Nomad,
+// operator keyring API.
 func (n Nomad) Discover(ctx context.Context) (Metadata, error) {
+	m, err := n.metadata(ctx)
+	if err != nil {
+		return Metadata{Nomad: true}, err
+	}
+	m.Nomad, m.Region = true, n.name(ctx)
+	return m, nil
+}
+
+// metadata returns what the discovery document of a region says, if there is one.
+func (n Nomad) metadata(ctx context.Context) (Metadata, error) {
 	u, err := n.endpoint(pathDiscovery, n.Region)
 	if err != nil {
 		return Metadata{}, err

@@ -21,7 +21,7 @@ func TestNomadDiscover(t *testing.T) {
 		want     Metadata
 		message  string
 	}{
-		"oidc_issuer is set":     {good, Metadata{"https://nomad.example.com", []string{"EdDSA", "RS256"}}, ""},
+		"oidc_issuer is set":     {good, Metadata{Issuer: "https://nomad.example.com", Algorithms: []string{"EdDSA", "RS256"}}, ""},
 		"oidc_issuer isn't set":  {"", Metadata{}, ""},
 		"no algorithms":          {`{"issuer": "x"}`, Metadata{Issuer: "x"}, ""},
 		"no issuer":              {`{"jwks_uri": "x"}`, Metadata{}, "names no issuer"},
@@ -47,6 +47,10 @@ func TestNomadDiscover(t *testing.T) {
 				serve(test.document)(w, r)
 			})
 			found, err := Nomad{Address: server.URL, Region: "us-east"}.Discover(t.Context())
+			test.want.Nomad = true
+			if test.message == "" {
+				test.want.Region = "us-east"
+			}
 			assert.Equal(t, test.want, found)
 			if test.message == "" {
 				require.NoError(t, err)
@@ -105,6 +109,8 @@ func TestDiscoverAll(t *testing.T) {
 			require.ErrorAs(t, got.Err, &cluster)
 			assert.Equal(t, "down", cluster.Region)
 			got.Err = nil
+		} else {
+			want.Metadata.Nomad, want.Metadata.Region = want.Nomad, want.RegionName
 		}
 		assert.Equal(t, want, got)
 	}

@@ -115,3 +115,53 @@ func ExampleSourceFunc() {
 	}
 	// Output: partner ours
 }
+
+// Log each question to a source. A Nomad that is wrapped still holds a watch's questions.
+func ExampleWrap() {
+	source := jwks.Wrap(jwks.File("testdata/nomad-docs.json"),
+		func(ctx context.Context, fetch func(context.Context) (*jwks.Set, error)) (*jwks.Set, error) {
+			set, err := fetch(ctx)
+			if err != nil {
+				return nil, err
+			}
+			fmt.Println("read", len(set.Keys), "key")
+			return set, nil
+		})
+	if _, err := source.Fetch(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	// Output: read 1 key
+}
+
+// traced is an http.RoundTripper that numbers the requests that pass through it.
+type traced struct {
+	next http.RoundTripper
+	sent *int
+}
+
+func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
+	*t.sent++
+	fmt.Println("request", *t.sent, r.Method, r.URL.Path)
+	return t.next.RoundTrip(r)
+}
+
+// See each request of a source, retries, redirects and discovery included: decorate its transport.
+// What the transport does must show in Response.TLS, which says whether the server was verified.
+func ExampleClient_roundTripper() {
+	nomad := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, "testdata/nomad-docs.json") // stands for an agent
+	}))
+	defer nomad.Close()
+
+	client := &jwks.Client{HTTPClient: &http.Client{
+		Transport: traced{next: nomad.Client().Transport, sent: new(int)},
+	}}
+	set, err := jwks.Nomad{Address: nomad.URL, Client: client}.Fetch(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(set.Keys), "key")
+	// Output:
+	// request 1 GET /.well-known/jwks.json
+	// 1 key
+}

@@ -135,12 +135,12 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 
 // federation asks for the regions of a cluster, and then each that isn't among its sources.
 func (f *fetcher) federation(cluster Cluster, own slots, g *gathering) {
-	var regions []string
+	var sources []Source
 	var asked time.Time
 	var took time.Duration
 	err := f.limited(own, func() (err error) {
 		asked = time.Now()
-		regions, err = cluster.Federation.Regions(f.ctx)
+		sources, err = cluster.federated(f.ctx)
 		took = time.Since(asked)
 		return err
 	})
@@ -151,32 +151,34 @@ func (f *fetcher) federation(cluster Cluster, own slots, g *gathering) {
 		})
 		return
 	}
-	agents := cluster.federated(regions)
 	f.tell(g, func() {
-		g.federated = make([]Result, len(agents))
-		for i, agent := range agents {
-			g.federated[i] = pending(cluster.Name, agent.Region)
+		g.federated = make([]Result, len(sources))
+		for i, source := range sources {
+			g.federated[i] = pending(cluster.Name, source.RegionName())
 		}
 	})
-	for i, agent := range agents {
+	for i, source := range sources {
 		f.pending.Go(func() {
-			r := f.fetch(cluster.Name, agent, own)
+			r := f.fetch(cluster.Name, source, own)
 			f.tell(g, func() { g.federated[i] = r })
 		})
 	}
 }
 
-// federated returns the regions of a federation that aren't among the cluster's sources.
-func (c Cluster) federated(regions []string) []Nomad {
-	var agents []Nomad
-	for _, region := range regions {
-		if !slices.ContainsFunc(c.Sources, func(s Source) bool { return s.RegionName() == region }) {
-			agent := *c.Federation
-			agent.Region = region
-			agents = append(agents, agent)
+// federated asks for the regions of the federation, and returns the sources of those that aren't
+// among the cluster's own.
+func (c Cluster) federated(ctx context.Context) ([]Source, error) {
+	names, err := c.Federation.Regions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	for _, name := range names {
+		if !slices.ContainsFunc(c.Sources, func(s Source) bool { return s.RegionName() == name }) {
+			sources = append(sources, c.Federation.Source(name))
 		}
 	}
-	return agents
+	return sources, nil
 }
 
 // limited calls do when the cluster and the whole have a slot for it.

@@ -17,7 +17,7 @@ import (
 // puts in the place of <(curl …); a named one must have its writer already.
 type File string
 
-var _ Source = File("")
+var _ Poller = File("")
 
 // RegionName returns "".
 func (File) RegionName() string { return "" }
@@ -40,6 +40,33 @@ func (f File) Fetch(ctx context.Context) (*Set, error) {
 	case err != nil:
 		return nil, fmt.Errorf("key set: %w", err)
 	}
+	return f.parse(data)
+}
+
+// fileInterval is how often a watch reads a file.
+const fileInterval = 2 * time.Second
+
+var errNotRegular = errors.New("not a regular file, which is what can be watched")
+
+// Poll is Fetch for a watch, every two seconds. The file must be a regular one.
+func (f File) Poll(ctx context.Context, q Query) (Answer, error) {
+	info, err := os.Stat(string(f))
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		err = errNotRegular
+	}
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s: %w", f, err)
+	}
+	data, err := readFile(ctx, string(f))
+	if err != nil {
+		return Answer{}, fmt.Errorf("key set: %w", err)
+	}
+	a := q.answerWith(data, func() (*Set, error) { return f.parse(data) })
+	a.Next = fileInterval
+	return a, nil
+}
+
+func (f File) parse(data []byte) (*Set, error) {
 	set, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)

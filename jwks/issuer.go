@@ -17,7 +17,10 @@ type Issuer struct {
 	Client *Client // nil is the zero Client
 }
 
-var _ Source = Issuer{}
+var (
+	_ Poller     = Issuer{}
+	_ Discoverer = Issuer{}
+)
 
 // RegionName returns "".
 func (Issuer) RegionName() string { return "" }
@@ -41,6 +44,15 @@ func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
 		return nil, err
 	}
 	return i.Client.orZero().fetchSet(ctx, keys)
+}
+
+// Poll is Fetch for a watch. The discovery document is read again each time.
+func (i Issuer) Poll(ctx context.Context, q Query) (Answer, error) {
+	keys, err := i.discoverKeys(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	return i.Client.orZero().poll(ctx, keys, q)
 }
 
 // discoverKeys asks for the jwks_uri.

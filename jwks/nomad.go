@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
+	"time"
 
 	"github.com/go-jose/go-jose/v4/json"
 
@@ -27,7 +29,11 @@ type Nomad struct {
 	Client  *Client // nil is the zero Client
 }
 
-var _ Source = Nomad{}
+var (
+	_ Poller     = Nomad{}
+	_ Discoverer = Nomad{}
+	_ Federation = Nomad{}
+)
 
 // RegionName returns Region.
 func (n Nomad) RegionName() string { return n.Region }
@@ -52,6 +58,44 @@ func (n Nomad) Fetch(ctx context.Context) (*Set, error) {
 		return nil, err
 	}
 	return n.Client.orZero().fetchSet(ctx, u)
+}
+
+// replyTravel is how long a reply may be on its way: see Result.Asked.
+const replyTravel = time.Second
+
+// Poll is Fetch for a watch: with an index, Nomad holds the query until something changes, at most
+// Wait and a sixteenth of it. It isn't tried again. Source: Nomad, blocking queries.
+func (n Nomad) Poll(ctx context.Context, q Query) (Answer, error) {
+	plain, err := n.endpoint(pathKeys, n.Region)
+	if err != nil {
+		return Answer{}, err
+	}
+	var hold time.Duration
+	u := plain
+	if q.Index > 0 {
+		query := plain.Query()
+		query.Set("index", strconv.FormatUint(q.Index, 10))
+		query.Set("wait", q.Wait.String())
+		u = new(*plain)
+		u.RawQuery = query.Encode()
+		hold = q.Wait + q.Wait/16
+	}
+	reply, err := n.Client.orZero().send(ctx, u, acceptSet, hold, 0)
+	if err != nil {
+		return Answer{}, err
+	}
+	a := q.answerWith(reply.body, func() (*Set, error) { return reply.parse(plain) })
+	a.Index = reply.index
+	if q.Index > 0 && reply.index > 0 {
+		a.Asked = reply.at.Add(-replyTravel)
+	}
+	return a, nil
+}
+
+// Source returns the region of that name, asked through the same agent.
+func (n Nomad) Source(region string) Source {
+	n.Region = region
+	return n
 }
 
 // Regions returns the names of the federated regions, sorted, each once; at least one, at

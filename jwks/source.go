@@ -34,10 +34,18 @@ type Cluster struct {
 	Name string
 	// Sources are asked side by side; each RegionName may occur once.
 	Sources []Source
-	// Federation, where set, is an agent whose list of federated regions is fetched
-	// each time; every region on it is a source too (Nomad: regions API). Its Region
-	// is not used. A region that Sources names already is not added again.
-	Federation *Nomad
+	// Federation, where set, has a list of regions that is fetched each time; every region on
+	// it is a source too. A region that Sources names already is not added again. A [Nomad] is
+	// one: any agent of the federation (Nomad: regions API), whose Region is not used.
+	Federation Federation
+}
+
+// Federation is a list of regions, each of which is a source.
+type Federation interface {
+	// Regions returns the names of the regions there are now, each once.
+	Regions(ctx context.Context) ([]string, error)
+	// Source returns the source of a region. Its RegionName is that name.
+	Source(region string) Source
 }
 
 // Result is what one source gave: a Set or an Err, never both.

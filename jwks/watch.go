@@ -15,8 +15,6 @@ type WatchOptions struct {
 	// and between two looks at a federation's list of regions; zero is 60 s. A tenth of
 	// it, more or less, is by chance.
 	Interval time.Duration
-	// FileInterval is that of a File; zero is 2 s.
-	FileInterval time.Duration
 	// OnUnchanged is called each time that a source gave once more what it gave before:
 	// with the Result as it was, and a later Asked (and Index), and the Took of this time. It is called where the
 	// sequence is consumed, never beside it. Nil is nobody.
@@ -24,16 +22,12 @@ type WatchOptions struct {
 }
 
 const (
-	defaultWait         = 45 * time.Second
-	defaultInterval     = 60 * time.Second
-	defaultFileInterval = 2 * time.Second
+	defaultWait     = 45 * time.Second
+	defaultInterval = 60 * time.Second
 )
 
 func (o WatchOptions) wait() time.Duration     { return orDefault(o.Wait, defaultWait) }
 func (o WatchOptions) interval() time.Duration { return orDefault(o.Interval, defaultInterval) }
-func (o WatchOptions) fileInterval() time.Duration {
-	return orDefault(o.FileInterval, defaultFileInterval)
-}
 
 func orDefault(d, otherwise time.Duration) time.Duration {
 	if d <= 0 {
@@ -53,8 +47,8 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 // something changes (Nomad: blocking queries). Such a query that ends without an answer,
 // because a proxy or a time limit cut it short, says nothing: a question without an index
 // follows, and its outcome counts. An index that goes backwards, as after a restore, is
-// forgotten. A [File], which must be a regular one, is looked at every FileInterval, and
-// every other source asked every Interval.
+// forgotten. A [File], which must be a regular one, is read every two seconds, and every other
+// source asked every Interval, or as it asks for itself as a [Poller].
 //
 // No source is asked more than ten times in a row without a pause, and then once a second;
 // after an error, a document that is refused included, the pause grows from one second to a

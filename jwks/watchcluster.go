@@ -141,9 +141,9 @@ func (w *clusterWatch) follow(ctx context.Context) {
 	}}
 	for {
 		asked, pause := time.Now(), wait.About(w.options.interval())
-		var names []string
+		var sources []Source
 		err := contain.Panics(func() (err error) {
-			names, err = w.cluster.Federation.Regions(ctx)
+			sources, err = w.cluster.federated(ctx)
 			return err
 		})
 		took := time.Since(asked)
@@ -156,7 +156,7 @@ func (w *clusterWatch) follow(ctx context.Context) {
 			known.fail(err, asked, took)
 		} else {
 			known.failures = 0
-			if !w.update(ctx, regions, names) {
+			if !w.update(ctx, regions, sources) {
 				return
 			}
 			if !known.told || known.toldText != "" {
@@ -172,9 +172,9 @@ func (w *clusterWatch) follow(ctx context.Context) {
 
 // update starts and ends watches, and waits, as long as a first question may take, until
 // the new ones were heard of.
-func (w *clusterWatch) update(ctx context.Context, regions map[string]*regionWatch, names []string) bool {
+func (w *clusterWatch) update(ctx context.Context, regions map[string]*regionWatch, sources []Source) bool {
 	for name, r := range regions {
-		if slices.Contains(names, name) {
+		if slices.ContainsFunc(sources, func(s Source) bool { return s.RegionName() == name }) {
 			continue
 		}
 		r.cancel()
@@ -186,13 +186,11 @@ func (w *clusterWatch) update(ctx context.Context, regions map[string]*regionWat
 		}
 	}
 	var started []*regionWatch
-	for _, name := range names {
-		named := slices.ContainsFunc(w.cluster.Sources, func(s Source) bool { return s.RegionName() == name })
-		if named || regions[name] != nil {
+	for _, source := range sources {
+		name := source.RegionName()
+		if regions[name] != nil {
 			continue
 		}
-		source := *w.cluster.Federation
-		source.Region = name
 		r := &regionWatch{heard: make(chan struct{}), ended: make(chan struct{})}
 		var once sync.Once
 		var regionCtx context.Context

@@ -3,9 +3,7 @@ package jwks
 import (
 	"context"
 	"crypto/sha256"
-	"net/url"
 	"reflect"
-	"strconv"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/contain"
@@ -15,11 +13,10 @@ import (
 
 // Bounds on how often a source is asked.
 const (
-	burst       = 10               // questions in a row, so that a change is seen at once
-	leastGap    = time.Second      // between two questions after these
-	leastPause  = time.Second      // after a first error
-	mostPause   = 60 * time.Second // after many
-	replyTravel = time.Second      // see Result.Asked
+	burst      = 10               // questions in a row, so that a change is seen at once
+	leastGap   = time.Second      // between two questions after these
+	leastPause = time.Second      // after a first error
+	mostPause  = 60 * time.Second // after many
 )
 
 // news is something that a watch has to tell.
@@ -37,10 +34,9 @@ type watch struct {
 	tell   func(news) bool // false: the consumer stops
 	floor  floor
 
-	// What was published last, and what was made of it. Of a document its digest is kept.
-	body [sha256.Size]byte
-	set  *Set
-	err  error
+	// What was made of what was published last.
+	set *Set
+	err error
 
 	told     bool   // anything at all
 	toldText string // of the error told last; "": a set was
@@ -56,39 +52,21 @@ type prober interface {
 	probe(ctx context.Context) (*answer, time.Duration, error)
 }
 
-// answer is what a source published: a body to be parsed, or the set of a source that
-// parses by itself.
+// answer is an Answer, and how it came.
 type answer struct {
-	body  []byte
 	set   *Set
+	err   error // why what is published is refused
 	index uint64
 	asked time.Time
-	same  bool // the body is known to be that of the last answer, which nobody had to read
+	same  bool // what is published is what the last answer had
+	known bool // by a digest: the set needn't be compared
 	held  bool // the question was held for it
-	parse func() (*Set, error)
 }
 
 func newWatch(s Source, o WatchOptions, tell func(news) bool) *watch {
-	w := &watch{tell: tell}
-	switch s := s.(type) {
-	case Nomad:
-		w.source = &nomadProbe{nomad: s, options: o}
-	case *Nomad:
-		w.source = &nomadProbe{nomad: *s, options: o}
-	case File:
-		w.source = &fileProbe{file: s, options: o}
-	case *File:
-		w.source = &fileProbe{file: *s, options: o}
-	case URL:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.locate, options: o}
-	case *URL:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.locate, options: o}
-	case Issuer:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.discoverKeys, options: o}
-	case *Issuer:
-		w.source = &urlProbe{client: s.Client.orZero(), find: s.discoverKeys, options: o}
-	default:
-		w.source = &anyProbe{source: s, options: o}
+	w := &watch{tell: tell, source: &fetchProbe{source: s, options: o}}
+	if p, ok := s.(Poller); ok {
+		w.source = &pollProbe{source: p, options: o}
 	}
 	return w
 }
@@ -110,7 +88,7 @@ func (w *watch) run(ctx context.Context) {
 			goOn = w.fail(err, asked, took)
 		case a != nil:
 			w.failures = 0
-			if a.held || a.same {
+			if a.held {
 				took = 0
 			}
 			goOn = w.learn(ctx, a, took)
@@ -139,14 +117,10 @@ func (w *watch) probe(ctx context.Context) (a *answer, pause time.Duration, err 
 func (w *watch) learn(ctx context.Context, a *answer, took time.Duration) bool {
 	same := a.same || w.same(a)
 	if !same {
-		w.set, w.err = a.set, nil
-		if a.parse != nil {
-			w.body = sha256.Sum256(a.body)
-			w.err = contain.Panics(func() (err error) {
-				w.set, err = a.parse()
-				return err
-			})
-		}
+		w.set, w.err = a.set, a.err
+	}
+	if w.set == nil && w.err == nil { // a Poller that breaks its promise
+		w.err = new(NoKeysError)
 	}
 	if w.err != nil {
 		return w.fail(w.err, a.asked, took)
@@ -164,12 +138,9 @@ func (w *watch) learn(ctx context.Context, a *answer, took time.Duration) bool {
 	return w.tell(news{set: w.set, asked: a.asked, took: took, unchanged: known})
 }
 
-// same says whether an answer is what was learned last.
+// same reports whether an answer is what was learned last.
 func (w *watch) same(a *answer) bool {
-	if a.parse != nil {
-		return w.body == sha256.Sum256(a.body)
-	}
-	if w.set == nil {
+	if a.known || w.set == nil || a.set == nil {
 		return false
 	}
 	before, after := *w.set, *a.set
@@ -191,37 +162,24 @@ func (w *watch) fail(err error, asked time.Time, took time.Duration) bool {
 // a connection, in "read tcp 10.0.0.1:54321->10.0.0.2:4646: …".
 var localAddress = text.Pattern(`\S+->`)
 
-// nomadProbe asks a region of Nomad, which holds the question until something changes.
-type nomadProbe struct {
-	nomad   Nomad
+// pollProbe asks a Poller, with what its last answer had.
+type pollProbe struct {
+	source  Poller
 	options WatchOptions
-	index   uint64 // of the last reply; 0: not to be held
-	cuts    int    // blocked queries in a row that were cut off early
+	query   Query // its Index is 0 where the question isn't to be held
+	cuts    int   // held questions in a row that were cut off early
 }
 
-func (p *nomadProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
-	plain, err := p.nomad.endpoint(pathKeys, p.nomad.Region)
-	if err != nil {
-		return nil, 0, err
-	}
-	var hold time.Duration
-	u, longest := plain, p.options.wait()
-	if p.index > 0 {
-		query := plain.Query()
-		query.Set("index", strconv.FormatUint(p.index, 10))
-		query.Set("wait", longest.String())
-		u = new(*plain)
-		u.RawQuery = query.Encode()
-		hold = longest + longest/16
-	}
-	held, asked := p.index > 0, time.Now()
-	reply, err := p.nomad.Client.orZero().send(ctx, u, acceptSet, hold, 0)
+func (p *pollProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
+	p.query.Wait = p.options.wait()
+	held, asked := p.query.Index > 0, time.Now()
+	a, err := p.source.Poll(ctx, p.query)
 	switch {
-	case err != nil && p.index > 0:
+	case err != nil && held:
 		// Whether anything is wrong, a question that isn't held will tell.
-		p.index = 0
+		p.query.Index = 0
 		p.cuts++
-		if time.Since(asked) >= longest/2 {
+		if time.Since(asked) >= p.query.Wait/2 {
 			p.cuts = 0
 		}
 		return nil, 0, nil
@@ -230,60 +188,36 @@ func (p *nomadProbe) probe(ctx context.Context) (*answer, time.Duration, error) 
 	}
 	var pause time.Duration
 	switch {
-	case reply.index == 0: // not Nomad, or a proxy that drops its header
-		pause = wait.About(p.options.interval())
-	case p.index == 0 && p.cuts > 1: // held queries don't get through
+	case a.Index == 0: // not Nomad, or a proxy that drops its header
+		pause = wait.About(orDefault(a.Next, p.options.interval()))
+	case !held && p.cuts > 1: // held questions don't get through
 		pause = backoff(p.cuts - 1)
-	case p.index > 0:
+	case held:
 		p.cuts = 0
-		if early := reply.at.Add(-replyTravel); early.After(asked) {
-			asked = early
-		}
 	}
-	if reply.index < p.index {
-		p.index = 0
+	if a.Asked.After(asked) {
+		asked = a.Asked
+	}
+	same := a.Set == nil && a.Err == nil
+	p.query.Digest = a.Digest
+	if a.Index < p.query.Index {
+		p.query.Index = 0
 	} else {
-		p.index = reply.index
+		p.query.Index = a.Index
 	}
 	return &answer{
-		body: reply.body, index: reply.index, asked: asked, held: held,
-		parse: func() (*Set, error) { return reply.parse(plain) },
+		set: a.Set, err: a.Err, index: a.Index, asked: asked,
+		same: same, known: a.Digest != [sha256.Size]byte{}, held: held,
 	}, pause, nil
 }
 
-// urlProbe asks for a document at an address that is given, or found by discovery.
-type urlProbe struct {
-	client  *Client
-	find    func(context.Context) (*url.URL, error)
-	options WatchOptions
-}
-
-func (p *urlProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
-	asked := time.Now()
-	u, err := p.find(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	reply, err := p.client.get(ctx, u, acceptSet)
-	if err != nil {
-		return nil, 0, err
-	}
-	return &answer{
-		body: reply.body, index: reply.index, asked: asked,
-		parse: func() (*Set, error) { return reply.parse(u) },
-	}, wait.About(p.options.interval()), nil
-}
-
-// locate is the find of a URL.
-func (u URL) locate(context.Context) (*url.URL, error) { return parseAddress(u.Address) }
-
-// anyProbe asks a source of the caller's making.
-type anyProbe struct {
+// fetchProbe asks a source that is no Poller.
+type fetchProbe struct {
 	source  Source
 	options WatchOptions
 }
 
-func (p *anyProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
+func (p *fetchProbe) probe(ctx context.Context) (*answer, time.Duration, error) {
 	asked := time.Now()
 	set, err := p.source.Fetch(ctx)
 	if err == nil && (set == nil || len(set.Keys) == 0) {

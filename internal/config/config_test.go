@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 const aFingerprint = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -144,8 +146,9 @@ mount "jwt-nomad" {
 	cluster := cfg.Clusters[0].Open(Reading{})
 	require.Len(t, cluster.Sources, 1)
 	assert.Equal(t, "one", cluster.Sources[0].RegionName())
-	require.NotNil(t, cluster.Federation)
-	assert.False(t, cluster.Federation.Client.AllowPlaintext)
+	agent, ok := cluster.Federation.(*jwks.Nomad)
+	require.True(t, ok)
+	assert.False(t, agent.Client.AllowPlaintext)
 }
 
 // TestBrokenTLSFile: a CA file that is missing fails its cluster, not the command.

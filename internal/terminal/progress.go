@@ -34,7 +34,11 @@ func Progress(w io.Writer, width int, clusters []jwks.Cluster) (stop func()) {
 	for i, c := range clusters {
 		sources := make([]jwks.Source, len(c.Sources))
 		for j, s := range c.Sources {
-			sources[j] = followed{s, c.Name, p}
+			sources[j] = jwks.Wrap(s, func(ctx context.Context, fetch func(context.Context) (*jwks.Set, error)) (*jwks.Set, error) {
+				p.note(c.Name, 1)
+				defer p.note(c.Name, -1)
+				return fetch(ctx)
+			})
 		}
 		clusters[i].Sources = sources
 	}
@@ -98,18 +102,4 @@ func (p *progress) String() string {
 	default:
 		return "waiting for " + strings.Join(names, ", ")
 	}
-}
-
-// followed is a source whose requests are followed.
-type followed struct {
-	jwks.Source
-	cluster  string
-	progress *progress
-}
-
-// Fetch implements jwks.Source.
-func (f followed) Fetch(ctx context.Context) (*jwks.Set, error) {
-	f.progress.note(f.cluster, 1)
-	defer f.progress.note(f.cluster, -1)
-	return f.Source.Fetch(ctx)
 }

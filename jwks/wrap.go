@@ -1,0 +1,95 @@
+package jwks
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Wrap returns a source that asks s by way of around, which calls fetch to ask, or doesn't, and
+// returns the set or another one. It may log, count, wait for its turn or leave keys out.
+//
+// Nothing of s is lost: the result is a [Poller] or a [Discoverer] where s is one, and a question
+// that s holds until something changes is held within fetch. What around returns is compared with
+// what it returned before; the set that fetch gave must not be changed.
+func Wrap(s Source, around func(ctx context.Context, fetch func(context.Context) (*Set, error)) (*Set, error)) Source {
+	plain := wrapped{s, around}
+	poller, polls := s.(Poller)
+	discoverer, discovers := s.(Discoverer)
+	switch {
+	case polls && discovers:
+		return struct {
+			*wrappedPoller
+			Discoverer
+		}{&wrappedPoller{wrapped: plain, poller: poller}, discoverer}
+	case polls:
+		return &wrappedPoller{wrapped: plain, poller: poller}
+	case discovers:
+		return struct {
+			wrapped
+			Discoverer
+		}{plain, discoverer}
+	}
+	return plain
+}
+
+// wrapped is a source that is asked by way of a function.
+type wrapped struct {
+	source Source
+	around func(ctx context.Context, fetch func(context.Context) (*Set, error)) (*Set, error)
+}
+
+// RegionName is that of the source.
+func (w wrapped) RegionName() string { return w.source.RegionName() }
+
+// String returns the source as errors and logs name it.
+func (w wrapped) String() string { return fmt.Sprint(w.source) }
+
+// Fetch asks the source by way of the function.
+func (w wrapped) Fetch(ctx context.Context) (*Set, error) { return w.around(ctx, w.source.Fetch) }
+
+// wrappedPoller is a wrapped Poller.
+type wrappedPoller struct {
+	wrapped
+	poller Poller
+
+	mu   sync.Mutex
+	last Answer // of the poller, that had something to say
+}
+
+// Poll asks the source by way of the function, which gets the set even where nothing changed.
+func (w *wrappedPoller) Poll(ctx context.Context, q Query) (Answer, error) {
+	w.mu.Lock()
+	said := w.last
+	w.mu.Unlock()
+	known := q.Digest
+	q.Digest = said.Digest
+	var a Answer
+	set, err := w.around(ctx, func(ctx context.Context) (*Set, error) {
+		var err error
+		if a, err = w.poller.Poll(ctx, q); err != nil {
+			return nil, err
+		}
+		if a.Set != nil || a.Err != nil {
+			said = a
+		}
+		return said.Set, said.Err
+	})
+	isRefusal := said.Err != nil && errors.Is(err, said.Err)
+	if err != nil && !isRefusal {
+		return Answer{}, err
+	}
+	w.mu.Lock()
+	w.last = said
+	w.mu.Unlock()
+	a.Set, a.Err, a.Digest = set, err, said.Digest
+	switch isSame := isRefusal || set == said.Set; {
+	case !isSame:
+		a.Digest = [sha256.Size]byte{}
+	case a.Digest == known && known != [sha256.Size]byte{}:
+		a.Set, a.Err = nil, nil
+	}
+	return a, nil
+}
