@@ -152,7 +152,7 @@ mount "jwt-away" { clusters = ["eu-west"] }
 	} {
 		assert.Regexp(t, `harvest_errors_total\{cluster="",kind="`+kind+`",`+line, page(t, listen, "/metrics"))
 	}
-	assert.Equal(t, "ready\n", page(t, listen, "/readyz"))
+	assert.Equal(t, "in sync\n", page(t, listen, "/insync"))
 	for _, secret := range []string{token, v.RootToken} {
 		assert.NotContains(t, w.stderr.String(), secret)
 	}

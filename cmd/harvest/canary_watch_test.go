@@ -76,7 +76,7 @@ func (w *minedWatch) until(t *testing.T, pattern string) []string {
 func (w *minedWatch) pages(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, page := range []string{"/metrics", "/readyz", "/healthz", "/debug/vars", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/requests", "/favicon.ico", "/"} {
+	for _, page := range []string{"/metrics", "/readyz", "/insync", "/healthz", "/debug/vars", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/requests", "/favicon.ico", "/"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.listen+page, nil)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)

@@ -55,7 +55,7 @@ func (a *app) statusCommand() *cli.Command {
 			case "json":
 				a.out.JSON(map[string]any{"mounts": statuses})
 			case "html":
-				f := status.Facts(report, statuses, cfg, a.now())
+				f := status.Facts(report, statuses, cfg, a.now(), func(err error) string { return a.call(cfg.File, cmd.Duration("timeout")).Of(err, false) })
 				f.Rotation = cmd.Duration("rotation")
 				body, err := statuspage.New(f, buildInfo().Version, a.now()).HTML()
 				if err != nil {

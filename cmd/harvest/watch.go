@@ -38,8 +38,8 @@ func (a *app) watchCommand() *cli.Command {
 			"directly or through other mounts, are watched together: what changes in one of them, in their clusters, their Vaults\n" +
 			"or in the size or time of a TLS file begins their watch and, for a Vault, its login anew. The others go on. Other flags\n" +
 			"than -config stay as they are.\n\n" +
-			"-listen serves a status page at /, /metrics for Prometheus, /healthz while the process lives, and /readyz where every mount was in\n" +
-			"sync within twice -resync. There is no password to it: without a host it listens on 127.0.0.1 only, and on a\n" +
+			"-listen serves a status page at /, /metrics for Prometheus, and three checks: /healthz is 200 while the process lives,\n" +
+			"/readyz once every mount and cluster was tried, /insync while everything is in sync. There is no password to it: without a host it listens on 127.0.0.1 only, and on a\n" +
 			"loopback address it answers only to a Host that is one.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, logFlags("info"), []cli.Flag{
 			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it"},
@@ -89,7 +89,7 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	defer d.Stop()
 	if listener != nil {
 		host, _, _ := net.SplitHostPort(address)
-		defer d.Serve(listener, host, monitoredBuild(), 2*resync)()
+		defer d.Serve(listener, host, monitoredBuild())()
 	}
 	return d.Run(ctx, hangup, func() (*daemon.Config, error) {
 		cfg, err := a.load(cmd, true)

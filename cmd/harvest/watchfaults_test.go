@@ -63,11 +63,12 @@ func clusterFaults(t *testing.T) {
 			w := newWatched(t)
 			w.start()
 			w.trusts()
-			w.gets("/readyz", 200, "ready")
+			w.gets("/insync", 200, "in sync")
 			w.nomad.Inject(fault.On("GET", "jwks.json", test.fault))
 			w.nomad.Region("").Touch() // ends the query that is held
 			w.clusterFails(test.kind, test.why)
-			w.gets("/readyz", 503, `last in sync .* \(one: `+test.kind+`\)`)
+			w.gets("/insync", 503, `^cluster one: `+test.kind+`$`)
+			w.gets("/readyz", 200, "ready")
 			w.nomad.ClearFaults()
 			w.clusterRecovers()
 		}
@@ -86,7 +87,7 @@ func silentCluster(t *testing.T) {
 	w.start()
 	w.logged(`level=WARN msg="keys kept" .* cluster=one region="" kept=1 kind=timeout error="no answer yet"`)
 	w.clusterFails("timeout", `no reply within 20s`)
-	w.gets("/readyz", 503, `not yet in sync \(one: timeout\)`)
+	w.gets("/insync", 503, `^cluster one: timeout$`)
 	close(silence)
 	w.clusterRecovers()
 }
@@ -108,7 +109,7 @@ func (w *watched) clusterRecovers() {
 	w.t.Helper()
 	w.trusts()
 	w.logged(`level=INFO msg="cluster read again" cluster=one`)
-	w.gets("/readyz", 200, "ready")
+	w.gets("/insync", 200, "in sync")
 	assert.Equal(w.t, 1, strings.Count(w.log.String(), "cluster not read"), "told of once, however often it is asked:\n%s", w.log)
 }
 
@@ -162,7 +163,7 @@ func vaultFaults(t *testing.T) {
 			w := newWatched(t)
 			w.start()
 			w.trusts()
-			w.gets("/readyz", 200, "ready")
+			w.gets("/insync", 200, "in sync")
 			before := w.kids()
 
 			end := test.fault(w)
@@ -170,14 +171,15 @@ func vaultFaults(t *testing.T) {
 			w.logged(`level=ERROR msg="mount not in sync; trying on" mount="jwt-nomad at \S+" kind=` + test.kind + ` error=".*` + test.why)
 			w.gets("/metrics", 200, `^harvest_errors_total\{cluster="",kind="`+test.kind+`",mount="jwt-nomad",namespace="",region="",vault="http://\S+"\} [1-9]`)
 			w.gets("/metrics", 200, `^harvest_keys_published\{cluster="one",region=""\} 2`)
-			w.gets("/readyz", 503, `last in sync .* \(`+test.kind)
+			w.gets("/insync", 503, `^mount jwt-nomad at \S+: `+test.kind+`$`)
+			w.gets("/readyz", 200, "ready")
 			if after := w.kids(); len(after) > 0 { // not Vault's own loss
 				assert.Equal(t, before, after, "nothing is removed")
 			}
 			end()
 			w.logged(`level=INFO msg="mount synced again" mount="jwt-nomad at \S+" after=`)
 			w.trusts()
-			w.gets("/readyz", 200, "ready")
+			w.gets("/insync", 200, "in sync")
 			assert.Len(t, regexp.MustCompile("mount not in sync.* kind="+test.kind).FindAllString(w.log.String(), -1), 1, "told of once, however often it is tried:\n%s", w.log)
 		}
 	}
@@ -206,8 +208,8 @@ mount "jwt-silent" {
 	w.gets("/healthz", 200, "ok")
 	w.trusts()
 	assert.NotContains(t, w.log.String(), "no token for Vault", "the other's login is still under way")
-	w.gets("/readyz", 503, `^mount jwt-silent at \S+: not yet in sync`)
+	w.gets("/readyz", 503, `^mount jwt-silent at \S+: not tried yet$`)
 	close(silence)
-	w.gets("/readyz", 200, "ready")
+	w.gets("/insync", 200, "in sync")
 	assert.Len(t, silent.Keys("", "jwt-silent"), 1)
 }

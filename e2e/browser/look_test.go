@@ -128,7 +128,7 @@ func TestAccessibility(t *testing.T) {
 					assert.Contains(t, text(n.Description), "trusts 2 keys of us-east, region us-east-1", "the drawing in words")
 				}
 			}
-			for role, want := range map[string]int{"banner": 1, "main": 1, "contentinfo": 1, "table": 4} {
+			for role, want := range map[string]int{"banner": 1, "main": 1, "contentinfo": 1, "table": 5} {
 				assert.Equal(t, want, count[role], role)
 			}
 			assert.Equal(t, 1, count["image"]+count["img"], "the drawing")
@@ -144,7 +144,7 @@ func TestAccessibility(t *testing.T) {
 		assert.LessOrEqual(t, levels[i], levels[i-1]+1, "a level is left out: %v", levels)
 	}
 	assert.Equal(t, "en", ask[string](t, b, `document.documentElement.lang`))
-	assert.Equal(t, "2 things need attention – harvest", ask[string](t, b, `document.title`))
+	assert.Equal(t, "3 things need attention – harvest", ask[string](t, b, `document.title`))
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('time')].map(e => e.dateTime).filter(d => isNaN(Date.parse(d)))`))
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)`), "ids used twice")
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('a')].map(a => a.getAttribute('href')).filter(h => !document.querySelector(h))`), "links to nowhere")

@@ -71,7 +71,7 @@ func (p *process) settle(t *testing.T) {
 	p.await(t, "trusted", sources, 2*time.Minute)
 	p.await(t, "held", sources, time.Minute)
 	require.Eventually(t, func() bool {
-		status, _ := p.get(t.Context(), t, "http://"+p.address+"/readyz")
+		status, _ := p.get(t.Context(), t, "http://"+p.address+"/insync")
 		return status == http.StatusOK
 	}, time.Minute, 100*time.Millisecond)
 }

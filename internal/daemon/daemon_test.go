@@ -50,7 +50,7 @@ func TestPartition(t *testing.T) {
 // What a page may do is said in its header, and in the document.
 func TestPageHeaders(t *testing.T) {
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	handler := pages(b, monitor.NewRegistry(b, monitor.Build{}), "0.1.0", func() time.Time { return now }, time.Minute)
+	handler := pages(b, monitor.NewRegistry(b, monitor.Build{}), "0.1.0", func() time.Time { return now })
 	get := func(method, path string) *httptest.ResponseRecorder {
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, httptest.NewRequest(method, path, nil))

@@ -17,7 +17,7 @@ import (
 // A page of a name that was pointed at loopback reads nothing.
 func TestListenHost(t *testing.T) {
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
-	all := pages(b, monitor.NewRegistry(b, monitor.Build{}), "0.1.0", func() time.Time { return now }, time.Minute)
+	all := pages(b, monitor.NewRegistry(b, monitor.Build{}), "0.1.0", func() time.Time { return now })
 	for host, taken := range map[string]bool{
 		"127.0.0.1:8300": true, "127.0.0.1": true, "127.9.9.9:1": true, "[::1]:8300": true, "[::1]": true, "[::ffff:127.0.0.1]:80": true,
 		"localhost": true, "LocalHost:8300": true, "localhost.:8300": true, "harvest.localhost": true,
@@ -29,7 +29,7 @@ func TestListenHost(t *testing.T) {
 		"a.harvest.internal": false, "127.1": false, "2130706433": false, "localhost:a": false, "localhost:80:80": false, "127.0.0.1@attacker.example": false,
 		" localhost": false, ".": false, ":8300": false,
 	} {
-		for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/nothing"} {
+		for _, path := range []string{"/", "/metrics", "/healthz", "/readyz", "/insync", "/nothing"} {
 			request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 			request.Host = host
 			answer := httptest.NewRecorder()

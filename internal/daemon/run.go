@@ -49,7 +49,7 @@ func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (
 				tell(d.log, systemd.SdNotifyReady)
 			} // else it is still to come
 		case <-beat:
-			_ = d.board.Unready(d.now(), 0) // the board isn't stuck either
+			_ = d.board.Untried() // the board isn't stuck either
 			tell(d.log, systemd.SdNotifyWatchdog)
 		}
 	}

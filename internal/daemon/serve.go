@@ -31,12 +31,12 @@ func ListenAddress(s string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// Serve answers GET /, /metrics, /healthz and /readyz until stop is called. On a loopback address
-// it answers to Hosts that are one, and to host. A mount is ready for bound after it was in sync.
-func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build, bound time.Duration) (stop func()) {
+// Serve answers GET /, /metrics, /healthz, /readyz and /insync until stop is called. On a loopback
+// address it answers to Hosts that are one, and to host.
+func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build) (stop func()) {
 	registry := monitor.NewRegistry(d.board, build)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.now, bound)), d.log)
+	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.now)), d.log)
 }
 
 func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
@@ -58,21 +58,27 @@ func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()
 	}
 }
 
+// unless answers 200 and a word where there are no reasons against it, else 503 and those.
+func unless(reasons func() []string, word string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		status, lines := http.StatusOK, []string{word}
+		if against := reasons(); len(against) > 0 {
+			status, lines = http.StatusServiceUnavailable, against
+		}
+		statuspage.WriteText(w, status, strings.Join(lines, "\n"))
+	}
+}
+
 // pages are what is served.
-func pages(b *monitor.Board, registry *prometheus.Registry, version string, now func() time.Time, bound time.Duration) http.Handler {
+func pages(b *monitor.Board, registry *prometheus.Registry, version string, now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 20 * time.Second, ErrorHandling: promhttp.ContinueOnError,
 	}))
 	mux.Handle("/{$}", statuspage.NewServer(b, version, now))
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { statuspage.WriteText(w, http.StatusOK, "ok") })
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if reasons := b.Unready(now(), bound); len(reasons) > 0 {
-			statuspage.WriteText(w, http.StatusServiceUnavailable, strings.Join(reasons, "\n"))
-			return
-		}
-		statuspage.WriteText(w, http.StatusOK, "ready")
-	})
+	mux.HandleFunc("/readyz", unless(b.Untried, "ready"))
+	mux.HandleFunc("/insync", unless(b.OutOfSync, "in sync"))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		allowed := []string{http.MethodGet}

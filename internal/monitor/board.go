@@ -24,6 +24,7 @@ type Board struct {
 
 	mu      sync.Mutex
 	from    map[string]string // what each cluster is read from
+	asked   map[string]bool   // clusters that were heard of once, well or badly
 	sources map[pem.Owner]*sourceState
 	mounts  map[vaultsync.MountID]*mountState
 	logins  map[string]failure // by Vault; those that failed last
@@ -52,9 +53,15 @@ func (f *failure) end() { *f = failure{last: f.last} }
 type sourceState struct {
 	failure failure
 	good    time.Time // when it was last known to be read
-	arrived map[pem.Fingerprint]time.Time
+	arrived map[pem.Fingerprint]arrival
 	skipped map[jwks.Reason]int
 	fetches *histogram // nil: none
+}
+
+// arrival is a published key, and since when it is known here.
+type arrival struct {
+	at               time.Time
+	keyID, algorithm string
 }
 
 type mountState struct {
@@ -69,6 +76,7 @@ type mountState struct {
 	read      bool // trusted and foreign are known
 	warned    []string
 	keys      Keys
+	settings  int    // to be changed
 	partial   bool   // some cluster's keys could not be learned
 	synced    bool   // the last sync left it equal to what all its clusters publish
 	forbidden string // why it can't be written, as Vault said when the watch began
@@ -81,7 +89,7 @@ type mountState struct {
 // New returns a board of nothing yet. hint returns what to do about an error; "" is nothing.
 func New(log *slog.Logger, hint func(error) string) *Board {
 	return &Board{
-		log: log, hint: hint, settled: make(chan struct{}),
+		log: log, hint: hint, settled: make(chan struct{}), asked: map[string]bool{},
 		sources: map[pem.Owner]*sourceState{}, mounts: map[vaultsync.MountID]*mountState{},
 		logins: map[string]failure{}, errors: map[errorID]float64{},
 	}
@@ -122,6 +130,7 @@ func (b *Board) forget(mounts map[vaultsync.MountID]Expected) {
 	for _, m := range b.mounts {
 		maps.DeleteFunc(m.trust, func(id pem.Owner, _ *histogram) bool { return !slices.Contains(m.Clusters, id.Cluster) })
 	}
+	maps.DeleteFunc(b.asked, func(name string, _ bool) bool { return !clusters[name] })
 	maps.DeleteFunc(b.sources, func(id pem.Owner, _ *sourceState) bool { return !clusters[id.Cluster] })
 	maps.DeleteFunc(b.logins, func(name string, _ failure) bool { return !logins[name] })
 	maps.DeleteFunc(b.errors, func(id errorID, _ float64) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -43,8 +44,9 @@ type MountFacts struct {
 	Failing   bool
 	Last      LastError
 	Keys      Keys
-	Partial   bool      // some cluster's keys could not be learned
-	Failures  []Problem // of such clusters, beside what they have themselves
+	Partial   bool            // some cluster's keys could not be learned
+	Failures  []SourceFailure // of such clusters, beside what they have themselves
+	Settings  int             // stated settings that are otherwise
 	Warnings  []string
 	Repaired  int // keys put back or taken away again
 	Conflicts int
@@ -55,6 +57,13 @@ type MountFacts struct {
 type LastError struct {
 	Text string // "": nothing
 	At   time.Time
+	Hint string // what to do about it, in lines; "": the text says it
+}
+
+// SourceFailure is what a mount has against a cluster that was read.
+type SourceFailure struct {
+	Owner pem.Owner
+	Last  LastError
 }
 
 // Problem is something to look at.
@@ -62,7 +71,7 @@ type Problem struct {
 	Severity string // error, warning or note
 	Where    string // a mount, a cluster, a Vault
 	Message  string
-	Fix      string // "": the message says it
+	Fix      string // may have several lines; "": the message says it
 }
 
 // Severities.
@@ -75,6 +84,7 @@ const (
 // Bounds of what a remote says; the page shows no more of it.
 const (
 	MaxText    = 300 // bytes of an error or a reason
+	MaxHint    = 4096
 	MaxRows    = 2000
 	MaxRemarks = 50 // of a mount
 )
@@ -99,6 +109,29 @@ func (b *Board) Describe(from map[string]string) {
 	b.from = from
 }
 
+// Published returns the keys of a set, which may be nil, as those of an owner.
+func Published(owner pem.Owner, set *jwks.Set) []Key {
+	var keys []Key
+	if set == nil {
+		return nil
+	}
+	for _, k := range set.Keys {
+		if f, err := pem.FingerprintOf(k.Public); err == nil {
+			keys = append(keys, Key{Owner: owner, KeyID: share(k.KeyID), Algorithm: share(append(k.Algorithms, "")[0]), Fingerprint: f})
+		}
+	}
+	return keys
+}
+
+// keys are those that the source publishes.
+func (s *sourceState) keys(owner pem.Owner) []Key {
+	var keys []Key
+	for f, k := range s.arrived {
+		keys = append(keys, Key{Owner: owner, KeyID: k.keyID, Algorithm: k.algorithm, Fingerprint: f})
+	}
+	return keys
+}
+
 // Facts returns a copy of what a page shows, its times as they are called now.
 func (b *Board) Facts(now time.Time) Facts {
 	b.mu.Lock()
@@ -109,7 +142,7 @@ func (b *Board) Facts(now time.Time) Facts {
 		}
 		return inPresentTime(t, now)
 	}
-	last := func(e LastError) LastError { return LastError{e.Text, at(e.At)} }
+	last := func(e LastError) LastError { return LastError{e.Text, at(e.At), e.Hint} }
 	f := Facts{Watching: true}
 	for id, s := range b.sources {
 		c := ClusterFacts{
@@ -128,10 +161,15 @@ func (b *Board) Facts(now time.Time) Facts {
 			ID: id, Clusters: m.Clusters, Synced: at(m.inSync), Known: m.attempted && m.read || len(m.keys.List) > 0,
 			Syncing: !m.attempted, InSync: m.synced, Partial: m.partial, Failing: m.failure.kind != "",
 			Last: last(m.failure.last), Keys: Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}, Warnings: m.warned,
-			Repaired: int(m.drift), Conflicts: int(m.conflicts),
+			Repaired: int(m.drift), Conflicts: int(m.conflicts), Settings: m.settings,
 		}
 		for source, failed := range m.failed {
-			one.Failures = append(one.Failures, Problem{Severity: SeverityError, Message: source.String() + ": " + failed.last.Text})
+			one.Failures = append(one.Failures, SourceFailure{source, last(failed.last)})
+		}
+		for source, s := range b.sources {
+			if slices.Contains(m.Clusters, source.Cluster) {
+				one.Keys.AddPublished(s.keys(source), m.failed[source].kind == kindTurnover)
+			}
 		}
 		if m.forbidden != "" {
 			one.Problems = append(one.Problems, Problem{

@@ -11,7 +11,6 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -44,12 +43,13 @@ func (b *Board) fail(f *failure, id errorID, err error, at time.Time, log *slog.
 		f.since = at
 	}
 	f.kind = id.kind
-	f.last = LastError{Shown(err), at}
+	hint := b.hint(err)
+	f.last = LastError{Shown(err), at, strings.Clone(text.Cut(hint, MaxHint))}
 	if !news {
 		level = slog.LevelDebug
 	}
 	attributes := []any{"kind", id.kind, "error", text.Escape(MountCause(ClusterCause(err)).Error())} // the line names cluster and mount
-	if hint := b.hint(err); hint != "" && news {
+	if hint != "" && news {
 		var lines []string
 		for line := range strings.SplitSeq(hint, "\n") {
 			lines = append(lines, strings.TrimSpace(text.Escape(line)))
@@ -59,44 +59,58 @@ func (b *Board) fail(f *failure, id errorID, err error, at time.Time, log *slog.
 	log.Log(context.Background(), level, message, attributes...)
 }
 
-// Unready returns what stands in the way of readiness: each mount that wasn't in sync
-// within the bound. It names kinds of failures and no errors: who may ask isn't known.
-func (b *Board) Unready(now time.Time, bound time.Duration) []string {
+// Untried returns what this instance has yet to do for the first time: mounts to sync, and clusters
+// to ask. Whether that went well is for OutOfSync.
+func (b *Board) Untried() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var reasons []string
+	var all []string
+	clusters := map[string]bool{}
 	for id, m := range b.mounts {
-		if age := now.Sub(m.inSync); !m.inSync.IsZero() && age <= bound {
-			continue
+		if !m.attempted {
+			all = append(all, text.Escape(fmt.Sprintf("mount %s: not tried yet", id)))
 		}
-		since := "not yet in sync"
-		if !m.inSync.IsZero() {
-			since = "last in sync " + inPresentTime(m.inSync, now).UTC().Format(time.RFC3339)
-		}
-		var why []string
-		if m.failure.kind != "" {
-			why = append(why, m.failure.kind)
-		}
-		if f := b.logins[m.Login]; f.kind != "" {
-			why = append(why, f.kind)
-		}
-		for source, f := range m.failed {
-			why = append(why, fmt.Sprintf("%s: %s", pem.Owner{Cluster: source.Cluster, Region: source.Region}, f.kind))
-		}
-		for source, s := range b.sources {
-			if s.failure.kind != "" && slices.Contains(m.Clusters, source.Cluster) {
-				why = append(why, fmt.Sprintf("%s: %s", pem.Owner{Cluster: source.Cluster, Region: source.Region}, s.failure.kind))
+		for _, name := range m.Clusters {
+			if !b.asked[name] && !clusters[name] {
+				clusters[name] = true
+				all = append(all, text.Escape(fmt.Sprintf("cluster %s: not heard of yet", name)))
 			}
 		}
-		slices.Sort(why)
-		reason := fmt.Sprintf("mount %s: %s", id, since)
-		if len(why) > 0 {
-			reason += " (" + strings.Join(why, ", ") + ")"
-		}
-		reasons = append(reasons, text.Escape(reason))
 	}
-	slices.Sort(reasons)
-	return reasons
+	slices.Sort(all)
+	return all
+}
+
+// OutOfSync returns what keeps any mount from being in sync right now: each Vault, cluster and mount
+// that is at fault, and the kind. It tells no errors: who may ask isn't known.
+func (b *Board) OutOfSync() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var all []string
+	tell := func(what, kind string) { all = append(all, text.Escape(what+": "+kind)) }
+	for vault, f := range b.logins {
+		tell("Vault "+vault, f.kind)
+	}
+	for source, s := range b.sources {
+		if s.failure.kind != "" {
+			tell("cluster "+source.String(), s.failure.kind)
+		}
+	}
+	for id, m := range b.mounts {
+		for source, f := range m.failed {
+			tell(fmt.Sprintf("mount %s: cluster %s", id, source), f.kind)
+		}
+		switch {
+		case m.failure.kind != "":
+			tell("mount "+id.String(), m.failure.kind)
+		case !m.attempted:
+			tell("mount "+id.String(), "not tried yet")
+		case !m.synced && len(m.failed) == 0:
+			tell("mount "+id.String(), "changes pending")
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // ClusterCause leaves out the name of the cluster, where it stands before the error already.

@@ -19,6 +19,7 @@ type KeyState string
 // States.
 const (
 	Pending  KeyState = "pending"  // published, and not trusted yet
+	Refused  KeyState = "refused"  // published, and not trusted: the turnover is refused
 	Trusted  KeyState = "trusted"  // on the mount
 	Retained KeyState = "retained" // no longer published, and trusted until its retention period ends
 	Outgoing KeyState = "outgoing" // trusted, and to be removed
@@ -29,7 +30,7 @@ const (
 )
 
 // states are in the order in which they are shown.
-var states = []KeyState{Pending, Trusted, Retained, Outgoing, Claimed, Foreign, Denied, Skipped}
+var states = []KeyState{Pending, Refused, Trusted, Retained, Outgoing, Claimed, Foreign, Denied, Skipped}
 
 // Key is what stays of a key once its plan is gone. Its strings are shared: one cluster's
 // keys are on many mounts.
@@ -111,11 +112,36 @@ func (s *Keys) add(k vaultsync.Key, state KeyState, trusted bool) {
 		s.More[Standing{state, trusted}]++
 		return
 	}
-	share := func(s string) string { return unique.Make(text.Cut(s, MaxText)).Value() }
 	s.List = append(s.List, Key{
 		Owner: pem.Owner{Cluster: share(k.Cluster), Region: share(k.Region)}, KeyID: share(k.KeyID), Algorithm: share(k.Algorithm),
 		Reason: share(k.Reason), Fingerprint: k.Fingerprint, Added: k.Added, State: state, Trusted: trusted,
 	})
+}
+
+// share returns a string that many keys have, cut where it is long.
+func share(s string) string { return unique.Make(text.Cut(s, MaxText)).Value() }
+
+// AddPublished adds a cluster's keys that aren't among these: the plan left them out, because their
+// turnover is refused, or there has been no plan since they came. Where some keys are only counted,
+// nobody can tell which those are.
+func (s *Keys) AddPublished(keys []Key, refused bool) {
+	if len(s.More) > 0 {
+		return
+	}
+	listed := make(map[pem.Fingerprint]bool, len(s.List))
+	for _, k := range s.List {
+		listed[k.Fingerprint] = true
+	}
+	for _, k := range keys {
+		if listed[k.Fingerprint] || len(s.List) == MaxRows {
+			continue
+		}
+		k.State = Pending
+		if refused {
+			k.State = Refused
+		}
+		s.List = append(s.List, k)
+	}
 }
 
 // Sort puts what waits first, then each owner's keys, the newest first.
@@ -166,6 +192,11 @@ func (s *Keys) TrustedCount() int {
 func (s *Keys) PendingCount() (add, remove int) {
 	return s.count(func(k Standing) bool { return k.State == Pending }),
 		s.count(func(k Standing) bool { return k.State == Outgoing || k.State == Denied && k.Trusted })
+}
+
+// RefusedCount returns how many keys wait because their turnover is refused.
+func (s *Keys) RefusedCount() int {
+	return s.count(func(k Standing) bool { return k.State == Refused })
 }
 
 // count counts keys, shown or not.

@@ -27,6 +27,8 @@ const (
 	KindMalformed   = "malformed"   // an answer that isn't what was asked for
 	KindPanic       = "panic"       // a fault in harvest
 	KindOther       = "other"
+
+	kindTurnover = "turnover"
 )
 
 // kindsOf are the kinds of errors with a sentinel. The words are part of the metrics and
@@ -35,7 +37,7 @@ var kindsOf = []struct {
 	err  error
 	kind string
 }{
-	{vaultsync.ErrTurnover, "turnover"},
+	{vaultsync.ErrTurnover, kindTurnover},
 	{vaultsync.ErrNotRead, "not_read"},
 	{vaultsync.ErrAlgorithm, "algorithm"},
 	{jwks.ErrRegionGone, "region_gone"},

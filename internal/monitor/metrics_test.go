@@ -39,8 +39,7 @@ func TestMetrics(t *testing.T) {
 		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		return recorder.Body.String()
 	}
-	unready := func() []string { return b.Unready(now.Add(time.Minute), 10*time.Minute) }
-	assert.Equal(t, []string{"mount jwt-nomad in namespace team at https://vault:8200: not yet in sync"}, unready())
+	assert.Equal(t, []string{"cluster us-east: not heard of yet", "mount jwt-nomad in namespace team at https://vault:8200: not tried yet"}, b.Untried())
 
 	body := metrics()
 	assert.Contains(t, body, `harvest_sync_last_success_timestamp_seconds{mount="jwt-nomad",namespace="team",vault="https://vault:8200"} 0`+"\n", "an alert sees what never was")
@@ -102,7 +101,7 @@ func TestMetrics(t *testing.T) {
 	} {
 		assert.Contains(t, body, line+"\n")
 	}
-	assert.Empty(t, unready(), "still within its bound")
+	assert.Empty(t, b.Untried())
 
 	assert.Equal(t, 1, strings.Count(log.String(), "cluster not read"), "a failure is told of once")
 	assert.Contains(t, log.String(), `hint="do this or that"`)

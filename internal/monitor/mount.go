@@ -50,8 +50,8 @@ func (b *Board) Event(id vaultsync.MountID, e vaultsync.Event, at time.Time) {
 		if known {
 			m.drift++
 		} else if s := b.sources[owner]; s != nil {
-			if since, ok := s.arrived[e.Key.Fingerprint]; ok {
-				m.trustedAfter(owner, max(at.Sub(since), 0))
+			if key, ok := s.arrived[e.Key.Fingerprint]; ok {
+				m.trustedAfter(owner, max(at.Sub(key.at), 0))
 			}
 		}
 		m.trusts(e.Key.Fingerprint, owner)
@@ -99,7 +99,11 @@ func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 	plan, done := r.Last() // the first one knows nothing of what changed while it was tried again
 	if plan != nil {
 		b.planned(id, m, plan, at, log)
-		m.keys, m.partial = KeysOf(plan, done || r.Err == nil), len(plan.Failed) > 0
+		done = done || r.Err == nil
+		m.keys, m.partial, m.settings = KeysOf(plan, done), len(plan.Failed) > 0, 0
+		if !done {
+			m.settings = len(plan.Settings)
+		}
 	}
 	if m.synced = r.InSync(); m.synced {
 		m.inSync = at

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
@@ -15,6 +16,7 @@ func (b *Board) Result(r jwks.Result, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	id := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+	b.asked[r.Cluster] = true
 	s := b.sources[id]
 	if s == nil {
 		s = &sourceState{}
@@ -43,16 +45,16 @@ func (b *Board) Result(r jwks.Result, at time.Time) {
 		return
 	}
 	old := s.arrived
-	s.arrived = map[pem.Fingerprint]time.Time{}
-	for _, k := range r.Set.Keys {
-		f, err := pem.FingerprintOf(k.Public)
-		if err != nil {
-			continue
+	s.arrived = map[pem.Fingerprint]arrival{}
+	for _, k := range Published(id, r.Set) {
+		s.arrived[k.Fingerprint] = arrival{at, k.KeyID, k.Algorithm}
+		if known, ok := old[k.Fingerprint]; ok {
+			s.arrived[k.Fingerprint] = known
 		}
-		s.arrived[f] = at
-		if since, known := old[f]; known {
-			s.arrived[f] = since
-		}
+	}
+	both := common(old, s.arrived)
+	if len(s.arrived) > both || len(old) > both {
+		b.outdate(id.Cluster)
 	}
 	s.skipped = map[jwks.Reason]int{}
 	for _, skipped := range r.Set.Skipped {
@@ -62,7 +64,7 @@ func (b *Board) Result(r jwks.Result, at time.Time) {
 	if again {
 		message = "cluster read again"
 	}
-	log.Info(message, "keys", len(r.Set.Keys), "skipped", len(r.Set.Skipped), "new", len(s.arrived)-common(old, s.arrived), "index", r.Set.Index)
+	log.Info(message, "keys", len(r.Set.Keys), "skipped", len(r.Set.Skipped), "new", len(s.arrived)-both, "index", r.Set.Index)
 	var skipped []string
 	for _, k := range r.Set.Skipped {
 		skipped = append(skipped, k.Error())
@@ -89,7 +91,17 @@ func (s *sourceState) answered(r jwks.Result) {
 	}
 }
 
-func common(a, b map[pem.Fingerprint]time.Time) int {
+// outdate notes that what the mounts of a cluster were compared with isn't what it publishes now,
+// until their next report; b.mu must be held.
+func (b *Board) outdate(cluster string) {
+	for _, m := range b.mounts {
+		if slices.Contains(m.Clusters, cluster) {
+			m.synced = false
+		}
+	}
+}
+
+func common(a, b map[pem.Fingerprint]arrival) int {
 	n := 0
 	for f := range a {
 		if _, both := b[f]; both {

@@ -1,6 +1,8 @@
 package status
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/config"
@@ -10,14 +12,18 @@ import (
 )
 
 // Facts returns what a run of status has read.
-func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now time.Time) monitor.Facts {
+// hint says what to do about an error.
+func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now time.Time, hint func(error) string) monitor.Facts {
 	var f monitor.Facts
+	last := func(err error) monitor.LastError {
+		return monitor.LastError{Text: monitor.Shown(err), At: now, Hint: hint(err)}
+	}
 	from, unread := allReadFrom(cfg.Clusters), map[pem.Owner]bool{}
 	for _, r := range report.Clusters {
 		c := monitor.ClusterFacts{Owner: pem.Owner{Cluster: r.Cluster, Region: r.Region}, From: from[r.Cluster], Published: -1}
 		switch {
 		case r.Err != nil:
-			c.Failing, c.Last, unread[c.Owner] = true, monitor.LastError{Text: monitor.Shown(r.Err), At: now}, true
+			c.Failing, c.Last, unread[c.Owner] = true, last(r.Err), true
 		case r.Set != nil:
 			c.Read, c.Published, c.Skipped = now, len(r.Set.Keys), len(r.Set.Skipped)
 		}
@@ -29,14 +35,19 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 			InSync: report.Mounts[i].InSync(),
 		}
 		if s.Plan != nil {
-			m.Keys, m.Partial = monitor.KeysOf(s.Plan, false), len(s.Plan.Failed) > 0
+			m.Keys, m.Partial, m.Settings = monitor.KeysOf(s.Plan, false), len(s.Plan.Failed) > 0, len(s.Plan.Settings)
+			refused := map[pem.Owner]bool{}
 			for _, failed := range s.Plan.Failed {
-				if unread[pem.Owner{Cluster: failed.Cluster, Region: failed.Region}] { // the cluster has it
-					continue
+				refused[failed.Owner] = errors.Is(failed.Err, vaultsync.ErrTurnover)
+				if !unread[failed.Owner] { // else the cluster has it
+					m.Failures = append(m.Failures, monitor.SourceFailure{Owner: failed.Owner, Last: last(failed.Err)})
 				}
-				m.Failures = append(m.Failures, monitor.Problem{
-					Severity: monitor.SeverityError, Message: pem.Owner{Cluster: failed.Cluster, Region: failed.Region}.String() + ": " + monitor.Shown(failed.Err),
-				})
+			}
+			for _, r := range report.Clusters {
+				if slices.Contains(m.Clusters, r.Cluster) {
+					owner := pem.Owner{Cluster: r.Cluster, Region: r.Region}
+					m.Keys.AddPublished(monitor.Published(owner, r.Set), refused[owner])
+				}
 			}
 		} else {
 			m.Keys = monitor.TrustedKeys(s.Trusted)
@@ -48,7 +59,7 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 			m.Problems = append(m.Problems, monitor.Problem{Severity: string(l.Severity), Message: l.Message, Fix: l.Fix})
 		}
 		if s.Err != nil {
-			m.Failing, m.Last = true, monitor.LastError{Text: monitor.Shown(s.Err), At: now}
+			m.Failing, m.Last = true, last(s.Err)
 		}
 		f.Mounts = append(f.Mounts, m)
 	}

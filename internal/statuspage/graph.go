@@ -60,7 +60,8 @@ func (s *side) middle(i, rows int) int {
 type edge struct {
 	from, to string
 	class    string
-	keys     int
+	keys     int // trusted
+	waiting  int // published, and not trusted
 }
 
 // untangle returns a place for each of the first n nodes, so that few lines cross: in the order of
@@ -110,9 +111,16 @@ func newGraph(f monitor.Facts) graph {
 		to := m.ID.String()
 		state := stateOf(m)
 		right.add(to, node{Class: state.Class, Name: text.Escape(m.ID.Path), Note: nodeNote(m.ID.Namespace, state.Text), Href: fmt.Sprintf("#mount-%d", i+1)})
-		trusted := map[string]int{}
+		trusted, waiting, class := map[string]int{}, map[string]int{}, map[string]string{}
 		var order []string
+		for _, f := range m.Failures {
+			class["own "+f.Owner.String()] = "bad"
+		}
 		for _, k := range m.Keys.List {
+			if from := "own " + k.Owner.String(); k.State == monitor.Pending || k.State == monitor.Refused {
+				waiting[from]++
+				class[from] = cmp.Or(class[from], "wait")
+			}
 			if !k.Trusted {
 				continue
 			}
@@ -136,11 +144,14 @@ func newGraph(f monitor.Facts) graph {
 			}
 		}
 		for _, from := range order {
-			class := left.nodes[left.place[from]].Class
-			if trusted[from] == 0 && class == "good" {
-				class = "wait"
+			of := left.nodes[left.place[from]].Class
+			switch {
+			case of == "good" && class[from] != "":
+				of = class[from]
+			case of == "good" && trusted[from] == 0:
+				of = "wait"
 			}
-			edges = append(edges, edge{from, to, class, trusted[from]})
+			edges = append(edges, edge{from, to, of, trusted[from], waiting[from]})
 		}
 	}
 	g := graph{
@@ -163,7 +174,11 @@ func newGraph(f monitor.Facts) graph {
 		from = order[from]
 		y1, y2 := left.middle(from, rows), right.middle(to, rows)
 		g.Lines = append(g.Lines, line{e.class, fmt.Sprintf("M0 %dC50 %d 50 %d 100 %d", y1, y1, y2, y2)})
-		g.Words = append(g.Words, fmt.Sprintf("%s trusts %d %s of %s.", g.Right[to].Name, e.keys, text.Plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from])))
+		words := fmt.Sprintf("%s trusts %d %s of %s", g.Right[to].Name, e.keys, text.Plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from]))
+		if e.waiting > 0 {
+			words += fmt.Sprintf(", and not %d more", e.waiting)
+		}
+		g.Words = append(g.Words, words+".")
 	}
 	slices.Sort(g.Words)
 	return g

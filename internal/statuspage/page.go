@@ -116,6 +116,7 @@ func severityRank(p monitor.Problem) int {
 // legends say what each state means, in the order of the table.
 var legends = []legend{
 	{monitor.Pending, "published, and not trusted yet"},
+	{monitor.Refused, "published, and not trusted: all keys of its cluster are new at once, which somebody has to allow"},
 	{monitor.Trusted, "on the mount: whoever holds its private half can log in"},
 	{monitor.Retained, "no longer published, and trusted until its retention period ends"},
 	{monitor.Outgoing, "trusted, and to be removed"},
@@ -127,7 +128,7 @@ var legends = []legend{
 
 // judge puts the whole in a sentence and some figures.
 func (p *Page) judge(f monitor.Facts) {
-	read, inSync, trusted, waiting := 0, 0, 0, 0
+	read, inSync, trusted, waiting, refused := 0, 0, 0, 0, 0
 	for _, c := range f.Clusters {
 		if !c.Failing && !c.Read.IsZero() {
 			read++
@@ -139,7 +140,8 @@ func (p *Page) judge(f monitor.Facts) {
 		}
 		trusted += m.Keys.TrustedCount()
 		add, remove := m.Keys.PendingCount()
-		waiting += add + remove
+		waiting += add + remove + m.Settings
+		refused += m.Keys.RefusedCount()
 	}
 	class := func(good bool) string {
 		if good {
@@ -150,7 +152,10 @@ func (p *Page) judge(f monitor.Facts) {
 	p.Figures = []figure{{fmt.Sprint(trusted), text.Plural(trusted, "key") + " trusted", "none"}}
 	if len(f.Clusters) > 0 {
 		pending := figure{fmt.Sprint(waiting), text.Plural(waiting, "change") + " pending", "good"}
-		if waiting > 0 {
+		switch {
+		case refused > 0:
+			pending = figure{fmt.Sprint(waiting + refused), fmt.Sprintf("%s pending, %d refused", text.Plural(waiting+refused, "change"), refused), "bad"}
+		case waiting > 0:
 			pending.Class = "wait"
 		}
 		p.Figures = []figure{

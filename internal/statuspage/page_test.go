@@ -32,7 +32,7 @@ func examplePage() monitor.Facts {
 	key := func(state monitor.KeyState, cluster, region, kid string, age time.Duration, reason string) monitor.Key {
 		return monitor.Key{
 			Owner: pem.Owner{Cluster: cluster, Region: region}, KeyID: kid, Algorithm: "RS256", Reason: reason, Added: added(age), State: state,
-			Fingerprint: sha256.Sum256([]byte(kid)), Trusted: state != monitor.Pending && state != monitor.Skipped && state != monitor.Denied,
+			Fingerprint: sha256.Sum256([]byte(kid)), Trusted: state != monitor.Pending && state != monitor.Refused && state != monitor.Skipped && state != monitor.Denied,
 		}
 	}
 	unannotated := key(monitor.Foreign, "", "", "", 0, `nobody's; kept, because foreign = "warn"`)
@@ -43,6 +43,8 @@ func examplePage() monitor.Facts {
 	skipped.Added = time.Time{}
 	denied := key(monitor.Denied, "eu-west", "", "77b0e5d3-2c6a-4f18-a9e1-5d4c3b2a1908", 0, "denied")
 	denied.Added = time.Time{}
+	rebuilt := key(monitor.Refused, "ci", "", "e4d909c2-90d0-4b1c-a068-ffaddf22cbd0", 0, "")
+	rebuilt.Added = time.Time{}
 	edge := []monitor.Key{key(monitor.Trusted, "edge", "", "b45c9a02-6d3e-4e7f-8a9b-0c1d2e3f4a5b", 26*day, "kept: edge could not be read")}
 	refused := monitor.LastError{Text: "GET https://nomad.edge.example.com:4646/.well-known/jwks.json: dial tcp 198.51.100.7:4646: i/o timeout", At: added(4 * time.Minute)}
 	return monitor.Facts{
@@ -52,6 +54,7 @@ func examplePage() monitor.Facts {
 			{Owner: pem.Owner{Cluster: "us-east", Region: "us-east-2"}, From: monitor.FromNomad, Read: added(31 * time.Second), Published: 1, Skipped: 1},
 			{Owner: pem.Owner{Cluster: "eu-west"}, From: monitor.FromNomad, Read: added(8 * time.Second), Published: 3, Last: monitor.LastError{Text: "503 no cluster leader", At: added(5 * time.Hour)}},
 			{Owner: pem.Owner{Cluster: "edge"}, From: monitor.FromNomad, Read: added(47 * time.Minute), Published: 1, Failing: true, Last: refused},
+			{Owner: pem.Owner{Cluster: "ci"}, From: monitor.FromNomad, Read: added(5 * time.Second), Published: 1},
 			{Owner: pem.Owner{Cluster: "eks"}, From: monitor.FromIssuer, Read: added(44 * time.Second), Published: 1},
 		},
 		Mounts: []monitor.MountFacts{
@@ -73,6 +76,19 @@ func examplePage() monitor.Facts {
 				Keys: monitor.Keys{List: []monitor.Key{
 					key(monitor.Trusted, "eu-west", "", "1b2c9f40-5d6e-4f7a-8b9c-0d1e2f3a4b5c", 30*time.Minute, ""),
 					key(monitor.Outgoing, "eu-west", "", "c0ffee12-3456-4789-abcd-ef0123456789", 45*day, "no longer published"), pending, denied,
+				}},
+			},
+			{
+				ID: vaultsync.MountID{Vault: vault, Path: "jwt-ci"}, Clusters: []string{"ci"}, Synced: added(70 * time.Minute), Known: true, Partial: true,
+				Failures: []monitor.SourceFailure{{Owner: pem.Owner{Cluster: "ci"}, Last: monitor.LastError{
+					Text: "none of the published keys is trusted already: trusted sha256:8b1a9953, published sha256:3b5d5c37; a wrong address, a rebuilt cluster, or one name for two clusters",
+					At:   added(69 * time.Minute),
+					Hint: "trusted now:   sha256:8b1a9953c4611296a827abf8c47804d7e6c49c6b97a4f4a1b1f7e1f3a0d1c2b3\n" +
+						"published now: sha256:3b5d5c3712955042212316173ccf37be800c1b4e6d5a2f9c8e7b6a5d4c3b2a19\n" +
+						"If these are the cluster's new keys:\n  harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=ci",
+				}}},
+				Keys: monitor.Keys{List: []monitor.Key{
+					rebuilt, key(monitor.Trusted, "ci", "", "6512bd43-d9ca-4e02-8c99-0b0a82652dca", 12*day, "kept: the turnover of ci is refused"),
 				}},
 			},
 			{
@@ -147,7 +163,7 @@ func TestPageHostile(t *testing.T) {
 				{Owner: source, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Trusted, Trusted: true},
 				{Owner: pem.Owner{Cluster: hostile + "2", Region: hostile}, KeyID: hostile, Algorithm: hostile, Reason: hostile, Added: now, State: monitor.Claimed, Trusted: true},
 			}},
-			Failures: []monitor.Problem{{Severity: monitor.SeverityError, Message: hostile, Fix: hostile}}, Problems: []monitor.Problem{{Severity: monitor.SeverityWarning, Message: hostile, Fix: hostile}},
+			Failures: []monitor.SourceFailure{{Owner: source, Last: monitor.LastError{Text: hostile, Hint: hostile + "\n" + hostile}}}, Problems: []monitor.Problem{{Severity: monitor.SeverityWarning, Message: hostile, Fix: hostile}},
 			Warnings: []string{hostile},
 		}},
 	}, "0.1.0", now).HTML()
@@ -243,6 +259,70 @@ func TestPageOfWatch(t *testing.T) {
 	assert.Equal(t, "Everything is in sync", p.Verdict.Text)
 	assert.Equal(t, "sealed", p.Mounts[0].Error, "the last error stays")
 	assert.Equal(t, monitor.FromNomad, p.Clusters[0].Kind)
+}
+
+// A published key that isn't trusted is on the page, whatever keeps it from being: with it the page
+// can't say that nothing is pending.
+func TestPageShowsWhatIsPublishedAndUntrusted(t *testing.T) {
+	old, fresh := keyOf("0ld0"), keyOf("f2e5")
+	id := vaultsync.MountID{Vault: "https://vault:8200", Path: "jwt-nomad"}
+	publish := func(keys ...jwks.Key) jwks.Result {
+		return jwks.Result{Cluster: "us-east", Set: &jwks.Set{Keys: keys}}
+	}
+	planned := func(r jwks.Result) *vaultsync.Plan {
+		list := []any{element(t, old, "us-east", now.Add(-time.Hour))}
+		p, err := vaultsync.NewPlan(vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list}),
+			vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{r}}, vaultsync.Options{Now: now})
+		require.NoError(t, err)
+		return p
+	}
+	for name, test := range map[string]struct {
+		then  func(b *monitor.Board)
+		state string // of the new key
+		edge  string
+		want  []string // on the page
+	}{
+		"a refused turnover": {func(b *monitor.Board) {
+			r := publish(fresh)
+			b.Result(r, now)
+			b.Report(&vaultsync.MountReport{MountID: id, Plan: planned(r)}, now)
+		}, "refused", "bad", []string{
+			">1</b> <span>change pending, 1 refused", "<dd>1 refused</dd>", "do this\n  harvest sync", "kept: the turnover of us-east is refused", "partly in sync",
+		}},
+		"a Vault that is sealed": {func(b *monitor.Board) {
+			b.Result(publish(old, fresh), now)
+			b.Report(&vaultsync.MountReport{MountID: id, Err: vaultsync.ErrSealed}, now)
+		}, "pending", "wait", []string{">1</b> <span>change pending<", "<dd>1 to add</dd>", "not in sync", "do this"}},
+		"a sync that is under way": {func(b *monitor.Board) {
+			b.Result(publish(old, fresh), now)
+		}, "pending", "wait", []string{">1</b> <span>change pending<", "<dd>1 to add</dd>", "changes pending"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "do this\n  harvest sync" })
+			b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
+			b.Result(publish(old), now)
+			b.Report(&vaultsync.MountReport{MountID: id, Plan: planned(publish(old))}, now)
+			require.Empty(t, b.OutOfSync())
+			require.Equal(t, "Everything is in sync", New(b.Facts(now), "0.1.0", now).Verdict.Text)
+
+			test.then(b)
+			assert.Len(t, b.OutOfSync(), 1)
+			p := New(b.Facts(now), "0.1.0", now)
+			body, err := p.HTML()
+			require.NoError(t, err)
+			for _, want := range test.want {
+				assert.Contains(t, string(body), want)
+			}
+			assert.NotContains(t, string(body), "Everything is in sync")
+			assert.NotContains(t, string(body), "could not be read")
+			require.Len(t, p.Mounts[0].Keys, 2)
+			assert.Equal(t, test.state+" f2e5", string(p.Mounts[0].Keys[0].State)+" "+p.Mounts[0].Keys[0].KeyID)
+			assert.NotEmpty(t, p.Mounts[0].Keys[0].Full)
+			require.Len(t, p.Graph.Lines, 1)
+			assert.Equal(t, test.edge, p.Graph.Lines[0].Class)
+			assert.Equal(t, []string{"jwt-nomad trusts 1 key of us-east, and not 1 more."}, p.Graph.Words)
+		})
+	}
 }
 
 // What a watch remembers for its page is bounded, whatever it hears.

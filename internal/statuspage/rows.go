@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +14,17 @@ import (
 
 func (p *Page) problem(severity, where, message, fix string) {
 	p.Problems = append(p.Problems, monitor.Problem{
-		Severity: severity, Where: text.Escape(where), Message: text.Escape(message), Fix: text.Escape(fix),
+		Severity: severity, Where: text.Escape(where), Message: text.Escape(message), Fix: escapeLines(fix),
 	})
+}
+
+// escapeLines is text.Escape for text of several lines.
+func escapeLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = text.Escape(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (p *Page) addCluster(c monitor.ClusterFacts, now time.Time) {
@@ -28,7 +38,7 @@ func (p *Page) addCluster(c monitor.ClusterFacts, now time.Time) {
 	switch {
 	case c.Failing:
 		shown.State = standing{"bad", "not read"}
-		p.problem(monitor.SeverityError, "cluster "+c.Owner.String(), c.Last.Text, "Its trusted keys stay. New ones don't come until it is read again.")
+		p.problem(monitor.SeverityError, "cluster "+c.Owner.String(), c.Last.Text, strings.TrimSuffix("Its trusted keys stay. New ones don't come until it is read again.\n"+c.Last.Hint, "\n"))
 	case c.Read.IsZero():
 		shown.State = standing{"none", "not asked yet"}
 	}
@@ -44,12 +54,14 @@ func (p *Page) addMount(i int, m monitor.MountFacts, kinds map[string]string, ro
 	}
 	where := "mount " + m.ID.String()
 	if m.Failing {
-		p.problem(monitor.SeverityError, where, m.Last.Text, "")
+		p.problem(monitor.SeverityError, where, m.Last.Text, m.Last.Hint)
 	}
-	for _, list := range [][]monitor.Problem{m.Failures, m.Problems} {
-		for _, problem := range list {
-			p.problem(problem.Severity, where, problem.Message, problem.Fix)
-		}
+	slices.SortFunc(m.Failures, func(a, b monitor.SourceFailure) int { return monitor.CompareOwners(a.Owner, b.Owner) })
+	for _, f := range m.Failures {
+		p.problem(monitor.SeverityError, where, f.Owner.String()+": "+f.Last.Text, f.Last.Hint)
+	}
+	for _, problem := range m.Problems {
+		p.problem(problem.Severity, where, problem.Message, problem.Fix)
 	}
 	for _, w := range m.Warnings[:min(len(m.Warnings), monitor.MaxRemarks)] {
 		p.problem(monitor.SeverityWarning, where, text.Cut(w, monitor.MaxText), "")
@@ -100,15 +112,21 @@ func driftOf(m monitor.MountFacts) string {
 	if add > 0 {
 		parts = append(parts, fmt.Sprintf("%d to add", add))
 	}
+	if refused := m.Keys.RefusedCount(); refused > 0 {
+		parts = append(parts, fmt.Sprintf("%d refused", refused))
+	}
 	if remove > 0 {
 		parts = append(parts, fmt.Sprintf("%d to remove", remove))
+	}
+	if m.Settings > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s to change", m.Settings, text.Plural(m.Settings, "setting")))
 	}
 	drift := "none"
 	if len(parts) > 0 {
 		drift = strings.Join(parts, ", ")
 	}
 	if m.Repaired > 0 {
-		drift += fmt.Sprintf("; %d %s put right since the watch began", m.Repaired, text.Plural(m.Repaired, "key"))
+		drift += fmt.Sprintf("; %d %s by others put right since the watch began", m.Repaired, text.Plural(m.Repaired, "change"))
 	}
 	return drift
 }
