@@ -17,6 +17,7 @@ import (
 const (
 	maxIssuer     = 2048
 	maxAlgorithms = 64
+	maxAlgorithm  = 16 // the name of one
 )
 
 // Discoverer is a Source that knows what the tokens say that its keys sign. It is optional.
@@ -152,8 +153,8 @@ func (m Metadata) check() error {
 		return fmt.Errorf("%w: %d algorithms, over %d", ErrTooLarge, len(m.Algorithms), maxAlgorithms)
 	}
 	for _, alg := range m.Algorithms {
-		if len(alg) > maxShownAlgorithm || !text.IsPrintable(alg) {
-			return fmt.Errorf("%q is the name of no algorithm", text.Line(alg, maxShownAlgorithm))
+		if len(alg) > maxAlgorithm || !text.IsPrintable(alg) {
+			return fmt.Errorf("%q is the name of no algorithm", text.Line(alg, maxAlgorithm))
 		}
 	}
 	return nil

@@ -1,37 +1,18 @@
 package vaultsync
 
 import (
-	"crypto/rsa"
-	"math/big"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
-
-// dear are n new RSA keys, each of which takes long to judge.
-func dear(cluster string, n int) jwks.Result {
-	source := rand.NewChaCha8([32]byte{byte(n)})
-	r := jwks.Result{Cluster: cluster, Set: new(jwks.Set)}
-	for i := range n {
-		octets := make([]byte, 512)
-		_, _ = source.Read(octets)
-		octets[0] |= 0x80
-		octets[511] |= 1
-		r.Set.Keys = append(r.Set.Keys, jwks.Key{
-			KeyID: strconv.Itoa(i), Public: &rsa.PublicKey{N: new(big.Int).SetBytes(octets), E: 65537},
-		})
-	}
-	return r
-}
 
 // A cluster that publishes very many new keys, each of which takes long to judge, holds up no
 // other: its key comes, and its old one goes, in the time of one sync.
@@ -44,7 +25,7 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	require.NoError(t, err)
 
 	began := time.Now()
-	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{dear("hostile", 20000), publish("b", "kept", "new")}}
+	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "kept", "new")}}
 	report := m.sync(t.Context(), want, o, conduct{pace: new(pace)}) // as in a watch
 	require.NoError(t, report.Err)
 	assert.Less(t, time.Since(began), 20*time.Second, "all of them take many minutes")

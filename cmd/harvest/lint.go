@@ -1,18 +1,13 @@
 package main
 
 import (
-	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/lint"
-	"github.com/jwksharvest/harvest/internal/status"
-	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 const inLint = "Lint"
@@ -25,15 +20,8 @@ func lintFlags() []cli.Flag {
 	}
 }
 
-// linting is what status -lint needs besides the plan; nil is no -lint.
-type linting struct {
-	ignored    []lint.Lint
-	rotation   time.Duration
-	now        time.Time
-	discovered []jwks.Discovery
-}
-
-func newLinting(cmd *cli.Command) (*linting, error) {
+// inspection is what the flags say of -lint; nil without it.
+func inspection(cmd *cli.Command) (*lint.Inspection, error) {
 	rotation := cmd.Duration("rotation")
 	if cmd.IsSet("rotation") && (rotation <= 0 || config.IsLong(rotation)) {
 		return nil, usage(cmd, "-rotation %s: want a time above zero, ten years at the most", rotation)
@@ -47,14 +35,14 @@ func newLinting(cmd *cli.Command) (*linting, error) {
 		}
 		return nil, nil
 	}
-	l := &linting{rotation: rotation}
+	in := &lint.Inspection{Rotation: rotation}
 	for _, name := range cmd.StringSlice("ignore") {
 		if !slices.Contains(lint.Lints, lint.Lint(name)) {
 			return nil, usage(cmd, "-ignore %q: want one of %s", name, lintNames())
 		}
-		l.ignored = append(l.ignored, lint.Lint(name))
+		in.Ignored = append(in.Ignored, lint.Lint(name))
 	}
-	return l, nil
+	return in, nil
 }
 
 func lintNames() string {
@@ -64,29 +52,3 @@ func lintNames() string {
 	}
 	return strings.Join(names, ", ")
 }
-
-// inspect puts what is found on a mount into its status.
-func (l *linting) inspect(ctx context.Context, s *status.Mount, mount *vaultsync.Mount, m config.Mount, results []jwks.Result) {
-	s.Lint = []lint.Problem{}
-	if s.Err != nil {
-		return
-	}
-	problems, err := lint.InspectMount(ctx, mount, lint.Inspection{
-		Now: l.now, Config: s.Config, Clusters: m.Clusters, Results: results, Discovered: l.discovered, Rotation: l.rotation, Settings: m.Options.Settings,
-	})
-	if err != nil {
-		s.Err, s.Error = err, err.Error()
-		return
-	}
-	for _, p := range problems {
-		if slices.Contains(l.ignored, p.Lint) {
-			continue
-		}
-		s.Lint = append(s.Lint, p)
-		// A plan warns of some of it too.
-		s.Warnings = slices.DeleteFunc(s.Warnings, func(w string) bool { return w == p.Message })
-	}
-}
-
-// bites reports whether something must be done about a problem.
-func bites(p lint.Problem) bool { return p.Severity != lint.SeverityNote }

@@ -150,7 +150,7 @@ func TestScreenSetup(t *testing.T) {
 
 // TestScreenVerify: the same for the verdicts of verify.
 func TestScreenVerify(t *testing.T) {
-	verdicts := []*render.Verdict{
+	verdicts := []*verify.Result{
 		{MountID: vaultsync.MountID{Vault: "https://vault.example.com:8200", Path: longMount}, Verdict: &verify.Verdict{Findings: []verify.Finding{
 			{Check: "signature", Outcome: verify.OutcomeFail, Detail: "key 226d9b52 of cluster " + longCluster + " is published, and this mount does not trust it yet",
 				Fix: "harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=" + longCluster},

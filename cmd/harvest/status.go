@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/statuspage"
@@ -38,7 +39,7 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			lint, err := newLinting(cmd)
+			in, err := inspection(cmd)
 			if err != nil {
 				return err
 			}
@@ -47,7 +48,7 @@ func (a *app) statusCommand() *cli.Command {
 				return err
 			}
 			defer cancel()
-			report, statuses, err := a.status(ctx, cmd, cfg, lint, log)
+			report, statuses, err := a.status(ctx, cmd, cfg, in, log)
 			if err != nil {
 				return err
 			}
@@ -78,14 +79,13 @@ func (a *app) statusCommand() *cli.Command {
 }
 
 // status reads every mount. Where clusters are configured, a plan says what is pending.
-func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, lint *linting, log *slog.Logger) (*vaultsync.Report, []*status.Mount, error) {
+func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, in *lint.Inspection, log *slog.Logger) (*vaultsync.Report, []*status.Mount, error) {
 	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	opened := a.open(ctx, cfg, true, session.Options{Log: log})
 	defer opened.Close()
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.Mounts))}
-	if lint != nil { // before progress is shown: of a source that it follows, nothing is discovered
-		lint.discovered = opened.Discover(ctx)
-		lint.now = a.now()
+	if in != nil { // before progress is shown: of a source that it follows, nothing is discovered
+		in.Discovered, in.Now = opened.Discover(ctx), a.now()
 	}
 	if len(cfg.Clusters) > 0 {
 		defer a.showProgress(cmd, opened.Clusters)()
@@ -105,8 +105,10 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 				report.Mounts[i] = &vaultsync.MountReport{MountID: m.ID()}
 			}
 			report.Mounts[i], statuses[i] = status.Of(ctx, m.Target.Mount, report.Mounts[i])
-			if lint != nil && m.Target.Mount != nil {
-				lint.inspect(ctx, statuses[i], m.Target.Mount, m.Config, report.Clusters)
+			if in != nil && m.Target.Mount != nil {
+				own := *in
+				own.Clusters, own.Results, own.Settings = m.Config.Clusters, report.Clusters, m.Config.Options.Settings
+				statuses[i].Inspect(ctx, m.Target.Mount, own)
 			}
 		})
 	}
@@ -119,7 +121,7 @@ func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 func statusCode(statuses []*status.Mount) int {
 	read := slices.ContainsFunc(statuses, func(s *status.Mount) bool { return s.Read })
 	failed := slices.ContainsFunc(statuses, func(s *status.Mount) bool {
-		return s.Err != nil || len(s.Failed) > 0 || slices.ContainsFunc(s.Lint, bites)
+		return s.Err != nil || len(s.Failed) > 0 || slices.ContainsFunc(s.Lint, lint.Problem.Bites)
 	})
 	switch {
 	case !read:

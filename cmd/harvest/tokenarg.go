@@ -14,8 +14,8 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/internal/wait"
-	"github.com/jwksharvest/harvest/jwks"
 )
 
 // webToken is a JWT: three parts in base64url, the first of them a JSON object.
@@ -44,7 +44,7 @@ func readsStdin(cmd *cli.Command) bool { return !cmd.Args().Present() || cmd.Arg
 
 // readToken reads the token from the file that is named or from stdin, 64 KiB at most. Its
 // errors hold nothing of it.
-func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*jwks.Token, error) {
+func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*verify.Token, error) {
 	name, open := "standard input", func() (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil }
 	switch file := cmd.Args().First(); {
 	case !cmd.Args().Present():
@@ -56,11 +56,11 @@ func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*jwks.Token, err
 	case file != "-":
 		name, open = file, func() (io.ReadCloser, error) { return os.Open(file) } //nolint:gosec // the operator names the file
 	}
-	data, err := readWithin(ctx, open, jwks.MaxToken+1)
+	data, err := readWithin(ctx, open, verify.MaxToken+1)
 	if err != nil {
 		return nil, fmt.Errorf("reading the token: %w", err)
 	}
-	token, err := jwks.ParseToken(data)
+	token, err := verify.ParseToken(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -11,8 +11,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/jwtrole"
-	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/verify"
@@ -96,7 +94,7 @@ func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
 }
 
 // verdictCode: 0 one of the mounts would take it; 1 none could be compared; 3 none would.
-func verdictCode(verdicts []*render.Verdict) int {
+func verdictCode(verdicts []*verify.Result) int {
 	code := exitNothing
 	for _, v := range verdicts {
 		switch {
@@ -112,7 +110,7 @@ func verdictCode(verdicts []*render.Verdict) int {
 
 // verification returns what compares a token with what the flags name. All of them are
 // understood before a token is asked for.
-func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *jwks.Token) ([]*render.Verdict, error), error) {
+func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *verify.Token) ([]*verify.Result, error), error) {
 	if !cmd.IsSet("jwks") {
 		if cmd.String("config") == "" && cmd.String("mount") == "" {
 			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")
@@ -124,7 +122,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		if err := selectMounts(cmd, cfg); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, t *jwks.Token) ([]*render.Verdict, error) {
+		return func(ctx context.Context, t *verify.Token) ([]*verify.Result, error) {
 			return a.verifyAtMounts(ctx, cmd, cfg, t, log), nil
 		}, nil
 	}
@@ -153,7 +151,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		return nil, err
 	}
 	c.Name = "source"
-	return func(ctx context.Context, t *jwks.Token) ([]*render.Verdict, error) {
+	return func(ctx context.Context, t *verify.Token) ([]*verify.Result, error) {
 		return a.verifyOffline(ctx, cmd, c, t)
 	}, nil
 }
@@ -177,7 +175,7 @@ func selectMounts(cmd *cli.Command, cfg *config.Config) error {
 }
 
 // verifyOffline compares a token with a key set.
-func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *jwks.Token) ([]*render.Verdict, error) {
+func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *verify.Token) ([]*verify.Result, error) {
 	a.warnUnauthenticated(c)
 	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
@@ -194,11 +192,11 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 	if err != nil {
 		return nil, err
 	}
-	return []*render.Verdict{{Source: cmd.String("jwks"), Verdict: v}}, nil
+	return []*verify.Result{{Source: cmd.String("jwks"), Verdict: v}}, nil
 }
 
 // verifyAtMounts compares a token with each mount, all at the same time.
-func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *jwks.Token, log *slog.Logger) []*render.Verdict {
+func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.Config, t *verify.Token, log *slog.Logger) []*verify.Result {
 	s := a.open(ctx, cfg, true, session.Options{Log: log})
 	defer s.Close()
 	var results []jwks.Result
@@ -207,16 +205,16 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 		results = jwks.FetchAll(ctx, s.Clusters)
 		stop()
 	}
-	verdicts := make([]*render.Verdict, len(cfg.Mounts))
+	verdicts := make([]*verify.Result, len(cfg.Mounts))
 	var pending sync.WaitGroup
 	for i, m := range s.Mounts {
 		pending.Go(func() {
 			if r := m.Refused; r != nil {
-				verdicts[i] = &render.Verdict{MountID: r.MountID, Error: r.Err.Error(), Err: r.Err}
+				verdicts[i] = verify.Failed(r.MountID, r.Err)
 				return
 			}
-			verdicts[i] = verifyAt(ctx, m.Target.Mount, verify.Verification{
-				Token: t, Now: a.now(), Path: m.Config.Path, RoleName: cmd.String("role"), Options: m.Config.Options,
+			verdicts[i] = verify.AtMount(ctx, m.Target.Mount, verify.Verification{
+				Token: t, Now: a.now(), RoleName: cmd.String("role"), Options: m.Config.Options,
 				Want: vaultsync.Desired{Clusters: m.Config.Clusters, Results: results},
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
@@ -226,27 +224,6 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 	}
 	pending.Wait()
 	return verdicts
-}
-
-// verifyAt reads a mount and the role, and compares.
-func verifyAt(ctx context.Context, mount *vaultsync.Mount, v verify.Verification, log *slog.Logger) *render.Verdict {
-	out := &render.Verdict{MountID: mount.ID()}
-	v.Config, out.Err = mount.Read(ctx)
-	session, err := mount.Session()
-	if out.Err == nil && err == nil {
-		if role := verify.EffectiveRole(v.Config, v.RoleName); role != "" && !v.Config.IsZero() {
-			v.Role, v.RoleErr = jwtrole.Read(ctx, session, role)
-			v.RoleErr = mount.Wrap(v.RoleErr)
-		}
-		if v.Skew, err = session.Clock(ctx); err != nil {
-			log.DebugContext(ctx, "Vault's clock could not be read", "error", text.Escape(err.Error()))
-		}
-		out.Verdict, out.Err = verify.Verify(v)
-	}
-	if out.Err != nil {
-		out.Error = out.Err.Error()
-	}
-	return out
 }
 
 // exactFix puts the whole command in the place of "harvest sync".

@@ -8,6 +8,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
+	"math/big"
+	random "math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -145,4 +148,20 @@ func PublishAs(owner, name string, algs ...string) jwks.Result {
 // Signs makes an element one of RSA with these algorithms.
 func Signs(algs ...string) func(*pem.Block) {
 	return func(b *pem.Block) { b.Annotation.Algorithms, b.Public = algs, RSA() }
+}
+
+// Dear returns what a cluster gives that publishes n RSA keys, each of which takes long to judge.
+func Dear(cluster string, n int) jwks.Result {
+	source := random.NewChaCha8([32]byte{byte(n)})
+	r := Publish(cluster)
+	for i := range n {
+		octets := make([]byte, 512)
+		_, _ = source.Read(octets)
+		octets[0] |= 0x80
+		octets[511] |= 1
+		r.Set.Keys = append(r.Set.Keys, jwks.Key{
+			KeyID: strconv.Itoa(i), Public: &rsa.PublicKey{N: new(big.Int).SetBytes(octets), E: 65537},
+		})
+	}
+	return r
 }

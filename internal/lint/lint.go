@@ -72,6 +72,9 @@ type Problem struct {
 	Fix      string   `json:"fix"`     // what to do about it
 }
 
+// Bites reports whether something must be done about a problem.
+func (p Problem) Bites() bool { return p.Severity != SeverityNote }
+
 // Inspection is what [Inspect] looks at.
 type Inspection struct {
 	// Now is the time. It must be set.
@@ -96,6 +99,8 @@ type Inspection struct {
 	// those that are missing aren't known.
 	Accessor string
 	Policies map[string]string
+	// Ignored is what nothing is said of.
+	Ignored []Lint
 	// Rotation is how long Nomad signs with one key (root_key_rotation_threshold of its
 	// server block); zero is DefaultRotation.
 	Rotation time.Duration
@@ -138,6 +143,9 @@ type linter struct {
 }
 
 func (l *linter) add(p Problem) {
+	if slices.Contains(l.Ignored, p.Lint) {
+		return
+	}
 	p.Message, p.Fix = text.Blank(p.Message), text.Blank(p.Fix)
 	l.found = append(l.found, p)
 }

@@ -7,18 +7,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/verify"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
-
-// Verdict is what came of a token at one mount, or with a key set alone.
-type Verdict struct {
-	vaultsync.MountID
-	Source string `json:"source,omitempty"` // of the key set, where there is no mount
-	Error  string `json:"error,omitempty"`
-	*verify.Verdict
-
-	Err error `json:"-"` // the mount could not be read
-}
 
 // verdictSigns stand before the lines of a verdict.
 var verdictSigns = map[verify.Outcome]string{
@@ -31,7 +20,7 @@ var verdictStyles = map[verify.Outcome]terminal.Style{
 }
 
 // Verdicts writes what came of a token, mount by mount.
-func (o *Output) Verdicts(verdicts []*Verdict) {
+func (o *Output) Verdicts(verdicts []*verify.Result) {
 	for i, v := range verdicts {
 		if i > 0 {
 			o.Printf("\n")
@@ -58,11 +47,11 @@ func (o *Output) Verdicts(verdicts []*Verdict) {
 			}
 		}
 		o.Printf("\n")
-		o.Say(v.summary())
+		o.Say(verdictSummary(v))
 	}
 }
 
-func (v *Verdict) summary() string {
+func verdictSummary(v *verify.Result) string {
 	failed := 0
 	for _, f := range v.Findings {
 		if f.Outcome == verify.OutcomeFail {

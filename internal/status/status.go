@@ -74,6 +74,24 @@ func Of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 	return m, s
 }
 
+// Inspect adds what bites on the mount although its keys are in sync.
+func (s *Mount) Inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Inspection) {
+	s.Lint = []lint.Problem{}
+	if s.Err != nil {
+		return
+	}
+	in.Config = s.Config
+	problems, err := lint.InspectMount(ctx, mount, in)
+	if err != nil {
+		s.Err, s.Error = err, err.Error()
+		return
+	}
+	s.Lint = append(s.Lint, problems...)
+	for _, p := range problems { // a plan warns of some of it too
+		s.Warnings = slices.DeleteFunc(s.Warnings, func(w string) bool { return w == p.Message })
+	}
+}
+
 // sortKeys sorts by owner, foreign keys last, and then by age, the newest first.
 func sortKeys(keys []vaultsync.Key) {
 	slices.SortStableFunc(keys, func(a, b vaultsync.Key) int {

@@ -4,14 +4,12 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-
-	"github.com/jwksharvest/harvest/jwks"
 )
 
 // findClaim returns a claim by its name or, where the name starts with a slash, by its JSON
 // pointer (RFC 6901); nil where there is none. Numbers become a json.Number, cut to a whole
 // number, as Vault's getClaim has them.
-func findClaim(t *jwks.Token, name string) any {
+func findClaim(t *Token, name string) any {
 	value := t.Claims[name]
 	if strings.HasPrefix(name, "/") {
 		value = t.Claims

@@ -59,7 +59,7 @@ func (c *verifier) remarkOn(t plan.Element) {
 	case !a.Missing.IsZero():
 		c.note("key", "no longer published since %s; in its retention period", stamp(a.Missing))
 	}
-	if plan := c.plan(); plan != nil && !c.rules().Denies(t.Fingerprint) && hasKey(plan.Remove, t.Fingerprint) {
+	if c.Plan != nil && !c.rules().Denies(t.Fingerprint) && hasKey(c.Plan.Remove, t.Fingerprint) {
 		c.note("key", "no longer published: the next sync removes it")
 	}
 }
@@ -67,18 +67,6 @@ func (c *verifier) remarkOn(t plan.Element) {
 // rules are those by which a sync passes a key over.
 func (c *verifier) rules() plan.Rules {
 	return plan.Rules{Deny: c.Options.Deny, Pin: c.Options.Pin, Retired: c.Options.Retired}
-}
-
-// plan returns what a sync would do now; nil where there can be no plan.
-func (c *verifier) plan() *vaultsync.Plan {
-	if len(c.Want.Clusters) == 0 {
-		return nil
-	}
-	plan, err := vaultsync.NewPlan(c.Config, c.Want, c.Options)
-	if err != nil {
-		return nil
-	}
-	return plan
 }
 
 func hasKey(keys []vaultsync.Key, f pem.Fingerprint) bool {
@@ -107,28 +95,36 @@ func (c *verifier) kid() string {
 
 // checkPublished looks for the key in a key set alone.
 func (c *verifier) checkPublished() {
-	key, ok := c.signer()
-	if ok {
-		c.out.Key = &key
-		c.ok("key", "signed by %s, published", keyName(key))
+	key, refusal, ok := c.signer()
+	switch {
+	case !ok:
+		c.missed(nil)
 		return
+	case refusal != nil:
+		c.out.Miss = MissRefused
+		c.fail("key", fixWeak, "signed by %s, published, and not to be trusted: %s", keyName(key), vaultapi.Clean(refusal.Error()))
+	default:
+		c.ok("key", "signed by %s, published", keyName(key))
 	}
-	c.missed(nil)
+	c.out.Key = &key
 }
 
-// signer returns the published key that signed the token.
-func (c *verifier) signer() (vaultsync.Key, bool) {
+// fixWeak is what to do about a key that is published and must not be trusted.
+const fixWeak = "let the cluster rotate its keys; this one must not be trusted"
+
+// signer returns the published key that signed the token, and why it must not be trusted, if so.
+func (c *verifier) signer() (key vaultsync.Key, refusal error, ok bool) {
 	for _, r := range c.Want.Results {
 		if r.Set == nil {
 			continue
 		}
 		for _, k := range r.Set.Keys {
 			if c.Token.VerifiedBy(k.Public) {
-				return publishedAs(r, k), true
+				return publishedAs(r, k), jwks.Judge(k), true
 			}
 		}
 	}
-	return vaultsync.Key{}, false
+	return vaultsync.Key{}, nil, false
 }
 
 func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
@@ -139,7 +135,7 @@ func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
 // nearestMiss says which published key signed the token, and what keeps it from being
 // trusted.
 func (c *verifier) nearestMiss(elements []plan.Element) {
-	key, ok := c.signer()
+	key, refusal, ok := c.signer()
 	if !ok {
 		c.missed(elements)
 		return
@@ -150,7 +146,6 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 		c.out.Miss = m
 		c.fail("key", fix, "%s, %s", published, why)
 	}
-	plan := c.plan()
 	switch {
 	case !slices.Contains(c.Want.Clusters, key.Cluster):
 		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
@@ -160,10 +155,12 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
 	case !c.rules().Pins(key.Cluster, key.Fingerprint):
 		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
-	case plan != nil && turnedOver(plan, key):
+	case refusal != nil:
+		miss(MissRefused, fixWeak, "and not to be trusted: "+vaultapi.Clean(refusal.Error()))
+	case c.Plan != nil && turnedOver(c.Plan, key):
 		miss(MissTurnover, "if these are the cluster's new keys, run harvest sync -allow-turnover="+key.Cluster,
 			"not yet trusted: all of its keys are others than those that the mount trusts for it")
-	case plan != nil && waits(plan, key):
+	case c.Plan != nil && waits(c.Plan, key):
 		miss(MissNotTrusted, "make room: harvest plan says what takes it", "which waits, because the mount has no room for it")
 	default:
 		miss(MissNotTrusted, "run harvest sync", "not yet trusted")
@@ -188,7 +185,7 @@ func (c *verifier) missed(elements []plan.Element) {
 		for _, k := range skippedKeys(r) {
 			if c.Token.KeyID != "" && k.KeyID == c.Token.KeyID {
 				c.out.Miss = MissRefused
-				c.fail("key", "let the cluster rotate its keys; this one must not be trusted",
+				c.fail("key", fixWeak,
 					"it names kid %s, which %s publishes, and which is refused: %s: %s", c.kid(), ownerName(owner), k.Reason, k.Detail)
 				return
 			}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -66,10 +65,10 @@ type Verdict struct {
 
 // Verification is a token and what it is to be compared with.
 type Verification struct {
-	Token *jwks.Token
+	Token *Token
 	// Now is this machine's time. It must be set.
 	Now time.Time
-	// Skew is how far Vault's clock is ahead of this machine's: see [Mount.Clock]. Vault's is
+	// Skew is how far Vault's clock is ahead of this machine's: see [vaultapi.Session.Clock]. Vault's is
 	// judged by; less than two seconds aren't told from none.
 	Skew time.Duration
 
@@ -89,8 +88,10 @@ type Verification struct {
 	// Want is what the mount should trust, and may hold results of other clusters as well.
 	// Without results the nearest miss is not looked for among published keys.
 	Want vaultsync.Desired
-	// Options are the mount's rules: what a sync would make of a published key.
+	// Options are the mount's rules, and Plan is what a sync would do by them; nil: nothing is said
+	// of that.
 	Options vaultsync.Options
+	Plan    *vaultsync.Plan
 }
 
 // EffectiveRole returns the role of a login that names name, or none where it is "".
@@ -113,9 +114,6 @@ func Verify(v Verification) (*Verdict, error) {
 		return nil, errors.New("a verification needs a token and the time")
 	case mode != "" && !v.Offline:
 		return nil, fmt.Errorf("%w: %s is set, so that Vault looks for the key elsewhere", vaultsync.ErrNotStaticKeys, mode)
-	}
-	if v.Options.Now.IsZero() {
-		v.Options.Now = v.Now
 	}
 	c := &verifier{Verification: v, out: &Verdict{Findings: []Finding{}}}
 	if v.Offline {
@@ -172,7 +170,7 @@ func (c *verifier) checkMount() {
 	}
 }
 
-// measurable is what Mount.Clock can tell from no difference.
+// measurable is what Session.Clock can tell from no difference.
 const measurable = 2 * time.Second
 
 func (c *verifier) checkClock() {

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	jose "github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -43,7 +46,7 @@ func workload(change object) object {
 }
 
 // signedBy returns a token that names the key kid and that the key of that name signed.
-func signedBy(t testing.TB, name, kid string, claims object) *jwks.Token {
+func signedBy(t testing.TB, name, kid string, claims object) *Token {
 	t.Helper()
 	seed := sha256.Sum256([]byte(name))
 	encode := func(v any) string {
@@ -53,7 +56,7 @@ func signedBy(t testing.TB, name, kid string, claims object) *jwks.Token {
 	}
 	text := encode(object{"alg": "EdDSA", "kid": kid}) + "." + encode(claims)
 	text += "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(ed25519.NewKeyFromSeed(seed[:]), []byte(text)))
-	token, err := jwks.ParseToken([]byte(text))
+	token, err := ParseToken([]byte(text))
 	require.NoError(t, err)
 	return token
 }
@@ -275,9 +278,17 @@ func TestVerifyKey(t *testing.T) {
 			if kid == "" {
 				kid = c.signer
 			}
+			var planned *vaultsync.Plan
+			if len(c.want.Clusters) > 0 {
+				o := c.options
+				o.Now = now
+				var err error
+				planned, err = vaultsync.NewPlan(config(c.trusted...), c.want, o)
+				require.NoError(t, err)
+			}
 			v, err := Verify(Verification{
 				Token: signedBy(t, c.signer, kid, workload(nil)), Now: now, Path: "jwt-nomad",
-				Config: config(c.trusted...), RoleName: "workloads", Role: nomadRole(nil), Want: c.want, Options: c.options,
+				Config: config(c.trusted...), RoleName: "workloads", Role: nomadRole(nil), Want: c.want, Options: c.options, Plan: planned,
 			})
 			require.NoError(t, err)
 			assert.Equal(t, c.miss, v.Miss)
@@ -365,7 +376,7 @@ func TestVerifyClock(t *testing.T) {
 
 func TestVerifyOffline(t *testing.T) {
 	result := publish("", "b", "a")
-	verify := func(token *jwks.Token) *Verdict {
+	verify := func(token *Token) *Verdict {
 		v, err := Verify(Verification{Token: token, Now: now, Offline: true, Want: vaultsync.Desired{Results: []jwks.Result{result}}})
 		require.NoError(t, err)
 		return v
@@ -382,6 +393,26 @@ func TestVerifyOffline(t *testing.T) {
 	assert.Contains(t, findingsOf(v), "no key that is published signed it")
 	v = verify(signedBy(t, "a", "a", workload(object{"exp": now.Add(-time.Hour).Unix()})))
 	assert.False(t, v.Accepted)
+}
+
+// A key that is too weak to be trusted may have signed the token all the same.
+func TestVerifyWeakKey(t *testing.T) {
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
+	require.NoError(t, err)
+	token, err := ParseToken([]byte(signToken(t, jose.RS256, weak, fmt.Sprintf(`{"exp":%d}`, now.Add(time.Hour).Unix()))))
+	require.NoError(t, err)
+	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{
+		{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "key-1", Public: weak.Public()}}}},
+	}}
+	for name, offline := range map[string]bool{"on a mount": false, "of a key set alone": true} {
+		t.Run(name, func(t *testing.T) {
+			v, err := Verify(Verification{Token: token, Now: now, Config: config(trust("us-east", "a")), Want: want, Offline: offline})
+			require.NoError(t, err)
+			assert.Equal(t, MissRefused, v.Miss, findingsOf(v))
+			assert.Contains(t, findingsOf(v), "not to be trusted: ")
+			assert.Contains(t, findingsOf(v), "1024 bits")
+		})
+	}
 }
 
 // The JSON is documented: its names don't change.

@@ -1,4 +1,4 @@
-package jwks
+package verify
 
 import (
 	"crypto"
@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // MaxToken is the size of a token in bytes, the white space around it included.
@@ -65,14 +66,14 @@ type Token struct {
 // ParseToken reads a JSON Web Token (RFC 7519) and verifies nothing. It takes the forms that
 // Vault takes: the compact serialization (RFC 7515 section 7.1), white space anywhere in it
 // and padding at the end of its parts, and the JSON serialization with one signature
-// (section 7.2): see [Token.Form]. The error wraps ErrTooLarge, for more than MaxToken
-// bytes, or ErrToken: an encrypted token, an algorithm other than those of [Token], claims
+// (section 7.2): see [Token.Form]. The error wraps [jwks.ErrTooLarge], for more than
+// MaxToken bytes, or ErrToken: an encrypted token, an algorithm other than those of [Token], claims
 // that are no JSON object with each name once, or registered claims of a wrong type.
 //
 // "exp" and its like are found as Vault finds them, whatever the case of their letters.
 func ParseToken(data []byte) (*Token, error) {
 	if len(data) > MaxToken {
-		return nil, fmt.Errorf("token: %w: over %d bytes", ErrTooLarge, MaxToken)
+		return nil, fmt.Errorf("token: %w: over %d bytes", jwks.ErrTooLarge, MaxToken)
 	}
 	trimmed := strings.TrimSpace(string(data))
 	text := strings.Join(strings.Fields(trimmed), "")
@@ -212,8 +213,11 @@ func headerAlgorithm(encoded string) (string, error) {
 	return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, text.Line(alg, maxShownAlgorithm))
 }
 
-// maxShownAlgorithm is how many bytes of an unknown "alg" are shown.
-const maxShownAlgorithm = 16
+// How many bytes are shown of a "kid", and of an unknown "alg".
+const (
+	maxShownKeyID     = 64
+	maxShownAlgorithm = 16
+)
 
 // readClaims fills in the claims, as github.com/hashicorp/cap's Validator reads them: all by
 // go-jose, and the registered ones of what came out by the standard library.

@@ -1,4 +1,4 @@
-package jwks
+package verify
 
 import (
 	"bytes"
@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // canary stands in the claims of the tests' tokens, and nowhere else.
@@ -117,7 +118,7 @@ func TestParseTokenRefuses(t *testing.T) {
 		"exp of text":           {signToken(t, jose.EdDSA, key, `{"exp":"`+canary+`"}`), "of a wrong type", ErrToken},
 		"iss of a number":       {signToken(t, jose.EdDSA, key, `{"iss":1}`), "of a wrong type", ErrToken},
 		"aud of a number":       {signToken(t, jose.EdDSA, key, `{"aud":[1]}`), "of a wrong type", ErrToken},
-		"too large":             {strings.Repeat("a", MaxToken+1), "over 65536 bytes", ErrTooLarge},
+		"too large":             {strings.Repeat("a", MaxToken+1), "over 65536 bytes", jwks.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseToken([]byte(c.token))
