@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/history"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -35,6 +36,7 @@ type tally struct {
 	outcome
 	trials, lost, unhealed int // lost: trials that ended wrong; unhealed: after the next sync too
 	first                  uint64
+	refuted                []history.Loss // what the histories show that the protocol rules out
 }
 
 func (s tally) String() string {
@@ -71,6 +73,8 @@ func try(t *testing.T, trials int, l line, w without, enough func(tally) bool) (
 			s.unhealed++
 		}
 		s.heals = append(s.heals, out.heals...)
+		s.refuted = append(s.refuted, out.verdict.Kept()...)
+		assert.Empty(t, out.verdict.Wrong, "seed %d", seed)
 		s.back, s.writes, s.conflicts, s.gaveUp = s.back+out.back, s.writes+out.writes, s.conflicts+out.conflicts, s.gaveUp+out.gaveUp
 	}
 	slices.Sort(s.heals)
@@ -100,6 +104,7 @@ func TestModel(t *testing.T) {
 			t.Parallel()
 			s := try(t, rounds(6), l, without{}, never)
 			assert.Zero(t, s.lost)
+			assert.Empty(t, s.refuted, "by their history")
 			assert.NotEmpty(t, s.heals, "nobody was undone: that proves nothing")
 		})
 	}
@@ -121,6 +126,7 @@ func TestModelWithout(t *testing.T) {
 			s := try(t, rounds(100), test.line, test.without, found)
 			if os.Getenv("HARVEST_SEED") == "" {
 				assert.Positive(t, s.lost, "no lost update was found")
+				assert.NotEmpty(t, s.refuted, "their history doesn't show it")
 			}
 			assert.Zero(t, s.unhealed)
 		})

@@ -19,6 +19,8 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
+
+	"github.com/jwksharvest/harvest/internal/history"
 )
 
 // The model: writers with a cluster each sync one mount, an entry in memory that knows no
@@ -113,9 +115,9 @@ func (*wire) answer(r *http.Request, status int, body []byte) *http.Response {
 // pause takes a nanosecond at least: no two things happen at once, and a seed repeats.
 func (w *wire) pause(most time.Duration) { time.Sleep(1 + time.Duration(w.rand.Int64N(int64(most)))) }
 
-func (w *wire) client() *api.Client {
+func (w *wire) client(transport http.RoundTripper) *api.Client {
 	cfg := api.DefaultConfig()
-	cfg.Address, cfg.HttpClient, cfg.MaxRetries = "http://vault", &http.Client{Transport: w}, 0
+	cfg.Address, cfg.HttpClient, cfg.MaxRetries = "http://vault", &http.Client{Transport: transport}, 0
 	c, err := api.NewClient(cfg)
 	if err != nil {
 		panic(err)
@@ -129,6 +131,7 @@ func (w *wire) client() *api.Client {
 type outcome struct {
 	wrong    []string // what the mount has too much ("+name") or too little ("-name") at the end
 	resynced []string // and after one more sync of each writer
+	verdict  history.Verdict
 	back     int
 	heals    []time.Duration // of keys that another writer undid; sorted
 
@@ -149,12 +152,17 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 		}
 		others := map[string]any{"default_role": "r", "bound_issuer": "https://nomad.example.com", algsField: []any{"EdDSA"}}
 		r.write(encode(others, elements))
+		told := &history.Log{Name: kid}
+		told.Paste(elements[0])
+		for i := range writers {
+			told.Publish(nil, []string{modelKey(i, 0), modelKey(i, 1)})
+		}
 		var mu sync.Mutex
 		var running sync.WaitGroup
 		syncs := make([]func(), writers)
 		for i := range writers {
 			wi := &wire{line: l, register: r, rand: rand.New(rand.NewPCG(seed, uint64(i))), deaf: w.readBack}
-			m := NewMount(wi.client(), "jwt-nomad")
+			m := NewMount(wi.client(told.Transport(clusterOf(i), wi)), "jwt-nomad")
 			how := w.conduct(m, wi)
 			syncs[i] = func() {
 				for err := ErrConflict; err != nil; {
@@ -168,12 +176,16 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 						out.gaveUp++
 					}
 					mu.Unlock()
+					if err == nil {
+						told.Claim(clusterOf(i), []string{modelKey(i, 1), modelKey(i, 2)})
+					}
 				}
 			}
 			running.Go(func() {
 				wi.pause(l.spread)
 				r.publish(modelKey(i, 2))
 				r.withdraw(modelKey(i, 0))
+				told.Publish([]string{modelKey(i, 0), modelKey(i, 1)}, []string{modelKey(i, 1), modelKey(i, 2)})
 				syncs[i]()
 			})
 		}
@@ -183,6 +195,10 @@ func trial(t *testing.T, seed uint64, l line, w without) (out outcome) {
 			sync()
 		}
 		out.resynced = differences(want, r.keys)
+		began := time.Now()
+		time.Sleep(1)
+		told.Read("observer", began, r.list())
+		out.verdict = told.Check(defaultSettle)
 		out.back, out.heals = r.back, r.heals
 		slices.Sort(out.heals)
 		assert.Equal(t, others, r.others(), "seed %d: only the keys may change", seed)

@@ -47,16 +47,14 @@ func (r *register) read() []byte {
 }
 
 func (r *register) write(body []byte) {
-	var entry struct {
-		Keys []string `json:"jwt_validation_pubkeys"`
-	}
-	if err := json.Unmarshal(body, &entry); err != nil || len(entry.Keys) == 0 {
-		panic(fmt.Sprintf("Vault takes no such configuration: %s (%v)", body, err))
+	list := listIn(body)
+	if len(list) == 0 {
+		panic(fmt.Sprintf("Vault takes no such configuration: %s", body))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	keys := map[string]bool{}
-	for _, element := range entry.Keys {
+	for _, element := range list {
 		keys[kid(element)] = true
 	}
 	for name := range r.keys {
@@ -78,6 +76,19 @@ func (r *register) write(body []byte) {
 		}
 	}
 	r.keys, r.entry = keys, body
+}
+
+// list returns the elements.
+func (r *register) list() []string { return listIn(r.entry) }
+
+func listIn(body []byte) []string {
+	var entry struct {
+		Keys []string `json:"jwt_validation_pubkeys"`
+	}
+	if err := json.Unmarshal(body, &entry); err != nil {
+		panic(err)
+	}
+	return entry.Keys
 }
 
 // others returns the fields beside the keys.
