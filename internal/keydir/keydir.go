@@ -2,13 +2,11 @@
 package keydir
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -16,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/files"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -79,7 +78,7 @@ func open(path string) (*directory, error) {
 func (d *directory) close() { _ = d.root.Close() }
 
 func (d *directory) readManifest() error {
-	data, err := d.read(Manifest, maxManifest)
+	data, err := files.Read(d.root, Manifest, maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.owned = manifest{Version: 1, Files: map[string][]string{}}
 		return nil
@@ -109,30 +108,9 @@ func isKeyFile(name string) bool {
 	return strings.HasSuffix(name, keyFileSuffix) && !strings.HasPrefix(name, ".") && !strings.ContainsAny(name, `/\`)
 }
 
-// read returns what a regular file of the directory holds; one of more than most bytes is an error.
-func (d *directory) read(name string, most int64) ([]byte, error) {
-	info, err := d.root.Lstat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && int64(len(data)) > most {
-		err = fmt.Errorf("larger than %d bytes", most)
-	}
-	return data, err
-}
-
 // state returns what a file holds, and reports whether there is one and whether harvest wrote it.
 func (d *directory) state(name string) (data []byte, exists, owned bool) {
-	data, err := d.read(name, maxKeyFile)
+	data, err := files.Read(d.root, name, maxKeyFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, false
 	}
@@ -143,32 +121,11 @@ func (d *directory) state(name string) (data []byte, exists, owned bool) {
 }
 
 // replace writes a file whole or not at all: a reader sees the old one or the new one.
-func (d *directory) replace(name string, data []byte) (err error) {
-	temporary := ".harvest-" + rand.Text() + ".tmp"
-	f, err := d.root.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
+func (d *directory) replace(name string, data []byte) error {
+	if err := files.Replace(d.root, name, data, true); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Join(d.path, name), err)
 	}
-	defer func() {
-		if err != nil {
-			_ = d.root.Remove(temporary)
-			err = fmt.Errorf("%s: %w", filepath.Join(d.path, name), err)
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644) // whatever the umask
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = d.root.Rename(temporary, name)
-	}
-	return err
+	return nil
 }
 
 func (d *directory) writeManifest() error {

@@ -1,0 +1,60 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+
+	"github.com/jwksharvest/harvest/internal/files"
+)
+
+// maxFile bounds each file of a relay: more than a plan ever lets keys.pem grow to.
+const maxFile = 2 << 20
+
+// directory is a relay's. os.Root keeps every name within it, whatever links there are.
+type directory struct{ root *os.Root }
+
+// openDirectory opens a directory that is there. It isn't made: under a wrong name, or beneath a
+// file system that isn't mounted, a relay would begin without knowing what it trusts.
+func openDirectory(name string) (*directory, error) {
+	root, err := os.OpenRoot(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: make it, owned by the user of harvest: install -d -m 755 %s", err, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := root.Stat(".")
+	if err == nil && info.Mode()&othersWrite != 0 {
+		err = fmt.Errorf("%s: every user of this machine may write it, and so choose whom others trust; chmod o-w it, or choose another directory", name)
+	}
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return &directory{root}, nil
+}
+
+// othersWrite is the permission by which anyone writes a directory.
+const othersWrite fs.FileMode = 0o002
+
+func (d *directory) close() { _ = d.root.Close() }
+
+func (d *directory) has(name string) bool {
+	_, err := d.root.Lstat(name)
+	return err == nil
+}
+
+func (d *directory) read(name string) ([]byte, error) { return files.Read(d.root, name, maxFile) }
+
+// replace replaces a file, and makes the folder that it is in.
+func (d *directory) replace(name string, data []byte, durable bool) error {
+	if folder := path.Dir(name); folder != "." {
+		if err := d.root.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // for all to read
+			return err
+		}
+	}
+	return files.Replace(d.root, name, data, durable)
+}
