@@ -216,10 +216,8 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 		watching.Go(func() {
 			start := time.NewTimer(rand.N(time.Second)) // or all would look at their sources at the same moments
 			<-start.C
-			_ = h.Watch(ctx, vaultsync.WatchOptions{
-				Resync:  time.Hour, // heals nothing here
-				Sources: jwks.WatchOptions{Interval: 1200 * time.Millisecond},
-				OnReport: func(r *vaultsync.MountReport) {
+			h.OnEvent = func(e vaultsync.Event) {
+				if r := e.Report; r != nil {
 					mu.Lock()
 					defer mu.Unlock()
 					conflicts += r.Conflicts
@@ -227,7 +225,11 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 					for _, d := range r.WriteTimes {
 						slowest = max(slowest, d)
 					}
-				},
+				}
+			}
+			_ = h.Watch(ctx, vaultsync.WatchOptions{
+				Resync:  time.Hour, // heals nothing here
+				Sources: jwks.WatchOptions{Interval: 1200 * time.Millisecond},
 			})
 		})
 	}

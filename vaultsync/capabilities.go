@@ -126,7 +126,7 @@ func (m *watchedMount) askUpdate(ctx context.Context, valid bool) bool {
 	lacks, unanswered := s.lacksUpdate(ctx)
 	if lacks != nil && ctx.Err() == nil {
 		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", lacks)
-		o.emit(Event{Kind: EventUnwritable, Mount: mount, Err: mount.Wrap(lacks)})
+		o.emit(mount, Event{Kind: EventUnwritable, Err: mount.Wrap(lacks)})
 	}
 	return unanswered == nil || valid && errors.Is(unanswered, ErrForbidden)
 }

@@ -152,8 +152,12 @@ func TestWatchWithoutUpdate(t *testing.T) {
 		h := &Harvester{
 			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{result: publish("a", "k1")}}}},
 			Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{
-				Logger:  slog.New(slog.NewTextHandler(&log, nil)),
-				OnEvent: func(e Event) { told = append(told, e) },
+				Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				OnEvent: func(e Event) {
+					if e.Kind != EventSynced {
+						told = append(told, e)
+					}
+				},
 			}}},
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

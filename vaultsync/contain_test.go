@@ -95,23 +95,22 @@ func TestWatchContainsPanics(t *testing.T) {
 		"OnEvent": func(s *stage, _ *WatchOptions, fault func()) {
 			s.target("only-a").Options.OnEvent = func(Event) { fault() }
 		},
-		"OnReport": func(_ *stage, o *WatchOptions, fault func()) {
-			report := o.OnReport
-			o.OnReport = func(r *MountReport) {
-				if r.Path == "only-a" {
+		"of all mounts": func(s *stage, _ *WatchOptions, fault func()) {
+			hear := s.harvest.OnEvent
+			s.harvest.OnEvent = func(e Event) {
+				if e.Mount.Path == "only-a" {
 					fault()
 				}
-				report(r)
+				hear(e)
 			}
 		},
-		"OnResult": func(_ *stage, o *WatchOptions, fault func()) {
-			o.OnResult = func(r jwks.Result) {
-				if r.Cluster == "a" {
+		"of a cluster": func(s *stage, _ *WatchOptions, fault func()) {
+			s.harvest.OnEvent = func(e Event) {
+				if e.Cluster == "a" && e.Mount == (MountID{}) {
 					fault()
 				}
 			}
 		},
-		"OnUnchanged": func(_ *stage, o *WatchOptions, fault func()) { o.Sources.OnUnchanged = func(jwks.Result) { fault() } },
 		"sync": func(s *stage, _ *WatchOptions, fault func()) {
 			s.target("only-a").Mount.Client.SetCheckRetry(func(context.Context, *http.Response, error) (bool, error) {
 				fault()
@@ -159,7 +158,7 @@ type faultySource struct {
 func (faultySource) RegionName() string { return "" }
 
 func (s faultySource) Fetch(ctx context.Context) (*jwks.Set, error) {
-	if s.broken.Load() {
+	if s.broken != nil && s.broken.Load() {
 		panic("out of order")
 	}
 	return s.good.Fetch(ctx)

@@ -189,7 +189,7 @@ func (c *convergence) contest(ctx context.Context) error {
 	c.last = undone
 	c.cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?", ErrConflict, contested(c.plan))
 	c.report.Conflicts++
-	c.o.emit(Event{Kind: EventConflict, Mount: c.mount, Err: c.cause})
+	c.o.emit(c.mount, Event{Kind: EventConflict, Err: c.cause})
 	if c.plan.keepsKeys() {
 		c.undoneSettings++
 	}

@@ -2,36 +2,85 @@ package vaultsync
 
 import (
 	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // EventKind says what happened.
 type EventKind string
 
-// Kinds of events. Key events carry a Key, failures an Err.
+// Kinds of events. Those of a mount have a Mount, those of a cluster alone have none.
 const (
 	EventAdded    EventKind = "added"    // a key came to be trusted
 	EventAdopted  EventKind = "adopted"  // a trusted key was annotated again
 	EventRemoved  EventKind = "removed"  // a key is trusted no more
-	EventFailed   EventKind = "failed"   // a cluster could not be read; its keys stay
 	EventSet      EventKind = "set"      // a setting of the mount was changed to what is stated
 	EventConflict EventKind = "conflict" // another writer undid a write; it is done again
-	EventError    EventKind = "error"    // a mount could not be synced
+	EventFailed   EventKind = "failed"   // the mount keeps a cluster's keys, for the reason in Err
+	EventSynced   EventKind = "synced"   // a mount was synced; see Report
+	EventError    EventKind = "error"    // a mount could not be synced; see Report too
 	// EventUnwritable: Vault says, when a Watch begins, that the token may not write a mount.
 	EventUnwritable EventKind = "unwritable"
+
+	EventRead   EventKind = "read"   // a source was read: for the first time, after a change or after a failure; see Result
+	EventSame   EventKind = "same"   // a source gave once more what it gave before; see Result
+	EventUnread EventKind = "unread" // a source could not be read; see Result
+
+	// EventRecovered: what failed before does no more. It is a source where there is no Mount, a
+	// mount where there is no Cluster, and a cluster's state on a mount (EventFailed) else.
+	EventRecovered EventKind = "recovered"
 )
 
-// Event is something that happened to a mount.
+// Event is something that happened to a cluster or to a mount.
 type Event struct {
 	Kind  EventKind
-	Mount *Mount
-	Key   Key    // of EventAdded, EventAdopted and EventRemoved
-	Set   Change // of EventSet
-	Err   error  // of EventFailed (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
+	Time  time.Time
+	Mount MountID // zero: of a cluster alone
+	// Owner is the cluster and region: of the key, or of what was read, failed or recovered. The
+	// Region of a federation's list of regions is "*".
+	pem.Owner
+	Key       Key           // of EventAdded, EventAdopted and EventRemoved
+	Set       Change        // of EventSet
+	Err       error         // of EventFailed and EventUnread (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
+	Recovered time.Duration // of EventRecovered: how long it had failed
+	Report    *MountReport  // of EventSynced and EventError
+	Result    *jwks.Result  // of EventRead, EventSame and EventUnread
 }
 
-func (o Options) emit(e Event) {
+// String returns the event as a line of a log.
+func (e Event) String() string {
+	words := []string{string(e.Kind)}
+	if e.Mount != (MountID{}) {
+		words = append(words, "mount "+e.Mount.String())
+	}
+	switch {
+	case e.Key.Fingerprint != pem.Fingerprint{}:
+		words = append(words, "key "+e.Key.String())
+	case e.Owner != pem.Owner{}:
+		words = append(words, "cluster "+e.Owner.String())
+	case e.Set.Field != "":
+		words = append(words, fmt.Sprintf("%s from %q to %q", e.Set.Field, e.Set.Before, e.Set.After))
+	}
+	switch mount, cluster := new(MountError), new(jwks.ClusterError); { // which the line has already
+	case errors.As(e.Err, &mount):
+		words = append(words, mount.Err.Error())
+	case errors.As(e.Err, &cluster):
+		words = append(words, cluster.Err.Error())
+	case e.Err != nil:
+		words = append(words, e.Err.Error())
+	}
+	return strings.Join(words, ": ")
+}
+
+// emit tells the caller of an event of a mount.
+func (o Options) emit(m *Mount, e Event) {
 	if o.OnEvent != nil {
-		_ = e.Mount.contained(o, func() error { o.OnEvent(e); return nil }) // which tells of a panic
+		e.Mount, e.Time = m.ID(), time.Now()
+		_ = m.contained(o, func() error { o.OnEvent(e); return nil }) // which tells of a panic
 	}
 }
 
@@ -45,12 +94,12 @@ func (o Options) announce(m *Mount, p *Plan) {
 		for _, k := range list.keys {
 			log.Info("key "+string(list.kind), "cluster", k.Cluster, "region", k.Region, "kid", k.KeyID,
 				"alg", k.Algorithm, "sha256", k.Fingerprint.String(), "reason", k.Reason)
-			o.emit(Event{Kind: list.kind, Mount: m, Key: k})
+			o.emit(m, Event{Kind: list.kind, Owner: k.Owner, Key: k})
 		}
 	}
 	for _, c := range p.Settings {
 		log.Info("setting changed", "field", c.Field, "before", c.Before, "after", c.After)
-		o.emit(Event{Kind: EventSet, Mount: m, Set: c})
+		o.emit(m, Event{Kind: EventSet, Set: c})
 	}
 }
 
@@ -63,17 +112,18 @@ func (o Options) warnNotRead(m *Mount, p *Plan) {
 			message = "keys wait for room"
 		}
 		o.logger().With(stack(err)...).Warn(message, "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)
-		o.emit(Event{Kind: EventFailed, Mount: m, Err: err})
+		o.emit(m, Event{Kind: EventFailed, Owner: f.Owner, Err: err})
 	}
 }
 
-// logFailure tells them that a mount could not be synced, if so.
-func (o Options) logFailure(m *Mount, r *MountReport) {
+// conclude tells them what became of a sync.
+func (o Options) conclude(m *Mount, r *MountReport) {
 	if r.Err == nil {
+		o.emit(m, Event{Kind: EventSynced, Report: r})
 		return
 	}
 	if err, ok := errors.AsType[*MountError](r.Err); ok { // the line names the mount already
 		o.logger().Error("mount not synced", "mount", m.String(), "error", err.Err)
 	}
-	o.emit(Event{Kind: EventError, Mount: m, Err: r.Err})
+	o.emit(m, Event{Kind: EventError, Err: r.Err, Report: r})
 }

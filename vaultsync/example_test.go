@@ -102,14 +102,19 @@ func ExampleHarvester_Watch() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	err := harvester.Watch(ctx, vaultsync.WatchOptions{
-		OnReport: func(report *vaultsync.MountReport) {
-			fmt.Println(report.Path, "in sync:", report.InSync())
+	harvester.OnEvent = func(e vaultsync.Event) {
+		switch e.Kind {
+		case vaultsync.EventAdded, vaultsync.EventRemoved:
+			fmt.Println(e.Kind, e.Key.KeyID, "of", e.Owner)
+		case vaultsync.EventSynced:
+			fmt.Println(e.Mount.Path, "in sync:", e.Report.InSync())
 			cancel() // where harvest runs for real, a signal does
-		},
-	})
+		}
+	}
+	err := harvester.Watch(ctx, vaultsync.WatchOptions{})
 	fmt.Println(err)
 	// Output:
+	// added 3f0fccd0 of us-east
 	// jwt-us-east in sync: true
 	// <nil>
 }

@@ -28,6 +28,9 @@ type Harvester struct {
 	// Parallel bounds the mounts of one Vault that are synced at the same time; zero is 64.
 	// One that waits for its settle time, or for clusters, doesn't count.
 	Parallel int
+	// OnEvent hears what happens to the clusters and to the mounts, in a Sync or a Watch: for one
+	// of them from one goroutine at a time, for several at once. It should return soon. May be nil.
+	OnEvent func(Event)
 }
 
 // Report is what became of every cluster and mount.
@@ -116,6 +119,10 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	fetching, cancel := clustersTime(ctx)
 	defer cancel()
 	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
+	for i, r := range report.Clusters {
+		at := slices.IndexFunc(inboxes, func(b *inbox) bool { return b.cluster.Name == r.Cluster })
+		inboxes[at].tellResult(report.Clusters[i], map[string]time.Time{}, h.OnEvent)
+	}
 	wg.Wait()
 	return report, report.Err()
 }

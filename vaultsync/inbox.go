@@ -15,6 +15,7 @@ import (
 type inbox struct {
 	cluster jwks.Cluster
 	mounts  []*subscriber
+	again   chan struct{} // room for one: the cluster is to be asked anew
 
 	mu       sync.Mutex
 	results  []jwks.Result // one for each region; a slice that was handed out isn't changed
@@ -23,7 +24,7 @@ type inbox struct {
 
 // newInbox returns an inbox in which everything is awaited.
 func newInbox(c jwks.Cluster) *inbox {
-	b := &inbox{cluster: c}
+	b := &inbox{cluster: c, again: make(chan struct{}, 1)}
 	for _, s := range c.Sources {
 		b.results = append(b.results, awaited(c.Name, s.RegionName()))
 	}

@@ -91,11 +91,11 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, err
 // on the plan.
 func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.sync(ctx, want, o, conduct{})
-	o.logFailure(m, report)
+	o.conclude(m, report)
 	return report, report.Err
 }
 
-// sync is Sync, conducted as its caller wants, and logs no failure.
+// sync is Sync, conducted as its caller wants, and tells nobody of its end.
 func (m *Mount) sync(ctx context.Context, want Desired, o Options, how conduct) *MountReport {
 	report := m.report()
 	err := m.contained(o, func() error {

@@ -69,8 +69,8 @@ type Options struct {
 
 	// Logger hears about what is done; nil is silence.
 	Logger *slog.Logger
-	// OnEvent is called for each change and failure, from one goroutine per mount at
-	// a time; nil is nobody.
+	// OnEvent hears what happens to the mount, from one goroutine at a time. May be nil. A
+	// [Harvester] has an OnEvent for all of its mounts and clusters.
 	OnEvent func(Event)
 }
 

@@ -185,7 +185,7 @@ func TestSyncSettingsDrift(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, report.InSync())
 		assert.Equal(t, 1, report.Written)
-		assert.Equal(t, []string{"set default_role"}, told)
+		assert.Equal(t, []string{"set default_role", "synced "}, told)
 		assert.Equal(t, "mine", v.Config("", "jwt-nomad")[roleField])
 		assert.Equal(t, "https://x", v.Config("", "jwt-nomad")[issuerField], "not stated")
 	})

@@ -42,6 +42,7 @@ func (h *Harvester) subscribe() (inboxes []*inbox, mounts []*subscriber) {
 	}
 	slots := h.slots()
 	for _, t := range h.Targets {
+		t.Options.OnEvent = both(t.Options.OnEvent, h.OnEvent)
 		m := &subscriber{
 			target: t, slots: slots[t.Mount.Vault()], incomplete: len(t.Clusters), heard: time.Now(),
 			change: make(chan struct{}, 1), notice: make(chan struct{}, 1),
@@ -53,6 +54,20 @@ func (h *Harvester) subscribe() (inboxes []*inbox, mounts []*subscriber) {
 		mounts = append(mounts, m)
 	}
 	return inboxes, mounts
+}
+
+// both calls two functions, either of which may be nil.
+func both(a, b func(Event)) func(Event) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(e Event) {
+		defer b(e) // a panic in one is not the other's
+		a(e)
+	}
 }
 
 // hear takes in that there is something new in an inbox. The word is there before the mount can

@@ -67,7 +67,7 @@ func TestSyncFirstAndSteady(t *testing.T) {
 		assert.Zero(t, report.Conflicts)
 		assert.True(t, report.InSync())
 		assert.ElementsMatch(t, []string{"a k1", "a k2"}, trustedNames(v))
-		assert.ElementsMatch(t, []string{"added k1", "added k2"}, events)
+		assert.ElementsMatch(t, []string{"added k1", "added k2", "synced "}, events)
 		assert.Empty(t, v.Config("", "jwt-nomad")[algsField])
 
 		v.ClearRequests()

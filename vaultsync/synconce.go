@@ -36,7 +36,7 @@ func (m *subscriber) syncOnce(ctx context.Context) *MountReport {
 	if early != nil {
 		m.join(ctx, report, early, m.target.Options.at(began), known)
 	}
-	o.logFailure(m.target.Mount, report)
+	o.conclude(m.target.Mount, report)
 	return report
 }
 

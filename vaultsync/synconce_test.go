@@ -56,6 +56,9 @@ type timeline struct {
 }
 
 func (l *timeline) note(e Event) {
+	if e.Kind == EventSynced {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	what := fmt.Sprintf("%v %s", time.Since(l.began), e.Kind)

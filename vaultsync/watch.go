@@ -1,11 +1,15 @@
 package vaultsync
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -14,17 +18,11 @@ type WatchOptions struct {
 	// Resync is the time after which a mount is synced although no cluster changed, which
 	// heals what others did to it; zero is 5 minutes. Jittered by ±10 %.
 	Resync time.Duration
-	// Sources says how often clusters are asked. Its OnUnchanged is called as OnResult is.
+	// Sources says how often clusters are asked. Its OnUnchanged must be nil: [EventSame] tells of that.
 	Sources jwks.WatchOptions
-	// OnReport is called after each sync of a mount, done or failed, but for one that the
-	// end of ctx cuts short: for one mount from one goroutine at a time, for several at
-	// once. A sync that a newer change supersedes is reported as soon as its write is
-	// read back, the others when their settle time is over. May be nil.
-	OnReport func(*MountReport)
-	// OnResult is called with each result of [jwks.WatchCluster] as it arrives: for one
-	// cluster from one goroutine at a time, for several at once. It should return soon.
-	// May be nil.
-	OnResult func(jwks.Result)
+	// Trigger has every cluster asked and every mount synced at once, each time that something is
+	// received from it, which is at most once a second. May be nil.
+	Trigger <-chan struct{}
 }
 
 const (
@@ -35,6 +33,8 @@ const (
 	// long each time, up to mostRetry.
 	leastRetry = time.Second
 	mostRetry  = 60 * time.Second
+	// triggerGap is the least time between two of a trigger.
+	triggerGap = time.Second
 )
 
 func (o WatchOptions) resync() time.Duration {
@@ -61,13 +61,17 @@ func (o WatchOptions) resync() time.Duration {
 // ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),
 // and the mount is watched all the same.
 //
+// OnEvent hears of each answer of a cluster ([EventRead], [EventSame], [EventUnread]), and of each
+// sync of a mount, done or failed ([EventSynced], [EventError]), but for one that the end of ctx
+// cuts short. A sync that a newer change supersedes is told of as soon as its write is read back,
+// the others when their settle time is over.
+//
 // No mount is written more than ten times in a row without a pause, and then every three seconds.
 // What changes meanwhile goes into the next write. The removal of a denied key, and what mends
 // another writer's doing, waits for nothing.
 //
 // A mount that can't be synced is tried again after a second, and then ever less often, up
-// to once a minute, or when a cluster changes. Logger and OnEvent of a target's Options hear
-// what they do of a Sync.
+// to once a minute, or when a cluster changes.
 func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	if err := h.Check(); err != nil {
 		return err
@@ -76,30 +80,92 @@ func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	inboxes, mounts := h.subscribe()
 	var running sync.WaitGroup
 	for _, b := range inboxes {
-		running.Go(func() { b.follow(ctx, o) })
+		running.Go(func() { b.follow(ctx, o.Sources, h.OnEvent) })
 	}
 	for _, m := range mounts {
 		running.Go(func() { (&watchedMount{subscriber: m, options: o, verdicts: new(plan.Verdicts)}).run(ctx) })
 	}
+	running.Go(func() { pull(ctx, o.Trigger, inboxes, mounts) })
 	running.Wait()
 	return nil
 }
 
+// pull has everything asked and synced for each word from the trigger, until ctx ends.
+func pull(ctx context.Context, trigger <-chan struct{}, inboxes []*inbox, mounts []*subscriber) {
+	for {
+		select {
+		case _, open := <-trigger:
+			if !open {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		for _, b := range inboxes {
+			signal(b.again)
+		}
+		for _, m := range mounts {
+			signal(m.change)
+		}
+		wait.Sleep(ctx, triggerGap)
+	}
+}
+
 // follow fills the inbox with what its cluster tells until ctx ends.
-func (b *inbox) follow(ctx context.Context, o WatchOptions) {
-	sources := o.Sources
+func (b *inbox) follow(ctx context.Context, sources jwks.WatchOptions, onEvent func(Event)) {
 	sources.OnUnchanged = func(r jwks.Result) {
 		b.confirm(r)
-		if o.Sources.OnUnchanged != nil {
-			b.call(func() { o.Sources.OnUnchanged(r) })
-		}
+		b.tell(onEvent, Event{Kind: EventSame, Result: &r})
 	}
-	for r := range jwks.WatchCluster(ctx, b.cluster, sources) {
-		if o.OnResult != nil {
-			aside(func() { b.call(func() { o.OnResult(r) }) })
+	failing := map[string]time.Time{} // by region, since when
+	for ctx.Err() == nil {
+		asking, stop := context.WithCancel(ctx)
+		var pulled sync.WaitGroup
+		pulled.Go(func() { // asked from the beginning, each source answers at once
+			select {
+			case <-b.again:
+				stop()
+			case <-asking.Done():
+			}
+		})
+		for r := range jwks.WatchCluster(asking, b.cluster, sources) {
+			if asking.Err() != nil {
+				break
+			}
+			b.tellResult(r, failing, onEvent)
+			b.put(r)
 		}
-		b.put(r)
+		stop()
+		pulled.Wait()
 	}
+}
+
+// tellResult tells of what a source gave, and of its recovery.
+func (b *inbox) tellResult(r jwks.Result, failing map[string]time.Time, onEvent func(Event)) {
+	if r.Err != nil {
+		if failing[r.Region] = cmp.Or(failing[r.Region], time.Now()); errors.Is(r.Err, jwks.ErrRegionGone) {
+			delete(failing, r.Region) // regions come and go as a remote says
+		}
+		b.tell(onEvent, Event{Kind: EventUnread, Err: r.Err, Result: &r})
+		return
+	}
+	b.tell(onEvent, Event{Kind: EventRead, Result: &r})
+	if since, ok := failing[r.Region]; ok {
+		delete(failing, r.Region)
+		b.tell(onEvent, Event{Kind: EventRecovered, Recovered: time.Since(since), Owner: pem.Owner{Cluster: r.Cluster, Region: r.Region}})
+	}
+}
+
+// tell tells the caller of an event of a cluster.
+func (b *inbox) tell(onEvent func(Event), e Event) {
+	if onEvent == nil {
+		return
+	}
+	if r := e.Result; r != nil {
+		e.Owner = pem.Owner{Cluster: r.Cluster, Region: r.Region}
+	}
+	e.Time = time.Now()
+	aside(func() { b.call(func() { onEvent(e) }) })
 }
 
 // aside calls do in a goroutine of its own and waits. A deep stack that it takes ends with it:

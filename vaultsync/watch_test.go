@@ -27,10 +27,11 @@ type stage struct {
 	nomads  map[string]*fakenomad.Server
 	harvest *Harvester
 
-	mu      sync.Mutex
-	reports map[string][]*MountReport // by path
-	events  []Event
-	results []jwks.Result
+	mu        sync.Mutex
+	reports   map[string][]*MountReport // by path
+	events    []Event
+	results   []jwks.Result
+	recovered []Event
 }
 
 // onStage runs a test on fake time.
@@ -63,26 +64,30 @@ func (s *stage) source(name string) jwks.Nomad {
 	return jwks.Nomad{Address: s.nomads[name].URL, Client: &jwks.Client{HTTPClient: s.nomads[name].Client()}}
 }
 
+// event takes down what happened to a mount, its syncs aside.
 func (s *stage) event(e Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.events = append(s.events, e)
+	if e.Kind != EventSynced && e.Kind != EventRecovered {
+		s.events = append(s.events, e)
+	}
 }
 
-// options takes down what a watch says.
+// options has what a watch says taken down.
 func (s *stage) options() WatchOptions {
-	return WatchOptions{
-		OnReport: func(r *MountReport) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.reports[r.Path] = append(s.reports[r.Path], r)
-		},
-		OnResult: func(r jwks.Result) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.results = append(s.results, r)
-		},
+	s.harvest.OnEvent = func(e Event) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch e.Kind {
+		case EventSynced, EventError:
+			s.reports[e.Mount.Path] = append(s.reports[e.Mount.Path], e.Report)
+		case EventRead, EventUnread:
+			s.results = append(s.results, *e.Result)
+		case EventRecovered:
+			s.recovered = append(s.recovered, e)
+		}
 	}
+	return WatchOptions{}
 }
 
 // watching runs test beside the watch and ends it then.
@@ -628,7 +633,7 @@ func TestWatchChecks(t *testing.T) {
 func TestWatchManyChanges(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		o := s.options()
-		o.OnReport, o.OnResult = nil, nil
+		s.harvest.OnEvent = nil
 		s.watching(o, func() {
 			time.Sleep(time.Minute)
 			goroutines := runtime.NumGoroutine()

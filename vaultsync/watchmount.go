@@ -1,12 +1,14 @@
 package vaultsync
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/wait"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -17,6 +19,8 @@ type watchedMount struct {
 
 	history keyHistory
 	pace    pace
+
+	failing map[pem.Owner]time.Time // since when clusters, and the mount itself, fail
 
 	unjudged bool           // there was no time to judge a key that is published
 	verdicts *plan.Verdicts // of the last sync: the next one goes on from there
@@ -108,14 +112,37 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	if ctx.Err() != nil {
 		return nil, false
 	}
-	o.logFailure(m.target.Mount, report)
+	o.conclude(m.target.Mount, report)
+	m.tellRecovery(report)
 	last, _ := report.Last()
 	m.unconfirmed.Store(last != nil && last.Unconfirmed)
 	m.unjudged = last != nil && last.Unjudged
-	if m.options.OnReport != nil {
-		_ = m.contained(func() error { m.options.OnReport(report); return nil }) // which tells of a panic
-	}
 	return report, true
+}
+
+// tellRecovery tells of what failed at an earlier sync and doesn't now.
+func (m *watchedMount) tellRecovery(report *MountReport) {
+	o, now := m.target.Options, time.Now()
+	failing := map[pem.Owner]time.Time{}
+	fails := func(what pem.Owner) { failing[what] = cmp.Or(m.failing[what], now) }
+	if report.Err != nil {
+		fails(pem.Owner{}) // the mount itself
+	}
+	if last, _ := report.Last(); last != nil {
+		for _, f := range last.Failed {
+			fails(f.Owner)
+		}
+	} else { // nothing is known of the clusters
+		for owner := range m.failing {
+			fails(owner)
+		}
+	}
+	for owner, since := range m.failing {
+		if _, still := failing[owner]; !still {
+			o.emit(m.target.Mount, Event{Kind: EventRecovered, Owner: owner, Recovered: now.Sub(since)})
+		}
+	}
+	m.failing = failing
 }
 
 // await waits for a change, a notice or the time, and reports whether ctx is still alive then.

@@ -54,18 +54,16 @@ func TestChanges(t *testing.T) {
 	var seen, failed, added, gaveUp atomic.Int64
 	h, options := s.harvester(t, others, vaultClient, &added), vaultsync.WatchOptions{
 		Sources: jwks.WatchOptions{Wait: min(45*time.Second, 5*idle)}, // the short form hasn't long to wait
-		OnResult: func(r jwks.Result) {
-			if r.Err == nil {
-				seen.Add(1)
-			} else {
-				failed.Add(1)
-			}
-		},
-		OnReport: func(r *vaultsync.MountReport) {
-			if r.Err != nil { // such as a write too long after its read, on a busy machine: it is done again
-				gaveUp.Add(1)
-			}
-		},
+	}
+	h.OnEvent = func(e vaultsync.Event) {
+		switch e.Kind {
+		case vaultsync.EventRead:
+			seen.Add(1)
+		case vaultsync.EventUnread:
+			failed.Add(1)
+		case vaultsync.EventError: // such as a write too long after its read, on a busy machine: it is done again
+			gaveUp.Add(1)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -36,9 +35,7 @@ func (d *Daemon) newGroup(clusters []Cluster, mounts []Mount, own []Login) *grou
 		mount.Namespace = m.Namespace
 		id := mount.ID()
 		g.logins[id] = own[i]
-		options := m.Options
-		options.OnEvent = func(e vaultsync.Event) { d.board.Event(id, e, d.now()) }
-		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: options})
+		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: m.Options})
 	}
 	return g
 }
@@ -87,19 +84,16 @@ func (d *Daemon) run(ctx context.Context, g *group) {
 	if !g.hasTokens(ctx) {
 		return
 	}
-	options := d.options
-	options.OnResult = func(r jwks.Result) { d.board.Result(r, d.now()) }
-	options.Sources.OnUnchanged = func(r jwks.Result) { d.board.Unchanged(r, d.now()) }
-	options.OnReport = func(r *vaultsync.MountReport) {
-		if ctx.Err() != nil { // it was stopped, and didn't fail
+	g.harvester.OnEvent = func(e vaultsync.Event) {
+		if e.Report != nil && ctx.Err() != nil { // it was stopped, and didn't fail
 			return
 		}
-		d.board.Report(r, d.now())
-		if l := g.logins[r.MountID]; l != nil {
-			l.Report(r.Err)
+		d.board.Event(e, d.now())
+		if l := g.logins[e.Mount]; l != nil && e.Report != nil {
+			l.Report(e.Err)
 		}
 	}
-	err := g.harvester.Watch(ctx, options)
+	err := g.harvester.Watch(ctx, d.options)
 	if ctx.Err() == nil {
 		select {
 		case d.ended <- cmp.Or(err, errors.New("without a reason")):

@@ -60,9 +60,9 @@ func TestMetrics(t *testing.T) {
 	source.Took = 0
 	b.Unchanged(source, now)
 	k := vaultsync.Key{Owner: pem.Owner{Cluster: "us-east", Region: "eu"}, KeyID: key.ID, Fingerprint: f}
-	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: k}, now.Add(30*time.Millisecond))
-	b.Event(id, vaultsync.Event{Kind: vaultsync.EventConflict, Err: vaultsync.ErrConflict}, now)
-	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: k}, now.Add(time.Second))
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventAdded, Key: k}, now.Add(30*time.Millisecond))
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventConflict, Err: vaultsync.ErrConflict}, now)
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventAdded, Key: k}, now.Add(time.Second))
 	report := func(err error, plan *vaultsync.Plan) {
 		b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: err,
 			WriteTimes: []time.Duration{time.Second / 4, 20 * time.Second}}, now)

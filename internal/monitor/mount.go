@@ -11,10 +11,22 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// Event takes in what happened to a mount at a time.
-func (b *Board) Event(id vaultsync.MountID, e vaultsync.Event, at time.Time) {
+// Event takes in what happened at a time.
+func (b *Board) Event(e vaultsync.Event, at time.Time) {
+	switch e.Kind {
+	case vaultsync.EventRead, vaultsync.EventUnread:
+		b.Result(*e.Result, at)
+		return
+	case vaultsync.EventSame:
+		b.Unchanged(*e.Result, at)
+		return
+	case vaultsync.EventSynced, vaultsync.EventError:
+		b.Report(e.Report, at)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	id := e.Mount
 	m := b.mounts[id]
 	if m == nil {
 		return
@@ -40,7 +52,7 @@ func (b *Board) Event(id vaultsync.MountID, e vaultsync.Event, at time.Time) {
 		b.errors[errorID{kind: KindOf(e.Err), mount: id}]++
 		log.Error("keys can't be written; watching all the same", "kind", KindOf(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
 		return
-	case vaultsync.EventFailed, vaultsync.EventError:
+	case vaultsync.EventFailed, vaultsync.EventRecovered:
 		return // the report has them too
 	}
 	m.keys.update(e)

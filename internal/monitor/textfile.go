@@ -39,11 +39,14 @@ func NewTextfile(name string, build Build, now func() time.Time) *Textfile {
 }
 
 // Event takes in an event of a mount.
-func (t *Textfile) Event(id vaultsync.MountID, e vaultsync.Event) {
+func (t *Textfile) Event(e vaultsync.Event) {
+	if e.Report != nil { // Write has it too
+		return
+	}
 	at := t.now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.events = append(t.events, func() { t.board.Event(id, e, at) })
+	t.events = append(t.events, func() { t.board.Event(e, at) })
 }
 
 // Write replaces the file by what the report and the old file say. After an error the old one is

@@ -23,7 +23,7 @@ type Options struct {
 	Now     time.Time      // of the plans
 	Log     *slog.Logger   // hears about what is done
 	// OnEvent hears about each change and failure of a mount; nil is nobody.
-	OnEvent func(vaultsync.MountID, vaultsync.Event)
+	OnEvent func(vaultsync.Event)
 }
 
 // Session is a configuration made ready: its clusters and mounts, in its order. Whoever opened it
@@ -58,10 +58,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) *Session {
 		} else {
 			opened.Target.Mount = vaultsync.NewMount(l.client, m.Path)
 			opened.Target.Mount.Namespace = m.Namespace
-			if o.OnEvent != nil {
-				id := opened.Target.Mount.ID()
-				opened.Target.Options.OnEvent = func(e vaultsync.Event) { o.OnEvent(id, e) }
-			}
+			opened.Target.Options.OnEvent = o.OnEvent
 		}
 		s.Mounts = append(s.Mounts, opened)
 	}

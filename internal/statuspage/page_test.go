@@ -242,7 +242,7 @@ func TestPageOfWatch(t *testing.T) {
 	assert.Equal(t, "not in sync", state)
 	assert.Equal(t, []string{"pending 80ef", "trusted 3f0f since next", "retained fd33 since"}, shown)
 
-	b.Event(id, vaultsync.Event{Kind: vaultsync.EventAdded, Key: first.Add[0]}, now)
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventAdded, Key: first.Add[0]}, now)
 	_, shown = look()
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
 
@@ -403,7 +403,7 @@ func TestPageShowsChangesFirst(t *testing.T) {
 	for kind, k := range map[vaultsync.EventKind]vaultsync.Key{
 		vaultsync.EventAdded: plan.Add[0], vaultsync.EventRemoved: plan.Remove[0], vaultsync.EventAdopted: plan.Keep[monitor.MaxRows],
 	} {
-		b.Event(id, vaultsync.Event{Kind: kind, Key: k}, now)
+		b.Event(vaultsync.Event{Mount: id, Kind: kind, Key: k}, now)
 	}
 	p, _ = look()
 	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
