@@ -101,11 +101,7 @@ func refuseUnauthenticated(u *url.URL, client *http.Client) error {
 	if u.Scheme != "https" {
 		return nil
 	}
-	transport := client.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	if t, ok := transport.(*http.Transport); ok && skipsVerification(t.TLSClientConfig) {
+	if t, ok := transportOf(client).(*http.Transport); ok && skipsVerification(t.TLSClientConfig) {
 		return fmt.Errorf("%w: certificate verification is switched off; give the CA certificate, or allow plaintext for this cluster", ErrPlaintext)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/redact"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
@@ -22,6 +23,11 @@ type Client struct {
 	// AllowPlaintext permits plain HTTP to other machines and a client that doesn't
 	// verify certificates: whoever is on that path chooses the keys.
 	AllowPlaintext bool
+	// Token, where set, returns the bearer token of each request (RFC 6750): see [TokenFile]. It
+	// is sent over verified TLS alone, AllowPlaintext or not, never to another origin, and only
+	// by an *http.Transport, which shows whether it verifies. No error shows it. It is called
+	// for each request, and its errors must not hold the token. Nil sends none.
+	Token func(context.Context) (string, error)
 	// UserAgent is sent with each request; "" is "harvest".
 	UserAgent string
 
@@ -51,7 +57,7 @@ const (
 
 // Fetch returns the key set that rawURL publishes, judged as [Parse] does.
 //
-// It sends GET, and no credentials but a TLS client certificate. The reply must have
+// It sends GET, and no credentials but a TLS client certificate and Token. The reply must have
 // status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a text
 // of another type than JSON is taken if it begins like JSON. A redirect to another
 // scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
@@ -60,8 +66,9 @@ const (
 // 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
 //
 // Other statuses are a *StatusError, a reply that isn't labelled as JSON is ErrMalformed. The
-// remaining errors are those of Parse, ErrPlaintext and those of the network; each names the URL and, where one can tell, what to do next. No
-// error holds user information or more than 256 bytes of a body.
+// remaining errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network; each
+// names the URL and, where one can tell, what to do next. No error holds user information, the
+// token, or more than 256 bytes of a body.
 func (c *Client) Fetch(ctx context.Context, rawURL string) (*Set, error) {
 	u, err := parseAddress(rawURL)
 	if err != nil {
@@ -83,6 +90,12 @@ type reply struct {
 	body  []byte
 	index uint64    // X-Nomad-Index; 0 where there was none
 	at    time.Time // when its header arrived
+	hide  func(string) string
+}
+
+// refuse returns the error of what a reply from u holds.
+func (r *reply) refuse(u *url.URL, err error) error {
+	return &requestError{url: shownAddress(u.String()), err: err, hide: r.hide}
 }
 
 // parse judges the body of a reply to a request to u.
@@ -92,7 +105,7 @@ func (r *reply) parse(u *url.URL) (*Set, error) {
 		if none, ok := errors.AsType[*NoKeysError](err); ok {
 			none.Index = r.index
 		}
-		return nil, &requestError{url: shownAddress(u.String()), err: err}
+		return nil, r.refuse(u, err)
 	}
 	set.Index = r.index
 	return set, nil
@@ -110,10 +123,8 @@ func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.
 	if client.Timeout > 0 {
 		client.Timeout += hold
 	}
-	if !c.AllowPlaintext {
-		if err := refuseUnauthenticated(u, client); err != nil {
-			return nil, &requestError{url: shownAddress(u.String()), err: err}
-		}
+	if err := c.refuseUnsafe(u, client); err != nil {
+		return nil, &requestError{url: shownAddress(u.String()), err: err}
 	}
 	bounds := c.bounds()
 	bounds.total += hold
@@ -135,6 +146,19 @@ func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.
 	}
 }
 
+// refuseUnsafe returns an error where a request must not be made.
+func (c *Client) refuseUnsafe(u *url.URL, client *http.Client) error {
+	if c.Token != nil {
+		if err := refuseExposing(u, client); err != nil {
+			return err
+		}
+	}
+	if c.AllowPlaintext {
+		return nil
+	}
+	return refuseUnauthenticated(u, client)
+}
+
 // ask sends one request and reads its reply, whose header must be there within limit.
 func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accept string, limit time.Duration) (*reply, error) {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -146,6 +170,11 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 	request.Header.Set("Accept", accept)
 	request.Header.Set("Cache-Control", "no-cache") // max-age is days long and wrong after a rotation
 	request.Header.Set("User-Agent", c.userAgent())
+	token, err := c.authorize(request)
+	if err != nil {
+		return nil, err
+	}
+	hide := hiding(token)
 
 	// The limit is on the request, not on the transport, so that it holds with any.
 	tooSlow := fmt.Errorf("no reply within %v: %w", limit, context.DeadlineExceeded)
@@ -159,28 +188,43 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 		return nil, tooSlow
 	}
 	if err != nil {
-		return nil, withoutURL(err)
+		return nil, hidden(withoutURL(err), token)
 	}
-	reply, err := readAside(response)
+	if u.Scheme == "https" && !c.AllowPlaintext {
+		if err := refuseUnverified(response.TLS); err != nil {
+			return nil, err
+		}
+	}
+	reply, err := readAside(response, hide)
 	if status, ok := errors.AsType[*StatusError](err); ok {
-		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status)
+		status.URL, status.hint = shownAddress(u.String()), statusHint(u, status, token != "")
+		return nil, status
 	}
-	if err == nil {
-		reply.at = arrived
+	if err != nil {
+		return nil, hidden(err, token)
 	}
-	return reply, err
+	reply.at, reply.hide = arrived, hide
+	return reply, nil
+}
+
+// hidden returns an error without the token that was sent.
+func hidden(err error, token string) error {
+	if token == "" {
+		return err
+	}
+	return redact.Error(err, token)
 }
 
 // readAside is readReply in a goroutine of its own. Decompression takes a deep stack, which
 // would stay with each goroutine of a watch while Nomad holds its next question.
-func readAside(response *http.Response) (*reply, error) {
+func readAside(response *http.Response, hide func(string) string) (*reply, error) {
 	type outcome struct {
 		reply *reply
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		reply, err := readReply(response)
+		reply, err := readReply(response, hide)
 		done <- outcome{reply, err}
 	}()
 	read := <-done

@@ -87,6 +87,7 @@ type discoveryDocument struct {
 	issuer, keysURI string
 	algorithms      json.RawMessage // as it stands there: keys are fetched whatever it is
 	from            *url.URL
+	reply           *reply
 }
 
 // discovery reads the document at u.
@@ -97,9 +98,9 @@ func (c *Client) discovery(ctx context.Context, u *url.URL) (discoveryDocument, 
 	}
 	document, err := parseDiscovery(reply.body)
 	if err != nil {
-		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: err}
+		return discoveryDocument{}, reply.refuse(u, err)
 	}
-	document.from = u
+	document.from, document.reply = u, reply
 	return document, nil
 }
 
@@ -136,7 +137,7 @@ func (d discoveryDocument) metadata() (Metadata, error) {
 		err = m.check()
 	}
 	if err != nil {
-		return Metadata{}, &requestError{url: shownAddress(d.from.String()), err: err}
+		return Metadata{}, d.reply.refuse(d.from, err)
 	}
 	return m, nil
 }

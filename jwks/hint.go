@@ -47,12 +47,16 @@ type requestError struct {
 	err   error
 	hint  string
 	given tlsGiven
+	hide  func(string) string // nil: no token was sent
 }
 
 // Error implements error. Errors of TLS and HTTP quote the other side, hence the cleaning,
 // and a proxy's address with its password.
 func (e *requestError) Error() string {
 	said := userInformation().ReplaceAllString(e.err.Error(), "//…@")
+	if e.hide != nil {
+		said = e.hide(said)
+	}
 	return withHint("GET "+e.url+": "+text.Line(said, 4*maxExcerpt), e.hint)
 }
 
@@ -103,7 +107,7 @@ func describe(u *url.URL, given tlsGiven, err error) error {
 	return &requestError{url: shownAddress(u.String()), err: err, hint: networkHint(u, given, err), given: given}
 }
 
-func statusHint(u *url.URL, e *StatusError) string {
+func statusHint(u *url.URL, e *StatusError, authorized bool) string {
 	isKeys := strings.HasSuffix(u.Path, pathKeys)
 	switch {
 	case strings.Contains(e.Body, "No path to region"):
@@ -111,7 +115,7 @@ func statusHint(u *url.URL, e *StatusError) string {
 	case e.StatusCode == http.StatusBadRequest && strings.Contains(e.Body, "HTTP request to an HTTPS server"):
 		return "use https://"
 	case e.StatusCode == http.StatusUnauthorized, e.StatusCode == http.StatusForbidden:
-		return loginHint(u, e)
+		return loginHint(u, e, authorized)
 	case e.StatusCode == http.StatusNotAcceptable:
 		return "the server has the document in no form that was asked for, though any will do: look at the server's settings"
 	case e.StatusCode == http.StatusNotFound && isKeys:
@@ -132,12 +136,16 @@ func statusHint(u *url.URL, e *StatusError) string {
 
 // loginHint is what to do where a login is wanted. Kubernetes serves its keys to its service
 // accounts alone, as long as nobody lets others read them.
-func loginHint(u *url.URL, e *StatusError) string {
+func loginHint(u *url.URL, e *StatusError, authorized bool) string {
 	isNomads := strings.HasSuffix(u.Path, pathKeys) || strings.HasSuffix(u.Path, pathRegions)
 	isKubernetes := strings.HasSuffix(u.Path, pathKubernetesKeys) ||
 		strings.Contains(strings.ReplaceAll(e.Body, " ", ""), `"kind":"Status"`) && strings.Contains(e.Body, "apiVersion")
 	const file = "give the key set as a file that holds what kubectl get --raw " + pathKubernetesKeys + " prints"
 	switch {
+	case authorized && e.StatusCode == http.StatusUnauthorized:
+		return "the token that was sent isn't taken: it has expired, is for another audience, or is of another issuer"
+	case authorized:
+		return "the token that was sent is taken, and may not read this: give whom it is for the right to"
 	case isKubernetes && e.StatusCode == http.StatusUnauthorized:
 		return "Kubernetes wants the token of a service account here, and none is sent: " + file
 	case isKubernetes:

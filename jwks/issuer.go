@@ -63,7 +63,7 @@ func (i Issuer) discoverKeys(ctx context.Context) (*url.URL, error) {
 	}
 	keys, err := document.keysURL()
 	if err != nil {
-		return nil, &requestError{url: shownAddress(document.from.String()), err: err}
+		return nil, document.reply.refuse(document.from, err)
 	}
 	return keys, nil
 }
@@ -79,7 +79,7 @@ func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
 		return discoveryDocument{}, err
 	}
 	if document.issuer != i.Issuer {
-		return discoveryDocument{}, &requestError{url: shownAddress(u.String()), err: i.otherIssuer(document)}
+		return discoveryDocument{}, document.reply.refuse(u, i.otherIssuer(document))
 	}
 	return document, nil
 }

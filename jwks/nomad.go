@@ -113,7 +113,7 @@ func (n Nomad) Regions(ctx context.Context) ([]string, error) {
 	}
 	regions, err := parseRegions(reply.body)
 	if err != nil {
-		return nil, &requestError{url: shownAddress(u.String()), err: err}
+		return nil, reply.refuse(u, err)
 	}
 	return regions, nil
 }

@@ -17,13 +17,14 @@ import (
 // maxExcerpt is how many bytes of a remote's text an error may show.
 const maxExcerpt = 256
 
-// readReply checks a response and reads its body.
-func readReply(response *http.Response) (*reply, error) {
+// readReply checks a response and reads its body. Of a body that is an error's, hide takes out what
+// isn't to be shown.
+func readReply(response *http.Response, hide func(string) string) (*reply, error) {
 	if response.TLS != nil && response.TLS.Version < tls.VersionTLS12 {
 		return nil, fmt.Errorf("the server speaks %s; 1.2 is the oldest that is trusted", tls.VersionName(response.TLS.Version))
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, &StatusError{StatusCode: response.StatusCode, Body: excerpt(response.Body)}
+		return nil, &StatusError{StatusCode: response.StatusCode, Body: excerpt(response.Body, hide)}
 	}
 	isLabelled, err := checkContent(response.Header)
 	if err != nil {
@@ -158,12 +159,12 @@ var mediaTypeName = text.Pattern(`^[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$
 
 // excerpt returns the beginning of a body, cleaned. One that seems to hold a private key
 // isn't shown: the server has lost it, and our log needn't spread it.
-func excerpt(body io.Reader) string {
+func excerpt(body io.Reader, hide func(string) string) string {
 	said, _ := io.ReadAll(io.LimitReader(body, 4*maxExcerpt)) // as far as it could be read
 	if privateText().Match(said) {
 		return "(not shown: it seems to hold a private key)"
 	}
-	return text.Line(string(said), maxExcerpt)
+	return text.Line(hide(string(said)), maxExcerpt)
 }
 
 // privateText is a member of privateMembers, in a string too, or a PEM header.

@@ -46,6 +46,7 @@ var kindsOf = []struct {
 	{jwks.ErrMalformed, KindMalformed},
 	{jwks.ErrTooLarge, "too_large"},
 	{jwks.ErrPlaintext, "plaintext"},
+	{jwks.ErrTokenNotSent, "token_not_sent"},
 	{vaultsync.ErrForbidden, "forbidden"},
 	{vaultsync.ErrSealed, "sealed"},
 	{vaultsync.ErrNoMount, "no_mount"},

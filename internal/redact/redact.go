@@ -35,7 +35,8 @@ const minSecret = 4
 
 // Text returns the text without these credentials, in whatever form they stand in an
 // error, and without what looks like one. A server, or a proxy before it, may send back
-// what it was sent. What is redacted must not have been cut before.
+// what it was sent. Of a credential that was cut, as long a beginning as makes a guess
+// of the rest worthwhile is redacted, whatever the case of its letters.
 func Text(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if len(secret) < minSecret {
@@ -45,11 +46,48 @@ func Text(text string, secrets ...string) string {
 		for _, form := range []string{secret, string(quoted[1 : len(quoted)-1]), url.PathEscape(secret), url.QueryEscape(secret)} {
 			text = strings.ReplaceAll(text, form, hidden)
 		}
+		text = withoutBeginnings(text, secret)
 	}
 	for _, c := range credentials {
 		text = c.form().ReplaceAllString(text, c.in)
 	}
 	return text
+}
+
+// minBeginning is how long a beginning of a credential is at least that is looked for.
+const minBeginning = 8
+
+// withoutBeginnings returns the text without longer beginnings of a secret in ASCII.
+func withoutBeginnings(text, secret string) string {
+	if len(secret) < minBeginning {
+		return text
+	}
+	var b strings.Builder
+	rest, low, beginning := text, lower(text), lower(secret)
+	for {
+		i := strings.Index(low, beginning[:minBeginning])
+		if i < 0 {
+			b.WriteString(rest)
+			return b.String()
+		}
+		end := i + minBeginning
+		for end < len(low) && end-i < len(beginning) && low[end] == beginning[end-i] {
+			end++
+		}
+		b.WriteString(rest[:i] + hidden)
+		rest, low = rest[end:], low[end:]
+	}
+}
+
+// lower is strings.ToLower for ASCII alone: the result is as long.
+func lower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // Error returns the error with a text that shows no credential.
