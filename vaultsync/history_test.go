@@ -106,7 +106,7 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 func TestKeyHistoryIsBounded(t *testing.T) {
 	began := time.Now()
 	fingerprint := func(i int) pem.Fingerprint { return pem.Fingerprint{byte(i >> 8), byte(i)} }
-	const keys = 3 * mostGone
+	const keys = mostGone + 50
 	s := new(keyHistory)
 	for i := range keys {
 		s.readAt(began.Add(time.Duration(i) * time.Second))

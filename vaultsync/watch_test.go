@@ -638,14 +638,11 @@ func TestWatchManyChanges(t *testing.T) {
 			time.Sleep(time.Minute)
 			goroutines := runtime.NumGoroutine()
 			region := s.nomads["a"].Region("")
-			for range 500 {
+			for range 40 {
 				k := region.Rotate("EdDSA")
 				time.Sleep(1500 * time.Millisecond)
 				region.Remove(k.ID)
 				time.Sleep(1500 * time.Millisecond)
-				if len(s.vault.Requests()) > 1000 {
-					s.vault.ClearRequests()
-				}
 			}
 			time.Sleep(time.Minute)
 			s.requireTrusted("both", "a", "b")

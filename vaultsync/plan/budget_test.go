@@ -143,17 +143,17 @@ func TestBudgetLongKeyIDs(t *testing.T) {
 	}
 }
 
-func TestBudgetThousandRegions(t *testing.T) {
+func TestBudgetManyRegions(t *testing.T) {
 	region := func(i int) string { return fmt.Sprintf("a/region-%03d", i) }
 	t.Run("of three keys each", func(t *testing.T) {
 		var results []jwks.Result
-		for i := range 1000 {
+		for i := range 300 {
 			results = append(results, publish(region(i), many(region(i)+" ", 3)...))
 		}
 		p := budgeted(t, elements(trustAll(region(0), many(region(0)+" ", 3))...), onlyA(results...), Rules{Deny: deny(region(0) + " 1")})
 		assert.True(t, isOn(p.Remove, region(0)+" 1"))
 		require.Len(t, p.Add, 254, "256 of the cluster")
-		assert.Equal(t, 2997-254, room(t, p, "a").Waiting)
+		assert.Equal(t, 897-254, room(t, p, "a").Waiting)
 		regions := map[string]int{}
 		for _, k := range p.Add {
 			regions[k.Region]++
@@ -163,16 +163,16 @@ func TestBudgetThousandRegions(t *testing.T) {
 	t.Run("that share their keys", func(t *testing.T) {
 		var results []jwks.Result
 		for i := range 1000 {
-			results = append(results, publish(region(i), many("shared", 200)...))
+			results = append(results, publish(region(i), many("shared", 20)...))
 		}
 		results = append(results, publish("b", "k2"))
 		want := Desired{Clusters: []string{"a", "b"}, Results: results}
 		p := budgeted(t, elements(trust("b", "k1"), trust("b", "k2")), want, Rules{Deny: deny("k1"), Size: 300})
-		assert.Len(t, p.Add, 200)
+		assert.Len(t, p.Add, 20)
 		assert.Empty(t, p.Failed)
 		assert.True(t, isOn(p.Remove, "k1"))
 		require.Len(t, p.Remarks, 1)
-		assert.Contains(t, p.Remarks[0], "and 197 more: the annotation has no room for 960 of its owners (a/region-040, a/region-041, a/region-042, and 957 more)")
+		assert.Contains(t, p.Remarks[0], "and 17 more: the annotation has no room for 960 of its owners (a/region-040, a/region-041, a/region-042, and 957 more)")
 	})
 }
 
