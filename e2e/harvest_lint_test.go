@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/jwks"
@@ -46,7 +47,7 @@ func linted(t *testing.T, code int, env []string, args ...string) []string {
 // rewrite changes fields of a mount's configuration, and leaves the others.
 func rewrite(t *testing.T, c *api.Client, path string, change object) {
 	t.Helper()
-	writeConfig(t, c, path, changed(readConfig(t, c, path), change))
+	writeConfig(t, c, path, fixture.Changed(readConfig(t, c, path), change))
 }
 
 // Each finding is provoked on real servers, and those that are said to refuse logins do.
@@ -114,7 +115,7 @@ mount %q { clusters = ["west", "issuing"] }
 		_, err := c.Logical().Write("auth/"+path+"/login", object{"role": "star", "jwt": jwt})
 		return err
 	}
-	_, err = c.Logical().Write("auth/"+path+"/role/star", changed(star, object{"bound_claims": object{"sub": "eu-west:*"}}))
+	_, err = c.Logical().Write("auth/"+path+"/role/star", fixture.Changed(star, object{"bound_claims": object{"sub": "eu-west:*"}}))
 	require.NoError(t, err)
 	assert.Equal(t, starred, linted(t, 3, env, "-config", config))
 	require.ErrorContains(t, asStar(), `claim "sub" does not match`)
@@ -184,7 +185,7 @@ func TestSetupEd25519(t *testing.T) {
 	c := vault.Client()
 	config := readConfig(t, c, path)
 	assert.Empty(t, config["jwt_supported_algs"])
-	_, err := c.Logical().Write("auth/"+path+"/config", changed(config, object{"jwt_supported_algs": []string{"Ed25519"}}))
+	_, err := c.Logical().Write("auth/"+path+"/config", fixture.Changed(config, object{"jwt_supported_algs": []string{"Ed25519"}}))
 	require.ErrorContains(t, err, "unsupported")
 
 	keys.Store(object{"keys": []any{first.JWK(), jwk}})

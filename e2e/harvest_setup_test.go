@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
@@ -173,7 +174,7 @@ mount "jwt-admin" {
   vault    = "two"
   clusters = ["eu-west"]
 }
-`, west.Address, vault.Address, tokenFile(t, vault.RootToken), vault2.Address, tokenFile(t, weak.Auth.ClientToken)))
+`, west.Address, vault.Address, fixture.File(t, vault.RootToken), vault2.Address, fixture.File(t, weak.Auth.ClientToken)))
 	elsewhere := []string{"VAULT_ADDR=http://127.0.0.1:1", "VAULT_TOKEN=" + vault2.RootToken}
 	r := harvest(t, elsewhere, "setup", "-config", config, "-y")
 	require.Equal(t, 1, r.code)

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
@@ -204,7 +205,7 @@ func TestNamespacesApart(t *testing.T) {
 	require.True(t, stole && lost, "this test no longer shows the leak")
 	lintArgs := []string{"-cluster", "eu-west", "-nomad-address", west.Address, "-mount", old, "-ignore", "no_issuer"}
 	assert.Equal(t, []string{"role_alias warning  nomad-workloads"}, linted(t, 3, env, lintArgs...))
-	r := harvest(t, env, "verify", tokenFile(t, jwts["prod"]), "-mount", old, "-role", "nomad-workloads")
+	r := harvest(t, env, "verify", fixture.File(t, jwts["prod"]), "-mount", old, "-role", "nomad-workloads")
 	assert.Zero(t, r.code)
 	assert.Contains(t, r.stdout, "workloads of every namespace with this nomad_job_id are one entity")
 

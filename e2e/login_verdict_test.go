@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,35 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/pem"
 )
 
-type object = map[string]any
-
-// changed returns base with a change; nil takes a member away.
-func changed(base, change object) object {
-	out := maps.Clone(base)
-	for k, v := range change {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
-}
-
-// tokenFile writes a token to a file.
-func tokenFile(t *testing.T, token string) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "token.jwt")
-	require.NoError(t, os.WriteFile(name, []byte(token), 0o600))
-	return name
-}
+type object = fixture.Object
 
 // verdictOf runs harvest verify on a token, wants none of it printed, and returns the exit
 // code and the checks that failed.
 func verdictOf(t *testing.T, token string, args ...string) (code int, failed []string) {
 	t.Helper()
-	r := harvest(t, nil, append([]string{"verify", tokenFile(t, token), "-format", "json", "-log-level", "debug"}, args...)...)
+	r := harvest(t, nil, append([]string{"verify", fixture.File(t, token), "-format", "json", "-log-level", "debug"}, args...)...)
 	for part := range strings.SplitSeq(token, ".") {
 		if part != "" {
 			require.NotContains(t, r.stdout+r.stderr, part, "a part of the token was printed")
@@ -101,7 +81,7 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 	}
 	// A role wants a bound: where audiences are to be none, any other that holds.
 	unbound := func(change object) object {
-		return changed(object{"bound_audiences": []string{}, "bound_subject": claims["sub"]}, change)
+		return fixture.Changed(object{"bound_audiences": []string{}, "bound_subject": claims["sub"]}, change)
 	}
 	globbed := func(bound object) object { return object{"bound_claims_type": "glob", "bound_claims": bound} }
 	m := time.Minute
@@ -238,9 +218,9 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"two failures":             {claims: object{"aud": "other", "exp": at(-time.Hour)}, config: object{"bound_issuer": "https://a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			writeConfig(t, c, path, changed(object{"jwt_validation_pubkeys": elements}, x.config))
+			writeConfig(t, c, path, fixture.Changed(object{"jwt_validation_pubkeys": elements}, x.config))
 			roleName := strings.Trim(regexp.MustCompile(`[^a-z]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
-			fields := changed(role, x.role)
+			fields := fixture.Changed(role, x.role)
 			if other, ok := fields["name"].(string); ok {
 				roleName = other
 				delete(fields, "name")
@@ -251,7 +231,7 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 			if key == nil {
 				key = rsaKey
 			}
-			token := fakenomad.Sign(key, changed(claims, x.claims))
+			token := fakenomad.Sign(key, fixture.Changed(claims, x.claims))
 			if x.forge != nil {
 				token = x.forge(token)
 			}
@@ -285,7 +265,7 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		writeConfig(t, c, path, object{"jwt_validation_pubkeys": elements})
 		_, err := c.Logical().Write("auth/"+path+"/role/disabled", role)
 		require.NoError(t, err)
-		token := fakenomad.Sign(rsaKey, changed(claims, object{"nomad_job_id": "disabled"}))
+		token := fakenomad.Sign(rsaKey, fixture.Changed(claims, object{"nomad_job_id": "disabled"}))
 		body := object{"role": "disabled", "jwt": token}
 		secret, err := c.Logical().Write("auth/"+path+"/login", body)
 		require.NoError(t, err)
@@ -293,7 +273,7 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		require.NoError(t, err)
 		_, err = c.Logical().Write("auth/"+path+"/login", body)
 		require.ErrorContains(t, err, "permission denied")
-		r := harvest(t, nil, "verify", tokenFile(t, token), "-mount", path, "-role", "disabled")
+		r := harvest(t, nil, "verify", fixture.File(t, token), "-mount", path, "-role", "disabled")
 		assert.Equal(t, 0, r.code)
 		assert.Regexp(t, `\? entity +not seen: Vault also refuses the login where the entity of this name is disabled`, r.stdout)
 	})
@@ -353,7 +333,7 @@ func TestVerdictAfterRotation(t *testing.T) {
 	require.NoError(t, err)
 	token = identity(t, west)
 	require.Error(t, login(c, path, token))
-	args := append([]string{"verify", tokenFile(t, token), "-role", "nomad-workloads"}, cluster...)
+	args := append([]string{"verify", fixture.File(t, token), "-role", "nomad-workloads"}, cluster...)
 	r := harvest(t, nil, args...)
 	require.Equal(t, 3, r.code)
 	assert.Contains(t, r.stdout, "published by eu-west, not yet trusted")

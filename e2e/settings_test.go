@@ -14,6 +14,8 @@ import (
 	jose "github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // signedWith returns a token of a key by one of its algorithms.
@@ -62,7 +64,7 @@ func TestLoginsByEveryAlgorithm(t *testing.T) {
 
 	// A list that somebody wrote, with one of them.
 	config := readConfig(t, c, path)
-	writeConfig(t, c, path, changed(config, object{"jwt_supported_algs": []string{"PS256"}}))
+	writeConfig(t, c, path, fixture.Changed(config, object{"jwt_supported_algs": []string{"PS256"}}))
 	require.NoError(t, logIn("PS256"))
 	require.ErrorContains(t, logIn("RS256"), "(alg)")
 	syncNow(t, 0, cluster...)
@@ -71,7 +73,7 @@ func TestLoginsByEveryAlgorithm(t *testing.T) {
 	assert.Contains(t, lint.stdout, "warning (algorithm): manager signs with PS384, PS512, RS256, RS384, RS512")
 
 	// And with none: no success, and the list isn't widened, until that is stated.
-	writeConfig(t, c, path, changed(config, object{"jwt_supported_algs": []string{"ES256"}}))
+	writeConfig(t, c, path, fixture.Changed(config, object{"jwt_supported_algs": []string{"ES256"}}))
 	r = syncNow(t, 3, append([]string{"-quiet"}, cluster...)...)
 	assert.Contains(t, r.stdout, "logins are refused for their algorithm")
 	assert.Contains(t, r.stderr, "-jwt-supported-algs ES256,PS256,PS384,PS512,RS256,RS384,RS512")
@@ -104,7 +106,7 @@ mount "`+path+`" {
 	assert.Equal(t, "nomad-workloads", before["default_role"])
 
 	// By hand: this is what wipes the keys, or, with them, locks somebody out.
-	writeConfig(t, c, path, changed(before, object{"jwt_supported_algs": []string{"ES512"}, "bound_issuer": "https://elsewhere", "default_role": "", "oidc_response_mode": ""}))
+	writeConfig(t, c, path, fixture.Changed(before, object{"jwt_supported_algs": []string{"ES512"}, "bound_issuer": "https://elsewhere", "default_role": "", "oidc_response_mode": ""}))
 	r = harvest(t, nil, "plan", "-detailed-exitcode", "-config", config)
 	assert.Equal(t, 2, r.code)
 	assert.Contains(t, r.stdout, "3 settings to change")
@@ -116,5 +118,5 @@ mount "`+path+`" {
 	// Empty is stated as "".
 	syncNow(t, 0, "-cluster", "us-east", "-nomad-address", east1.Address, "-mount", path, "-default-role=", "-jwt-supported-algs=")
 	after := readConfig(t, c, path)
-	assert.Equal(t, changed(before, object{"default_role": "", "jwt_supported_algs": []any{}}), after)
+	assert.Equal(t, fixture.Changed(before, object{"default_role": "", "jwt_supported_algs": []any{}}), after)
 }

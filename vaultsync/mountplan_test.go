@@ -9,20 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
 func config(elements ...string) Config {
-	list := []any{}
-	for _, e := range elements {
-		list = append(list, e)
-	}
-	return NewConfig(map[string]any{
-		keysField: list, algsField: []any{"EdDSA", "RS256"}, "default_role": "nomad-workloads", "bound_issuer": "",
-		"jwks_url": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "provider_config": map[string]any{},
-		"new_in_vault_9": json.Number("7"),
-	})
+	return NewConfig(fixture.Changed(fixture.Mount(elements...), object{"new_in_vault_9": json.Number("7")}))
 }
 
 // requireApplied checks what holds of any plan: once applied nothing is left to do, and

@@ -2,7 +2,6 @@ package vaultsync
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -178,7 +178,7 @@ func TestSyncSettingsDrift(t *testing.T) {
 		require.NoError(t, err)
 		config := v.Config("", "jwt-nomad")
 		assert.Equal(t, "mine", config[roleField])
-		require.NoError(t, v.WriteConfig("", "jwt-nomad", changed(config, object{roleField: "theirs", issuerField: "https://x"})))
+		require.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(config, object{roleField: "theirs", issuerField: "https://x"})))
 
 		told = nil
 		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
@@ -201,7 +201,7 @@ func TestSyncSettingsConflict(t *testing.T) {
 			o := Options{Writes: writes, Deny: []pem.Fingerprint{fingerprint("k9")}, Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
 				switch e.Kind {
 				case EventSet: // just after our write
-					assert.NoError(t, v.WriteConfig("", "jwt-nomad", changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})))
+					assert.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})))
 				case EventConflict:
 					conflicts++
 				}
@@ -228,7 +228,7 @@ func TestSyncSettingsConflictAndKeys(t *testing.T) {
 			if e.Kind != EventSet {
 				return
 			}
-			config := changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
+			config := fixture.Changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
 			if sets++; sets == mostUndone { // and our key with it
 				config[keysField] = []string{trust("z", "k9")}
 			}
@@ -248,7 +248,7 @@ func TestSyncKeysUndoneAfterTheSettingsWereLeft(t *testing.T) {
 		defer cancel()
 		conflicts := 0
 		o := Options{Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
-			theirs := changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
+			theirs := fixture.Changed(v.Config("", "jwt-nomad"), object{roleField: "theirs"})
 			switch e.Kind {
 			case EventSet:
 				assert.NoError(t, v.WriteConfig("", "jwt-nomad", theirs))
@@ -310,14 +310,4 @@ func TestPlanDefaultRole(t *testing.T) {
 	assert.False(t, p.Changed, "without a key there is nothing to write")
 }
 
-type object = map[string]any
-
-func changed(base, change object) object {
-	out := maps.Clone(base)
-	for k, v := range change {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
-}
+type object = fixture.Object

@@ -242,11 +242,11 @@ mount "m" {
 		check(strings.ReplaceAll(src, `"`+secret+`"`, secret))
 		check(strings.ReplaceAll(src, `"`+secret+`"`, `[`+secret+`]`))
 	}
+	odd := []string{`"`, "{", "}", "${", "\n", "\x00", "'", "]", "= ", "\\", "${x}", `" . "`} // each here and there
 	for i := range src {
 		check(src[:i])
 		check(src[:i] + src[i+1:])
-		for _, more := range []string{`"`, "{", "}", "${", "\n", "\x00", "'", "]", "= ", "\\", "${x}", `" . "`} {
-			check(src[:i] + more + src[i:])
-		}
+		check(src[:i] + odd[i%len(odd)] + src[i:])
+		check(src[:i] + odd[(i+len(odd)/2)%len(odd)] + src[i:])
 	}
 }

@@ -11,24 +11,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-)
 
-// openDir returns a directory that everybody may enter, wherever TMPDIR is.
-func openDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "harvest-") //nolint:usetesting // TMPDIR may be below a directory of its owner alone
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755))
-	return dir
-}
+	"github.com/jwksharvest/harvest/internal/fixture"
+)
 
 // TestConfigValidateExposed: a credential that everybody can read is a warning, and one in
 // a directory of the owner's alone is not.
 func TestConfigValidateExposed(t *testing.T) {
 	set, err := os.ReadFile("testdata/us-east.json")
 	require.NoError(t, err)
-	dir := openDir(t)
+	dir := fixture.OpenDir(t)
 	t.Chdir(dir)
 	for name, data := range map[string]string{"us-east.json": string(set), "open": "secret\n", "c.hcl": `vault {
   auth "approle" {
@@ -73,7 +65,7 @@ mount "m" { clusters = ["a"] }
 // TestExposedFiles: every file that a credential is read from is looked at, and each is
 // told of once, though cron doesn't want to hear it each time.
 func TestExposedFiles(t *testing.T) {
-	m := newCoalmineIn(t, openDir(t))
+	m := newCoalmineIn(t, fixture.OpenDir(t))
 	config := []string{"-config", m.file("harvest.hcl")}
 
 	_, _, stderr := m.harvest(t, append([]string{"plan"}, config...)...)

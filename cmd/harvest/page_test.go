@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
@@ -45,7 +46,7 @@ func TestPageOfStatus(t *testing.T) {
 			element(t, mixed["p521"], "us-east", now.Add(-time.Hour)),
 		},
 	}))
-	config := textFile(t, `
+	config := fixture.File(t, `
 deny = ["`+denied.String()+`"]
 cluster "us-east" { jwks_file = "`+filepath.Join(wd(t), "testdata/us-east.json")+`" }
 cluster "edge"    { jwks_file = "missing.json" }

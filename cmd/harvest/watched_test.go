@@ -18,6 +18,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // longPatience outlasts a source that is silent, which is given 20 seconds.
@@ -60,7 +61,7 @@ func newWatched(t *testing.T) *watched {
 	require.NoError(t, err)
 	w.vault.Enable("", "jwt-nomad", "jwt")
 	require.NoError(t, w.vault.WriteConfig("", "jwt-nomad", map[string]any{"jwt_validation_pubkeys": []string{foreign}}))
-	w.token = textFile(t, w.newToken())
+	w.token = fixture.File(t, w.newToken())
 	return w
 }
 

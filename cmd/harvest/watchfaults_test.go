@@ -14,6 +14,7 @@ import (
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // atOnce runs subtests side by side, however few processors there are: they wait, mostly.
@@ -137,14 +138,14 @@ func vaultFaults(t *testing.T) {
 			token, err := os.ReadFile(w.token)
 			require.NoError(w.t, err)
 			w.vault.Revoke(string(token))
-			return func() { replaceFile(w.t, w.token, w.newToken()) }
+			return func() { fixture.Replace(w.t, w.token, w.newToken()) }
 		}, "forbidden", `permission denied`},
 		"restarted empty, with other tokens": {func(w *watched) func() {
 			token, err := os.ReadFile(w.token)
 			require.NoError(w.t, err)
 			w.vault.Revoke(string(token))
 			w.vault.SetConfig("", "jwt-nomad", nil)
-			return func() { replaceFile(w.t, w.token, w.newToken()) }
+			return func() { fixture.Replace(w.t, w.token, w.newToken()) }
 		}, "forbidden", `permission denied`},
 		"mount gone": {func(w *watched) func() {
 			w.vault.Disable("", "jwt-nomad")
@@ -203,7 +204,7 @@ mount "jwt-silent" {
   vault    = "silent"
   clusters = ["one"]
 }
-`, silent.URL, textFile(t, silent.Token("", fakevault.Grants{"auth/jwt-silent/config": {"read", "update"}})))
+`, silent.URL, fixture.File(t, silent.Token("", fakevault.Grants{"auth/jwt-silent/config": {"read", "update"}})))
 	w.start()
 	w.gets("/healthz", 200, "ok")
 	w.trusts()

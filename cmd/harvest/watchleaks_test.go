@@ -16,6 +16,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -35,7 +36,7 @@ vault {
   address = "`+s.URL+`"
   auth "approle" {
     role_id        = "harvest"
-    secret_id_file = "`+textFile(t, "s3cr3t")+`"
+    secret_id_file = "`+fixture.File(t, "s3cr3t")+`"
   }
 }
 mount "jwt-nomad" { clusters = ["one"] }
@@ -86,19 +87,4 @@ mount "jwt-nomad" { clusters = ["one"] }
 	nomad.Close()
 	s.Close()
 	goleak.VerifyNone(t, before)
-}
-
-// textFile returns the name of a file with these contents.
-func textFile(t *testing.T, contents string) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(name, []byte(contents), 0o600))
-	return name
-}
-
-// replaceFile gives a file other contents, at once.
-func replaceFile(t *testing.T, name, contents string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(name+".new", []byte(contents), 0o600))
-	require.NoError(t, os.Rename(name+".new", name))
 }

@@ -9,20 +9,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
-// readableDir returns a directory that everybody may enter, wherever TMPDIR is.
-func readableDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "harvest-") //nolint:usetesting // TMPDIR may be below a directory of its owner alone
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755))
-	return dir
-}
-
 func TestExposed(t *testing.T) {
-	dir := readableDir(t)
+	dir := fixture.OpenDir(t)
 	put := func(name string, mode os.FileMode) string {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
@@ -40,9 +41,9 @@ func wellKept() Inspection {
 }
 
 func withField(c vaultsync.Config, field string, value any) vaultsync.Config {
-	have := fields(c.Keys()...)
+	have := fixture.Mount(c.Keys()...)
 	have["bound_issuer"], have["jwt_supported_algs"] = c.BoundIssuer(), c.Algorithms()
-	return vaultsync.NewConfig(changed(have, object{field: value}))
+	return vaultsync.NewConfig(fixture.Changed(have, object{field: value}))
 }
 
 // aliased makes a role what nomad setup vault does, with a policy that is templated.
@@ -355,34 +356,34 @@ func TestInspect(t *testing.T) {
 		},
 		"namespaces on one alias": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
 				in.Policies["p"] = templated
 			},
 			[]string{"role_alias warning / workloads: its policy p goes by nomad_namespace of that"},
 		},
 		"namespaces on one alias, and policies that can't be read": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
 			},
 			[]string{"role_alias warning / workloads: (the role's policies could not all be read)"},
 		},
 		"namespaces on one alias, and a policy of plain text": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
 				in.Policies["p"] = `path "secret/data/prod/*" { capabilities = ["read"] }`
 			},
 			nil,
 		},
 		"namespaces on one alias, and a policy of what it tells": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}}))
 				in.Policies["p"] = strings.ReplaceAll(templated, "nomad_namespace", "nomad_job_id")
 			},
 			nil,
 		},
 		"one namespace on its alias": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a", "/nomad_namespace": []any{"prod"}}}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a", "/nomad_namespace": []any{"prod"}}}))
 				in.Policies["p"] = templated
 			},
 			nil,
@@ -391,7 +392,7 @@ func TestInspect(t *testing.T) {
 			func(in *Inspection) {
 				in.Roles = nil
 				for _, namespace := range []string{"prod", "sandbox"} {
-					in.Roles = append(in.Roles, nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a", "nomad_namespace": namespace}})))
+					in.Roles = append(in.Roles, nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a", "nomad_namespace": namespace}})))
 				}
 				in.Policies["p"] = templated
 			},
@@ -399,21 +400,21 @@ func TestInspect(t *testing.T) {
 		},
 		"namespaces apart": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
 				in.Policies["p"] = templated
 			},
 			nil,
 		},
 		"a user claim that Nomad's tokens don't have by themselves": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "/extra_claims/unique_id"}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "/extra_claims/unique_id"}))
 				in.Policies["p"] = templated
 			},
 			nil,
 		},
 		"a policy of another mount": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
 				in.Policies["p"] = strings.ReplaceAll(templated, "auth_jwt_1", "auth_jwt_2")
 			},
 			[]string{"role_policy error / workloads: gives the policy p, which is templated on the mount with the accessor auth_jwt_2, and this one has auth_jwt_1"},
@@ -438,7 +439,7 @@ func TestInspect(t *testing.T) {
 		},
 		"a policy of two mounts": {
 			func(in *Inspection) {
-				in.Roles[0] = nomadRole(changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
+				in.Roles[0] = nomadRole(fixture.Changed(aliased, object{"bound_claims": object{"iss": "https://a"}, "user_claim": "sub"}))
 				in.Policies["p"] = templated + strings.ReplaceAll(templated, "auth_jwt_1", "auth_jwt_2")
 			},
 			nil,

@@ -1,13 +1,10 @@
 package vaultauth
 
 import (
-	"github.com/jwksharvest/harvest/pem"
-
 	"context"
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -18,7 +15,9 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -86,19 +85,6 @@ func (k *keeping) untilTold(t *testing.T, want error) {
 	}
 }
 
-func file(t *testing.T, contents string) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "token")
-	require.NoError(t, os.WriteFile(name, []byte(contents), 0o600))
-	return name
-}
-
-func put(t *testing.T, name, contents string) {
-	t.Helper()
-	require.NoError(t, os.WriteFile(name+".new", []byte(contents), 0o600))
-	require.NoError(t, os.Rename(name+".new", name))
-}
-
 // TestKeeperRenews: a token that came from elsewhere is renewed at two thirds of its
 // time, and not given back at the end.
 func TestKeeperRenews(t *testing.T) {
@@ -129,7 +115,7 @@ func TestKeeperLogsInAgain(t *testing.T) {
 		"role_type": "jwt", "user_claim": "nomad_job_id", "bound_audiences": []string{"vault.io"}, "token_ttl": 1,
 	})
 	require.NoError(t, err)
-	name := file(t, nomad.Region("").Token(fakenomad.Workload{}))
+	name := fixture.File(t, nomad.Region("").Token(fakenomad.Workload{}))
 	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "jwt", Mount: "jwt-nomad", Role: "harvest", TokenFile: name}})
 	require.NoError(t, k.next(t))
 	first := k.client.Token()
@@ -158,7 +144,7 @@ func TestKeeperRefused(t *testing.T) {
 	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
 	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
-	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: file(t, "s3cr3t")}})
+	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: fixture.File(t, "s3cr3t")}})
 	k.times.refusedMax = time.Hour
 	k.times.retryMin = time.Hour / 2
 	require.NoError(t, k.next(t))
@@ -178,13 +164,13 @@ func TestKeeperRefused(t *testing.T) {
 func TestKeeperFile(t *testing.T) {
 	fakevault.ClearEnvironment(t)
 	s := fakevault.New(t)
-	name := file(t, "")
+	name := fixture.File(t, "")
 	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "token_file", TokenFile: name}})
 	require.ErrorContains(t, k.next(t), "empty")
 	<-k.first
 	s.Seal()
 	first := s.Token("", fakevault.Grants{"*": {"read"}})
-	put(t, name, first)
+	fixture.Replace(t, name, first)
 	for err := k.next(t); ; err = k.next(t) {
 		require.Error(t, err)
 		if monitor.KindOf(err) == monitor.KindOther && s.Count("GET", "lookup-self") > 0 {
@@ -200,7 +186,7 @@ func TestKeeperFile(t *testing.T) {
 	k.Report(&vaultsync.MountError{Err: vaultsync.ErrForbidden})
 	k.untilTold(t, errRefused)
 	second := s.Token("", fakevault.Grants{"*": {"read"}})
-	put(t, name, second)
+	fixture.Replace(t, name, second)
 	k.untilTold(t, nil)
 	assert.Equal(t, second, k.client.Token())
 }

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"github.com/jwksharvest/harvest/internal/fakekeys"
+	"github.com/jwksharvest/harvest/internal/fixture"
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -17,15 +19,9 @@ var (
 )
 
 // config is that of a mount that trusts elements.
-func config(elements ...string) vaultsync.Config { return vaultsync.NewConfig(fields(elements...)) }
-
-func fields(elements ...string) object {
-	list := []any{}
-	for _, e := range elements {
-		list = append(list, e)
-	}
-	return object{
-		"jwt_validation_pubkeys": list, "jwt_supported_algs": []any{"EdDSA", "RS256"}, "default_role": "nomad-workloads", "bound_issuer": "",
-		"jwks_url": "", "jwks_pairs": []any{}, "oidc_discovery_url": "", "provider_config": object{},
-	}
+func config(elements ...string) vaultsync.Config {
+	return vaultsync.NewConfig(fixture.Mount(elements...))
 }
+
+// nomadRole is the role that Nomad suggests, with a change.
+func nomadRole(change object) *jwtrole.Role { return jwtrole.New("workloads", fixture.Role(change)) }

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -25,21 +25,11 @@ import (
 )
 
 // object is a JSON object. In a change of one, nil takes a member away.
-type object = map[string]any
-
-func changed(base, change object) object {
-	out := maps.Clone(base)
-	for k, v := range change {
-		if out[k] = v; v == nil {
-			delete(out, k)
-		}
-	}
-	return out
-}
+type object = fixture.Object
 
 // workload are the claims of a Nomad workload identity with an hour to live.
 func workload(change object) object {
-	return changed(object{
+	return fixture.Changed(object{
 		"aud": "vault.io", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(),
 		"sub": "eu-west:default:mongo:db:mongo:vault_default", "nomad_job_id": "mongo", "nomad_namespace": "default",
 	}, change)
@@ -59,17 +49,6 @@ func signedBy(t testing.TB, name, kid string, claims object) *Token {
 	token, err := ParseToken([]byte(text))
 	require.NoError(t, err)
 	return token
-}
-
-// nomadRole is the role that Nomad's documentation suggests, as vault/api reads it.
-func nomadRole(change object) *jwtrole.Role {
-	return jwtrole.New("workloads", changed(object{
-		"role_type": "jwt", "bound_audiences": []any{"vault.io"}, "bound_subject": "", "bound_claims": nil, "bound_claims_type": "string",
-		"user_claim": "/nomad_job_id", "user_claim_json_pointer": true, "groups_claim": "",
-		"claim_mappings":    object{"nomad_namespace": "nomad_namespace"},
-		"expiration_leeway": json.Number("0"), "not_before_leeway": json.Number("0"), "clock_skew_leeway": json.Number("0"),
-		"token_bound_cidrs": []any{},
-	}, change))
 }
 
 // fails returns "check: detail" of what failed.
@@ -197,7 +176,7 @@ func TestVerifyClaims(t *testing.T) {
 		"bound to addresses":       {role: object{"token_bound_cidrs": []any{"10.0.0.0/8"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fields := changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "k")}}, c.config)
+			fields := fixture.Changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "k")}}, c.config)
 			v, err := Verify(Verification{
 				Token: signedBy(t, "k", "k", workload(c.claims)), Now: now, Path: "jwt-nomad",
 				Config: vaultsync.NewConfig(fields), RoleName: "workloads", Role: nomadRole(c.role),
@@ -325,7 +304,7 @@ func TestVerifyRole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v, err := Verify(Verification{
 				Token: token, Now: now, Path: "jwt-nomad", RoleName: c.role, RoleErr: c.roleErr,
-				Config: vaultsync.NewConfig(changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
+				Config: vaultsync.NewConfig(fixture.Changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
 			})
 			require.NoError(t, err)
 			assert.Equal(t, c.accepted, v.Accepted)
