@@ -21,12 +21,12 @@ func TestLookupOfWhatIsNotThere(t *testing.T) {
 		body    string
 		nothing bool
 	}{
-		"an empty list of errors":           {"auth/jwt-nomad/config", 404, `{"errors":[]}`, true},
-		"another 404":                       {"auth/jwt-nomad/config", 404, `{"errors":["no handler for route"]}`, false},
-		"a proxy's 404":                     {"auth/jwt-nomad/config", 404, `not found`, false},
-		"no auth engine, of an engine":      {"sys/auth/jwt-nomad", 400, noEngine, true},
-		"no auth engine, of something else": {"auth/jwt-nomad/config", 400, noEngine, false},
-		"no auth engine, of all engines":    {"sys/auth", 400, noEngine, false},
+		"an empty list of errors":                        {"auth/jwt-nomad/config", 404, `{"errors":[]}`, true},
+		"another 404":                                    {"auth/jwt-nomad/config", 404, `{"errors":["no handler for route"]}`, false},
+		"a proxy's 404":                                  {"auth/jwt-nomad/config", 404, `not found`, false},
+		"no auth engine, of an engine":                   {"sys/auth/jwt-nomad", 400, noEngine, true},
+		"no auth engine, of something else":              {"auth/jwt-nomad/config", 400, noEngine, false},
+		"no auth engine, of all engines":                 {"sys/auth", 400, noEngine, false},
 		"no auth engine, with a status of another error": {"sys/auth/jwt-nomad", 403, noEngine, false},
 		"another bad request about an engine":            {"sys/auth/jwt-nomad", 400, `{"errors":["bad path"]}`, false},
 	} {
