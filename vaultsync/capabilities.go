@@ -102,7 +102,7 @@ func (e *lacksUpdateError) Error() string {
 func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden }
 
 // warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
-// write may be weeks away, on the day of a rotation. It says false where Vault didn't answer
+// write may be weeks away, on the day of a rotation. Later it tells when the token may. It says false where Vault didn't answer
 // and may yet: valid says that the mount was just read, so that a token which may not ask then
 // never will be answered.
 func (m *watchedMount) warnUnableToUpdate(ctx context.Context, valid bool) (said bool) {
@@ -124,7 +124,14 @@ func (m *watchedMount) askUpdate(ctx context.Context, valid bool) bool {
 		return false
 	}
 	lacks, unanswered := s.lacksUpdate(ctx)
-	if lacks != nil && ctx.Err() == nil {
+	switch was := m.unwritable.Load(); {
+	case ctx.Err() != nil, lacks != nil && was, lacks == nil && !was:
+	case lacks == nil && unanswered == nil:
+		m.unwritable.Store(false)
+		o.logger().Info("mount can be written now", "mount", mount.String())
+		o.emit(mount, Event{Kind: EventWritable})
+	case lacks != nil:
+		m.unwritable.Store(true)
 		o.logger().Warn("mount can't be written", "mount", mount.String(), "error", lacks)
 		o.emit(mount, Event{Kind: EventUnwritable, Err: mount.Wrap(lacks)})
 	}

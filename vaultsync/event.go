@@ -24,7 +24,9 @@ const (
 	EventSynced   EventKind = "synced"   // a mount was synced; see Report
 	EventError    EventKind = "error"    // a mount could not be synced; see Report too
 	// EventUnwritable: Vault says, when a Watch begins, that the token may not write a mount.
+	// EventWritable: since then it may.
 	EventUnwritable EventKind = "unwritable"
+	EventWritable   EventKind = "writable"
 
 	EventRead   EventKind = "read"   // a source was read: for the first time, after a change or after a failure; see Result
 	EventSame   EventKind = "same"   // a source gave once more what it gave before; see Result

@@ -35,6 +35,9 @@ const (
 	mostRetry  = 60 * time.Second
 	// triggerGap is the least time between two of a trigger.
 	triggerGap = time.Second
+	// refusedAgain is when a mount is looked at again that waits for somebody to do something
+	// there, such as to allow a turnover.
+	refusedAgain = 10 * time.Second
 )
 
 func (o WatchOptions) resync() time.Duration {
@@ -59,7 +62,7 @@ func (o WatchOptions) resync() time.Duration {
 //
 // When it begins, Vault is asked once for each mount whether the token may write it
 // ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),
-// and the mount is watched all the same.
+// the mount is watched all the same, and Vault is asked again until it may ([EventWritable]).
 //
 // OnEvent hears of each answer of a cluster ([EventRead], [EventSame], [EventUnread]), and of each
 // sync of a mount, done or failed ([EventSynced], [EventError]), but for one that the end of ctx
@@ -71,7 +74,8 @@ func (o WatchOptions) resync() time.Duration {
 // another writer's doing, waits for nothing.
 //
 // A mount that can't be synced is tried again after a second, and then ever less often, up
-// to once a minute, or when a cluster changes.
+// to once a minute, or when a cluster changes. One that waits for somebody is looked at every ten
+// seconds, so that an allowed turnover is seen, or every minute, where the token may not write.
 func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	if err := h.Check(); err != nil {
 		return err

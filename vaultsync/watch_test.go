@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -429,6 +430,28 @@ func TestWatchSourcesFail(t *testing.T) {
 			synctest.Wait()
 			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, ErrTurnover)
 			assert.Equal(t, []string{"a " + keys[0].ID}, s.trusted("only-a"))
+		})
+	})
+}
+
+// A turnover that somebody allows elsewhere is seen soon, though nothing changes and a resync is far.
+func TestWatchSeesSoonThatATurnoverWasAllowed(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() {
+			time.Sleep(10 * time.Second)
+			s.nomads["a"].Region("").Rebuild()
+			time.Sleep(2 * time.Minute)
+			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, ErrTurnover)
+
+			allowed := s.harvest.Targets[slices.IndexFunc(s.harvest.Targets, func(t Target) bool { return t.Mount.Path == "only-a" })]
+			allowed.Options.AllowTurnover = []string{"a"}
+			_, err := (&Harvester{Clusters: s.harvest.Clusters, Targets: []Target{allowed}}).Sync(t.Context())
+			require.NoError(t, err)
+			s.vault.ClearRequests()
+			time.Sleep(10 * time.Second)
+			assert.True(t, s.last("only-a").InSync())
+			time.Sleep(time.Minute)
+			assert.Equal(t, 1, s.reads("only-a"), "and not looked at so often from then on")
 		})
 	})
 }

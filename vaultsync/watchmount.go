@@ -3,8 +3,10 @@ package vaultsync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/wait"
@@ -24,6 +26,9 @@ type watchedMount struct {
 
 	unjudged bool           // there was no time to judge a key that is published
 	verdicts *plan.Verdicts // of the last sync: the next one goes on from there
+
+	refused    bool        // the last plan left out keys that were read, until somebody allows them
+	unwritable atomic.Bool // Vault said so last
 }
 
 // run syncs the mount until ctx ends.
@@ -52,7 +57,7 @@ func (m *watchedMount) run(ctx context.Context) {
 			failures = 0
 			select {
 			case said := <-known:
-				if !said { // it was sealed, say, when the watch began
+				if !said || m.unwritable.Load() { // it was sealed, say, when the watch began
 					known <- m.warnUnableToUpdate(ctx, true)
 				}
 			default:
@@ -71,6 +76,12 @@ func (m *watchedMount) awaitNews(ctx context.Context, began time.Time) bool {
 	pause := wait.About(m.options.resync())
 	if m.unjudged {
 		pause = min(pause, judgeAgain)
+	}
+	if m.refused {
+		pause = min(pause, refusedAgain)
+	}
+	if m.unwritable.Load() {
+		pause = min(pause, mostRetry)
 	}
 	return m.await(ctx, began.Add(pause), m.notice)
 }
@@ -117,6 +128,9 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	last, _ := report.Last()
 	m.unconfirmed.Store(last != nil && last.Unconfirmed)
 	m.unjudged = last != nil && last.Unjudged
+	m.refused = last != nil && slices.ContainsFunc(last.Failed, func(f Failure) bool {
+		return errors.Is(f.Err, ErrTurnover) || errors.Is(f.Err, ErrNoRoom) || errors.Is(f.Err, ErrAlgorithm)
+	})
 	return report, true
 }
 

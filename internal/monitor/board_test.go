@@ -64,3 +64,14 @@ func TestRemarksAreBounded(t *testing.T) {
 		assert.Regexp(t, fmt.Sprintf("msg=%q.* more=7 ", message), log.String())
 	}
 }
+
+// A page doesn't go on saying that a mount can't be written once it can.
+func TestBoardForgetsThatAMountCouldNotBeWritten(t *testing.T) {
+	b := New(slog.New(slog.DiscardHandler), func(error) string { return "" })
+	id := vaultsync.MountID{Vault: "v", Path: "p"}
+	b.Expect(map[vaultsync.MountID]Expected{id: {[]string{"us-east"}, "v"}})
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventUnwritable, Err: vaultsync.ErrForbidden}, now)
+	assert.Len(t, b.Facts(now).Mounts[0].Problems, 1)
+	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventWritable}, now)
+	assert.Empty(t, b.Facts(now).Mounts[0].Problems)
+}

@@ -52,6 +52,10 @@ func (b *Board) Event(e vaultsync.Event, at time.Time) {
 		b.errors[errorID{kind: KindOf(e.Err), mount: id}]++
 		log.Error("keys can't be written; watching all the same", "kind", KindOf(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
 		return
+	case vaultsync.EventWritable:
+		m.forbidden = ""
+		log.Info("keys can be written now")
+		return
 	case vaultsync.EventFailed, vaultsync.EventRecovered:
 		return // the report has them too
 	}
