@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 
 	"filippo.io/edwards25519"
+	"filippo.io/edwards25519/field"
 )
 
 func (m *member) ed25519Key() (crypto.PublicKey, *objection) {
@@ -44,10 +45,22 @@ func ed25519OnCurve(encoded []byte) *objection {
 	switch {
 	case err != nil:
 		return object(ReasonPoint, "Ed25519 key that is no point of the curve")
-	case !bytes.Equal(point.Bytes(), encoded):
+	case !isCanonical(point, encoded):
 		return object(ReasonPoint, "Ed25519 key that isn't in its canonical encoding")
 	case new(edwards25519.Point).MultByCofactor(point).Equal(edwards25519.NewIdentityPoint()) == 1:
 		return object(ReasonOrder, "Ed25519 key of small order: signatures can be forged without a private key")
 	}
 	return nil
+}
+
+// isCanonical reports whether a point is encoded as point.Bytes() would do it, in half the time:
+// with a y that is reduced, and no sign for an x of 0.
+func isCanonical(point *edwards25519.Point, encoded []byte) bool {
+	y := bytes.Clone(encoded)
+	y[len(y)-1] &= 0x7f // without the sign of x
+	reduced, err := new(field.Element).SetBytes(y)
+	if err != nil || !bytes.Equal(reduced.Bytes(), y) {
+		return false
+	}
+	return bytes.Equal(y, encoded) || new(edwards25519.Point).Negate(point).Equal(point) == 0
 }

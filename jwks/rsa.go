@@ -3,10 +3,10 @@ package jwks
 import (
 	"crypto"
 	"crypto/rsa"
+	_ "embed" // smallprimes.bin
 	"math"
 	"math/big"
 	"strings"
-	"sync"
 )
 
 // Bounds on RSA keys. NIST SP 800-131A sets the lower bounds; the upper ones keep a login,
@@ -97,39 +97,37 @@ const (
 // notROCA refuses a modulus whose remainders by small primes are all powers of 65537: the mark
 // of a library whose keys can be factored. A sound modulus bears it once in more than 2^100.
 func notROCA(n *big.Int) *objection {
-	rest := new(big.Int)
-	for _, prime := range rocaPrimes() {
-		if !prime.powers[rest.Rem(n, prime.p).Int64()] {
+	rest, divisor := new(big.Int), new(big.Int)
+	for p := range oddPrimes(maxROCAPrime + 1) {
+		if rest.Rem(n, divisor.SetUint64(p)); !isROCAPower(rest.Uint64(), p) {
 			return nil
 		}
 	}
 	return object(ReasonROCA, "RSA modulus with the fingerprint of ROCA (CVE-2017-15361): its private key can be computed")
 }
 
-type rocaResidues struct {
-	p      *big.Int
-	powers []bool // by remainder: whether it is a power of rocaGenerator
+// isROCAPower reports whether a remainder by the prime p is a power of rocaGenerator.
+func isROCAPower(rest, p uint64) bool {
+	power := uint64(1)
+	for power != rest {
+		if power = power * rocaGenerator % p; power == 1 {
+			return false
+		}
+	}
+	return true
 }
 
-var rocaPrimes = sync.OnceValue(func() []rocaResidues {
-	var primes []rocaResidues
-	for p := range oddPrimes(maxROCAPrime + 1) {
-		powers := make([]bool, p)
-		for power := uint64(1); !powers[power]; power = power * rocaGenerator % p {
-			powers[power] = true
-		}
-		primes = append(primes, rocaResidues{new(big.Int).SetUint64(p), powers})
-	}
-	return primes
-})
+// smallPrimes is the product of the odd primes under maxSmallFactor. It is here as bytes, since
+// multiplying them takes longer than judging a key.
+//
+//go:embed smallprimes.bin
+var smallPrimes []byte
 
 // noSmallFactor refuses a modulus that a prime under maxSmallFactor divides.
 func noSmallFactor(n *big.Int) *objection {
-	common, rest := big.NewInt(1), new(big.Int)
-	for _, product := range primeProducts() {
-		common.Mul(common, rest.Rem(product, n)).Rem(common, n)
-	}
-	switch common.GCD(nil, nil, common, n); {
+	common := new(big.Int).SetBytes(smallPrimes)
+	common.GCD(nil, nil, common.Rem(common, n), n)
+	switch {
 	case common.IsInt64() && common.Int64() == 1:
 		return nil
 	case common.IsInt64():
@@ -137,28 +135,6 @@ func noSmallFactor(n *big.Int) *objection {
 	}
 	return object(ReasonFactor, "RSA modulus divisible by several primes under %d: anyone can factor it", maxSmallFactor)
 }
-
-// primeProducts are the odd primes under maxSmallFactor, multiplied into numbers that are long
-// enough to be few and short enough to be made quickly. They take 200 kB.
-var primeProducts = sync.OnceValue(func() []*big.Int {
-	const size = 1 << 13 // bits
-	var products []*big.Int
-	product, spare, factor := big.NewInt(1), new(big.Int), new(big.Int)
-	word := uint64(1) // of primes that product doesn't have yet
-	for p := range oddPrimes(maxSmallFactor) {
-		if word <= math.MaxUint64/p {
-			word *= p
-			continue
-		}
-		product, spare = spare.Mul(product, factor.SetUint64(word)), product
-		word = p
-		if product.BitLen() > size {
-			products = append(products, new(big.Int).Set(product))
-			product.SetUint64(1)
-		}
-	}
-	return append(products, product.Mul(product, factor.SetUint64(word)))
-})
 
 // oddPrimes yields the odd primes under limit.
 func oddPrimes(limit uint64) func(yield func(uint64) bool) {
@@ -182,21 +158,12 @@ func oddPrimes(limit uint64) func(yield func(uint64) bool) {
 // another: if a*a-n is a square b*b for an a just above the root of n, then n is
 // (a-b)*(a+b). The square of a prime falls at once.
 func primesApart(n *big.Int) *objection {
-	a := new(big.Int).Sqrt(n)
-	difference := new(big.Int).Mul(a, a)
-	difference.Sub(difference, n)
-	step := new(big.Int).Lsh(a, 1)
-	step.Add(step, big.NewInt(1)) // (a+1)^2 is 2a+1 more than a^2
-	if difference.Sign() < 0 {
-		difference.Add(difference, step)
-		step.Add(step, big.NewInt(2))
-	}
-	for range fermatRounds {
-		if isSquare(difference) {
+	a, difference, one := new(big.Int).Sqrt(n), new(big.Int), big.NewInt(1)
+	for range fermatRounds + 1 { // the first a is the root or less
+		if difference.Mul(a, a).Sub(difference, n); difference.Sign() >= 0 && isSquare(difference) {
 			return object(ReasonClosePrimes, "RSA modulus of two primes close to each other: Fermat's method factors it")
 		}
-		difference.Add(difference, step)
-		step.Add(step, big.NewInt(2))
+		a.Add(a, one)
 	}
 	return nil
 }
