@@ -3,6 +3,10 @@
 package e2e
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -117,6 +121,13 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"JSON, alg unprotected": {forge: func(s string) string {
 			return strings.Replace(asJSON(s, true, ""), `{"protected":`, `{"header":{"alg":5},"protected":`, 1)
 		}, in: true},
+		"a kid of a number":         {forge: reheaded(rsaKey, object{"kid": 1})},
+		"no kid":                    {forge: reheaded(rsaKey, object{"kid": nil}), in: true},
+		"a nonce of a number":       {forge: reheaded(rsaKey, object{"nonce": 1})},
+		"a nonce":                   {forge: reheaded(rsaKey, object{"nonce": "x"}), in: true},
+		"an extension":              {forge: reheaded(rsaKey, object{"crit": []string{"exp"}, "exp": 1})},
+		"an extension that it has":  {forge: reheaded(rsaKey, object{"crit": []string{"b64"}, "b64": true}), in: true},
+		"extensions of text":        {forge: reheaded(rsaKey, object{"crit": "exp"})},
 		"JSON, without payload":     {forge: func(s string) string { return strings.Replace(asJSON(s, false, ""), "payload", "load", 1) }},
 		"two tokens":                {forge: func(s string) string { return s + "\n" + s }},
 		"its algorithm":             {config: object{"jwt_supported_algs": []string{"RS256"}}, in: true},
@@ -302,6 +313,23 @@ func asJSON(token string, general bool, padding string) string {
 		panic(err)
 	}
 	return string(text)
+}
+
+// reheaded signs a token again, with other members in its header.
+func reheaded(key *fakenomad.Key, header object) func(string) string {
+	return func(token string) string {
+		members, err := json.Marshal(fixture.Changed(object{"alg": "RS256", "typ": "JWT", "kid": key.ID}, header))
+		if err != nil {
+			panic(err)
+		}
+		signed := base64.RawURLEncoding.EncodeToString(members) + "." + strings.Split(token, ".")[1]
+		digest := sha256.Sum256([]byte(signed))
+		signature, err := key.Private.Sign(rand.Reader, digest[:], crypto.SHA256)
+		if err != nil {
+			panic(err)
+		}
+		return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	}
 }
 
 // changedClaims puts other claims under a signature.

@@ -70,34 +70,42 @@ func SortedPaths(paths []string) []string {
 
 // QuoteList returns values as Quote has them, at most eight.
 func QuoteList(list []string) string {
-	const most = 8
-	var out []string
-	for _, s := range list[:min(len(list), most)] {
-		out = append(out, Quote(s))
+	var words []string
+	for _, s := range list {
+		words = append(words, Quote(s))
 	}
-	if more := len(list) - most; more > 0 {
-		out = append(out, fmt.Sprintf("and %d more", more))
-	}
-	return "[" + strings.Join(out, ", ") + "]"
+	return bracketed(words)
 }
 
-// QuoteValues returns the values of a claim as Quote has them.
+// bracketed returns a list of at most eight.
+func bracketed(words []string) string {
+	const most = 8
+	if more := len(words) - most; more > 0 {
+		words = append(words[:most:most], fmt.Sprintf("and %d more", more))
+	}
+	return "[" + strings.Join(words, ", ") + "]"
+}
+
+// QuoteValues returns the values of a claim, texts as Quote has them: "22" is a text, and 22 is a
+// number.
 func QuoteValues(values []any) string {
-	var texts []string
+	var words []string
 	for _, v := range values {
-		switch v.(type) {
-		case string, bool, json.Number, float64:
-			texts = append(texts, fmt.Sprint(v))
+		switch v := v.(type) {
+		case string:
+			words = append(words, Quote(v))
+		case bool, json.Number, float64:
+			words = append(words, Clean(fmt.Sprint(v)))
 		case nil:
-			texts = append(texts, "null")
+			words = append(words, "null")
 		default:
-			texts = append(texts, "(an object)")
+			words = append(words, "(an object)")
 		}
 	}
-	if len(texts) == 1 {
-		return Quote(texts[0])
+	if len(words) == 1 {
+		return words[0]
 	}
-	return QuoteList(texts)
+	return bracketed(words)
 }
 
 // Listed returns names with commas, cut where they are many.

@@ -41,7 +41,11 @@ func (c *verifier) checkAudience() {
 	case slices.ContainsFunc(bound, func(b string) bool { return slices.Contains(have, b) }):
 		c.ok("aud", "%s, of bound_audiences %s", vaultapi.QuoteList(have), vaultapi.QuoteList(bound))
 	case len(bound) > 0:
-		c.fail("aud", fmt.Sprintf("sign it for %s (aud in the job's identity block, or default_identity of the agents), or take it: %s", vaultapi.Quote(bound[0]), fix),
+		where := "where the token is asked for"
+		if c.ofNomad() {
+			where = "aud in the job's identity block, or default_identity of the agents"
+		}
+		c.fail("aud", fmt.Sprintf("sign it for %s (%s), or take it: %s", vaultapi.Quote(bound[0]), where, fix),
 			"aud is %s, and bound_audiences is %s", vaultapi.QuoteList(have), vaultapi.QuoteList(bound))
 	case c.hasAudience():
 		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound", vaultapi.QuoteList(have))
@@ -125,7 +129,10 @@ func (c *verifier) checkTimes() {
 		c.fail("time", clocks, "not valid before %s, %s from now, beyond the %s that are allowed for clocks", stamp(nbf), span(nbf.Sub(c.Now)), span(skew))
 	}
 	if c.Now.Add(-skew).After(exp) {
-		fix := "log in with a fresh one: Nomad renews the file before it expires, so look for a copy of it, or a task that no longer runs"
+		fix := "log in with a fresh one"
+		if c.ofNomad() {
+			fix += ": Nomad renews the file before it expires, so look for a copy of it, or a task that no longer runs"
+		}
 		text := fmt.Sprintf("expired at %s, %s ago, beyond the %s that are allowed for clocks", stamp(exp), span(c.Now.Sub(exp)), span(skew))
 		if given.IsZero() {
 			fix, text = "the issuer must set exp, or raise the role's expiration_leeway", "it has no exp, and so "+text
@@ -238,9 +245,32 @@ func (c *verifier) checkBoundClaims() {
 		case jwtrole.Matches(want, have, useGlobs):
 			c.ok("bound_claims", "%s is %s, bound to %s", vaultapi.Clean(name), vaultapi.QuoteValues(have), vaultapi.QuoteValues(want))
 		default:
-			c.fail("bound_claims", fix, "claim %s is %s, and it is bound to %s", vaultapi.Quote(name), vaultapi.QuoteValues(have), vaultapi.QuoteValues(want))
+			fix, text := fix, fmt.Sprintf("claim %s is %s, and it is bound to %s", vaultapi.Quote(name), vaultapi.QuoteValues(have), vaultapi.QuoteValues(want))
+			if why, mend := unlike(have, want, useGlobs); why != "" {
+				text, fix = text+": "+why, mend
+			}
+			c.fail("bound_claims", fix, "%s", text)
 		}
 	}
+}
+
+// unlike tells why values that look alike don't match, and what to do: "" where none do.
+func unlike(have, want []any, useGlobs bool) (why, fix string) {
+	const anew = "write the role anew, with JSON whose bound_claims have what the token has: "
+	for _, h := range have {
+		for _, w := range want {
+			switch {
+			case fmt.Sprint(h) != fmt.Sprint(w):
+			case kindOf(h) != kindOf(w):
+				return fmt.Sprintf("the token has %s, the role %s, and Vault compares kinds too", kindOf(h), kindOf(w)), anew + vaultapi.QuoteValues([]any{h})
+			case useGlobs:
+				return "under bound_claims_type=glob Vault compares texts alone", "write the role anew with bound_claims_type=string"
+			default:
+				return "Vault never matches a number in a list", "bind another claim, or have the issuer write a text or no list"
+			}
+		}
+	}
+	return "", ""
 }
 
 func (c *verifier) checkAddresses() {

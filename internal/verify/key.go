@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -191,6 +192,12 @@ func (c *verifier) missed(elements []plan.Element) {
 			}
 		}
 	}
+	if c.Token.Nonce && ofMicrosoft(c.Token.Issuer) {
+		c.out.Miss = MissService
+		c.fail("key", "ask for a token for an application of your own (a scope of api://…), not for Microsoft Graph",
+			"made for a service of Microsoft's own: its header has a nonce, which is hashed before the token is signed, and nobody else can verify it")
+		return
+	}
 	if name, ok := c.named(elements); ok {
 		c.out.Miss = MissForged
 		c.fail("key", "log in with the token as the cluster gave it; if it is, two keys have one kid, or somebody forges tokens",
@@ -256,11 +263,27 @@ func ownerName(o pem.Owner) string {
 	return o.String()
 }
 
+// ofMicrosoft reports whether an issuer is Entra, in one of its clouds and either version of its
+// tokens.
+func ofMicrosoft(issuer string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && slices.Contains([]string{
+		"sts.windows.net", "login.microsoftonline.com", "login.microsoftonline.us", "sts.chinacloudapi.cn", "login.partner.microsoftonline.cn",
+	}, u.Host)
+}
+
+// ofNomad reports whether a token says that a Nomad made it.
+func (c *verifier) ofNomad() bool {
+	_, inNamespace := c.Token.Claims["nomad_namespace"].(string)
+	_, inJob := c.Token.Claims["nomad_job_id"].(string)
+	return inNamespace && inJob
+}
+
 // regionHint says which Nomad region a token is of, by what it says of itself: the subject of
 // a workload identity is region:namespace:job:group:task:identity.
 func (c *verifier) regionHint() string {
 	parts := strings.Split(c.Token.Subject, ":")
-	if len(parts) < 6 || parts[0] == "" {
+	if len(parts) < 6 || parts[0] == "" || !c.ofNomad() {
 		return ""
 	}
 	return fmt.Sprintf(" (by its sub, of Nomad region %s)", vaultapi.Quote(parts[0]))

@@ -52,6 +52,9 @@ type Token struct {
 	// for, far in the past.
 	Expiry, NotBefore, IssuedAt time.Time
 
+	// Nonce reports whether the header has a nonce, as those that Microsoft signs for itself have.
+	Nonce bool
+
 	// Form names what the token has that the compact serialization hasn't, and that Vault
 	// 1.21 takes all the same: "white space inside it", "padding" or "the JSON
 	// serialization". "" is a token in the compact serialization.
@@ -76,20 +79,20 @@ func ParseToken(data []byte) (*Token, error) {
 		return nil, fmt.Errorf("token: %w: over %d bytes", jwks.ErrTooLarge, MaxToken)
 	}
 	trimmed := strings.TrimSpace(string(data))
-	text := strings.Join(strings.Fields(trimmed), "")
+	joined := strings.Join(strings.Fields(trimmed), "")
 	t := &Token{}
-	if text != trimmed {
+	if joined != trimmed {
 		t.Form = "white space inside it"
 	}
 	var err error
-	if strings.HasPrefix(text, "{") {
+	if strings.HasPrefix(joined, "{") {
 		t.Form = "the JSON serialization"
-		t.signed, err = parseJSONToken(text)
-	} else if what := notCompact(text, t.Form != ""); what != "" {
+		t.signed, err = parseJSONToken(joined)
+	} else if what := notCompact(joined, t.Form != ""); what != "" {
 		err = fmt.Errorf("%w: %s", ErrToken, what)
 	} else {
-		unpadded := withoutPadding(text)
-		if unpadded != text {
+		unpadded := withoutPadding(joined)
+		if unpadded != joined {
 			t.Form = "padding"
 		}
 		t.signed, err = parseCompactToken(unpadded)
@@ -98,7 +101,11 @@ func ParseToken(data []byte) (*Token, error) {
 		return nil, err
 	}
 	header := t.signed.Signatures[0].Header
-	t.KeyID, t.Algorithm = header.KeyID, header.Algorithm
+	if name := criticalExtension(t.signed.Signatures[0]); name != "" {
+		return nil, fmt.Errorf("%w: its header has the extension %q, which must be understood (crit), and Vault doesn't know it: have the issuer leave it out",
+			ErrToken, text.Line(name, maxShownAlgorithm))
+	}
+	t.KeyID, t.Algorithm, t.Nonce = header.KeyID, header.Algorithm, header.Nonce != ""
 	if err := t.readClaims(t.signed.UnsafePayloadWithoutVerification()); err != nil {
 		return nil, err
 	}
@@ -189,18 +196,21 @@ func parseJSONToken(text string) (*jose.JSONWebSignature, error) {
 
 // headerAlgorithm returns the "alg" of an encoded header, or why it is refused.
 func headerAlgorithm(encoded string) (string, error) {
-	var header struct {
-		Algorithm string `json:"alg"`
-	}
+	var header map[string]any
 	b, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err == nil {
 		err = json.Unmarshal(b, &header)
 	}
-	if err != nil {
+	if err != nil || header == nil {
 		return "", fmt.Errorf("%w: the header can't be read", ErrToken)
 	}
-	alg := header.Algorithm
-	switch {
+	for _, name := range []string{"alg", "kid", "nonce"} {
+		if _, isText := header[name].(string); !isText && header[name] != nil {
+			return "", fmt.Errorf("%w: the %s of its header is %s, and Vault, which wants a text there, refuses every such token: "+
+				"have the issuer write it as a text", ErrToken, name, kindOf(header[name]))
+		}
+	}
+	switch alg, _ := header["alg"].(string); {
 	case slices.Contains(tokenAlgorithms, jose.SignatureAlgorithm(alg)):
 		return alg, nil
 	case alg == "":
@@ -209,8 +219,49 @@ func headerAlgorithm(encoded string) (string, error) {
 		return "", fmt.Errorf(`%w: its alg is "none": nobody signed it, and Vault refuses it`, ErrToken)
 	case strings.HasPrefix(alg, "HS"):
 		return "", fmt.Errorf("%w: alg %q is made with a shared secret, which no public key verifies", ErrToken, text.Line(alg, maxShownAlgorithm))
+	default:
+		return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, text.Line(alg, maxShownAlgorithm))
 	}
-	return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, text.Line(alg, maxShownAlgorithm))
+}
+
+// criticalExtension returns an extension that whoever reads the token must understand (RFC 7515
+// section 4.1.11), and that Vault's library refuses; "" where there is none. It knows "b64" alone,
+// and nothing outside the protected header.
+func criticalExtension(s jose.Signature) string {
+	if outside, there := s.Unprotected.ExtraHeaders["crit"]; there {
+		return fmt.Sprint(outside)
+	}
+	names, there := s.Protected.ExtraHeaders["crit"]
+	if !there {
+		return ""
+	}
+	list, ok := names.([]any)
+	if !ok {
+		return fmt.Sprint(names)
+	}
+	for _, name := range list {
+		if name != "b64" {
+			return fmt.Sprint(name)
+		}
+	}
+	return ""
+}
+
+// kindOf returns what a value of JSON is called.
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "a text"
+	case bool:
+		return "a boolean"
+	case float64, stdjson.Number:
+		return "a number"
+	case []any:
+		return "a list"
+	case nil:
+		return "null"
+	}
+	return "an object"
 }
 
 // How many bytes are shown of a "kid", and of an unknown "alg".

@@ -43,6 +43,7 @@ const (
 	MissRefused    Miss = "refused"     // a published key did, or seems to have, that is denied, not pinned, retired or too weak
 	MissElsewhere  Miss = "elsewhere"   // a published key did, of a cluster that the mount doesn't trust
 	MissForged     Miss = "forged"      // the key that it names didn't: changed, cut off, forged, or two keys under one kid
+	MissService    Miss = "service"     // its issuer made it for a service of its own, which alone can verify it
 	MissUnknown    Miss = "unknown"     // nobody is known to have a key of that kid
 )
 
@@ -239,8 +240,11 @@ func (c *verifier) checkIssuer() {
 	case want == have:
 		c.ok("iss", "%s, which is bound_issuer", vaultapi.Quote(have))
 	case have == "":
-		c.fail("iss", "set oidc_issuer in the server block of every server of the cluster, or "+vaultapi.ClearBoundIssuer,
-			"the token has no iss, and bound_issuer is %s", vaultapi.Quote(want))
+		fix := vaultapi.ClearBoundIssuer
+		if c.ofNomad() {
+			fix = "set oidc_issuer in the server block of every server of the cluster, or " + fix
+		}
+		c.fail("iss", fix, "the token has no iss, and bound_issuer is %s", vaultapi.Quote(want))
 	default:
 		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+vaultapi.ClearBoundIssuer,
 			"iss is %s, and bound_issuer is %s", vaultapi.Quote(have), vaultapi.Quote(want))

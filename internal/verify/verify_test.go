@@ -165,7 +165,7 @@ func TestVerifyClaims(t *testing.T) {
 		"an object":                {claims: object{"n": object{}}, role: object{"bound_claims": object{"n": "x"}}, want: "bound_claims: claim"},
 		"an object in a list":      {claims: object{"n": []any{object{}}}, role: object{"bound_claims": object{"n": []any{object{}}}}, want: "bound_claims: claim"},
 		"null in both lists":       {claims: object{"n": []any{nil}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}},
-		"null in one list":         {claims: object{"n": []any{"y"}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}, want: `bound_claims: claim "n" is "y", and it is bound to ["x", "null"]`},
+		"null in one list":         {claims: object{"n": []any{"y"}}, role: object{"bound_claims": object{"n": []any{"x", nil}}}, want: `bound_claims: claim "n" is "y", and it is bound to ["x", null]`},
 		"an index in hexadecimal":  {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0x1": "y"}}},
 		"an index in octal":        {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/0_1": "y"}}},
 		"an index of nothing":      {claims: object{"a": []any{"x", "y"}}, role: object{"bound_claims": object{"/a/": "x"}}},
