@@ -39,6 +39,19 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	require.ErrorIs(t, report.Plan.Failed[0].Err, ErrNoRoom)
 }
 
+// A plan for a caller with a deadline is there long before it, and has what there was time for.
+func TestNewPlanWithin(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "new")}}
+	p, err := NewPlanWithin(ctx, Config{}, want, Options{Now: time.Now()})
+	require.NoError(t, err)
+	require.NoError(t, ctx.Err())
+	assert.True(t, hasKey(p.Add, fingerprint("new")))
+	require.Len(t, p.Failed, 1)
+	require.ErrorIs(t, p.Failed[0].Err, ErrNoRoom)
+}
+
 func hasKey(keys []Key, f pem.Fingerprint) bool {
 	return slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == f })
 }

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -78,6 +79,19 @@ type Plan struct {
 // [Options.MaxKeys] and [MaxConfig].
 func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 	return newPlan(current, want, o, circumstances{})
+}
+
+// NewPlanWithin is NewPlan, which may take half of the time until ctx's deadline, if there is one. A
+// cluster may publish a thousand keys that each take long to judge: one that there was no time
+// for isn't added, and stays where it is trusted.
+func NewPlanWithin(ctx context.Context, current Config, want Desired, o Options) (*Plan, error) {
+	var known plan.Verdicts
+	until := judgeUntil(ctx, nil)
+	known.JudgePublished(want, past(until))
+	if !until.IsZero() {
+		known.JudgeTrusted(current.Elements(), past(judgeUntil(ctx, nil)))
+	}
+	return newPlan(current, want, o, circumstances{verdicts: &known})
 }
 
 func newPlan(current Config, want Desired, o Options, given circumstances) (*Plan, error) {

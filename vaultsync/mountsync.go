@@ -54,17 +54,11 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 }
 
 func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
-	var known plan.Verdicts
-	until := judgeUntil(ctx, nil)
-	known.JudgePublished(want, past(until))
 	config, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !until.IsZero() {
-		known.JudgeTrusted(config.Elements(), past(judgeUntil(ctx, nil)))
-	}
-	p, err := newPlan(config, want, o.at(time.Now()), circumstances{verdicts: &known})
+	p, err := NewPlanWithin(ctx, config, want, o.at(time.Now()))
 	if err != nil {
 		return nil, err
 	}
