@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -116,7 +116,7 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 			report.Mounts[i].clusters = m.target.Clusters
 		})
 	}
-	fetching, cancel := clustersTime(ctx)
+	fetching, cancel := wait.Most(ctx)
 	defer cancel()
 	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
 	for i, r := range report.Clusters {
@@ -134,7 +134,7 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	h.open()
-	fetching, cancel := clustersTime(ctx)
+	fetching, cancel := wait.Most(ctx)
 	defer cancel()
 	report := &Report{
 		Clusters: jwks.FetchAll(fetching, h.used()),
@@ -177,17 +177,9 @@ func (h *Harvester) slots() map[string]chan struct{} {
 // Discover asks the clusters that a target names what they say of their tokens: see
 // [jwks.DiscoverAll]. It leaves a quarter of the time for what comes after, as Sync does.
 func (h *Harvester) Discover(ctx context.Context) []jwks.Discovery {
-	ctx, cancel := clustersTime(ctx)
+	ctx, cancel := wait.Most(ctx)
 	defer cancel()
 	return jwks.DiscoverAll(ctx, h.used())
-}
-
-// clustersTime returns a context with three quarters of the time until a deadline.
-func clustersTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok {
-		return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
-	}
-	return ctx, func() {}
 }
 
 const defaultParallel = 64

@@ -28,12 +28,9 @@ func (a *app) complain(r *vaultsync.Report, cfg *config.Config, timeout time.Dur
 		may := false
 		for i, report := range r.Mounts {
 			if errors.Is(err, report.Err) {
-				may = convertible(cfg.Mounts[i])
+				may = !cfg.Mounts[i].Options.Convert
 			}
 		}
 		a.says.Fail(err, a.call(cfg.File, timeout).Of(err, may))
 	}
 }
-
-// convertible reports whether the mount may yet be told to trust static keys.
-func convertible(m config.Mount) bool { return !m.Options.Convert && m.Path != "" }

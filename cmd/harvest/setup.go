@@ -1,27 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
+	"log/slog"
 	"slices"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/urfave/cli/v3"
-	"golang.org/x/term"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/setup"
-	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/internal/vaultauth"
 )
 
 const inRole = "Role (one; several go into a file, as role blocks of a mount)"
@@ -39,7 +30,7 @@ func (a *app) setupCommand() *cli.Command {
 			"block has an auth block. A block that is elsewhere logs in by its auth block.\n\n" +
 			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
-			vaultFlag(),
+			&cli.StringFlag{Name: "vault", Category: inGeneral, Usage: "set up the mounts of one Vault of the file, by its `NAME` or address; VAULT_TOKEN is for it", DefaultText: "that of VAULT_ADDR"},
 			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "show what would be done, and do nothing"},
 			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
@@ -66,32 +57,21 @@ func roleFlags() []cli.Flag {
 	}
 }
 
+// setupRun is one call of setup.
+type setupRun struct {
+	*app
+	cmd           *cli.Command
+	cfg           *config.Config
+	format, form  string // of -format and -print
+	administrator vaultauth.Administrator
+	session       *session.Session
+	proposals     []*setup.Proposal
+}
+
 func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
-	format, err := oneOf(cmd, "format", "text", "json")
+	r := &setupRun{app: a, cmd: cmd}
+	log, err := r.understand(ctx)
 	if err != nil {
-		return err
-	}
-	form, err := oneOf(cmd, "print", "", "vault", "terraform", "removal")
-	if err != nil {
-		return err
-	}
-	log, err := a.logger(cmd, "none")
-	if err != nil {
-		return err
-	}
-	cfg, err := a.loadWithin(ctx, cmd, true)
-	if err != nil {
-		return err
-	}
-	if err := setRoles(cmd, cfg); err != nil {
-		return err
-	}
-	token, err := a.administer(cmd, cfg)
-	if err != nil {
-		return err
-	}
-	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
-	if err := a.confirmable(cmd, form); err != nil {
 		return err
 	}
 	planning, cancel, err := withTimeout(ctx, cmd)
@@ -99,40 +79,17 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer cancel()
-	opened := a.open(planning, cfg, false, session.Options{Log: log})
-	defer opened.Close()
-	// Before progress is shown: of a source that it follows, nothing is discovered.
-	discovered := opened.Discover(planning)
-	stop := a.showProgress(cmd, opened.Clusters)
-	setups := a.planSetups(planning, opened, discovered)
-	stop()
-	for _, s := range setups {
-		s.Token = token
-	}
-	said := sayToken(token, a.addressOf(cfg.Vaults[cfg.Mounts[0].Vault]))
+	r.session = a.open(planning, r.cfg, false, session.Options{Log: log})
+	defer r.session.Close()
+	r.propose(planning)
+	failed, err := r.show()
 	switch {
-	case form != "":
-		if said != "" {
-			a.out.Printf("# %s\n", said)
-		}
-		return a.printForms(setups, form, cfg)
-	case format == "json":
-		a.out.JSON(map[string]any{"mounts": setups})
-	default:
-		if said != "" {
-			a.out.Printf("%s\n\n", said)
-		}
-		a.out.Setups(setups, a.now())
-	}
-	failed := a.complainOf(setups, cfg)
-	if failed == len(setups) {
+	case err != nil:
+		return err
+	case failed == len(r.proposals):
 		return exit(exitNothing)
-	}
-	if cmd.Bool("dry-run") && format == "text" {
-		a.out.Printf("\n  A dry run: nothing was changed.\n")
-	}
-	if cmd.Bool("dry-run") || format == "json" && !cmd.Bool("y") || !slices.ContainsFunc(setups, (*render.Setup).HasChanges) {
-		return a.ended(setups, failed)
+	case !r.goesOn():
+		return r.ended(failed)
 	}
 	if !cmd.Bool("y") {
 		if yes, err := a.ask(ctx); err != nil || !yes {
@@ -145,198 +102,129 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer cancel()
-	return a.applySetups(applying, opened, setups, cfg, cmd)
+	return r.apply(applying)
 }
 
-// setRoles gives the mounts their role: that of the flags where there is no file.
-func setRoles(cmd *cli.Command, cfg *config.Config) error {
-	access := setup.Access{
-		Role: cmd.String("role"), Policy: cmd.String("policy"), Audiences: cmd.StringSlice("audience"),
-		UserClaim: cmd.String("user-claim"), Period: cmd.Duration("period"), MaxTTL: cmd.Duration("max-ttl"), KV: cmd.String("kv"), Prefix: cmd.String("prefix"),
-		JobPrefix: cmd.String("job-prefix"),
+// understand reads flags and configuration, and finds out whose token is used.
+func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error) {
+	if r.format, err = oneOf(r.cmd, "format", "text", "json"); err != nil {
+		return nil, err
 	}
-	for flag, into := range map[string]*map[string]string{"claim": &access.Claims, "bound": &access.Bound} {
-		for _, pair := range cmd.StringSlice(flag) {
-			name, value, ok := strings.Cut(pair, "=")
-			if !ok {
-				return usage(cmd, "-%s %q: want two names with an equals sign between them", flag, pair)
-			}
-			if *into == nil {
-				*into = map[string]string{}
-			}
-			(*into)[name] = value
+	if r.form, err = oneOf(r.cmd, "print", "", "vault", "terraform", "removal"); err != nil {
+		return nil, err
+	}
+	if log, err = r.logger(r.cmd, "none"); err != nil {
+		return nil, err
+	}
+	if r.cfg, err = r.loadWithin(ctx, r.cmd, true); err != nil {
+		return nil, err
+	}
+	for _, f := range roleFlags() {
+		if name := f.Names()[0]; !r.cfg.IsSingle() && r.cmd.IsSet(name) {
+			return nil, usage(r.cmd, "-%s beside -config: set it there, in a role block of the mount", name)
 		}
 	}
-	if cfg.IsSingle() {
-		cfg.Mounts[0].Setup.Access = []setup.Access{access}
-	} else {
-		for _, f := range roleFlags() {
-			if name := f.Names()[0]; cmd.IsSet(name) {
-				return usage(cmd, "-%s beside -config: set it there, in a role block of the mount", name)
-			}
-		}
+	if err := r.cfg.SetRoles(r.cmd); err != nil {
+		return nil, usage(r.cmd, "%w", err)
 	}
-	for i := range cfg.Mounts {
-		m := &cfg.Mounts[i]
-		m.Setup.Overwrite = cmd.Bool("overwrite")
-		if err := m.Setup.Check(); err != nil {
-			return usage(cmd, "%w", err)
-		}
-		m.Options.DefaultRole = m.Setup.DefaultRole()
+	if r.administrator, err = vaultauth.Administer(r.cfg, r.cmd.String("vault"), r.getenv); err != nil {
+		return nil, usage(r.cmd, "%w", err)
 	}
-	return nil
+	r.warnExposed(r.cfg.CredentialFiles(r.getenv), r.sayExposed)
+	return log, r.confirmable(r.cmd, r.form)
 }
 
-// confirmable refuses to ask where nobody can answer.
-func (a *app) confirmable(cmd *cli.Command, form string) error {
-	if form != "" || cmd.Bool("y") || cmd.Bool("dry-run") || cmd.String("format") == "json" {
-		return nil
-	}
-	if f, ok := a.stdin.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
-		return usage(cmd, "nobody is there to say yes: give -y to go on without asking, -dry-run to see what would be done, or -print")
-	}
-	return nil
-}
-
-// ask wants a yes, and takes anything else for a no.
-func (a *app) ask(ctx context.Context) (bool, error) {
-	f, ok := a.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return false, errors.New("give -y to go on")
-	}
-	_, _ = fmt.Fprint(a.stderr, "\nDo this? Only \"yes\" will do: ")
-	answer := make(chan string, 1)
-	go func() { // a read from a terminal can't be ended; the process can
-		line, _ := bufio.NewReader(io.LimitReader(a.stdin, 1<<10)).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case line := <-answer:
-		return strings.TrimSpace(line) == "yes", nil
-	case <-ctx.Done():
-		return false, context.Cause(ctx)
+// propose reads every mount and every cluster.
+func (r *setupRun) propose(ctx context.Context) {
+	// Before progress is shown: of a source that it follows, nothing is discovered.
+	discovered := r.session.Discover(ctx)
+	stop := r.showProgress(r.cmd, r.session.Clusters)
+	r.proposals = r.session.Propose(ctx, discovered)
+	stop()
+	for _, p := range r.proposals {
+		p.Token = r.administrator.Token
 	}
 }
 
-// planSetups reads every mount and every cluster.
-func (a *app) planSetups(ctx context.Context, opened *session.Session, discovered []jwks.Discovery) []*render.Setup {
-	results := jwks.FetchAll(ctx, opened.Clusters)
-	regions := onlyRegions(discovered)
-	setups := make([]*render.Setup, len(opened.Mounts))
-	var pending sync.WaitGroup
-	for i, m := range opened.Mounts {
-		s := &render.Setup{Mount: m.Target.Mount, Config: m.Config, Regions: regions}
-		setups[i] = s
-		if m.Refused != nil {
-			s.Fail(m.Refused.Err)
-			s.Plan = &setup.Plan{MountID: m.ID()}
-			continue
+// show writes what would be done in the format or form that is asked for, and counts the mounts
+// that nothing can be done to.
+func (r *setupRun) show() (failed int, err error) {
+	said := r.administrator.String()
+	switch {
+	case r.form != "":
+		if said != "" {
+			r.out.Printf("# %s\n", said)
 		}
-		pending.Go(func() { planSetup(ctx, s, results, a.now()) })
+		failed = r.complainOf()
+		return failed, r.out.Forms(r.proposals, r.form)
+	case r.format == "json":
+		r.out.JSON(map[string]any{"mounts": r.proposals})
+	default:
+		if said != "" {
+			r.out.Printf("%s\n\n", said)
+		}
+		r.out.Setups(r.proposals, r.now())
 	}
-	pending.Wait()
-	return setups
+	failed = r.complainOf()
+	if failed < len(r.proposals) && r.cmd.Bool("dry-run") && r.format == "text" {
+		r.out.Printf("\n  A dry run: nothing was changed.\n")
+	}
+	return failed, nil
 }
 
-// planSetup reads a mount, and plans what is to be done to it.
-func planSetup(ctx context.Context, s *render.Setup, results []jwks.Result, now time.Time) {
-	var err error
-	s.Plan, err = setup.NewPlan(ctx, s.Mount, s.Config.Setup)
-	if err != nil {
-		s.Plan = &setup.Plan{MountID: s.Mount.ID()}
-		s.Fail(err)
-		return
+// goesOn reports whether there is something to do that is asked for, or may be.
+func (r *setupRun) goesOn() bool {
+	if r.form != "" || r.cmd.Bool("dry-run") || r.format == "json" && !r.cmd.Bool("y") {
+		return false
 	}
-	var current vaultsync.Config
-	if s.Accessor != "" {
-		if current, err = s.Mount.Read(ctx); err != nil {
-			s.Fail(err)
-			return
-		}
-	}
-	options := s.Config.Options
-	options.Now = now
-	plan, err := vaultsync.NewPlan(current, vaultsync.Desired{Clusters: s.Config.Clusters, Results: results}, options)
-	s.Report = &vaultsync.MountReport{MountID: s.MountID, Plan: plan}
-	if err != nil {
-		s.Fail(&vaultsync.MountError{MountID: s.MountID, Err: err})
-		s.Report.Err = s.Failure
-	}
+	return slices.ContainsFunc(r.proposals, (*setup.Proposal).HasChanges)
 }
 
 // complainOf tells stderr of what can't be planned, or is refused, and counts the mounts
 // that nothing can be done to.
-func (a *app) complainOf(setups []*render.Setup, cfg *config.Config) (failed int) {
-	for _, s := range setups {
-		if s.Failure != nil {
+func (r *setupRun) complainOf() (failed int) {
+	for _, p := range r.proposals {
+		if p.Failure != nil {
 			failed++
-			a.says.Fail(s.Failure, cmp.Or(a.call(cfg.File, 0).Of(s.Failure, convertible(s.Config)), administratorHint(s)))
+			hint := r.call(r.cfg.File, 0).Of(p.Failure, !p.Target.Options.Convert)
+			r.says.Fail(p.Failure, cmp.Or(hint, r.administrator.Hint(p.Failure, p.Vault)))
 			continue
 		}
-		if err := s.Err(); err != nil {
+		if err := p.Err(); err != nil {
 			hint := ""
-			if s.Overwritable() {
-				hint = "If they may be changed:\n  " + a.call("", 0).Again("-overwrite")
+			if p.Overwritable() {
+				hint = "If they may be changed:\n  " + r.call("", 0).Again("-overwrite")
 			}
-			a.says.Fail(err, hint)
+			r.says.Fail(err, hint)
 		}
 	}
 	return failed
 }
 
-// applySetups makes mounts, policies and roles, and then syncs the keys of those mounts.
-func (a *app) applySetups(ctx context.Context, opened *session.Session, setups []*render.Setup, cfg *config.Config, cmd *cli.Command) error {
-	failed := 0
-	for i, s := range setups {
-		if s.Failure == nil {
-			s.Plan, s.Failure = setup.Apply(ctx, s.Mount, s.Plan)
-			if s.Failure != nil {
-				a.says.Fail(s.Failure, "")
-			}
-		}
-		if s.Failure != nil {
-			failed++
-			opened.Mounts[i].Refuse(s.Failure)
-		}
-	}
-	report, err := opened.Sync(ctx)
+// apply does what was proposed, and tells of it.
+func (r *setupRun) apply(ctx context.Context) error {
+	report, made, err := r.session.Apply(ctx, r.proposals)
 	if report == nil {
 		return err
 	}
-	a.complain(report, cfg, cmd.Duration("timeout"))
+	r.complain(report, r.cfg, r.cmd.Duration("timeout"))
 	code := outcome(report)
-	made := slices.ContainsFunc(setups, func(s *render.Setup) bool { return s.Failure == nil && s.Changed() })
-	if (made || code != exitNothing) && cmd.String("format") == "text" {
-		a.out.Done(setups, report)
+	if (made || code != exitNothing) && r.format == "text" {
+		r.out.Done(r.proposals, report)
 	}
-	if code != exitOK {
-		if made {
-			code = exitPartial // what stands around the keys was made
-		}
-		return exit(code)
+	switch {
+	case code == exitOK:
+		return r.ended(0)
+	case made:
+		return exit(exitPartial) // what stands around the keys was made
 	}
-	return a.ended(setups, failed)
+	return exit(code)
 }
 
-// ended tells what there is now.
-func (a *app) ended(setups []*render.Setup, failed int) error {
-	refused := slices.ContainsFunc(setups, func(s *render.Setup) bool {
-		return s.Err() != nil || s.Keys() != nil && len(s.Keys().Failed) > 0
-	})
-	if failed > 0 || refused {
+// ended returns the exit code where as many mounts failed.
+func (r *setupRun) ended(failed int) error {
+	if failed > 0 || slices.ContainsFunc(r.proposals, (*setup.Proposal).IsPartial) {
 		return exit(exitPartial)
 	}
 	return nil
-}
-
-// printForms writes the same as commands or as Terraform, and returns the exit code.
-func (a *app) printForms(setups []*render.Setup, form string, cfg *config.Config) error {
-	failed := a.complainOf(setups, cfg)
-	if err := a.out.Forms(setups, form); err != nil {
-		return err
-	}
-	if failed == len(setups) {
-		return exit(exitNothing)
-	}
-	return a.ended(setups, failed)
 }

@@ -12,9 +12,9 @@ import (
 
 // Done tells what was done to each mount, in the order of setups, and what Nomad's
 // agents need to use it.
-func (o *Output) Done(setups []*Setup, report *vaultsync.Report) {
+func (o *Output) Done(setups []*setup.Proposal, report *vaultsync.Report) {
 	o.Printf("\n  Done.\n")
-	var ready []*Setup
+	var ready []*setup.Proposal
 	for i, s := range setups {
 		if s.Failure != nil {
 			continue
@@ -64,20 +64,20 @@ func doneText(steps []setup.Step, keys *vaultsync.MountReport) string {
 
 // printAgents writes the vault blocks of Nomad's agents, whole: those of the clients, and those
 // of the servers, which differ by audience alone.
-func (o *Output) printAgents(setups []*Setup) {
+func (o *Output) printAgents(setups []*setup.Proposal) {
 	var audiences []string
 	servers := map[string][]string{} // clusters by audience
 	for _, s := range setups {
-		clusters := text.Escape(strings.Join(s.Config.Clusters, ", "))
+		clusters := text.Escape(strings.Join(s.Target.Clusters, ", "))
 		o.Printf("\n")
 		o.Paragraph("  ", "The vault block of the Nomad clients of "+clusters+":")
 		o.Printf("\n    vault {\n      enabled               = true\n      address               = %s\n", terraformText(s.Vault))
 		if s.Namespace != "" {
 			o.Printf("      namespace             = %s\n", terraformText(s.Namespace))
 		}
-		o.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.Config.Setup.DefaultRole()))
+		o.Printf("      jwt_auth_backend_path = %s\n      create_from_role      = %s\n    }\n", terraformText(s.Path), terraformText(s.Want.DefaultRole()))
 		audience := setup.DefaultAudience
-		if access := s.Config.Setup.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
+		if access := s.Want.Access; len(access) > 0 && len(access[0].Audiences) > 0 {
 			audience = access[0].Audiences[0]
 		}
 		if servers[audience] == nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // explainRepair says what a change of a role's user claim means, and how to end what it leaves behind.
-func (o *Output) explainRepair(s *Setup) {
+func (o *Output) explainRepair(s *setup.Proposal) {
 	for _, step := range s.Steps {
 		if !changesClaim(step) {
 			continue
@@ -45,7 +45,7 @@ func changesClaim(step setup.Step) bool {
 }
 
 // revocation is the command that ends every token of the mount's logins.
-func revocation(s *Setup) string {
+func revocation(s *setup.Proposal) string {
 	return "vault lease revoke -prefix " + text.ShellQuote("auth/"+s.Path+"/login") + "\n"
 }
 
@@ -73,8 +73,8 @@ func narrowerText(c vaultsync.Change) string {
 }
 
 // explainReaders says who can read what by the policies that are to be written.
-func (o *Output) explainReaders(s *Setup) {
-	all := s.Config.Setup.Access
+func (o *Output) explainReaders(s *setup.Proposal) {
+	all := s.Want.Access
 	if len(all) == 0 {
 		all = []setup.Access{{}}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -20,13 +19,13 @@ func TestSetupTerraform(t *testing.T) {
 	access := setup.Access{
 		Policy: "p", Claims: map[string]string{"${evil}": "x"}, Bound: map[string]string{"sub": `%{ if true }"*`}, Prefix: "us-east",
 	}
-	s := &Setup{
+	s := &setup.Proposal{
 		Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "team/jwt", Namespace: "a/b"}, Steps: []setup.Step{
 			{Kind: setup.StepMount, Name: "team/jwt"},
 			{Kind: setup.StepPolicy, Name: "p", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
 			{Kind: setup.StepRole, Name: "r", Body: access.RoleBody()},
 		}},
-		Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}},
+		Want: setup.Setup{Access: []setup.Access{access}},
 	}
 	var text bytes.Buffer
 	o := &Output{Output: terminal.Output{W: &text}}
@@ -66,7 +65,7 @@ func TestSetupTerraformNames(t *testing.T) {
 			{Kind: setup.StepRole, Name: "r_s", Body: access.RoleBody()},
 			{Kind: setup.StepPolicy, Name: "theirs", Action: setup.ActionRefuse, Taken: true, Foreign: "made for mount auth/x"},
 		}
-		require.NoError(t, o.printTerraform(&Setup{Plan: &s, Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}}}, names))
+		require.NoError(t, o.printTerraform(&setup.Proposal{Plan: &s, Want: setup.Setup{Access: []setup.Access{access}}}, names))
 	}
 	file, diags := hclsyntax.ParseConfig(text.Bytes(), "main.tf", hcl.InitialPos)
 	require.False(t, diags.HasErrors(), "%v\n%s", diags, &text)

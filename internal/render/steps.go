@@ -17,14 +17,14 @@ var setupSigns = map[setup.StepAction]string{
 }
 
 // Setups writes what is to be done to each mount, and what shape that is.
-func (o *Output) Setups(setups []*Setup, now time.Time) {
+func (o *Output) Setups(setups []*setup.Proposal, now time.Time) {
 	for i, s := range setups {
 		if i > 0 {
 			o.Printf("\n")
 		}
 		o.printSetup(s, now)
 	}
-	shared := slices.ContainsFunc(setups, func(s *Setup) bool { return len(s.Config.Clusters) > 1 })
+	shared := slices.ContainsFunc(setups, func(s *setup.Proposal) bool { return len(s.Target.Clusters) > 1 })
 	if !shared && len(setups) > 1 {
 		o.Printf("\n")
 		o.Paragraph("", "A mount for each cluster: no cluster can act for another's jobs. Each cluster's Nomad names its own "+
@@ -32,7 +32,7 @@ func (o *Output) Setups(setups []*Setup, now time.Time) {
 	}
 }
 
-func (o *Output) printSetup(s *Setup, now time.Time) {
+func (o *Output) printSetup(s *setup.Proposal, now time.Time) {
 	o.Heading("mount", text.Escape(s.String()))
 	var rows []row
 	for _, step := range s.Steps {
@@ -111,14 +111,14 @@ func refused(s setup.Step) string {
 }
 
 // explainShape says what it means that several clusters share a mount, and the way out.
-func (o *Output) explainShape(s *Setup) {
-	clusters := s.Config.Clusters
+func (o *Output) explainShape(s *setup.Proposal) {
+	clusters := s.Target.Clusters
 	if len(clusters) < 2 {
 		return
 	}
 	o.Printf("\n")
-	o.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+s.oneEntity())
-	bound := slices.ContainsFunc(s.Config.Setup.Access, func(v setup.Access) bool { return len(v.Bound) > 0 })
+	o.Paragraph("  ", fmt.Sprintf("%d clusters share this mount. ", len(clusters))+oneEntity(s))
+	bound := slices.ContainsFunc(s.Want.Access, func(v setup.Access) bool { return len(v.Bound) > 0 })
 	if !bound {
 		o.Printf("\n  What keeps them apart is a mount for each:\n\n")
 		for _, name := range clusters {
@@ -142,21 +142,21 @@ func (o *Output) explainShape(s *Setup) {
 }
 
 // oneEntity tells which jobs of a shared mount's clusters are the same to Vault.
-func (s *Setup) oneEntity() string {
-	first, second := s.Config.Clusters[0], s.Config.Clusters[1]
-	apart := !slices.ContainsFunc(s.Config.Setup.Access, func(v setup.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
+func oneEntity(s *setup.Proposal) string {
+	first, second := s.Target.Clusters[0], s.Target.Clusters[1]
+	apart := !slices.ContainsFunc(s.Want.Access, func(v setup.Access) bool { return !slices.Contains([]string{"", "sub", "/sub"}, v.UserClaim) })
 	if !apart {
 		return fmt.Sprintf("Jobs with one value of the user claim are one Vault entity on it: job \"mongo\" of %s and job \"mongo\" "+
 			"of %s can be the same to Vault, and read the same secrets, without any malice.", first, second)
 	}
 	return fmt.Sprintf("Jobs are told apart by the name of their Nomad region alone: job \"mongo\" of %s and job \"mongo\" of %s read the same secrets, "+
-		"and are one Vault entity too where their regions have one name%s, without any malice.", first, second, s.sameRegion())
+		"and are one Vault entity too where their regions have one name%s, without any malice.", first, second, sameRegion(s))
 }
 
 // sameRegion names clusters of the mount whose regions have one name, as far as that is known.
-func (s *Setup) sameRegion() string {
+func sameRegion(s *setup.Proposal) string {
 	first := map[string]string{}
-	for _, name := range s.Config.Clusters {
+	for _, name := range s.Target.Clusters {
 		region, known := s.Regions[name]
 		if other := first[region]; known && other != "" {
 			return fmt.Sprintf(" (%s and %s: both %s)", other, name, text.Escape(region))
@@ -169,7 +169,7 @@ func (s *Setup) sameRegion() string {
 }
 
 // Forms writes the same as Vault's commands, as those that undo it, or as Terraform.
-func (o *Output) Forms(setups []*Setup, form string) error {
+func (o *Output) Forms(setups []*setup.Proposal, form string) error {
 	names := terraformNames{}
 	for i, s := range setups {
 		if s.Failure != nil {
@@ -199,7 +199,7 @@ func (o *Output) Forms(setups []*Setup, form string) error {
 }
 
 // environment writes where the commands go.
-func (o *Output) environment(s *Setup) {
+func (o *Output) environment(s *setup.Proposal) {
 	o.Printf("export VAULT_ADDR=%s\n", text.ShellQuote(s.Vault))
 	if s.Namespace != "" {
 		o.Printf("export VAULT_NAMESPACE=%s\n", text.ShellQuote(s.Namespace))
@@ -207,7 +207,7 @@ func (o *Output) environment(s *Setup) {
 }
 
 // printVault writes the commands that make it all, what is there already too.
-func (o *Output) printVault(s *Setup) error {
+func (o *Output) printVault(s *setup.Proposal) error {
 	o.environment(s)
 	if s.Accessor == "" {
 		o.Printf("vault auth enable -path=%s -description=%s jwt\n", text.ShellQuote(s.Path), text.ShellQuote(fmt.Sprint(s.Steps[0].Body["description"])))
@@ -249,7 +249,7 @@ func (o *Output) printVault(s *Setup) error {
 }
 
 // printRemoval writes the commands that undo it. What others made is named, and left.
-func (o *Output) printRemoval(s *Setup) {
+func (o *Output) printRemoval(s *setup.Proposal) {
 	o.environment(s)
 	for _, step := range s.Steps {
 		if step.Kind != setup.StepPolicy || step.Action == setup.ActionRefuse && step.Foreign == "" {

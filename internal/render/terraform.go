@@ -16,7 +16,7 @@ import (
 
 // printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
 // harvest's: Terraform would undo each rotation.
-func (o *Output) printTerraform(s *Setup, names terraformNames) error {
+func (o *Output) printTerraform(s *setup.Proposal, names terraformNames) error {
 	name := names.of("vault_jwt_auth_backend", s.Path, s)
 	var f terraformFile
 	resource := func(kind, name string) {
@@ -28,7 +28,7 @@ func (o *Output) printTerraform(s *Setup, names terraformNames) error {
 	resource("vault_jwt_auth_backend", name)
 	f.set("path", s.Path)
 	f.set("type", "jwt")
-	if err := s.setTerraform(&f); err != nil {
+	if err := f.setMount(s); err != nil {
 		return err
 	}
 	f.line("")
@@ -73,9 +73,9 @@ func (o *Output) printTerraform(s *Setup, names terraformNames) error {
 	return nil
 }
 
-// setTerraform writes the mount's fields as they are to be, those that it has already as they
+// setMount writes the mount's fields as they are to be, those that it has already as they
 // are: else an apply would change what others made. The keys come by themselves.
-func (s *Setup) setTerraform(f *terraformFile) error {
+func (f *terraformFile) setMount(s *setup.Proposal) error {
 	var config vaultsync.Config
 	if plan := s.Keys(); plan != nil {
 		body, err := plan.Body()
@@ -84,7 +84,7 @@ func (s *Setup) setTerraform(f *terraformFile) error {
 		}
 		config = vaultsync.NewConfig(body)
 	}
-	f.set("default_role", cmp.Or(config.DefaultRole(), s.Config.Setup.DefaultRole()))
+	f.set("default_role", cmp.Or(config.DefaultRole(), s.Want.DefaultRole()))
 	if issuer := config.BoundIssuer(); issuer != "" {
 		f.set("bound_issuer", issuer)
 	}
@@ -133,7 +133,7 @@ type terraformNames map[string]bool
 
 // of returns a name that no other resource of the kind has. The first of those that would have one name keeps
 // it; others end with a digest of what they are, and keep that whatever is printed beside them.
-func (n terraformNames) of(kind, text string, s *Setup) string {
+func (n terraformNames) of(kind, text string, s *setup.Proposal) string {
 	name, whole := terraformName(text), strings.Join([]string{s.Vault, s.Namespace, s.Path, text}, "\n")
 	for n[kind+"."+name] {
 		digest := sha256.Sum256([]byte(whole))

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/zclconf/go-cty/cty"
 
-	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
@@ -195,18 +194,18 @@ func (m *terraformModule) checkReferences(body *hclsyntax.Body) {
 // printedTerraform returns what -print terraform writes for a mount that isn't there yet.
 func printedTerraform(t *testing.T, path, namespace string, access setup.Access) []byte {
 	t.Helper()
-	s := &Setup{
+	s := &setup.Proposal{
 		Plan: &setup.Plan{MountID: vaultsync.MountID{Namespace: namespace, Path: path}, Steps: []setup.Step{
 			{Kind: setup.StepMount, Name: path},
 			{Kind: setup.StepPolicy, Name: "nomad-workloads", Body: map[string]any{"policy": access.PolicyText(setup.PendingAccessor)}},
 			{Kind: setup.StepRole, Name: "nomad-workloads", Body: access.RoleBody()},
 		}},
-		Config: config.Mount{Setup: setup.Setup{Access: []setup.Access{access}}},
+		Want: setup.Setup{Access: []setup.Access{access}},
 	}
 	return printTerraformOf(t, s)
 }
 
-func printTerraformOf(t *testing.T, s *Setup) []byte {
+func printTerraformOf(t *testing.T, s *setup.Proposal) []byte {
 	t.Helper()
 	var text bytes.Buffer
 	o := &Output{Output: terminal.Output{W: &text}}
@@ -286,7 +285,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 			require.NoError(t, err)
 			body, err := plan.Body()
 			require.NoError(t, err)
-			text := printTerraformOf(t, &Setup{
+			text := printTerraformOf(t, &setup.Proposal{
 				Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "jwt-nomad"}}, Report: &vaultsync.MountReport{Plan: plan},
 			})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)

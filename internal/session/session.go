@@ -13,6 +13,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
+	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -96,6 +97,13 @@ func (s *Session) harvester() *vaultsync.Harvester {
 		}
 	}
 	return h
+}
+
+// Fetch reads the clusters, those of no mount too, and leaves time for what comes after.
+func (s *Session) Fetch(ctx context.Context) []jwks.Result {
+	ctx, cancel := wait.Most(ctx)
+	defer cancel()
+	return jwks.FetchAll(ctx, s.Clusters)
 }
 
 // Discover asks the clusters what they say of their tokens.

@@ -262,7 +262,7 @@ func (k *Keeper) given() (string, error) {
 	if token := k.getenv(api.EnvVaultToken); token != "" {
 		return token, nil
 	}
-	token, err := HelperToken()
+	token, err := helperToken()
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w (the token helper: %w)", errNoToken, err)

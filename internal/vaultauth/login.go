@@ -137,7 +137,7 @@ func useToken(client *api.Client) error {
 	if client.Token() != "" {
 		return nil
 	}
-	token, err := HelperToken()
+	token, err := helperToken()
 	if err != nil {
 		return fmt.Errorf("%w (the token helper: %w)", errNoToken, err)
 	}
@@ -148,8 +148,8 @@ func useToken(client *api.Client) error {
 	return nil
 }
 
-// HelperToken asks the token helper, which panics where there is no home directory.
-func HelperToken() (token string, err error) {
+// helperToken asks the token helper, which panics where there is no home directory.
+func helperToken() (token string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.New("there is no home directory")

@@ -1,6 +1,18 @@
 package wait
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// Most returns a context that ends with three quarters of the time until a deadline, if there is one:
+// the rest is for what comes after.
+func Most(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))
+	}
+	return ctx, func() {}
+}
 
 // Within returns what do does, or the error of ctx if that ends before. Then do goes on: it is
 // for reads that nothing ends, such as that of a pipe which nobody writes to.

@@ -4,12 +4,32 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/wait"
 )
+
+func TestMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		time.Sleep(20 * time.Second)
+		most, cancel := wait.Most(ctx)
+		defer cancel()
+		deadline, ok := most.Deadline()
+		assert.True(t, ok)
+		assert.Equal(t, 30*time.Second, time.Until(deadline))
+
+		most, cancel = wait.Most(t.Context())
+		defer cancel()
+		_, ok = most.Deadline()
+		assert.False(t, ok)
+	})
+}
 
 func TestWithin(t *testing.T) {
 	value, err := wait.Within(t.Context(), func() (int, error) { return 7, nil })

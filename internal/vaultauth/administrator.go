@@ -1,0 +1,165 @@
+package vaultauth
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+// vaultEnvironment is the Vault of a block without an address where VAULT_ADDR isn't set.
+const vaultEnvironment = "https://127.0.0.1:8200"
+
+// Where an administrator's token comes from, in the JSON of setup too.
+const (
+	tokenVariable = "VAULT_TOKEN"
+	tokenHelper   = "token_helper"
+	tokenLogin    = "auth"
+)
+
+// Administrator is whose token a setup uses, at one Vault.
+type Administrator struct {
+	Token   string // where it comes from: VAULT_TOKEN, token_helper or auth; "" is nowhere
+	address string // printable
+}
+
+// Administer leaves in a configuration the mounts of the one Vault that a setup is for, and
+// gives its block the administrator's token in the place of its auth block. An
+// administrator's token is for one Vault, the one that is named or else the one at VAULT_ADDR, and
+// must reach no other.
+func Administer(cfg *config.Config, named string, getenv func(string) string) (Administrator, error) {
+	env := environment{getenv}
+	if cfg.IsSingle() && named != "" {
+		return Administrator{}, errors.New("-vault goes with -config FILE: without one it is the Vault of VAULT_ADDR")
+	}
+	chosen, err := env.choose(cfg, named)
+	if err != nil {
+		return Administrator{}, err
+	}
+	if len(chosen) > 0 {
+		cfg.Mounts = slices.DeleteFunc(cfg.Mounts, func(m config.Mount) bool { return !chosen[m.Vault] })
+		cfg.Clusters = slices.DeleteFunc(cfg.Clusters, func(c config.Cluster) bool { return !cfg.Uses(c.Name) })
+		own := env.tokenOf(config.Vault{})
+		for i := range cfg.Vaults {
+			if chosen[i] && own != "" {
+				cfg.Vaults[i].Auth = nil
+			}
+		}
+	}
+	v := cfg.Vaults[cfg.Mounts[0].Vault]
+	return Administrator{env.tokenOf(v), shownAddress(env.addressOf(v))}, nil
+}
+
+// environment is where an administrator's token comes from.
+type environment struct{ getenv func(string) string }
+
+// choose returns the places of the blocks that are for one Vault and have mounts: none where it is the
+// only one of the file, and logs in by itself.
+func (e environment) choose(cfg *config.Config, named string) (map[int]bool, error) {
+	chosen, addresses := map[int]bool{}, map[string]bool{}
+	var there []string
+	for i, v := range cfg.Vaults {
+		if !slices.ContainsFunc(cfg.Mounts, func(m config.Mount) bool { return m.Vault == i }) {
+			continue
+		}
+		at := e.addressOf(v)
+		there = append(there, text.Escape(strings.TrimSpace(v.Name+" "+shownAddress(at))))
+		addresses[sameAddress(at)] = true
+		if e.isFor(v, named) {
+			chosen[i] = true
+		}
+	}
+	elsewhere := e.getenv("VAULT_ADDR")
+	switch {
+	case len(chosen) > 0:
+	case named != "":
+		return nil, fmt.Errorf("-vault %q: no such Vault in %s; there is %s", named, cfg.File, text.QuoteAll(there))
+	case len(addresses) > 1:
+		return nil, fmt.Errorf("%s has several Vaults (%s), and an administrator's token is for one: set VAULT_ADDR to its address, or give -vault NAME",
+			cfg.File, strings.Join(there, ", "))
+	case elsewhere != "" && cfg.Vaults[cfg.Mounts[0].Vault].Auth == nil:
+		return nil, fmt.Errorf("VAULT_ADDR is %s, and the Vault of %s is %s: the token isn't sent there; set VAULT_ADDR to its address, or give -vault",
+			shownAddress(elsewhere), cfg.File, strings.Join(there, ", "))
+	}
+	return chosen, nil
+}
+
+// isFor reports whether an administrator's token is for a block's Vault: the one that is named,
+// or else the one at VAULT_ADDR.
+func (e environment) isFor(v config.Vault, named string) bool {
+	if named != "" {
+		return v.Name == named || sameAddress(e.addressOf(v)) == sameAddress(named)
+	}
+	return v.Address == "" || sameAddress(v.Address) == sameAddress(e.getenv("VAULT_ADDR"))
+}
+
+func (e environment) addressOf(v config.Vault) string {
+	return cmp.Or(v.Address, e.getenv("VAULT_ADDR"), vaultEnvironment)
+}
+
+// tokenOf returns where the token for a block comes from; "" is nowhere.
+func (e environment) tokenOf(v config.Vault) string {
+	if v.Auth != nil {
+		return tokenLogin
+	}
+	if e.getenv("VAULT_TOKEN") != "" {
+		return tokenVariable
+	}
+	if token, err := helperToken(); err == nil && token != "" {
+		return tokenHelper
+	}
+	return ""
+}
+
+// sameAddress returns what two spellings of one address share.
+func sameAddress(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" {
+		return address
+	}
+	host := strings.ToLower(u.Host)
+	for scheme, port := range map[string]string{"https": ":443", "http": ":80"} {
+		if strings.EqualFold(u.Scheme, scheme) {
+			host = strings.TrimSuffix(host, port)
+		}
+	}
+	return strings.ToLower(u.Scheme) + "://" + host + strings.TrimRight(u.Path, "/")
+}
+
+// shownAddress returns an address without the user and password that may stand in it.
+func shownAddress(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		u.User = nil
+		return text.Escape(u.String())
+	}
+	return "(an address that can't be read)"
+}
+
+// String tells which token is shown, and to which Vault; "" where there is none.
+func (a Administrator) String() string {
+	switch a.Token {
+	case tokenVariable:
+		return fmt.Sprintf("The token of VAULT_TOKEN is used, for %s alone.", a.address)
+	case tokenHelper:
+		return fmt.Sprintf("The token that `vault login` left is used, for %s alone.", a.address)
+	case tokenLogin:
+		return fmt.Sprintf("The login of the file's auth block is used, for %s.", a.address)
+	}
+	return ""
+}
+
+// Hint tells how to use an administrator's token at the Vault at an address where the auth block's
+// login was refused; "" for any other error.
+func (a Administrator) Hint(err error, address string) string {
+	if a.Token != tokenLogin || !errors.Is(err, vaultsync.ErrForbidden) {
+		return ""
+	}
+	return "That was the login of the auth block. An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +
+		text.ShellQuote(address)
+}
