@@ -137,6 +137,9 @@ func TestCanaries(t *testing.T) {
 			m := newCoalmine(t)
 			arrange(t, m)
 			m.all(t)
+			if strings.Contains(name, "echo") {
+				m.helped(t)
+			}
 		})
 	}
 }
@@ -145,6 +148,7 @@ func TestCanaries(t *testing.T) {
 func TestCanariesAreFound(t *testing.T) {
 	m := newCoalmine(t)
 	m.all(t)
+	m.helped(t)
 	require.Greater(t, len(m.canaries), 15, "the tokens of all logins are among them")
 	for name, value := range m.canaries {
 		assert.Equal(t, name, canaries{name: value}.in("x "+value+" y"))

@@ -20,13 +20,6 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// goldenPage compares a page with a file, less what changes with each build.
-func goldenPage(t *testing.T, name string, body []byte, vault string) {
-	t.Helper()
-	version := regexp.QuoteMeta("harvest " + buildInfo().Version)
-	golden(t, name, regexp.MustCompile(version+"</p>").ReplaceAllLiteralString(string(body), "harvest 0.1.0</p>"), vault)
-}
-
 // status -format html writes what the text says, in one document.
 func TestPageOfStatus(t *testing.T) {
 	noVault(t)
@@ -54,7 +47,21 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 `)
 	code, stdout, _ := harvest(t, nil, "status", "-config", config, "-format", "html")
 	assert.Equal(t, exitPartial, code)
-	goldenPage(t, "status.html", []byte(strings.ReplaceAll(stdout, filepath.Dir(config), "$DIR")), vault.URL)
+	var rows []string
+	row := regexp.MustCompile(`<span class="state (\w+)">.*data-label="Key id" class="kid"><code>([^<]*)</code>.*data-label="Cluster">([^<]*)</td>`)
+	for _, found := range row.FindAllStringSubmatch(stdout, -1) {
+		rows = append(rows, strings.Join(found[1:], " "))
+	}
+	assert.Equal(t, []string{
+		"pending 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 us-east", "trusted p384 edge", "trusted 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 us-east",
+		`claimed p256 another\x1b[2J\u202e`, "foreign no kid nobody", "denied p521 us-east", "skipped encryption us-east",
+	}, rows)
+	for _, part := range []string{
+		"<b>0 of 1</b> <span>mounts in sync", "<b>1 of 2</b> <span>clusters and regions read", "key set: open missing.json: no such file or directory",
+		"1 of the trusted keys is no cluster&#39;s", "1 to add, 1 to remove", "kept: edge could not be read", vault.URL, buildInfo().Version,
+	} {
+		assert.Contains(t, stdout, part)
+	}
 	assert.NotContains(t, stdout, "refresh", "a file doesn't change")
 
 	// What -lint finds is shown with what to do about it.

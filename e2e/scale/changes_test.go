@@ -104,6 +104,7 @@ func TestChanges(t *testing.T) {
 
 // The command adds its log, its metrics and its tokens: what it holds is read from outside.
 func TestCommandChanges(t *testing.T) {
+	alongside(t)
 	p := watch(t, start(t, false))
 	changed := func(n int) {
 		p.await(t, "change", n, changeLimit)

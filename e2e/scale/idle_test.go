@@ -13,8 +13,10 @@ import (
 // What harvest watch costs while nothing changes: each source is asked every 45 seconds or a
 // little more, and answers that all is as it was.
 func TestIdle(t *testing.T) {
+	alongside(t)
 	for name, withTLS := range map[string]bool{"plain": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
+			alongside(t)
 			p := watch(t, start(t, withTLS))
 			goroutines := p.metrics(t)["go_goroutines"]
 			before, complaints := p.usage(t), p.complaints.Load()

@@ -52,6 +52,15 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// alongside lets a test run beside others of its kind: in the short form they wait, mostly, and in
+// the long one each is measured by itself.
+func alongside(t *testing.T) {
+	t.Helper()
+	if os.Getenv("HARVEST_SOURCES") == "" {
+		t.Parallel()
+	}
+}
+
 func number(name string, otherwise int) int {
 	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
 		return n
