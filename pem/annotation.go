@@ -163,25 +163,22 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 	if !ok {
 		return errAnnotation
 	}
-	end := strings.IndexByte(rest, ' ')
-	if end < 0 {
-		end = len(rest)
-	}
-	version, err := strconv.ParseUint(rest[:end], 10, 31)
-	if err != nil || version == 0 || rest[0] == '0' {
-		return fmt.Errorf("%w: version %q", errAnnotation, rest[:end])
+	number, _, _ := strings.Cut(rest, " ")
+	version, err := strconv.ParseUint(number, 10, 31)
+	if err != nil || version == 0 || number[0] == '0' {
+		return fmt.Errorf("%w: version %q", errAnnotation, number)
 	}
 	if version > Version {
 		*a = Annotation{Version: int(version)}
 		return nil
 	}
-	if strings.IndexFunc(rest, notPrintableASCII) >= 0 {
+	if strings.ContainsFunc(rest, notPrintableASCII) {
 		return fmt.Errorf("%w: characters that version 1 escapes", errAnnotation)
 	}
 	parsed := Annotation{Version: Version}
 	seen := map[string]bool{}
 	var alg, algs string
-	for rest = rest[end:]; rest != ""; {
+	for rest = rest[len(number):]; rest != ""; {
 		name, value, after, err := cutField(rest)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"strings"
@@ -48,6 +49,8 @@ func testAnnotation() Annotation {
 	}
 }
 
+func year(n int) time.Time { return time.Date(n, 1, 1, 0, 0, 0, 0, time.UTC) }
+
 func TestEncode(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -69,10 +72,16 @@ func TestEncode(t *testing.T) {
 		})
 	}
 	for _, pub := range []crypto.PublicKey{
-		"no key", nil, (*rsa.PublicKey)(nil), &rsa.PublicKey{}, (*ecdsa.PublicKey)(nil), &ecdsa.PublicKey{}, &ecdsa.PublicKey{Curve: elliptic.P256()}, ed25519.PublicKey(nil),
+		(*rsa.PublicKey)(nil), &rsa.PublicKey{}, (*ecdsa.PublicKey)(nil), &ecdsa.PublicKey{}, &ecdsa.PublicKey{Curve: ecKey.Curve},
+		&ecdsa.PublicKey{X: ecKey.X, Y: ecKey.Y},                                 //nolint:staticcheck // parts of a key
+		&ecdsa.PublicKey{Curve: ecKey.Curve, X: ecKey.X}, ed25519.PublicKey(nil), //nolint:staticcheck // parts of a key
 	} {
 		_, err = Encode(pub)
-		require.Error(t, err)
+		require.ErrorContains(t, err, "without a key in it")
+	}
+	for _, pub := range []crypto.PublicKey{"no key", nil} {
+		_, err = Encode(pub)
+		require.ErrorContains(t, err, "is no RSA, ECDSA or Ed25519 public key")
 	}
 }
 
@@ -83,16 +92,18 @@ func TestFingerprint(t *testing.T) {
 	assert.Equal(t, Fingerprint{}, Block{}.Fingerprint())
 	assert.True(t, strings.HasPrefix(f.String(), f.Short()))
 
-	back, err := ParseFingerprint(f.String())
+	text, err := json.Marshal(f)
 	require.NoError(t, err)
+	var back Fingerprint
+	require.NoError(t, json.Unmarshal(text, &back))
 	assert.Equal(t, f, back)
 
 	for name, bad := range map[string]string{
 		"no prefix": strings.TrimPrefix(f.String(), "sha256:"), "shortened": f.Short(),
 		"too long": f.String() + "00", "not hexadecimal": "sha256:" + strings.Repeat("x", 64), "empty": "",
 	} {
-		_, err := ParseFingerprint(bad)
-		require.Error(t, err, name)
+		require.Error(t, back.UnmarshalText([]byte(bad)), name)
+		assert.Equal(t, f, back, "left as it was")
 	}
 }
 
@@ -116,10 +127,13 @@ func TestBlockRoundTrip(t *testing.T) {
 		"comment alone":  func(b *Block) { b.Annotation, b.Comment = Annotation{}, "pasted by Ann" },
 		"missing":        func(b *Block) { b.Annotation.Missing = b.Annotation.Added.Add(time.Hour) },
 		"also":           func(b *Block) { b.Annotation.Also = []Owner{{"eu", "eu-1"}, {"edge", ""}} },
-		"hostile kid":    func(b *Block) { b.Annotation.KeyID = "\"\n-----BEGIN PUBLIC KEY-----\x00\x1b[2J\xff" },
+		"hostile kid":    func(b *Block) { b.Annotation.KeyID = "~\"\n-----BEGIN PUBLIC KEY-----\x00\x1b[2J\xff" },
 		"unicode":        func(b *Block) { b.Annotation.KeyID = "Schlüssel" },
 		"algorithms":     func(b *Block) { b.Annotation.Algorithms = []string{"RS384", "PS256", "RS256"} },
-		"unknown fields": func(b *Block) { b.Annotation.Unknown = []Field{{"note", "a b"}, {"x_1", ""}} },
+		"two algorithms": func(b *Block) { b.Annotation.Algorithms = []string{"RS384", "PS256"} },
+		"unknown fields": func(b *Block) { b.Annotation.Unknown = []Field{{"az_09", "a b"}, {"x_1", ""}} },
+		"adopted":        func(b *Block) { b.Annotation.Adopted = true },
+		"ages":           func(b *Block) { b.Annotation.Added, b.Annotation.Missing = year(0), year(9999) },
 		"placeholder": func(b *Block) {
 			b.Annotation = Annotation{Version: Version, Placeholder: true, Added: b.Annotation.Added}
 		},
@@ -156,23 +170,28 @@ func TestBlockForeign(t *testing.T) {
 		"version nought":      `harvest/0 cluster="x"`,
 		"version 01":          `harvest/01 cluster="x"`,
 		"no version":          `harvest/ cluster="x"`,
+		"huge version":        `harvest/99999999999 cluster="x"`,
 		"signed version":      `harvest/+1 cluster="x"`,
 		"two blanks":          `harvest/1  cluster="x"`,
+		"no blank":            `harvest/1 cluster="x"region="y"`,
+		"blank line":          "",
 		"blank at the end":    `harvest/1 cluster="x" `,
 		"backquotes":          "harvest/1 cluster=`x`",
 		"no quotes":           `harvest/1 cluster=x`,
 		"unfinished quote":    `harvest/1 cluster="x`,
 		"field twice":         `harvest/1 cluster="x" cluster="y"`,
 		"bad time":            `harvest/1 cluster="x" added="yesterday"`,
-		"bad name":            `harvest/1 Cluster="x"`,
-		"nameless":            `harvest/1 ="x"`,
+		"bad name":            `harvest/1 cluster="x" Note="x"`,
+		"nameless":            `harvest/1 cluster="x" ="x"`,
 		"bad owner":           `harvest/1 cluster="x" also="y"`,
 		"cluster placeholder": `harvest/1 cluster="x" placeholder="true"`,
 		"placeholder false":   `harvest/1 placeholder="false"`,
+		"adopted false":       `harvest/1 cluster="x" adopted="false"`,
 		"not on line 1":       "\n" + `harvest/1 cluster="x"`,
 		"escape in a value":   "harvest/1 cluster=\"\x1b[2J\"",
 		"not ASCII":           "harvest/1 cluster=\"ü\"",
 		"owned placeholder":   `harvest/1 placeholder="true" kid="x"`,
+		"no time":             `harvest/1 cluster="x" added="0001-01-01T00:00:00Z"`,
 		"year 10000 in UTC":   `harvest/1 cluster="x" added="9999-12-31T23:59:59-01:00"`,
 		"year -1 in UTC":      `harvest/1 cluster="x" missing="0000-01-01T00:00:00+01:00"`,
 	} {
@@ -275,7 +294,7 @@ func TestMarshalRefuses(t *testing.T) {
 		"key for agreement":         func(b *Block) { b.Public = agreementKey(t) },
 		"unknown field twice":       func(b *Block) { b.Annotation.Unknown = []Field{{"x", "1"}, {"x", "2"}} },
 		"placeholder's kid":         func(b *Block) { b.Annotation.Cluster, b.Annotation.Placeholder = "", true },
-		"year 10000":                func(b *Block) { b.Annotation.Added = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"year 10000":                func(b *Block) { b.Annotation.Added = year(10000) },
 		"line end after a comment":  func(b *Block) { b.Comment = "x\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
