@@ -112,7 +112,7 @@ pictures: ## Take the pictures of the status page for the documentation
 	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' ../../tools/chromium $(GO) test -count=1 -timeout 10m -run TestPictures .
 
 .PHONY: soak
-soak: e2e-older kills convergence watch-scale ## The older servers, 200 kills, ten harvesters on one mount, 1,000 sources, then each fuzz target for FUZZTIME (30m)
+soak: e2e-older kills convergence history watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
@@ -135,6 +135,10 @@ watch-scale: ## Measure harvest watch with SOURCES (1000), idle for IDLE (2m), o
 convergence: lab ## Count the updates that ten harvesters on one mount lose each other, over ROUNDS (100) rotations of each
 	HARVEST_ROUNDS=1500 $(GO) test -count=1 -timeout 60m -v -run TestModel ./vaultsync
 	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),100) $(GO) test -tags e2e -count=1 -timeout 60m -v -run TestConvergence ./e2e
+
+.PHONY: history
+history: lab ## Let five harvesters, three Vaults and all faults make a history for LASTING (10m), and decide over it
+	HARVEST_LAB=current HARVEST_HISTORY=$(or $(LASTING),10m) $(GO) test -tags e2e -count=1 -timeout 60m -v -run 'TestHistory$$' ./e2e
 
 .PHONY: bench
 bench: ## Compare with other ways to the same end, over ROUNDS (10) of TABLES (all); writes bench/RESULTS.md

@@ -32,16 +32,18 @@ const window = 8
 
 // rotating is a cluster that publishes another key after each rotation, and the oldest no more.
 type rotating struct {
-	name string
+	name   string
+	window int
 
 	mu      sync.Mutex
 	keys    []jwks.Key
 	rotated int
-	fetched chan struct{} // closed when what is published now was fetched
+	fetched chan struct{}                // closed when what is published now was fetched
+	changed func(before, now []jwks.Key) // is told of each change; may be nil
 }
 
-func newRotating(name string) *rotating {
-	r := &rotating{name: name, fetched: make(chan struct{})}
+func newRotating(name string, window int) *rotating {
+	r := &rotating{name: name, window: window, fetched: make(chan struct{})}
 	r.rotate()
 	return r
 }
@@ -53,10 +55,27 @@ func (r *rotating) rotate() {
 	if err != nil {
 		panic(err)
 	}
-	r.keys = append(r.keys, jwks.Key{KeyID: fmt.Sprintf("%s-%d", r.name, r.rotated), Algorithms: []string{"EdDSA"}, Public: public})
-	r.keys = slices.Clone(r.keys[max(0, len(r.keys)-window):])
+	key := jwks.Key{KeyID: fmt.Sprintf("%s-%d", r.name, r.rotated), Algorithms: []string{"EdDSA"}, Public: public}
 	r.rotated++
-	r.fetched = make(chan struct{})
+	r.publish(append(slices.Clone(r.keys[max(0, len(r.keys)-r.window+1):]), key))
+}
+
+// drop publishes one of the older keys no more.
+func (r *rotating) drop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if older := len(r.keys) - r.window/2; older > 0 {
+		i := rand.N(older)
+		r.publish(slices.Delete(slices.Clone(r.keys), i, i+1))
+	}
+}
+
+// publish needs r.mu.
+func (r *rotating) publish(keys []jwks.Key) {
+	if r.changed != nil {
+		r.changed(r.keys, keys)
+	}
+	r.keys, r.fetched = keys, make(chan struct{})
 }
 
 func (r *rotating) RegionName() string { return "" }
@@ -199,7 +218,7 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 	defer stop()
 	o := &observer{lostAt: map[string]time.Time{}, gone: map[string]bool{}, backAt: map[string]time.Time{}}
 	for i := range harvesters {
-		cluster := newRotating(fmt.Sprintf("c%d", i))
+		cluster := newRotating(fmt.Sprintf("c%d", i), window)
 		o.clusters = append(o.clusters, cluster)
 		h := &vaultsync.Harvester{
 			Clusters: []jwks.Cluster{{Name: cluster.name, Sources: []jwks.Source{cluster}}},

@@ -13,6 +13,8 @@ type Verdict struct {
 	// Wrong is what must never be, in any history: the last list isn't what it has to be, an
 	// element isn't as its owner wrote it, or a denied key was sent.
 	Wrong []string
+	// Claims are how many syncs ended well.
+	Claims int
 	// Lost are the updates that were lost although a sync had ended well with them.
 	Lost []Loss
 }
@@ -37,7 +39,7 @@ func (l *Log) Check(settle time.Duration) Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sorted()
-	var v Verdict
+	v := Verdict{Claims: len(l.claims)}
 	v.Wrong = append(v.Wrong, l.checkForeign()...)
 	v.Wrong = append(v.Wrong, l.checkDenied()...)
 	v.Wrong = append(v.Wrong, l.checkEnd()...)

@@ -85,7 +85,7 @@ func (l *Log) Transport(by string, next http.RoundTripper) http.RoundTripper {
 				answer.Body = io.NopCloser(bytes.NewReader(got))
 			}
 		}
-		failed := err != nil || answer.StatusCode >= http.StatusBadRequest
+		failed := err != nil || answer.StatusCode/100 != 2 // a redirect answers nothing
 		switch {
 		case r.Method == http.MethodPut:
 			l.Wrote(by, begin, listOf(sent), failed)

@@ -235,6 +235,9 @@ func TestTransport(t *testing.T) {
 	require.Equal(t, body, string(got))
 	_, err = client.Get("http://vault/v1/sys/health")
 	require.NoError(t, err)
+	status = http.StatusTemporaryRedirect
+	_, err = client.Get("http://vault/v1/auth/jwt-nomad/config")
+	require.NoError(t, err)
 	status = http.StatusForbidden
 	put, err := http.NewRequest(http.MethodPut, "http://vault/v1/auth/jwt-nomad/config", bytes.NewBufferString(`{"jwt_validation_pubkeys":["c"]}`))
 	require.NoError(t, err)
