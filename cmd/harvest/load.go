@@ -75,7 +75,7 @@ func (a *app) single(cmd *cli.Command, needsCluster bool) (*config.Config, error
 
 // source returns what a SOURCE stands for: a file, a URL, or "-" for standard input.
 func (a *app) source(cmd *cli.Command, source string) (config.Cluster, error) {
-	c, err := config.Named(cmd, a.getenv, source, stdin{a.stdin})
+	c, err := config.Named(cmd, a.getenv, source, a.stdin)
 	if err != nil {
 		return c, usage(cmd, "%w", err)
 	}

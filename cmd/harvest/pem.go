@@ -3,17 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/keydir"
 	"github.com/jwksharvest/harvest/internal/monitor"
-	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -82,21 +79,17 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	stop := a.showProgress(cmd, clusters)
 	results := jwks.FetchAll(ctx, clusters)
 	stop()
-	judge(results)
+	keydir.Judge(ctx, results)
 
 	failed := a.complainOfSources(results)
-	keys, err := a.harvested(results, cmd.Bool("annotate"))
+	keys, err := keydir.Collect(results, cmd.Bool("annotate"), a.now())
 	if err != nil {
 		return err
 	}
 	if len(keys) == 0 {
 		return exit(exitNothing)
 	}
-	if dir := cmd.String("out"); dir != "" {
-		err = a.writeKeys(dir, keys, failed)
-	} else {
-		err = a.printKeys(keys, results, format)
-	}
+	err = a.writeKeys(cmd, keys, results, failed)
 	if err == nil && failed {
 		err = exit(exitPartial)
 	}
@@ -122,16 +115,7 @@ func (a *app) pemSource(cmd *cli.Command) (config.Cluster, error) {
 	return a.source(cmd, source)
 }
 
-// judge leaves out of the results the keys that must not be trusted.
-func judge(results []jwks.Result) {
-	for i, r := range results {
-		if r.Err == nil {
-			results[i].Set, results[i].Err = r.Set.Judge()
-		}
-	}
-}
-
-// complainOfSources says on stderr what could not be fetched and which keys are left out.
+// complainOfSources tells stderr what could not be fetched and which keys are left out.
 func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 	for _, r := range results {
 		if r.Err != nil {
@@ -154,114 +138,32 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 	return failed
 }
 
-// harvestedKey is a key as pem prints it.
-type harvestedKey struct {
-	key         jwks.Key
-	block       pem.Block
-	fingerprint pem.Fingerprint
-	text        []byte // PEM, with a line feed at the end
-}
-
-// harvested returns the keys of all results in their order, each once.
-func (a *app) harvested(results []jwks.Result, annotate bool) ([]harvestedKey, error) {
-	var keys []harvestedKey
-	seen := map[pem.Fingerprint]bool{}
-	for _, r := range results {
-		if r.Err != nil {
-			continue
+// writeKeys writes the keys to the directory of -out, or to stdout. With keep, the files of other keys stay.
+func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, results []jwks.Result, keep bool) error {
+	dir := cmd.String("out")
+	switch format := cmd.String("format"); {
+	case dir != "":
+		err := keydir.Write(dir, keys, keep, func(c keydir.Change, file string) {
+			a.out.KeyFile(c, file)
+			if c == keydir.Left {
+				a.says.Warn("%s was changed since harvest wrote it: not removed, though its key is gone", file)
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("-out: %w", err)
 		}
-		for _, k := range r.Set.Keys {
-			h := harvestedKey{key: k, block: pem.Block{Public: k.Public}}
-			if annotate {
-				h.block.Annotation = pem.Annotation{
-					Version: pem.Version, Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithms: k.Algorithms, Added: a.now(),
-				}
-			}
-			h.fingerprint = h.block.Fingerprint()
-			if seen[h.fingerprint] {
-				continue
-			}
-			seen[h.fingerprint] = true
-			text, err := h.block.MarshalText()
-			if err != nil {
-				return nil, fmt.Errorf("key %q: %w", k.KeyID, err)
-			}
-			h.text = append(text, '\n')
-			keys = append(keys, h)
-		}
-	}
-	return keys, nil
-}
-
-// printKeys writes the keys to stdout.
-func (a *app) printKeys(keys []harvestedKey, results []jwks.Result, format string) error {
-	switch format {
-	case "json":
-		type record struct {
-			KeyID       string          `json:"kid"`
-			Algorithm   string          `json:"alg"`
-			Algorithms  []string        `json:"algs,omitempty"`
-			Use         string          `json:"use"`
-			Fingerprint pem.Fingerprint `json:"sha256"`
-			PEM         string          `json:"pem"`
-		}
-		var all []record
-		for _, k := range keys {
-			r := record{k.key.KeyID, "", nil, k.key.Use, k.fingerprint, string(k.text)}
-			if algs := k.key.Algorithms; len(algs) > 0 {
-				r.Algorithm = algs[0]
-			}
-			if algs := k.key.Algorithms; len(algs) > 1 {
-				r.Algorithms = algs
-			}
-			all = append(all, r)
-		}
-		a.out.JSON(all)
-	case "vault":
-		// The body of a plan for a mount without a configuration has the algorithms.
-		cluster := results[0].Cluster
-		plan, err := vaultsync.NewPlan(vaultsync.Config{}, vaultsync.Desired{Clusters: []string{cluster}, Results: results}, vaultsync.Options{Now: a.now()})
+	case format == "json":
+		a.out.KeysJSON(keys)
+	case format == "vault":
+		body, err := keydir.NewMountBody(keys, results, a.now())
 		if err != nil {
 			return err
 		}
-		body, err := plan.Body()
-		if err != nil {
-			return err
-		}
-		var elements []string
-		for _, k := range keys {
-			elements = append(elements, strings.TrimSuffix(string(k.text), "\n"))
-		}
-		body["jwt_validation_pubkeys"] = elements
 		a.out.JSON(body)
 		a.says.Warn("this is for a NEW mount: written to one in use, it wipes default_role, bound_issuer, jwt_supported_algs " +
 			"and every other setting, and all other keys; there, use `harvest sync`")
 	default:
-		for _, k := range keys {
-			_, _ = a.out.Write(k.text)
-		}
+		a.out.Keys(keys)
 	}
 	return nil
-}
-
-// stdin is a JWKS document on standard input.
-type stdin struct{ r io.Reader }
-
-var _ jwks.Source = stdin{}
-
-// RegionName implements jwks.Source.
-func (stdin) RegionName() string { return "" }
-
-// Fetch implements jwks.Source. It can be called once. When ctx ends so does Fetch, though
-// not the read.
-func (s stdin) Fetch(ctx context.Context) (*jwks.Set, error) {
-	data, err := wait.Within(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(s.r, jwks.MaxDocument+1)) })
-	if err != nil {
-		return nil, fmt.Errorf("standard input: %w", err)
-	}
-	set, err := jwks.Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("standard input: %w", err)
-	}
-	return set, nil
 }

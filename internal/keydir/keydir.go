@@ -1,4 +1,5 @@
-// Package keydir keeps a directory with a PEM file for each key, and touches nobody else's files.
+// Package keydir has published keys as PEM, and keeps a directory with a file for each, where it
+// touches nobody else's files.
 package keydir
 
 import (
@@ -32,13 +33,6 @@ const (
 type manifest struct {
 	Version int                 `json:"version"` // 1
 	Files   map[string][]string `json:"files"`   // two digests while a file is being replaced
-}
-
-// Key is a key as its file holds it.
-type Key struct {
-	KeyID string
-	Block pem.Block
-	Text  []byte // the block as PEM, with a line feed at the end
 }
 
 // Change is what became of a file.

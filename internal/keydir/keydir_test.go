@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -34,7 +35,7 @@ func withKeyIDs(t testing.TB, ids ...string) []Key {
 		block := pem.Block{Public: private.Public()}
 		text, err := block.MarshalText()
 		require.NoError(t, err)
-		keys = append(keys, Key{KeyID: id, Block: block, Text: append(text, '\n')})
+		keys = append(keys, Key{Key: jwks.Key{KeyID: id}, Block: block, Text: append(text, '\n')})
 	}
 	return keys
 }
