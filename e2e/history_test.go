@@ -28,8 +28,7 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// historySettle leaves a loaded machine time for the promise: a write arrives within half of it.
-const historySettle = 2 * time.Second
+const historySettle = time.Second // the default
 
 // trial is one history: five harvesters with a cluster each, on one mount of three Vaults.
 type trial struct {
@@ -235,7 +234,7 @@ func (h *harvesting) start() {
 		running.Go(func() {
 			for ctx.Err() == nil {
 				_, _ = v.Sync(ctx)
-				rest(ctx, rand.N(2*time.Second))
+				rest(ctx, rand.N(3*time.Second))
 			}
 		})
 	}
@@ -257,7 +256,7 @@ func (h *harvesting) synced(r *vaultsync.MountReport) {
 // change rotates the cluster and lets it drop keys.
 func (h *harvesting) change(over context.Context) {
 	for over.Err() == nil {
-		rest(over, 500*time.Millisecond+rand.N(2500*time.Millisecond))
+		rest(over, time.Second+rand.N(10*time.Second)) // or the list would never stand still
 		if over.Err() != nil {
 			return
 		}
