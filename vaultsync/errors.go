@@ -30,10 +30,7 @@ type MountError struct {
 
 // Error implements error.
 func (e *MountError) Error() string {
-	if e.Vault == "" { // in a Store, whose name says what it is
-		return fmt.Sprintf("%s: %v", e.MountID, e.Err)
-	}
-	return fmt.Sprintf("mount %s: %v", e.MountID, e.Err)
+	return fmt.Sprintf("%s: %v", e.Title(), e.Err)
 }
 
 // Unwrap returns Err.

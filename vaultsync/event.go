@@ -57,7 +57,7 @@ type Event struct {
 func (e Event) String() string {
 	words := []string{string(e.Kind)}
 	if e.Mount != (MountID{}) {
-		words = append(words, "mount "+e.Mount.String())
+		words = append(words, e.Mount.Title())
 	}
 	switch {
 	case e.Key.Fingerprint != pem.Fingerprint{}:

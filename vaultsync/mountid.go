@@ -10,6 +10,14 @@ type MountID struct {
 // ID returns the mount's identity.
 func (m *Mount) ID() MountID { return MountID{m.Vault(), m.namespace(), m.Path} }
 
+// Title returns "mount" and the mount; of a [Store] its name alone, which says what it is.
+func (id MountID) Title() string {
+	if id.Vault == "" {
+		return id.String()
+	}
+	return "mount " + id.String()
+}
+
 // String returns the mount as people are told of it. What is empty is left out.
 func (id MountID) String() string {
 	name := id.Path

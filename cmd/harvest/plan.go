@@ -57,6 +57,11 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 	if err != nil {
 		return err
 	}
+	if r.format == "vault" {
+		if err := cfg.DropRelays(); err != nil {
+			return err
+		}
+	}
 	if r.format == "vault" && len(cfg.Mounts) > 1 {
 		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.File, len(cfg.Mounts))
 	}

@@ -23,6 +23,9 @@ func (a *app) policyCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := cfg.DropRelays(); err != nil {
+				return err
+			}
 			a.out.Printf("%s", cfg.Policy(cmd.Bool("roles")))
 			return nil
 		},

@@ -119,6 +119,9 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		if err != nil {
 			return nil, err
 		}
+		if err := cfg.DropRelays(); err != nil {
+			return nil, err
+		}
 		if err := selectMounts(cmd, cfg); err != nil {
 			return nil, err
 		}

@@ -38,9 +38,13 @@ func (a *app) daemonConfig(cfg *config.Config, log *slog.Logger) *daemon.Config 
 		})
 	}
 	for _, m := range cfg.Mounts {
-		d.Mounts = append(d.Mounts, daemon.Mount{
+		mount := daemon.Mount{
 			Vault: m.Vault, Namespace: m.Namespace, Path: m.Path, Clusters: m.Clusters, Options: m.Options, Of: m.Unplaced(),
-		})
+		}
+		if m.Relay != nil {
+			mount.Relay = m.Open
+		}
+		d.Mounts = append(d.Mounts, mount)
 	}
 	return d
 }

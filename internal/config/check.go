@@ -138,6 +138,7 @@ type Validation struct {
 	Clusters int       `json:"clusters"`
 	Vaults   int       `json:"vaults"`
 	Mounts   int       `json:"mounts"`
+	Relays   int       `json:"relays"`
 }
 
 // maxFileCheck bounds how long one file may take, such as a pipe that nobody writes to.
@@ -160,10 +161,11 @@ func Check(ctx context.Context, name string, src []byte, o Checking) *Validation
 		diags = append(diags, d)
 	}
 	if r != nil {
-		v.Clusters, v.Vaults, v.Mounts = len(r.config.Clusters), len(r.config.Vaults), len(r.config.Mounts)
+		v.Clusters, v.Vaults, v.Mounts = len(r.config.Clusters), len(r.config.Vaults), len(r.config.Mounts)-r.config.Relays()
+		v.Relays = r.config.Relays()
 		for i, c := range r.config.Clusters {
 			if len(r.config.Mounts) > 0 && !r.config.Uses(c.Name) {
-				warn(r.places[i], "cluster %q is on no mount: nothing is done with its keys", c.Name)
+				warn(r.places[i], "cluster %q is on no mount and no relay: nothing is done with its keys", c.Name)
 			}
 		}
 		diags = append(diags, r.otherIssuers()...)

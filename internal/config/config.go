@@ -80,6 +80,7 @@ type Mount struct {
 	Clusters  []string
 	Options   vaultsync.Options
 	Setup     setup.Setup // for the command of that name
+	Relay     *Relay      // it is a relay, in no Vault; nil: it isn't
 	at        hcl.Range   // of the block in the file
 }
 
@@ -92,6 +93,9 @@ func (m Mount) Unplaced() Mount {
 // Target is what makes two mounts one: an address (or the label of a block without),
 // namespace and path.
 func (c *Config) Target(m Mount) vaultsync.MountID {
+	if m.Relay != nil {
+		return vaultsync.MountID{Path: m.Path}
+	}
 	v := c.Vaults[m.Vault]
 	namespace := m.Namespace
 	if namespace == "" {

@@ -13,6 +13,9 @@ import (
 func (c *Config) CredentialFiles(getenv func(string) string) []string {
 	var names []string
 	for _, m := range c.Mounts {
+		if m.Relay != nil {
+			continue
+		}
 		v := c.Vaults[m.Vault]
 		names = append(names, v.ClientKey)
 		if !v.IsIsolated() && v.ClientKey == "" {

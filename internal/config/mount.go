@@ -106,7 +106,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		b.problem("path", "%v", err)
 	}
 	r.mountVault(b, &m)
-	r.mountClusters(b, &m)
+	r.clustersOf(b, m)
 	r.mountRules(b, &m)
 	for _, role := range blocks {
 		r.role(role, &m)
@@ -126,6 +126,9 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 // mount's accessor.
 func (r *fileReader) mountPolicies(m Mount) {
 	for _, other := range r.config.Mounts {
+		if other.Relay != nil {
+			continue
+		}
 		mine, others := r.config.Target(m), r.config.Target(other)
 		if mine == others || mine.Vault != others.Vault || mine.Namespace != others.Namespace {
 			continue
@@ -160,13 +163,18 @@ func (r *fileReader) mountVault(b block, m *Mount) {
 	}
 }
 
-func (r *fileReader) mountClusters(b block, m *Mount) {
+// clustersOf checks the clusters that a mount or relay names.
+func (r *fileReader) clustersOf(b block, m Mount) {
+	what, does := "mount", "trusts"
+	if m.Relay != nil {
+		what, does = "relay", "publishes"
+	}
 	var names []string
 	for _, c := range r.config.Clusters {
 		names = append(names, c.Name)
 	}
 	if len(m.Clusters) == 0 {
-		b.problem("clusters", "no clusters: name those that this mount trusts, as in clusters = [\"us-east\"]")
+		b.problem("clusters", "no clusters: name those that this %s %s, as in clusters = [\"us-east\"]", what, does)
 	}
 	for i, name := range m.Clusters {
 		if !slices.Contains(names, name) {
@@ -183,7 +191,7 @@ func (r *fileReader) mountClusters(b block, m *Mount) {
 	}
 	for i, name := range m.Options.AllowTurnover {
 		if cluster, _, _ := strings.Cut(name, "/"); name != AnyCluster && !slices.Contains(m.Clusters, cluster) {
-			r.problem(b.element("allow_turnover", i), "this mount has no cluster %q; there is %s", cluster, text.QuoteAll(m.Clusters))
+			r.problem(b.element("allow_turnover", i), "this %s has no cluster %q; there is %s", what, cluster, text.QuoteAll(m.Clusters))
 		}
 	}
 }

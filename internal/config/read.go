@@ -67,17 +67,20 @@ func (r *fileReader) read(body *hclsyntax.Body) {
 			r.cluster(b)
 		case "vault":
 			r.vault(b)
-		case "mount":
+		case "mount", "relay":
 		default:
-			r.problem(b.TypeRange, "unknown block %q; want cluster, vault or mount", b.Type)
+			r.problem(b.TypeRange, "unknown block %q; want cluster, vault, mount or relay", b.Type)
 		}
 	}
 	if len(r.config.Vaults) == 0 {
 		r.config.Vaults = []Vault{{}}
 	}
 	for _, b := range body.Blocks {
-		if b.Type == "mount" {
+		switch b.Type {
+		case "mount":
 			r.mount(b)
+		case "relay":
+			r.relay(b)
 		}
 	}
 	if len(r.config.Mounts) == 0 && !r.diags.HasErrors() {

@@ -164,3 +164,25 @@ mount "jwt-nomad" {
     #job_prefix        = "job-"
   #}
 }
+
+# A relay publishes the judged keys of clusters as a key set of its own, for those who can't
+# read the clusters: Consul, a proxy, a cloud. It is a directory, which harvest watch serves
+# too (-relay-listen). Whoever trusts it trusts each of its clusters for every claim: a relay
+# a cluster is the safer way.
+#relay "nomad" {
+  #clusters = ["us-east"]
+
+  # A directory of its own, which must be there: keys.pem, jwks.json, and with an issuer
+  # .well-known/openid-configuration.
+  #dir = "/var/lib/harvest/relay/nomad"
+
+  # The issuer that tokens name, where their own can't be reached. Default: none.
+  #issuer = "https://keys.example.com/relay/nomad"
+
+  # The rules of a mount.
+  #retired        = ["old"]
+  #retain         = "1h"
+  #max_keys       = 256
+  #allow_turnover = ["us-east"]
+  #deny           = ["sha256:5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"]
+#}

@@ -2,9 +2,11 @@ package daemon
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -51,4 +53,6 @@ type Mount struct {
 	Clusters  []string
 	Options   vaultsync.Options
 	Of        any // as of a cluster, less its place and its Vault
+	// Relay makes the relay, where it is one and no mount of a Vault; else nil.
+	Relay func(now time.Time) *relay.Relay
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -28,6 +29,8 @@ type Daemon struct {
 	options vaultsync.WatchOptions
 	board   *monitor.Board
 	ended   chan error // a watch ended that should not have
+
+	relays relay.Server
 
 	cfg    atomic.Pointer[Config]
 	made   int // logins so far
@@ -110,7 +113,7 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	groups, err := d.groupsFor(cfg, logins)
+	groups, err := d.groupsFor(ctx, cfg, logins)
 	if err != nil {
 		return err
 	}
@@ -118,7 +121,11 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	for _, g := range groups {
 		for _, t := range g.it.harvester.Targets {
 			id := t.Mount.ID()
-			known[id] = monitor.Expected{Clusters: t.Clusters, Login: g.it.logins[id].Name()}
+			expected := monitor.Expected{Clusters: t.Clusters}
+			if l := g.it.logins[id]; l != nil {
+				expected.Login = l.Name()
+			}
+			known[id] = expected
 		}
 	}
 	from := map[string]string{}
@@ -137,6 +144,11 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	d.cfg.Store(cfg)
 
 	stopAll(oldGroups) // before others write the same mounts
+	var relays []*relay.Relay
+	for _, g := range groups {
+		relays = append(relays, g.it.relays...)
+	}
+	d.relays.Use(relays)
 	d.board.Expect(known)
 	d.board.Describe(from)
 	for _, l := range newLogins {
@@ -180,7 +192,7 @@ func (d *Daemon) loginsFor(cfg *Config) (map[int]*running[numbered], error) {
 	logins := map[int]*running[numbered]{}
 	all := slices.Clone(d.logins)
 	for _, m := range cfg.Mounts {
-		if logins[m.Vault] != nil {
+		if logins[m.Vault] != nil || m.Relay != nil {
 			continue
 		}
 		v := cfg.Vaults[m.Vault]
@@ -203,7 +215,7 @@ func (d *Daemon) loginsFor(cfg *Config) (map[int]*running[numbered], error) {
 }
 
 // groupsFor returns the groups of a configuration, those that run already among them.
-func (d *Daemon) groupsFor(cfg *Config, logins map[int]*running[numbered]) ([]*running[*group], error) {
+func (d *Daemon) groupsFor(ctx context.Context, cfg *Config, logins map[int]*running[numbered]) ([]*running[*group], error) {
 	var groups []*running[*group]
 	var wrong []error
 	for _, mounts := range partition(cfg.Mounts) {
@@ -213,7 +225,10 @@ func (d *Daemon) groupsFor(cfg *Config, logins map[int]*running[numbered]) ([]*r
 		var names, files []string
 		for _, m := range mounts {
 			names = append(names, m.Clusters...)
-			l := logins[m.Vault].it
+			var l numbered
+			if m.Relay == nil {
+				l = logins[m.Vault].it
+			}
 			own = append(own, l.Login)
 			of.logins = append(of.logins, l.number)
 			of.mounts = append(of.mounts, m.Of)
@@ -228,7 +243,7 @@ func (d *Daemon) groupsFor(cfg *Config, logins map[int]*running[numbered]) ([]*r
 		of.files = stamps(files...)
 		g := same(d.groups, of)
 		if g == nil {
-			g = &running[*group]{it: d.newGroup(clusters, mounts, own), of: of}
+			g = &running[*group]{it: d.newGroup(ctx, clusters, mounts, own), of: of}
 			wrong = append(wrong, g.it.harvester.Check())
 		}
 		groups = append(groups, g)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -13,28 +14,37 @@ import (
 // each source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
-	logins    map[vaultsync.MountID]Login
+	logins    map[vaultsync.MountID]Login // of the mounts; relays have none
+	relays    []*relay.Relay
 }
 
 // groupOf is what a group is made from.
 type groupOf struct {
 	clusters []any
 	mounts   []any
-	logins   []int // by mount: the number of its login
+	logins   []int // by mount: the number of its login; 0 of a relay
 	files    string
 }
 
-// newGroup makes a group ready to run. own are the logins of the mounts.
-func (d *Daemon) newGroup(clusters []Cluster, mounts []Mount, own []Login) *group {
+// newGroup makes a group ready to run, and its relays ready to be served: what is wrong with the
+// files of one is told of by its first sync. own are the logins of the mounts.
+func (d *Daemon) newGroup(ctx context.Context, clusters []Cluster, mounts []Mount, own []Login) *group {
 	g := &group{logins: map[vaultsync.MountID]Login{}}
 	for _, c := range clusters {
 		g.harvester.Clusters = append(g.harvester.Clusters, c.Make())
 	}
 	for i, m := range mounts {
-		mount := vaultsync.NewMount(own[i].Client(), m.Path)
-		mount.Namespace = m.Namespace
-		id := mount.ID()
-		g.logins[id] = own[i]
+		var mount *vaultsync.Mount
+		if m.Relay != nil {
+			r := m.Relay(d.now())
+			_ = r.Open(ctx)
+			g.relays = append(g.relays, r)
+			mount = &vaultsync.Mount{Path: m.Path, Store: r}
+		} else {
+			mount = vaultsync.NewMount(own[i].Client(), m.Path)
+			mount.Namespace = m.Namespace
+			g.logins[mount.ID()] = own[i]
+		}
 		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: m.Options})
 	}
 	return g

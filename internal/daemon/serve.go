@@ -39,6 +39,11 @@ func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build) 
 	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.now)), d.log)
 }
 
+// ServeRelays serves the key sets of relays until stop is called, and nothing else.
+func (d *Daemon) ServeRelays(listener net.Listener) (stop func()) {
+	return d.relays.Serve(listener, d.log)
+}
+
 func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	server := &http.Server{
 		Handler: h, ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,

@@ -28,6 +28,10 @@ func InspectMount(ctx context.Context, m *vaultsync.Mount, in Inspection) ([]Pro
 		in.Config = config
 	}
 	in.Path = m.Path
+	if m.Store != nil { // it has no roles
+		problems, err := Inspect(in)
+		return problems, m.Wrap(err)
+	}
 	s, err := m.Session()
 	if err != nil {
 		return nil, err

@@ -114,6 +114,17 @@ var Blocks = []struct {
 		{"prefix", kindText, "", "Path before the job's namespace there, such as the cluster's name."},
 		{"job_prefix", kindText, "", "Text before the job's name there, such as job-: secrets are at <namespace>/job-<job>/job-<job>/<name> then, and the jobs of a namespace are kept apart, also those called *, + or team/+. Without it such a job reads the secrets of others in its namespace. With it, job a still reads those of a job that is called a/job-a."},
 	}},
+	{"relay", `relay "NAME"`, "A key set of its own, with the judged keys of clusters, for those who can't read the clusters. " +
+		"It is a directory, which `harvest watch` serves too (`-relay-listen`).\nWhoever trusts a relay trusts each of its clusters for every claim.", []Attribute{
+		{"clusters", kindTexts, required, "Names of the clusters whose keys it publishes."},
+		{"dir", kindText, required, "Directory of its own, which must be there, for keys.pem, jwks.json and, with `issuer`, .well-known/openid-configuration. Other files in it stay."},
+		{"issuer", kindText, "none", "URL of the issuer for the discovery document, https and without a slash at the end. Its jwks_uri is ISSUER/jwks.json."},
+		{"retired", kindTexts, "", "As of a mount."},
+		{"retain", kindDuration, "0s", "As of a mount."},
+		{"max_keys", kindNumber, "256", "As of a mount."},
+		{"allow_turnover", kindTexts, "", "As of a mount."},
+		{"deny", kindFingerprints, "", "Keys that this relay may not publish."},
+	}},
 }
 
 // Config returns harvest.hcl(5). usual is where the configuration usually is, and maxMiB how large

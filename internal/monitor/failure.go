@@ -68,7 +68,7 @@ func (b *Board) Untried() []string {
 	clusters := map[string]bool{}
 	for id, m := range b.mounts {
 		if !m.attempted {
-			all = append(all, text.Escape(fmt.Sprintf("mount %s: not tried yet", id)))
+			all = append(all, text.Escape(id.Title() + ": not tried yet"))
 		}
 		for _, name := range m.Clusters {
 			if !b.asked[name] && !clusters[name] {
@@ -98,15 +98,15 @@ func (b *Board) OutOfSync() []string {
 	}
 	for id, m := range b.mounts {
 		for source, f := range m.failed {
-			tell(fmt.Sprintf("mount %s: cluster %s", id, source), f.kind)
+			tell(id.Title() + ": cluster " + source.String(), f.kind)
 		}
 		switch {
 		case m.failure.kind != "":
-			tell("mount "+id.String(), m.failure.kind)
+			tell(id.Title(), m.failure.kind)
 		case !m.attempted:
-			tell("mount "+id.String(), "not tried yet")
+			tell(id.Title(), "not tried yet")
 		case !m.synced && len(m.failed) == 0:
-			tell("mount "+id.String(), "changes pending")
+			tell(id.Title(), "changes pending")
 		}
 	}
 	slices.Sort(all)

@@ -20,9 +20,12 @@ type Listening struct {
 	AllowPlaintext bool   // off loopback too
 }
 
+// ErrPlaintext: a key set would be served in plaintext off loopback.
+var ErrPlaintext = errors.New("not loopback, and over plaintext anyone on the path chooses whom others trust")
+
 // Listen returns a listener on the address. A key set over plaintext lets anyone on the path
 // choose whom others trust: without a certificate it listens on loopback only, unless
-// AllowPlaintext.
+// AllowPlaintext. The error wraps [ErrPlaintext] then.
 func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, error) {
 	var pair *certificate
 	switch {
@@ -43,7 +46,7 @@ func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, 
 	}
 	if at, ok := listener.Addr().(*net.TCPAddr); (!ok || !at.IP.IsLoopback()) && !l.AllowPlaintext {
 		_ = listener.Close()
-		return nil, fmt.Errorf("%s is not loopback, and over plaintext anyone on the path chooses whom others trust: give a certificate", l.Address)
+		return nil, fmt.Errorf("%s: %w", l.Address, ErrPlaintext)
 	}
 	return listener, nil
 }

@@ -55,7 +55,8 @@ const maxName = 128
 
 // CheckName refuses a name that can't stand in a path or in a line of a log.
 func CheckName(name string) error {
-	if len(name) > maxName || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "" || strings.Trim(name, "._-") == "" {
+	if len(name) > maxName || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != "" || strings.Trim(name, "._-") == "" ||
+		strings.Contains(name, "..") {
 		return fmt.Errorf("relay name %q: use letters, digits, '.', '_' and '-', one letter or digit at least, %d bytes at most", name, maxName)
 	}
 	return nil

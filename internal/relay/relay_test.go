@@ -341,7 +341,7 @@ func TestDenialIsServedThoughNothingCanBeWritten(t *testing.T) {
 }
 
 func TestNamesAndIssuersThatAreNone(t *testing.T) {
-	for _, name := range []string{"", ".", "..", "a/b", `a\b`, "a b", "a\nb", "ключ", "a%2fb", "-", strings.Repeat("x", 129)} {
+	for _, name := range []string{"", ".", "..", "a/b", `a\b`, "a b", "a\nb", "ключ", "a%2fb", "-", "a..b", strings.Repeat("x", 129)} {
 		assert.Error(t, CheckName(name), "%q", name)
 	}
 	for _, name := range []string{"nomad", "us-east.1", "A_b", strings.Repeat("x", 128)} {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/jwksharvest/harvest/internal/config"
@@ -35,6 +36,10 @@ func (o *Output) Validation(v *config.Validation) {
 		o.Printf("%s: not valid: %d %s.\n", text.Escape(v.File), len(v.Errors), text.Plural(len(v.Errors), "error"))
 		return
 	}
-	o.Printf("%s: valid: %d %s, %d %s, %d %s.\n", text.Escape(v.File), v.Clusters, text.Plural(v.Clusters, "cluster"),
-		v.Vaults, text.Plural(v.Vaults, "Vault"), v.Mounts, text.Plural(v.Mounts, "mount"))
+	relays := ""
+	if v.Relays > 0 {
+		relays = fmt.Sprintf(", %d %s", v.Relays, text.Plural(v.Relays, "relay"))
+	}
+	o.Printf("%s: valid: %d %s, %d %s, %d %s%s.\n", text.Escape(v.File), v.Clusters, text.Plural(v.Clusters, "cluster"),
+		v.Vaults, text.Plural(v.Vaults, "Vault"), v.Mounts, text.Plural(v.Mounts, "mount"), relays)
 }

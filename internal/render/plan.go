@@ -172,7 +172,7 @@ func (o *Output) printRows(rows []row) {
 
 // Mount writes what is to be done to one mount, where it is only planned, or was done.
 func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
-	o.Heading("mount", text.Escape(m.String()))
+	o.title(m.MountID)
 	if m.Plan != nil {
 		rows := planRows(m.Plan, now)
 		o.printRows(rows)
@@ -193,6 +193,15 @@ func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
 		return
 	}
 	o.Say(summary(m))
+}
+
+// title writes which mount or relay the following is about.
+func (o *Output) title(id vaultsync.MountID) {
+	what := "mount"
+	if id.Vault == "" {
+		what = ""
+	}
+	o.Heading(what, text.Escape(id.String()))
 }
 
 // failure writes what went wrong with a mount.

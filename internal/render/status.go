@@ -14,7 +14,7 @@ import (
 
 // Status writes the status of one mount.
 func (o *Output) Status(s *status.Mount, now time.Time) {
-	o.Heading("mount", text.Escape(s.String()))
+	o.title(s.MountID)
 	section := func(title string, rows []row) {
 		if len(rows) > 0 {
 			o.Printf("%s", title)

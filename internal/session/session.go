@@ -53,13 +53,15 @@ func Open(ctx context.Context, cfg *config.Config, o Options) *Session {
 	for _, m := range cfg.Mounts {
 		opened := Mount{Config: m, Target: vaultsync.Target{Clusters: m.Clusters, Options: m.Options}}
 		opened.Target.Options.Now, opened.Target.Options.Logger = o.Now, o.Log
-		if l := logins[m.Vault]; l.err != nil {
+		opened.Target.Options.OnEvent = o.OnEvent
+		if m.Relay != nil {
+			opened.Target.Mount = &vaultsync.Mount{Path: m.Path, Store: m.Open(o.Now)}
+		} else if l := logins[m.Vault]; l.err != nil {
 			id := l.mount(cfg.Vaults[m.Vault], m)
 			opened.Refused = &vaultsync.MountReport{MountID: id, Err: &vaultsync.MountError{MountID: id, Err: l.err}}
 		} else {
 			opened.Target.Mount = vaultsync.NewMount(l.client, m.Path)
 			opened.Target.Mount.Namespace = m.Namespace
-			opened.Target.Options.OnEvent = o.OnEvent
 		}
 		s.Mounts = append(s.Mounts, opened)
 	}
@@ -153,7 +155,7 @@ func (s *Session) logIn(ctx context.Context, cfg *config.Config) map[int]*login 
 	logins := map[int]*login{}
 	var pending sync.WaitGroup
 	for _, m := range cfg.Mounts {
-		if logins[m.Vault] != nil {
+		if logins[m.Vault] != nil || m.Relay != nil {
 			continue
 		}
 		l, v := &login{}, cfg.Vaults[m.Vault]

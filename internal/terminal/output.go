@@ -84,13 +84,16 @@ func (o *Output) Warning(text string) {
 	o.Text("  warning: ", "  "+o.Paint(Yellow, "warning:")+" ", text)
 }
 
-// Heading writes the line that says what the following is about.
+// Heading writes the line that says what the following is about; what may be "".
 func (o *Output) Heading(what, name string) {
-	if o.Width > 0 && Columns(what+" "+name) > o.Width {
+	if what != "" {
+		what += " "
+	}
+	if o.Width > 0 && Columns(what+name) > o.Width {
 		// A mount's name, then its namespace and its Vault.
 		parts := wrapAt(name, " in namespace ", " at ")
 		for i, part := range parts {
-			before := what + " "
+			before := what
 			if i > 0 {
 				before = "  "
 			}
@@ -100,5 +103,5 @@ func (o *Output) Heading(what, name string) {
 		o.Printf("\n")
 		return
 	}
-	o.Printf("%s\n\n", o.Paint(Bold, what+" "+name))
+	o.Printf("%s\n\n", o.Paint(Bold, what+name))
 }
