@@ -41,6 +41,7 @@ type convergence struct {
 	report *MountReport
 
 	// What the last read showed, and when it was asked for: the answer may be as old as that.
+	config Config
 	plan   *Plan
 	readAt time.Time
 
@@ -128,7 +129,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	}
 	c.record(config)
 	if c.mount.Store != nil {
-		return c.mount.Store.Planned(ctx, &c.plan.Plan)
+		return c.mount.Store.Planned(ctx, c.plan)
 	}
 	return nil
 }
@@ -137,15 +138,16 @@ func (c *convergence) observe(ctx context.Context) error {
 // been carried out.
 func (c *convergence) record(config Config) {
 	c.how.history.planned(c.plan)
-	c.report.last, c.report.done = c.plan, !c.plan.Changed
+	c.config = config
+	c.report.Last, c.report.Done = c.plan, !c.plan.Changed
 	if c.report.Plan == nil {
-		c.report.Plan = c.plan
+		c.report.Config, c.report.Plan = config, c.plan
 		if !c.how.early {
 			c.o.warnNotRead(c.mount, c.plan)
 		}
 	}
 	if c.unknown != nil {
-		c.o.announce(c.mount, c.unknown.landed(config))
+		c.o.announce(c.mount, landed(c.unknown, config))
 		c.unknown = nil
 	}
 }
@@ -168,7 +170,7 @@ func (c *convergence) stopJudging() func() bool {
 
 // stable reports whether nothing is left to do, and nobody can still write over it.
 func (c *convergence) stable() bool {
-	stood := c.looks > 0 && slices.Equal(c.looked, c.plan.current.Keys())
+	stood := c.looks > 0 && slices.Equal(c.looked, c.config.Keys())
 	return !c.plan.Changed && (!c.unsettled || stood || c.looks == mostLooks)
 }
 
@@ -178,7 +180,7 @@ func (c *convergence) lookAgain(ctx context.Context) (err error) {
 		c.last = taken
 	}
 	c.looks++
-	c.looked = c.plan.current.Keys()
+	c.looked = c.config.Keys()
 	c.superseded, err = c.how.rest(ctx, c.o.settle()+c.how.jitter(c.o.settle()/4))
 	return err
 }
@@ -190,7 +192,7 @@ func (c *convergence) contest(ctx context.Context) error {
 	c.cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?", ErrConflict, contested(c.plan))
 	c.report.Conflicts++
 	c.o.emit(c.mount, Event{Kind: EventConflict, Err: c.cause})
-	if c.plan.keepsKeys() {
+	if c.config.keepsKeys(c.plan) {
 		c.undoneSettings++
 	}
 	switch {
@@ -219,7 +221,7 @@ func (c *convergence) pauseLeft() time.Duration {
 	if c.tries > 0 {
 		return 0
 	}
-	return c.how.pace.pause(c.plan, time.Now())
+	return c.how.pace.pause(c.config, c.plan, time.Now())
 }
 
 // pause waits for that, a settle time at most: then the mount is read again, which shows what
@@ -240,7 +242,7 @@ func (c *convergence) write(ctx context.Context) error {
 		return err
 	}
 	c.tries, c.looks = c.tries+1, 0
-	body, err := c.plan.Body()
+	body, err := c.config.With(c.plan)
 	if err != nil {
 		return err
 	}
@@ -265,7 +267,7 @@ func (c *convergence) send(ctx context.Context, body map[string]any) error {
 	c.report.Written++
 	c.report.WriteTimes = append(c.report.WriteTimes, time.Since(sentAt))
 	if err == nil {
-		c.last, c.report.done = taken, true
+		c.last, c.report.Done = taken, true
 		c.o.announce(c.mount, c.plan)
 		return nil
 	}

@@ -78,7 +78,7 @@ func ExampleNewPlan() {
 	for _, failure := range plan.Failed {
 		fmt.Println("!", failure.Cluster, failure.Err)
 	}
-	body, err := plan.Body()
+	body, err := current.With(plan)
 	fmt.Println(len(body["jwt_validation_pubkeys"].([]string)), body["default_role"], err)
 	// Output:
 	// + us-east 3f0fccd0 published, not yet trusted

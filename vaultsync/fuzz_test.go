@@ -55,7 +55,7 @@ func FuzzNewPlan(f *testing.F) {
 		}
 		require.NoError(t, err)
 		requireFields(t, current.fields, p, o)
-		requireStored(t, p, want, o)
+		requireStored(t, current, p, want, o)
 		text, err := json.Marshal(&MountReport{Plan: p})
 		require.NoError(t, err)
 		require.NotContains(t, string(text), privateText[30:60])
@@ -102,14 +102,14 @@ func drawMount(c *fakekeys.Choices, more []byte) (Config, Desired, Options) {
 
 // requireStored writes a plan, by way of JSON, and checks that there is room for it, and that
 // nothing is left to do then.
-func requireStored(t *testing.T, p *Plan, want Desired, o Options) {
+func requireStored(t *testing.T, current Config, p *Plan, want Desired, o Options) {
 	t.Helper()
-	body, err := p.Body()
+	body, err := current.With(p)
 	require.NoError(t, err)
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
 	if p.Changed {
-		require.LessOrEqual(t, len(text), max(MaxConfig+1<<10, bodySize(p.current.fields)))
+		require.LessOrEqual(t, len(text), max(MaxConfig+1<<10, bodySize(current.fields)))
 	}
 	if !p.Emptied && len(p.Next) == 0 {
 		return
@@ -141,7 +141,7 @@ func readable(fields map[string]any) bool {
 func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
 	t.Helper()
 	require.True(t, readable(fields))
-	body, err := p.Body()
+	body, err := NewConfig(fields).With(p)
 	require.NoError(t, err)
 	converted := false
 	for name, value := range fields {

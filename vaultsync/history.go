@@ -93,7 +93,7 @@ func (h *keyHistory) planned(p *Plan) {
 		return
 	}
 	for f, k := range h.keys {
-		retained, begins := p.Retained(f), p.RetentionBegins(f)
+		begins, retained := p.Retained[f]
 		switch {
 		case !retained:
 			k.missing = time.Time{}

@@ -154,7 +154,7 @@ func (s *session) read(ctx context.Context) (Config, error) {
 // write sends the body of a plan once. An error may mean that it was carried out all the same.
 func (s *session) write(ctx context.Context, p *Plan, body map[string]any) error {
 	if s.mount.Store != nil {
-		return s.mount.Store.Write(ctx, &p.Plan)
+		return s.mount.Store.Write(ctx, p)
 	}
 	ctx, cancel := context.WithTimeout(vaultapi.Once(vaultapi.CountHops(ctx)), writeTimeout)
 	defer cancel()

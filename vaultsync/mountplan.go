@@ -18,6 +18,12 @@ import (
 
 // What a plan is made of, and says: see package plan.
 type (
+	// Plan is what a sync would do to one mount. Its Warnings are one for each of the mount's
+	// settings first, then at most one for a cluster's region, and last what there is to say of the
+	// sets, of which each has at most 1,000 members.
+	Plan = plan.Plan
+	// Change is one field of a mount or role that changes, in JSON.
+	Change = plan.Change
 	// Desired is what a mount should trust.
 	Desired = plan.Desired
 	// Key is one key in a plan.
@@ -52,26 +58,10 @@ const ReasonDenied = plan.ReasonDenied
 // and "-", beginning with a letter or digit, 128 bytes at most.
 func CheckClusterName(name string) error { return plan.CheckClusterName(name) }
 
-// Plan is what a sync would do to one mount. Its Warnings are one for each of the mount's
-// settings first, then at most one for a cluster's region, and last what there is to say of the
-// sets, of which each has at most 1,000 members.
-type Plan struct {
-	plan.Plan
-
-	// Settings are what is written besides the keys, by field: see Options.Settings and
-	// Options.DefaultRole.
-	Settings []Change
-
-	current Config
-	keys    bool           // whether the list of keys changes
-	set     map[string]any // Settings, as they are written
-	without []string       // fields that a conversion drops
-}
-
 // NewPlan returns what has to change on a mount with the configuration current, so that it
 // trusts what want holds, under o. It reads no clock (o.Now is the time) and no network,
 // and gives the same plan for the same arguments; only the key that stands in for an empty
-// list is made later, by [Plan.Body].
+// list is made later, by [Config.With].
 //
 // The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [ErrLastKey] or [ErrTooLarge],
 // or says what is wrong with the arguments. A cluster that could not be read is no
@@ -111,7 +101,8 @@ func newPlan(current Config, want Desired, o Options, given circumstances) (*Pla
 	if err != nil {
 		return nil, err
 	}
-	m.plan = &Plan{Plan: *p, current: current, keys: p.Changed, set: map[string]any{}}
+	m.plan = p
+	p.Base = current.base(elements)
 	return m.finish()
 }
 
@@ -170,7 +161,7 @@ func (m *mountPlanner) finish() (*Plan, error) {
 	}
 	m.setStated()
 	if p.Changed {
-		if err := p.checkSize(); err != nil {
+		if err := m.current.checkSize(p); err != nil {
 			return nil, err
 		}
 	}
@@ -190,9 +181,8 @@ func (m *mountPlanner) convert() error {
 		f := m.plan.Failed[0]
 		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w", ErrNotStaticKeys, f.Owner, f.Err)
 	}
-	m.plan.without = m.current.excluded()
 	m.plan.Changed = true
-	m.warn("converted to static keys: %s cleared", strings.Join(m.plan.without, ", "))
+	m.warn("converted to static keys: %s cleared", strings.Join(m.current.excluded(), ", "))
 	return nil
 }
 
@@ -212,23 +202,41 @@ func (m *mountPlanner) warn(format string, args ...any) {
 	m.plan.Warnings = append(m.plan.Warnings, fmt.Sprintf(format, args...))
 }
 
-// keepsKeys reports whether a plan writes settings alone.
-func (p *Plan) keepsKeys() bool { return len(p.Settings) > 0 && !p.keys && len(p.without) == 0 }
+// keepsKeys reports whether a plan for this configuration writes settings alone.
+func (c Config) keepsKeys(p *Plan) bool {
+	return len(p.Settings) > 0 && len(p.Add)+len(p.Adopt)+len(p.Remove) == 0 && c.Mode() == ""
+}
 
 // checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
 // whatever its size: it takes keys away.
-func (p *Plan) checkSize() error {
-	size := bodySize(p.body(p.Next))
-	if size > MaxConfig && size > bodySize(p.current.fields) {
+func (c Config) checkSize(p *Plan) error {
+	if c.stored {
+		return nil
+	}
+	body, err := c.withElements(p, p.Next)
+	if err != nil {
+		return err
+	}
+	if size := bodySize(body); size > MaxConfig && size > bodySize(c.fields) {
 		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
 			ErrTooLarge, len(p.Next), size, MaxConfig)
 	}
 	return nil
 }
 
-// Body returns the whole configuration to write, every field that harvest doesn't own as
-// it was read. It makes the key that stands in for an empty list, where there is to be one.
-func (p *Plan) Body() (map[string]any, error) {
+// base tells apart configurations that a plan would be another one for.
+func (c Config) base(elements []plan.Element) string {
+	base := plan.Digest(elements)
+	for _, field := range c.excluded() {
+		base += " " + field + "=" + settingText(c.fields[field])
+	}
+	return base
+}
+
+// With returns the whole configuration as a plan for this one makes it: every field that
+// harvest doesn't own as it was read. It makes the key that stands in for an empty list, where
+// there is to be one.
+func (c Config) With(p *Plan) (map[string]any, error) {
 	next := p.Next
 	if p.Emptied {
 		element, err := newPlaceholder()
@@ -237,18 +245,23 @@ func (p *Plan) Body() (map[string]any, error) {
 		}
 		next = []string{element}
 	}
-	return p.body(next), nil
+	return c.withElements(p, next)
 }
 
-func (p *Plan) body(elements []string) map[string]any {
-	return p.current.body(elements, p.without, p.set)
+func (c Config) withElements(p *Plan, elements []string) (map[string]any, error) {
+	settings, err := settingValues(p.Settings)
+	if err != nil {
+		return nil, err
+	}
+	var without []string
+	if c.Mode() != "" && (len(p.Next) > 0 || p.Emptied) {
+		without = c.excluded()
+	}
+	return c.body(elements, without, settings), nil
 }
-
-// Current returns the configuration that the plan stands on.
-func (p *Plan) Current() Config { return p.current }
 
 // landed returns the part of a plan that a later configuration shows to have been done.
-func (p *Plan) landed(after Config) *Plan {
+func landed(p *Plan, after Config) *Plan {
 	trusted := map[pem.Fingerprint]bool{}
 	for _, e := range after.Elements() {
 		trusted[e.Fingerprint] = true
@@ -257,8 +270,7 @@ func (p *Plan) landed(after Config) *Plan {
 		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
 	}
 	return &Plan{
-		Plan:     plan.Plan{Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false)},
-		Settings: p.settingsIn(after),
+		Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false), Settings: settingsIn(p, after),
 	}
 }
 

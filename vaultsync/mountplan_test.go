@@ -20,12 +20,12 @@ func config(elements ...string) Config {
 
 // requireApplied checks what holds of any plan: once applied nothing is left to do, and
 // every field but the keys and what is stated is as it was.
-func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
+func requireApplied(t *testing.T, current Config, p *Plan, want Desired, o Options) {
 	t.Helper()
-	body, err := p.Body()
+	body, err := current.With(p)
 	require.NoError(t, err)
-	for field, value := range p.Current().fields {
-		if _, stated := statedFields(o.Settings)[field]; field != keysField && len(p.without) == 0 && !stated {
+	for field, value := range current.fields {
+		if _, stated := statedFields(o.Settings)[field]; field != keysField && current.Mode() == "" && !stated {
 			require.Equal(t, value, body[field], field)
 		}
 	}
@@ -40,7 +40,7 @@ func requireApplied(t *testing.T, p *Plan, want Desired, o Options) {
 func TestPlanNewMount(t *testing.T) {
 	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
 	require.NoError(t, err)
-	body, err := p.Body()
+	body, err := Config{}.With(p)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
 }
@@ -104,11 +104,11 @@ func TestPlanConvert(t *testing.T) {
 	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
 	require.NoError(t, err)
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
-	body, err := p.Body()
+	body, err := current.With(p)
 	require.NoError(t, err)
 	assert.NotContains(t, body, "jwks_url")
 	assert.Equal(t, "nomad-workloads", body["default_role"])
-	requireApplied(t, p, want, Options{Now: now})
+	requireApplied(t, current, p, want, Options{Now: now})
 
 	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
 	require.NoError(t, err)
@@ -118,12 +118,13 @@ func TestPlanConvert(t *testing.T) {
 func TestPlanAllowEmpty(t *testing.T) {
 	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
-	p, err := NewPlan(config(trust("a", "k1")), want, o)
+	current := config(trust("a", "k1"))
+	p, err := NewPlan(current, want, o)
 	require.NoError(t, err)
 	require.True(t, p.Changed)
-	body, err := p.Body()
+	body, err := current.With(p)
 	require.NoError(t, err)
-	other, err := p.Body()
+	other, err := current.With(p)
 	require.NoError(t, err)
 	require.Len(t, body[keysField], 1)
 	assert.NotEqual(t, body[keysField], other[keysField], "a fresh key each time, its private half in nobody's hands")

@@ -46,26 +46,27 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 	report.Err = m.Wrap(m.contained(o, func() error {
 		s, err := m.open()
 		if err == nil {
-			report.Plan, err = s.plan(ctx, want, o)
+			report.Config, report.Plan, err = s.plan(ctx, want, o)
+			report.Last, report.Done = report.Plan, report.Plan != nil && !report.Plan.Changed
 		}
 		return err
 	}))
 	return report, report.Err
 }
 
-func (s *session) plan(ctx context.Context, want Desired, o Options) (*Plan, error) {
+func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *Plan, error) {
 	config, err := s.read(ctx)
 	if err != nil {
-		return nil, err
+		return Config{}, nil, err
 	}
 	p, err := NewPlanWithin(ctx, config, want, o.at(time.Now()))
 	if err != nil {
-		return nil, err
+		return Config{}, nil, err
 	}
 	if err := s.mayUpdate(ctx); err != nil {
 		p.Warnings = slices.Insert(p.Warnings, 0, err.Error())
 	}
-	return p, nil
+	return config, p, nil
 }
 
 // Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.

@@ -24,30 +24,16 @@ type Options struct {
 	// Now is the time of the plan. [NewPlan] needs it; a zero Now is the current time
 	// for everything else.
 	Now time.Time
-	// Foreign is what becomes of keys without an annotation; "" is ForeignWarn.
-	Foreign Foreign
-	// Retired strikes off clusters ("old") and single regions ("us-east/eu-1", or
-	// "us-east/" for the agent's own): their keys are given to a cluster of this
-	// mount that publishes them, else removed. It is how a cluster is renamed.
-	Retired []string
-	// Retain keeps a key for so long after it was first seen to be no longer
-	// published; zero: not at all.
-	Retain time.Duration
-	// AllowTurnover names clusters, or single regions in the form of Retired, whose
-	// published keys may all be other ones than the trusted ones. "*" is every cluster.
+	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private half is
+	// thrown away in the place of the last one, since Vault takes no empty list.
+	Foreign       Foreign
+	Retired       []string
+	Retain        time.Duration
 	AllowTurnover []string
-	// Pin names, by cluster, the only keys that are trusted from it; a cluster that
-	// isn't in it is not limited.
-	Pin map[string][]pem.Fingerprint
-	// Deny names keys that are never trusted and that are removed wherever they are
-	// found, whoever they belong to.
-	Deny []pem.Fingerprint
-	// AllowEmpty lets the last key go. Vault takes no empty list, so a fresh key takes
-	// its place whose private half is thrown away.
-	AllowEmpty bool
-	// MaxKeys is how many keys of one cluster the mount takes; zero is 256. What is trusted
-	// and still published stays, however much that is.
-	MaxKeys int
+	Pin           map[string][]pem.Fingerprint
+	Deny          []pem.Fingerprint
+	AllowEmpty    bool
+	MaxKeys       int
 	// Convert turns a mount that takes its keys from a URL or by discovery into one
 	// with static keys.
 	Convert bool

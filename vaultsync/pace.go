@@ -21,8 +21,8 @@ const (
 
 // pause returns how long a plan has to wait before it is written. A denied key goes at once, and
 // so does what mends another writer's doing.
-func (p *pace) pause(planned *Plan, now time.Time) time.Duration {
-	if p == nil || p.left == nil || !plan.Same(p.left, planned.current.Keys()) ||
+func (p *pace) pause(current Config, planned *Plan, now time.Time) time.Duration {
+	if p == nil || p.left == nil || !plan.Same(p.left, current.Keys()) ||
 		slices.ContainsFunc(planned.Remove, func(k Key) bool { return k.Reason == ReasonDenied }) {
 		return 0
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A cluster that publishes another key every second doesn't have the mount written as often; and
@@ -92,13 +91,13 @@ func TestPaceLetsDenialsThrough(t *testing.T) {
 		return p
 	}
 	for range paceBurst {
-		assert.LessOrEqual(t, p.pause(planned(Options{}), now), time.Duration(0))
-		p.wrote(&Plan{Plan: plan.Plan{Next: config.Keys()}}, now)
+		assert.LessOrEqual(t, p.pause(config, planned(Options{}), now), time.Duration(0))
+		p.wrote(&Plan{Next: config.Keys()}, now)
 	}
-	assert.Equal(t, paceGap, p.pause(planned(Options{}), now))
-	assert.Equal(t, time.Second, p.pause(planned(Options{}), now.Add(paceGap-time.Second)))
-	assert.Zero(t, p.pause(planned(Options{Deny: []pem.Fingerprint{fingerprint("x")}}), now))
+	assert.Equal(t, paceGap, p.pause(config, planned(Options{}), now))
+	assert.Equal(t, time.Second, p.pause(config, planned(Options{}), now.Add(paceGap-time.Second)))
+	assert.Zero(t, p.pause(config, planned(Options{Deny: []pem.Fingerprint{fingerprint("x")}}), now))
 	p.left = []string{"another's"}
-	assert.Zero(t, p.pause(planned(Options{}), now))
-	assert.Zero(t, (*pace)(nil).pause(planned(Options{}), now))
+	assert.Zero(t, p.pause(config, planned(Options{}), now))
+	assert.Zero(t, (*pace)(nil).pause(config, planned(Options{}), now))
 }

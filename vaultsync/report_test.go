@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What a mount holds after a sync that was tried again is on the last plan, which isn't the
@@ -35,7 +34,7 @@ func TestLastPlanAfterAnotherTry(t *testing.T) {
 			defer s.mu.Unlock()
 			i := slices.IndexFunc(s.reports["only-a"], func(r *MountReport) bool { return r.Written > 1 })
 			require.GreaterOrEqual(t, i, 0, "the sync that was tried again")
-			plan, done := s.reports["only-a"][i].Last()
+			plan, done := s.reports["only-a"][i].Last, s.reports["only-a"][i].Done
 			for _, k := range plan.Keep {
 				held = append(held, k.KeyID)
 			}
@@ -69,7 +68,7 @@ func TestLastPlanOfAFailedSync(t *testing.T) {
 						if r.Err == nil {
 							continue
 						}
-						plan, done := r.Last()
+						plan, done := r.Last, r.Done
 						assert.Len(t, plan.Add, 1)
 						assert.Equal(t, tt.done, done)
 						return
@@ -81,17 +80,11 @@ func TestLastPlanOfAFailedSync(t *testing.T) {
 	}
 }
 
-func TestLastPlanOfNone(t *testing.T) {
-	plan, done := new(MountReport).Last()
-	assert.Nil(t, plan)
-	assert.False(t, done)
-}
-
 // A cluster that couldn't be read at first, and was when the sync was tried again, leaves the
 // mount in sync; one that was lost meanwhile doesn't.
 func TestInSyncByTheLastPlan(t *testing.T) {
-	whole, partial := new(Plan), &Plan{Plan: plan.Plan{Failed: make([]Failure, 1)}}
-	assert.True(t, (&MountReport{Plan: partial, last: whole, synced: true}).InSync())
-	assert.False(t, (&MountReport{Plan: whole, last: partial, synced: true}).InSync())
+	whole, partial := new(Plan), &Plan{Failed: make([]Failure, 1)}
+	assert.True(t, (&MountReport{Plan: partial, Last: whole, synced: true}).InSync())
+	assert.False(t, (&MountReport{Plan: whole, Last: partial, synced: true}).InSync())
 	assert.False(t, (&MountReport{Plan: partial, synced: true}).InSync())
 }

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,13 +23,6 @@ type Settings struct {
 	// DefaultRole is default_role, for logins that name no role. "": they are refused. Nil: not
 	// stated.
 	DefaultRole *string
-}
-
-// Change is one field of a mount or role that changes, in JSON.
-type Change struct {
-	Field  string `json:"field"`
-	Before string `json:"before"` // "" where there is nothing
-	After  string `json:"after"`
 }
 
 // maxSetting is how many bytes a stated text may have.
@@ -98,15 +92,41 @@ func (m *mountPlanner) setStated() {
 		if before == after {
 			continue
 		}
-		m.plan.Settings = append(m.plan.Settings, Change{field, before, after})
-		m.plan.set[field] = stated[field]
+		m.plan.Settings = append(m.plan.Settings, Change{Field: field, Before: before, After: after})
 		m.plan.Changed = true
 	}
 }
 
 // settingsIn returns those of the plan's settings that a later configuration has.
-func (p *Plan) settingsIn(after Config) []Change {
+func settingsIn(p *Plan, after Config) []Change {
 	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return settingText(after.fields[c.Field]) != c.After })
+}
+
+// settingValues returns settings as they are written: settingText read back.
+func settingValues(changes []Change) (map[string]any, error) {
+	values := map[string]any{}
+	for _, c := range changes {
+		var err error
+		text, list := "", []string{}
+		switch {
+		case c.Field == algsField && c.After == "":
+			values[c.Field] = list
+		case c.Field == algsField:
+			err = json.Unmarshal([]byte(c.After), &list)
+			values[c.Field] = list
+		case c.Field != issuerField && c.Field != roleField:
+			err = errors.New("no setting that harvest writes")
+		case c.After == "":
+			values[c.Field] = text
+		default:
+			err = json.Unmarshal([]byte(c.After), &text)
+			values[c.Field] = text
+		}
+		if err != nil {
+			return nil, fmt.Errorf("setting %s: %w", vaultapi.Quote(c.Field), err)
+		}
+	}
+	return values, nil
 }
 
 // settingText is vaultapi.Canonical for a setting, which is text or a list: a number or a flag in its place

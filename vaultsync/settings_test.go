@@ -31,13 +31,13 @@ func TestPlanSettings(t *testing.T) {
 		"as it is":         {fields([]any{"EdDSA", "RS256"}, "https://a", ""), stated, nil, nil},
 		"in another order": {fields([]any{"RS256", "EdDSA"}, "https://a", ""), stated, nil, nil},
 		"all differ": {fields([]any{"EdDSA"}, "", "r"), stated, []Change{
-			{issuerField, "", `"https://a"`}, {roleField, `"r"`, ""}, {algsField, `["EdDSA"]`, `["EdDSA","RS256"]`},
+			{Field: issuerField, Before: "", After: `"https://a"`}, {Field: roleField, Before: `"r"`, After: ""}, {Field: algsField, Before: `["EdDSA"]`, After: `["EdDSA","RS256"]`},
 		}, all},
-		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []Change{{roleField, `"r"`, `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
-		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []Change{{issuerField, `"https://a"`, ""}, {roleField, `"r"`, ""}, {algsField, `["EdDSA"]`, ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
-		"new mount":   {nil, stated, []Change{{issuerField, "", `"https://a"`}, {algsField, "", `["EdDSA","RS256"]`}}, nil},
-		"zero":        {map[string]any{keysField: []any{trust("a", "k1")}, issuerField: 0.0}, Settings{BoundIssuer: new("")}, []Change{{issuerField, "0", ""}}, nil},
-		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []Change{{issuerField, "7", `"https://a"`}, {algsField, `"RS256"`, `["EdDSA","RS256"]`}}, nil},
+		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []Change{{Field: roleField, Before: `"r"`, After: `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
+		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []Change{{Field: issuerField, Before: `"https://a"`, After: ""}, {Field: roleField, Before: `"r"`, After: ""}, {Field: algsField, Before: `["EdDSA"]`, After: ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
+		"new mount":   {nil, stated, []Change{{Field: issuerField, Before: "", After: `"https://a"`}, {Field: algsField, Before: "", After: `["EdDSA","RS256"]`}}, nil},
+		"zero":        {map[string]any{keysField: []any{trust("a", "k1")}, issuerField: 0.0}, Settings{BoundIssuer: new("")}, []Change{{Field: issuerField, Before: "0", After: ""}}, nil},
+		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []Change{{Field: issuerField, Before: "7", After: `"https://a"`}, {Field: algsField, Before: `"RS256"`, After: `["EdDSA","RS256"]`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := NewPlan(NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
@@ -46,7 +46,7 @@ func TestPlanSettings(t *testing.T) {
 			assert.Equal(t, len(test.want) > 0 || test.fields == nil, p.Changed)
 			assert.Empty(t, p.Failed)
 			assert.Empty(t, p.Warnings)
-			body, err := p.Body()
+			body, err := NewConfig(test.fields).With(p)
 			require.NoError(t, err)
 			for field, value := range test.body {
 				assert.Equal(t, value, body[field], field)
@@ -69,7 +69,7 @@ func TestPlanSettings(t *testing.T) {
 
 	p, err = NewPlan(NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
 	require.NoError(t, err)
-	assert.Equal(t, []Change{{roleField, `"r"`, `"theirs"`}}, p.Settings, "what is stated counts")
+	assert.Equal(t, []Change{{Field: roleField, Before: `"r"`, After: `"theirs"`}}, p.Settings, "what is stated counts")
 	assert.Empty(t, p.Warnings)
 }
 
@@ -290,10 +290,10 @@ func TestPlanDefaultRole(t *testing.T) {
 			if test.sets == "" {
 				assert.Empty(t, p.Settings)
 			} else {
-				assert.Equal(t, []Change{{roleField, "", `"` + test.sets + `"`}}, p.Settings)
+				assert.Equal(t, []Change{{Field: roleField, Before: "", After: `"` + test.sets + `"`}}, p.Settings)
 			}
 			assert.Equal(t, test.sets != "", p.Changed)
-			body, err := p.Body()
+			body, err := NewConfig(test.fields).With(p)
 			require.NoError(t, err)
 			if test.warns == "" {
 				assert.Equal(t, "r", body[roleField])

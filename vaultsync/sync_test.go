@@ -21,7 +21,6 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -554,7 +553,7 @@ func TestHarvesterNothing(t *testing.T) {
 		nothing bool
 	}{
 		"every cluster failed": {Report{[]jwks.Result{bad, bad}, []*MountReport{{}}}, true},
-		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &Plan{Plan: plan.Plan{Changed: true}}}}}, false},
+		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &Plan{Changed: true}}}}, false},
 		"every mount failed":   {Report{[]jwks.Result{ok}, []*MountReport{{Err: errDown}}}, true},
 		"some of each":         {Report{[]jwks.Result{ok, bad}, []*MountReport{{Err: errDown}, {}}}, false},
 	} {

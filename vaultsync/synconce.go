@@ -72,20 +72,20 @@ func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Opt
 	}
 	var whole *Plan
 	err := m.target.Mount.contained(o, func() (err error) {
-		whole, err = newPlan(early.Plan.Current(), m.desired(), o, circumstances{verdicts: known})
+		whole, err = newPlan(early.Config, m.desired(), o, circumstances{verdicts: known})
 		return err
 	})
 	if err != nil {
 		return // as for the later sync, but for what others changed in between
 	}
 	if report.Plan != nil {
-		whole.dateFrom(report.Plan)
+		dateFrom(whole, report.Plan)
 	}
-	report.Plan = whole
+	report.Config, report.Plan = early.Config, whole
 }
 
 // dateFrom takes the days on which keys were added from a later plan.
-func (p *Plan) dateFrom(later *Plan) {
+func dateFrom(p, later *Plan) {
 	added := map[pem.Fingerprint]time.Time{}
 	for _, k := range slices.Concat(later.Add, later.Adopt, later.Keep) {
 		added[k.Fingerprint] = k.Added

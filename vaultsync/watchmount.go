@@ -125,7 +125,7 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	}
 	o.conclude(m.target.Mount, report)
 	m.tellRecovery(report)
-	last, _ := report.Last()
+	last := report.Last
 	m.unconfirmed.Store(last != nil && last.Unconfirmed)
 	m.unjudged = last != nil && last.Unjudged
 	m.refused = last != nil && slices.ContainsFunc(last.Failed, func(f Failure) bool {
@@ -142,7 +142,7 @@ func (m *watchedMount) tellRecovery(report *MountReport) {
 	if report.Err != nil {
 		fails(pem.Owner{}) // the mount itself
 	}
-	if last, _ := report.Last(); last != nil {
+	if last := report.Last; last != nil {
 		for _, f := range last.Failed {
 			fails(f.Owner)
 		}

@@ -118,7 +118,7 @@ func (a *app) printRemovals(p *vaultsync.Plan) {
 	if p == nil {
 		return
 	}
-	keys := p.GivenBack()
+	keys := p.GivenBack
 	for _, k := range keys[:min(len(keys), monitor.MaxRemarks)] {
 		a.out.Printf("\n  To remove %s, which no cluster publishes any more:\n    %s\n",
 			k.Fingerprint.Short(), hint.Call{Args: a.args}.Sync("-deny "+k.Fingerprint.String()))
@@ -130,7 +130,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 	mounts := report.Mounts
 	if r.quiet {
 		mounts = slices.DeleteFunc(slices.Clone(mounts), func(m *vaultsync.MountReport) bool {
-			return m.InSync() && m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack())+len(m.Plan.UnderTwoNames()) == 0
+			return m.InSync() && m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack)+len(m.Plan.UnderTwoNames) == 0
 		})
 		if len(mounts) == 0 {
 			return nil
@@ -141,7 +141,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 		a.out.JSON(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
 	case "vault":
 		if m := report.Mounts[0]; m.Err == nil {
-			body, err := m.Plan.Body()
+			body, err := m.Config.With(m.Plan)
 			if err != nil {
 				return err
 			}

@@ -72,7 +72,7 @@ func NewMountBody(keys []Key, results []jwks.Result, now time.Time) (map[string]
 	if err != nil {
 		return nil, err
 	}
-	body, err := plan.Body()
+	body, err := vaultsync.Config{}.With(plan)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func KeysOf(p *vaultsync.Plan, done bool) Keys {
 				if part.state == Outgoing {
 					k.Reason = "denied, and still trusted: to be removed"
 				}
-			case state == Trusted && p.Retained(k.Fingerprint):
+			case state == Trusted && retained(p, k.Fingerprint):
 				state = Retained
 			case state == Trusted && (k.Reason == "published" || done && part.kind == vaultsync.EventAdopted):
 				k.Reason = "" // the state says it
@@ -89,6 +89,11 @@ func KeysOf(p *vaultsync.Plan, done bool) Keys {
 		}
 	}
 	return s
+}
+
+func retained(p *vaultsync.Plan, f pem.Fingerprint) bool {
+	_, retained := p.Retained[f]
+	return retained
 }
 
 // TrustedKeys returns the keys that a mount trusts, compared with nothing.

@@ -19,7 +19,6 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // TestMetrics: every metric once, in Prometheus's conventions, and gone with what it is of.
@@ -67,7 +66,7 @@ func TestMetrics(t *testing.T) {
 		b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: err,
 			WriteTimes: []time.Duration{time.Second / 4, 20 * time.Second}}, now)
 	}
-	report(nil, &vaultsync.Plan{Plan: plan.Plan{Keep: []vaultsync.Key{k}, Foreign: []vaultsync.Key{{}}}})
+	report(nil, &vaultsync.Plan{Keep: []vaultsync.Key{k}, Foreign: []vaultsync.Key{{}}})
 	report(vaultsync.ErrSealed, nil)
 
 	problems, err := testutil.GatherAndLint(registry)

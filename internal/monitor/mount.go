@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"slices"
@@ -112,7 +113,7 @@ func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 	}
 	b.settle()
 	log := b.log.With("mount", id.String())
-	plan, done := r.Last() // the first one knows nothing of what changed while it was tried again
+	plan, done := cmp.Or(r.Last, r.Plan), r.Done // the first one knows nothing of what changed while it was tried again
 	if plan != nil {
 		b.planned(id, m, plan, at, log)
 		done = done || r.Err == nil
@@ -175,7 +176,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, 
 // holds notes what a mount trusts once a plan was carried out.
 func (m *mountState) holds(p *vaultsync.Plan) {
 	m.trusted, m.read, m.foreign = map[pem.Fingerprint]pem.Owner{}, true, len(p.Foreign)
-	m.twice = len(p.UnderTwoNames())
+	m.twice = len(p.UnderTwoNames)
 	for _, k := range slices.Concat(p.Claimed, p.Keep, p.Adopt, p.Add) {
 		m.trusted[k.Fingerprint] = pem.Owner{Cluster: k.Cluster, Region: k.Region}
 	}

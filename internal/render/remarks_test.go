@@ -15,7 +15,6 @@ import (
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A set that is worth a thousand remarks doesn't flood a terminal; JSON has all.
@@ -24,7 +23,7 @@ func TestRemarksAreBounded(t *testing.T) {
 	for i := range monitor.MaxRemarks + 7 {
 		all = append(all, fmt.Sprintf("remark %d\x1b", i))
 	}
-	plan := &vaultsync.Plan{Plan: plan.Plan{Warnings: all}}
+	plan := &vaultsync.Plan{Warnings: all}
 	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: plan}
 	const last = "remark 49\\x1b"
 	for name, write := range map[string]func(*Output){

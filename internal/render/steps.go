@@ -234,7 +234,7 @@ func (o *Output) printVault(s *setup.Proposal) error {
 			}
 		}
 	}
-	body, err := s.Keys().Body()
+	body, err := s.Report.Config.With(s.Keys())
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func (o *Output) printTerraform(s *setup.Proposal, names terraformNames) error {
 func (f *terraformFile) setMount(s *setup.Proposal) error {
 	var config vaultsync.Config
 	if plan := s.Keys(); plan != nil {
-		body, err := plan.Body()
+		body, err := s.Report.Config.With(plan)
 		if err != nil {
 			return err
 		}

@@ -283,10 +283,10 @@ func TestTerraformPrintedKeys(t *testing.T) {
 				Clusters: []string{"a", "b"}, Results: []jwks.Result{publishes("a", first), publishes("b", second)},
 			}, vaultsync.Options{Now: time.Now(), DefaultRole: "nomad-workloads"})
 			require.NoError(t, err)
-			body, err := plan.Body()
+			body, err := test.current.With(plan)
 			require.NoError(t, err)
 			text := printTerraformOf(t, &setup.Proposal{
-				Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "jwt-nomad"}}, Report: &vaultsync.MountReport{Plan: plan},
+				Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "jwt-nomad"}}, Report: &vaultsync.MountReport{Config: test.current, Plan: plan},
 			})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
 			file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)

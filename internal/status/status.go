@@ -50,8 +50,8 @@ func Of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 	s.Vault, s.Namespace, s.Path = m.Vault, m.Namespace, m.Path
 	switch {
 	case m.Plan != nil:
-		s.Plan, s.Config, s.Read = m.Plan, m.Plan.Current(), true
-		s.Trusted = append(s.Trusted, m.Plan.Current().Trusted()...)
+		s.Plan, s.Config, s.Read = m.Plan, m.Config, true
+		s.Trusted = append(s.Trusted, m.Config.Trusted()...)
 		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
 		s.Warnings, s.Settings = append(s.Warnings, m.Plan.Warnings...), append(s.Settings, m.Plan.Settings...)
 		for _, f := range m.Plan.Failed {

@@ -21,7 +21,6 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // examplePage is the page that the documentation shows: every state there is.
@@ -368,12 +367,12 @@ func TestPageShowsChangesFirst(t *testing.T) {
 		}
 		return keys
 	}
-	plan := &vaultsync.Plan{Plan: plan.Plan{
+	plan := &vaultsync.Plan{
 		Keep: list(10_000, monitor.MaxRows+5, "kept", "published"), Add: list(0, 3, "added", ""), Changed: true,
 		Remove:  append(list(100, 2, "removed", ""), list(200, 1, "refused", vaultsync.ReasonDenied)...),
 		Claimed: list(300, 1, "claimed", ""), Foreign: list(400, 2, "", ""),
 		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", vaultsync.ReasonDenied)...),
-	}}
+	}
 	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
 	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"kept"}}})

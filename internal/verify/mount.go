@@ -62,7 +62,7 @@ func (v *Verification) readMount(ctx context.Context, mount *vaultsync.Mount) (e
 		o := v.Options
 		o.Now = v.Now
 		if report, err := mount.Plan(ctx, v.Want, o); err == nil {
-			v.Plan, v.Config = report.Plan, report.Plan.Current()
+			v.Plan, v.Config = report.Plan, report.Config
 			return nil
 		}
 	}

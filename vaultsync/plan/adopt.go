@@ -32,11 +32,7 @@ func (p *planner) giveBack(f pem.Fingerprint, elements []Element, old pem.Annota
 	if len(elements) == 1 {
 		e.list = &p.plan.Foreign
 	}
-	p.plan.givenBack = append(p.plan.givenBack, e.key)
+	p.plan.GivenBack = append(p.plan.GivenBack, e.key)
 	p.warn("key %s was foreign before %s published it, which it no longer does since %s: it stays trusted; deny it, or have "+
 		`foreign = "remove", to remove it`, f, owners[0], day)
 }
-
-// GivenBack returns the keys that were foreign, that a cluster then published, and that none does
-// any more. They stay trusted, on a mount that holds others' keys too, until they are denied.
-func (p *Plan) GivenBack() []Key { return p.givenBack }

@@ -24,14 +24,14 @@ func TestAdoptedKeyIsGivenBack(t *testing.T) {
 	}
 	p := plan(0, "k1", "k2")
 	assert.Equal(t, []string{"~ a k1", "= a k2", "? x"}, describe(p, allNames...))
-	assert.Empty(t, p.GivenBack())
+	assert.Empty(t, p.GivenBack)
 
 	for day := 1; day < 3; day++ {
 		p = plan(day, "k2")
 		assert.Equal(t, day == 1, p.Changed, "since when is written once")
 		assert.Equal(t, []string{"= a k2", "? a k1", "? x"}, describe(p, allNames...))
-		require.Len(t, p.GivenBack(), 1)
-		assert.Equal(t, fingerprint("k1"), p.GivenBack()[0].Fingerprint)
+		require.Len(t, p.GivenBack, 1)
+		assert.Equal(t, fingerprint("k1"), p.GivenBack[0].Fingerprint)
 		require.Len(t, p.Warnings, 1)
 		for _, part := range []string{fingerprint("k1").String(), "since 2026-11-23T12:00:00Z", "deny it"} {
 			assert.Contains(t, p.Warnings[0], part)
@@ -75,7 +75,7 @@ func TestPlanUnderTwoNames(t *testing.T) {
 			p, err := New(elements(test.current...), onlyA(publish("a", "k1", "k2")), Rules{Now: now, Retain: time.Hour})
 			require.NoError(t, err)
 			var found []string
-			for _, k := range p.UnderTwoNames() {
+			for _, k := range p.UnderTwoNames {
 				found = append(found, k.KeyID)
 			}
 			assert.ElementsMatch(t, test.clashes, found)

@@ -289,7 +289,7 @@ func (b *budget) leaveOut() {
 		case !e.out:
 			next = append(next, e)
 		case e.retained:
-			delete(b.plan.retained, e.key.Fingerprint)
+			delete(b.plan.Retained, e.key.Fingerprint)
 			for _, t := range e.was {
 				b.remove(t, "no longer published, and there is no room to retain it")
 			}

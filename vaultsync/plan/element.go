@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/jwksharvest/harvest/pem"
@@ -41,6 +44,17 @@ func (e Element) Key(reason string) Key {
 	k.Owner, k.KeyID, k.Added = a.Owner(), a.KeyID, a.Added
 	k.setAlgorithms(a.Algorithms)
 	return k
+}
+
+// Digest tells lists with other elements apart, in whatever order they stand.
+func Digest(list []Element) string {
+	var texts []string
+	for _, e := range list {
+		texts = append(texts, e.Text)
+	}
+	slices.Sort(texts)
+	b, _ := json.Marshal(texts) // of strings there is no error
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
 // Same reports whether two lists have the same elements, in whatever order: order alone is no

@@ -251,7 +251,7 @@ func requireParts(t *testing.T, l law, p *Plan) {
 			require.Equal(t, beside, listed, "beside an adopted key: %v", n)
 		}
 		require.Equal(t, n[claimed], has(p.Claimed, f))
-		require.LessOrEqual(t, has(p.Foreign, f), n[foreign]+has(p.GivenBack(), f))
+		require.LessOrEqual(t, has(p.Foreign, f), n[foreign]+has(p.GivenBack, f))
 		require.GreaterOrEqual(t, has(p.Remove, f), n[denied])
 		require.True(t, has(p.Add, f) == 0 || n[owned]+n[foreign]+n[denied] == 0, "added, but already there: %v", n)
 	}

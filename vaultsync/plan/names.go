@@ -1,9 +1,5 @@
 package plan
 
-// UnderTwoNames returns the keys on Claimed that a cluster of this mount has too. It may be one
-// cluster under two names: what it drops stays trusted under the other.
-func (p *Plan) UnderTwoNames() []Key { return p.underTwoNames }
-
 // noteSecondName takes in that a claimed key is a cluster of this mount's too, under a name that
 // isn't ours. Where its annotation names a cluster of ours, its harvester knows both.
 func (p *planner) noteSecondName(t Element) {
@@ -16,14 +12,14 @@ func (p *planner) noteSecondName(t Element) {
 			return
 		}
 	}
-	p.plan.underTwoNames = append(p.plan.underTwoNames, t.Key(""))
+	p.plan.UnderTwoNames = append(p.plan.UnderTwoNames, t.Key(""))
 }
 
 // warnOfSecondNames tells of each name once.
 func (p *planner) warnOfSecondNames() {
 	keys := map[string][]string{}
 	var names []string
-	for _, k := range p.plan.underTwoNames {
+	for _, k := range p.plan.UnderTwoNames {
 		if keys[k.Cluster] == nil {
 			names = append(names, k.Cluster)
 		}

@@ -94,6 +94,12 @@ type LockedOut struct {
 // Claimed and Foreign. A key of which there are several elements may be on several, and a denied
 // key that is published is on Remove and on Skipped.
 type Plan struct {
+	Made     time.Time // Rules.Now
+	Clusters []string  // Desired.Clusters
+	// Base tells the list that the plan was made of from others. What else a store's writes depend
+	// on, it may add.
+	Base string
+
 	Changed bool      // whether anything is to be written
 	Add     []Key     // published, not trusted
 	Adopt   []Key     // trusted, its annotation to be written anew
@@ -103,6 +109,9 @@ type Plan struct {
 	Foreign []Key     // nobody's; stays
 	Skipped []Key     // published, and not to be trusted; the reason says why
 	Failed  []Failure // what could not be read, or has no room
+
+	// Settings are what a store writes besides the list, by field.
+	Settings []Change
 
 	// Warnings say where a login could still fail, and other remarks: at most one for each
 	// setting, name or cluster's region.
@@ -123,9 +132,22 @@ type Plan struct {
 	// added: the next answer decides.
 	Unconfirmed bool
 
-	retained                 map[pem.Fingerprint]bool // in their retention period; true: it begins with this plan
-	givenBack, underTwoNames []Key
-	rank                     ranking // the order of Failed
+	// Retained are keys on Keep or Adopt that are no longer published, and stay for their retention
+	// period alone; true: it begins with this plan.
+	Retained map[pem.Fingerprint]bool
+	// GivenBack are keys that were foreign, that a cluster then published, and that none does any
+	// more. They stay trusted, on a list that holds others' keys too, until they are denied.
+	GivenBack []Key
+	// UnderTwoNames are the keys on Claimed that a cluster of this list has too. It may be one
+	// cluster under two names: what it drops stays trusted under the other.
+	UnderTwoNames []Key
+}
+
+// Change is one field that changes; both sides are JSON texts.
+type Change struct {
+	Field  string `json:"field"`
+	Before string `json:"before"` // "" where there is nothing
+	After  string `json:"after"`
 }
 
 // Reasons of keys that a caller decides by.
@@ -134,21 +156,11 @@ const (
 	ReasonNoRoom = "published; waits for room on the mount" // of a key on Skipped
 )
 
-// Retained reports whether a key on Keep or Adopt is no longer published, and stays for its
-// retention period.
-func (p *Plan) Retained(f pem.Fingerprint) bool {
-	_, retained := p.retained[f]
-	return retained
-}
-
-// RetentionBegins reports whether a key's retention period begins with this plan.
-func (p *Plan) RetentionBegins(f pem.Fingerprint) bool { return p.retained[f] }
-
 func (p *Plan) retain(f pem.Fingerprint, begins bool) {
-	if p.retained == nil {
-		p.retained = map[pem.Fingerprint]bool{}
+	if p.Retained == nil {
+		p.Retained = map[pem.Fingerprint]bool{}
 	}
-	p.retained[f] = begins
+	p.Retained[f] = begins
 }
 
 // TurnoverError is ErrTurnover with the keys on both sides.

@@ -68,13 +68,10 @@ type offer struct {
 }
 
 func newPlanner(elements []Element, want Desired, rules Rules) *planner {
-	rank := ranking{}
-	for i, name := range want.Clusters {
-		rank[name] = i
-	}
+	rank := rankingOf(want.Clusters)
 	p := &planner{
 		want: want, rules: rules,
-		plan:       &Plan{rank: rank},
+		plan:       &Plan{Made: rules.Now, Clusters: want.Clusters, Base: Digest(elements)},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
@@ -118,6 +115,14 @@ func (o *offer) clusters() []string {
 
 // ranking is the desired clusters' order, by name.
 type ranking map[string]int
+
+func rankingOf(clusters []string) ranking {
+	r := ranking{}
+	for i, name := range clusters {
+		r[name] = i
+	}
+	return r
+}
 
 // compare puts the desired clusters first, in their order, and regions in theirs.
 func (r ranking) compare(a, b pem.Owner) int {
@@ -531,7 +536,8 @@ func (p *planner) listFailures() {
 // Fail adds that a cluster, or a region of it, has failed, to what it has failed for already.
 // The kept keys are counted where it has not.
 func (p *Plan) Fail(owner pem.Owner, kept int, err error) {
-	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return p.rank.compare(f.Owner, o) })
+	rank := rankingOf(p.Clusters)
+	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return rank.compare(f.Owner, o) })
 	if failed {
 		p.Failed[i].Err = fmt.Errorf("%w; %w", p.Failed[i].Err, err)
 		return
