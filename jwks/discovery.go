@@ -31,6 +31,9 @@ type Metadata struct {
 	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at the most. It is "" for a
 	// Nomad without oidc_issuer, which has no such document and puts no "iss" into its tokens.
 	Issuer string
+	// AccessTokenIssuer is the "iss" of access tokens where that is another (access_token_issuer
+	// of ADFS); else "". The same holds for it.
+	AccessTokenIssuer string
 	// Algorithms are those that tokens may be signed with, as the document names them
 	// (id_token_signing_alg_values_supported), each once, 64 at the most.
 	Algorithms []string
@@ -85,9 +88,10 @@ func (i Issuer) Discover(ctx context.Context) (Metadata, error) {
 // discoveryDocument is what counts of one, as it was read from a URL.
 type discoveryDocument struct {
 	issuer, keysURI string
-	algorithms      json.RawMessage // as it stands there: keys are fetched whatever it is
 	from            *url.URL
-	reply           *reply
+	// As they stand there: keys are fetched whatever they are.
+	accessTokenIssuer, algorithms json.RawMessage
+	reply                         *reply
 }
 
 // discovery reads the document at u.
@@ -112,21 +116,27 @@ func parseDiscovery(data []byte) (discoveryDocument, error) {
 	}
 	// Decoded by go-jose for the same reason as a key set: names count by case, and once.
 	var d struct {
-		Issuer     string          `json:"issuer"`
-		KeysURI    string          `json:"jwks_uri"`
-		Algorithms json.RawMessage `json:"id_token_signing_alg_values_supported"`
+		Issuer            string          `json:"issuer"`
+		KeysURI           string          `json:"jwks_uri"`
+		AccessTokenIssuer json.RawMessage `json:"access_token_issuer"`
+		Algorithms        json.RawMessage `json:"id_token_signing_alg_values_supported"`
 	}
 	if err := json.Unmarshal(data, &d); err != nil {
 		return discoveryDocument{}, fmt.Errorf("not a discovery document: %w", err)
 	}
-	return discoveryDocument{issuer: d.Issuer, keysURI: d.KeysURI, algorithms: d.Algorithms}, nil
+	return discoveryDocument{issuer: d.Issuer, keysURI: d.KeysURI, accessTokenIssuer: d.AccessTokenIssuer, algorithms: d.Algorithms}, nil
 }
 
 // metadata returns what the document says, and refuses what can't be shown or counted on.
 func (d discoveryDocument) metadata() (Metadata, error) {
 	m := Metadata{Issuer: d.issuer}
 	var err error
-	if len(d.algorithms) > 0 {
+	if len(d.accessTokenIssuer) > 0 {
+		if err = json.Unmarshal(d.accessTokenIssuer, &m.AccessTokenIssuer); err != nil {
+			err = fmt.Errorf("access_token_issuer is no text: %w", err)
+		}
+	}
+	if err == nil && len(d.algorithms) > 0 {
 		if err = json.Unmarshal(d.algorithms, &m.Algorithms); err != nil {
 			err = fmt.Errorf("id_token_signing_alg_values_supported is no list of names: %w", err)
 		}
@@ -146,10 +156,10 @@ func (m Metadata) check() error {
 	switch {
 	case m.Issuer == "":
 		return errors.New("the discovery document names no issuer")
-	case len(m.Issuer) > maxIssuer:
-		return fmt.Errorf("%w: an issuer of %d bytes, over %d", ErrTooLarge, len(m.Issuer), maxIssuer)
-	case !text.IsPrintable(m.Issuer):
-		return fmt.Errorf("issuer %q has characters that can't be shown", text.Line(m.Issuer, maxExcerpt))
+	case max(len(m.Issuer), len(m.AccessTokenIssuer)) > maxIssuer:
+		return fmt.Errorf("%w: an issuer of %d bytes, over %d", ErrTooLarge, max(len(m.Issuer), len(m.AccessTokenIssuer)), maxIssuer)
+	case !text.IsPrintable(m.Issuer + m.AccessTokenIssuer):
+		return fmt.Errorf("issuer %q has characters that can't be shown", text.Line(m.Issuer+m.AccessTokenIssuer, maxExcerpt))
 	case len(m.Algorithms) > maxAlgorithms:
 		return fmt.Errorf("%w: %d algorithms, over %d", ErrTooLarge, len(m.Algorithms), maxAlgorithms)
 	}

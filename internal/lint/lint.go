@@ -34,30 +34,31 @@ type Lint string
 
 // What is looked for. The values are part of the JSON and don't change.
 const (
-	LintAlgorithm    Lint = "algorithm"     // a trusted key's algorithm isn't on jwt_supported_algs
-	LintBoundIssuer  Lint = "bound_issuer"  // a cluster's tokens don't have the iss that the mount asks for
-	LintNoIssuer     Lint = "no_issuer"     // a Nomad without oidc_issuer: its tokens have no iss
-	LintSameIssuer   Lint = "same_issuer"   // two clusters of the mount with one iss
-	LintSameRegion   Lint = "same_region"   // two clusters of the mount with a region of one name
-	LintRoleIssuer   Lint = "role_issuer"   // a role of a shared mount takes the tokens of every cluster
-	LintRoleNobody   Lint = "role_nobody"   // a role asks for an iss that no cluster of the mount has
-	LintRoleStar     Lint = "role_star"     // a role with a * that Vault compares as it stands, not as any text
-	LintRoleAudience Lint = "role_audience" // a role without bound_audiences
-	LintRoleAlias    Lint = "role_alias"    // workloads of several namespaces are one entity, and a policy goes by its metadata
-	LintRolePolicy   Lint = "role_policy"   // a role's policy is templated on another mount
-	LintRoleLeeway   Lint = "role_leeway"   // a role takes tokens for minutes after they expired
-	LintRoleGroups   Lint = "role_groups"   // a role puts logins into groups by a claim
-	LintRoleRoot     Lint = "role_root"     // a role gives the policy root, which Vault refuses
-	LintRoles        Lint = "roles"         // the roles could not be read
-	LintRotation     Lint = "rotation"      // no new key for longer than Nomad lets one be
-	LintUnconfigured Lint = "unconfigured"  // a trusted key is of a cluster that isn't configured for the mount
-	LintDiscovery    Lint = "discovery"     // a discovery document could not be read
+	LintAlgorithm     Lint = "algorithm"      // a trusted key's algorithm isn't on jwt_supported_algs
+	LintBoundIssuer   Lint = "bound_issuer"   // a cluster's tokens don't have the iss that the mount asks for
+	LintNoIssuer      Lint = "no_issuer"      // a Nomad without oidc_issuer: its tokens have no iss
+	LintSameIssuer    Lint = "same_issuer"    // two clusters of the mount with one iss
+	LintSameRegion    Lint = "same_region"    // two clusters of the mount with a region of one name
+	LintRoleIssuer    Lint = "role_issuer"    // a role of a shared mount takes the tokens of every cluster
+	LintRoleNobody    Lint = "role_nobody"    // a role asks for an iss that no cluster of the mount has
+	LintRoleStrangers Lint = "role_strangers" // a role takes the tokens of whoever gets one of an issuer
+	LintRoleStar      Lint = "role_star"      // a role with a * that Vault compares as it stands, not as any text
+	LintRoleAudience  Lint = "role_audience"  // a role without bound_audiences
+	LintRoleAlias     Lint = "role_alias"     // workloads of several namespaces are one entity, and a policy goes by its metadata
+	LintRolePolicy    Lint = "role_policy"    // a role's policy is templated on another mount
+	LintRoleLeeway    Lint = "role_leeway"    // a role takes tokens for minutes after they expired
+	LintRoleGroups    Lint = "role_groups"    // a role puts logins into groups by a claim
+	LintRoleRoot      Lint = "role_root"      // a role gives the policy root, which Vault refuses
+	LintRoles         Lint = "roles"          // the roles could not be read
+	LintRotation      Lint = "rotation"       // no new key for longer than Nomad lets one be
+	LintUnconfigured  Lint = "unconfigured"   // a trusted key is of a cluster that isn't configured for the mount
+	LintDiscovery     Lint = "discovery"      // a discovery document could not be read
 )
 
 // Lints are all of them.
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
-	LintRoleNobody, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy, LintRoleLeeway, LintRoleGroups, LintRoleRoot,
+	LintRoleNobody, LintRoleStrangers, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy, LintRoleLeeway, LintRoleGroups, LintRoleRoot,
 	LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
 }
 
@@ -231,15 +232,21 @@ func (l *linter) boundIssuer() {
 	known := map[string]bool{}
 	for _, d := range l.discovered() {
 		known[d.Cluster] = true
-		if d.Metadata.Issuer == bound {
+		if slices.Contains(issuersOf(d), bound) {
 			continue
 		}
 		p := Problem{Lint: LintBoundIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region}
 		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
-		if d.Metadata.Issuer == "" {
+		switch {
+		case !d.Nomad:
+			p.Severity = SeverityWarning
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " names " + vaultapi.QuoteList(issuersOf(d)) +
+				" in its discovery document: its logins are refused unless tokens of another kind have that iss"
+			p.Fix = "compare it with the iss of a token (harvest verify), and -ignore bound_issuer if they are the same; else give the cluster a mount of its own, or " + vaultapi.ClearBoundIssuer
+		case d.Metadata.Issuer == "":
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
 			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + vaultapi.ClearBoundIssuer
-		} else {
+		default:
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and the tokens of " + owner + " are issued by " + vaultapi.Quote(d.Metadata.Issuer) + ": their logins are refused"
 			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + vaultapi.ClearBoundIssuer
 		}
@@ -272,7 +279,7 @@ func (l *linter) missingIssuers() {
 				Message: "what " + owner + " says of its tokens could not be read: " + d.Err.Error(),
 				Fix:     "issuer and region of it were not looked at: run this again when it answers",
 			})
-		case d.Metadata.Issuer == "" && l.Config.BoundIssuer() == "":
+		case d.Nomad && d.Metadata.Issuer == "" && l.Config.BoundIssuer() == "":
 			p := Problem{
 				Lint: LintNoIssuer, Severity: SeverityNote, Cluster: d.Cluster, Region: d.Region,
 				Message: owner + " has no oidc_issuer: its tokens have no iss, and no role can be bound on it",
@@ -300,7 +307,11 @@ func (l *linter) sharedNames() {
 	first := map[use]jwks.Discovery{}
 	seen := map[string]bool{}
 	for _, d := range l.discovered() {
-		for _, u := range []use{{LintSameIssuer, d.Metadata.Issuer}, {LintSameRegion, d.RegionName}} {
+		uses := []use{{LintSameRegion, d.RegionName}}
+		for _, issuer := range issuersOf(d) {
+			uses = append(uses, use{LintSameIssuer, issuer})
+		}
+		for _, u := range uses {
 			other, known := first[u]
 			if u.value == "" || u.lint == LintSameRegion && !d.Nomad {
 				continue

@@ -60,21 +60,16 @@ func (l *linter) roles() {
 		if role.Text("role_type") != "jwt" { // no JWT logs in with it
 			continue
 		}
-		if len(role.List("bound_audiences")) == 0 {
-			l.add(Problem{
-				Lint: LintRoleAudience, Severity: SeverityError, Role: role.Name,
-				Message: "role " + role.Name + " has no bound_audiences: Vault refuses Nomad's tokens there, which have an audience (and before 1.17 took any, a token made for another service too)",
-				Fix:     role.Command(l.Path, "bound_audiences="+jwtrole.DefaultAudience),
-			})
-		}
+		l.audience(role)
 		if l.shared() && l.Config.BoundIssuer() == "" && !l.binds(role) {
 			l.add(Problem{
 				Lint: LintRoleIssuer, Severity: SeverityWarning, Role: role.Name,
 				Message: "role " + role.Name + " takes tokens of every cluster on this mount (" + vaultapi.Listed(l.owners) +
 					"): a job of one has what the policy gives to a job of the same name in another",
-				Fix: "bind it: bound_claims iss (with oidc_issuer set in each cluster) or sub = \"REGION:*\"" + l.regionNames() + " with a role for each cluster, or a mount for each cluster",
+				Fix: l.bindIssuer() + " with a role for each cluster, or a mount for each cluster",
 			})
 		}
+		l.strangers(role)
 		l.reachable(role)
 		l.widened(role)
 		l.literalStars(role)
@@ -153,6 +148,14 @@ func (l *linter) literalStars(role *jwtrole.Role) {
 	}
 }
 
+// bindIssuer says how a role is bound to one of the mount's clusters.
+func (l *linter) bindIssuer() string {
+	if nomads, others := l.nomads(); others && !nomads {
+		return "bind it: bound_claims iss (a Nomad needs an oidc_issuer for it)"
+	}
+	return "bind it: bound_claims iss (with oidc_issuer set in each cluster) or sub = \"REGION:*\"" + l.regionNames()
+}
+
 // regionNames says what Nomad calls the regions of the mount's clusters, as far as it is known.
 func (l *linter) regionNames() string {
 	var names []string
@@ -179,9 +182,7 @@ func (l *linter) reachable(role *jwtrole.Role) {
 		}
 	}
 	for _, d := range l.discovered() {
-		if d.Metadata.Issuer != "" {
-			issuers = append(issuers, d.Metadata.Issuer)
-		}
+		issuers = append(issuers, issuersOf(d)...)
 	}
 	asked := !slices.ContainsFunc(l.owners, func(name string) bool { return !l.asked(name) })
 	takes := func(issuer string) bool {
@@ -190,12 +191,19 @@ func (l *linter) reachable(role *jwtrole.Role) {
 	if !bound || !asked || len(issuers) == 0 || slices.ContainsFunc(issuers, takes) {
 		return
 	}
-	l.add(Problem{
+	p := Problem{
 		Lint: LintRoleNobody, Severity: SeverityError, Role: role.Name,
 		Message: "role " + role.Name + " asks for an iss of " + vaultapi.QuoteValues(want) + ", and the clusters of this mount issue as " + vaultapi.QuoteList(issuers) +
 			": every login with it is refused",
 		Fix: "compare bound_claims of the role with oidc_issuer of the cluster that it is for, character by character",
-	})
+	}
+	if nomads, _ := l.nomads(); !nomads {
+		p.Severity = SeverityWarning
+		p.Message = "role " + role.Name + " asks for an iss of " + vaultapi.QuoteValues(want) + ", which no cluster of this mount names in its discovery document: " +
+			"they name " + vaultapi.QuoteList(issuers) + ", and every login with it is refused unless tokens of another kind have that iss"
+		p.Fix = "compare it with the iss of a token, character by character (harvest verify); -ignore role_nobody if they are the same"
+	}
+	l.add(p)
 }
 
 // allBindIssuer says whether no role of the mount takes a token without an iss.
@@ -241,7 +249,7 @@ func (l *linter) anyIssuer(r *jwtrole.Role, value any) bool {
 	first := ""
 	for _, d := range l.discovered() {
 		switch {
-		case d.Metadata.Issuer == "" || !jwtrole.GlobMatches(pattern, d.Metadata.Issuer):
+		case !slices.ContainsFunc(issuersOf(d), func(issuer string) bool { return jwtrole.GlobMatches(pattern, issuer) }):
 		case first == "":
 			first = d.Cluster
 		case first != d.Cluster:

@@ -1,55 +1,32 @@
 package verify
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// The documents of testdata/reports have the shapes that people reported of their issuers, and of
-// the roles and mounts that are for them; the number of each is its test's. Tokens are signed by
-// the keys of the same number.
-
-func readReport(t *testing.T, name string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "reports", name))
-	require.NoError(t, err)
-	return data
-}
-
-// dataOf returns what a file holds of Vault's answer, as vault/api decodes it.
-func dataOf(t *testing.T, name string) object {
-	t.Helper()
-	var answer struct{ Data object }
-	decoder := json.NewDecoder(bytes.NewReader(readReport(t, name)))
-	decoder.UseNumber()
-	require.NoError(t, decoder.Decode(&answer))
-	return answer.Data
-}
-
 // reported returns what there is to compare with a report's token, on the day on which it was made.
 func reported(t *testing.T, token, config, role, keys string) Verification {
 	t.Helper()
-	parsed, err := ParseToken(readReport(t, token))
+	parsed, err := ParseToken(fixture.Report(t, token))
 	require.NoError(t, err)
 	v := Verification{Token: parsed, Now: parsed.IssuedAt.Add(time.Minute), Path: "jwt", Offline: config == ""}
 	if config != "" {
-		v.Config = vaultsync.NewConfig(dataOf(t, config))
-		v.Role, v.RoleName = jwtrole.New("app", dataOf(t, role)), "app"
+		v.Config = vaultsync.NewConfig(fixture.Answered(t, config))
+		v.Role, v.RoleName = jwtrole.New("app", fixture.Answered(t, role)), "app"
 	}
-	set, err := jwks.Parse(readReport(t, keys))
+	set, err := jwks.Parse(fixture.Report(t, keys))
 	require.NoError(t, err)
 	v.Want = vaultsync.Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set}}}
 	return v
