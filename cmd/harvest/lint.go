@@ -21,7 +21,7 @@ func lintFlags() []cli.Flag {
 }
 
 // inspection is what the flags say of -lint; nil without it.
-func inspection(cmd *cli.Command) (*lint.Inspection, error) {
+func (a *app) inspection(cmd *cli.Command) (*lint.Inspection, error) {
 	rotation := cmd.Duration("rotation")
 	if cmd.IsSet("rotation") && (rotation <= 0 || config.IsLong(rotation)) {
 		return nil, usage(cmd, "-rotation %s: want a time above zero, ten years at the most", rotation)
@@ -35,7 +35,7 @@ func inspection(cmd *cli.Command) (*lint.Inspection, error) {
 		}
 		return nil, nil
 	}
-	in := &lint.Inspection{Rotation: rotation}
+	in := &lint.Inspection{Now: a.now(), Rotation: rotation}
 	for _, name := range cmd.StringSlice("ignore") {
 		if !slices.Contains(lint.Lints, lint.Lint(name)) {
 			return nil, usage(cmd, "-ignore %q: want one of %s", name, lintNames())

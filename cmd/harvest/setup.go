@@ -136,10 +136,8 @@ func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error)
 
 // propose reads every mount and every cluster.
 func (r *setupRun) propose(ctx context.Context) {
-	// Before progress is shown: of a source that it follows, nothing is discovered.
-	discovered := r.session.Discover(ctx)
 	stop := r.showProgress(r.cmd, r.session.Clusters)
-	r.proposals = r.session.Propose(ctx, discovered)
+	r.proposals = r.session.Propose(ctx)
 	stop()
 	for _, p := range r.proposals {
 		p.Token = r.administrator.Token

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync"
 
 	"github.com/urfave/cli/v3"
 
@@ -39,7 +38,7 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			in, err := inspection(cmd)
+			in, err := a.inspection(cmd)
 			if err != nil {
 				return err
 			}
@@ -78,42 +77,13 @@ func (a *app) statusCommand() *cli.Command {
 	}
 }
 
-// status reads every mount. Where clusters are configured, a plan says what is pending.
+// status reads every mount.
 func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, in *lint.Inspection, log *slog.Logger) (*vaultsync.Report, []*status.Mount, error) {
 	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
-	opened := a.open(ctx, cfg, true, session.Options{Log: log})
-	defer opened.Close()
-	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(cfg.Mounts))}
-	if in != nil { // before progress is shown: of a source that it follows, nothing is discovered
-		in.Discovered, in.Now = opened.Discover(ctx), a.now()
-	}
-	if len(cfg.Clusters) > 0 {
-		defer a.showProgress(cmd, opened.Clusters)()
-		var err error
-		if report, err = opened.Plan(ctx); err != nil {
-			return nil, nil, err
-		}
-	}
-	statuses := make([]*status.Mount, len(cfg.Mounts))
-	var pending sync.WaitGroup
-	for i, m := range opened.Mounts {
-		pending.Go(func() {
-			if report.Mounts[i] == nil {
-				report.Mounts[i] = m.Refused
-			}
-			if report.Mounts[i] == nil {
-				report.Mounts[i] = &vaultsync.MountReport{MountID: m.ID()}
-			}
-			report.Mounts[i], statuses[i] = status.Of(ctx, m.Target.Mount, report.Mounts[i])
-			if in != nil && m.Target.Mount != nil {
-				own := *in
-				own.Clusters, own.Results, own.Settings = m.Config.Clusters, report.Clusters, m.Config.Options.Settings
-				statuses[i].Inspect(ctx, m.Target.Mount, own)
-			}
-		})
-	}
-	pending.Wait()
-	return report, statuses, nil
+	s := a.open(ctx, cfg, true, session.Options{Log: log})
+	defer s.Close()
+	defer a.showProgress(cmd, s.Clusters)()
+	return status.Read(ctx, s, in)
 }
 
 // statusCode: 0 all was read, whether or not it is in sync; 1 no mount was; 3 some mount

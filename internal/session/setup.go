@@ -11,9 +11,9 @@ import (
 )
 
 // Propose reads every mount and every cluster, and returns what a setup would do to each mount.
-func (s *Session) Propose(ctx context.Context, discovered []jwks.Discovery) []*setup.Proposal {
+func (s *Session) Propose(ctx context.Context) []*setup.Proposal {
+	regions := onlyRegions(s.Discover(ctx))
 	results := s.Fetch(ctx)
-	regions := onlyRegions(discovered)
 	proposals := make([]*setup.Proposal, len(s.Mounts))
 	var pending sync.WaitGroup
 	for i, m := range s.Mounts {

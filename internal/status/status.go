@@ -40,14 +40,14 @@ type Failed struct {
 	Error   string `json:"error"`
 }
 
-// Of completes the status of a mount: what the plan has read or, where there is no
+// of completes the status of a mount: what the plan has read or, where there is no
 // plan, a read of its own.
-func Of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *Mount) {
+func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *Mount) {
 	s := &Mount{
+		MountID: m.MountID,
 		Trusted: []vaultsync.Key{}, Add: []vaultsync.Key{}, Adopt: []vaultsync.Key{}, Remove: []vaultsync.Key{},
 		Failed: []Failed{}, Warnings: []string{}, Settings: []vaultsync.Change{},
 	}
-	s.Vault, s.Namespace, s.Path = m.Vault, m.Namespace, m.Path
 	switch {
 	case m.Plan != nil:
 		s.Plan, s.Config, s.Read = m.Plan, m.Config, true
@@ -74,8 +74,8 @@ func Of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 	return m, s
 }
 
-// Inspect adds what bites on the mount although its keys are in sync.
-func (s *Mount) Inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Inspection) {
+// inspect adds what bites on the mount although its keys are in sync.
+func (s *Mount) inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Inspection) {
 	s.Lint = []lint.Problem{}
 	if s.Err != nil {
 		return

@@ -21,7 +21,7 @@ func TestOfAMountWithoutAPlan(t *testing.T) {
 	s := fakevault.New(t)
 	s.Enable("", "jwt-nomad", "jwt")
 	mount := vaultsync.NewMount(s.Client(), "jwt-nomad")
-	report, m := Of(t.Context(), mount, &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: s.URL, Path: "jwt-nomad"}})
+	report, m := of(t.Context(), mount, &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: s.URL, Path: "jwt-nomad"}})
 	require.NoError(t, report.Err)
 	assert.True(t, m.Read)
 	body, err := json.Marshal(m)
@@ -29,7 +29,7 @@ func TestOfAMountWithoutAPlan(t *testing.T) {
 	assert.JSONEq(t, `{"vault":"`+s.URL+`","namespace":"","path":"jwt-nomad","trusted":[],"add":[],"adopt":[],"remove":[],`+
 		`"failed":[],"warnings":[],"settings":[]}`, string(body))
 
-	report, m = Of(t.Context(), vaultsync.NewMount(s.Client(), "none"), &vaultsync.MountReport{MountID: vaultsync.MountID{Path: "none"}})
+	report, m = of(t.Context(), vaultsync.NewMount(s.Client(), "none"), &vaultsync.MountReport{MountID: vaultsync.MountID{Path: "none"}})
 	require.Error(t, report.Err)
 	assert.False(t, m.Read)
 	assert.Equal(t, report.Err.Error(), m.Error)
