@@ -10,6 +10,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/keydir"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -22,12 +23,13 @@ func (a *app) pemCommand() *cli.Command {
 		Description: "SOURCE is a file, the URL of a JWKS, the address of a Nomad agent (a URL without a path), or - for stdin.\n" +
 			"Without one it is $NOMAD_ADDR. Keys that must not be trusted are left out, with a warning each.\n\n" +
 			"-format vault prints the body for a new mount: harvest pem -format vault URL | vault write auth/jwt-nomad/config -\n" +
+			"-format jwks prints the judged keys of all regions as one key set.\n" +
 			"-out DIR keeps one file per key in DIR, and removes those of keys that are gone.",
 		Flags: slices.Concat([]cli.Flag{
 			&cli.BoolFlag{Name: "annotate", Category: inGeneral, Usage: "say before each key whose it is, as sync does; needs -cluster"},
 			&cli.StringFlag{Name: "cluster", Category: inCluster, Usage: "the `NAME` for -annotate"},
 			&cli.StringFlag{Name: "out", Category: inGeneral, TakesFile: true, Usage: "write one file per key to `DIR`, not to stdout"},
-		}, connectionFlags(), generalFlags("pem", "vault", "json")),
+		}, connectionFlags(), generalFlags("pem", "vault", "jwks", "json")),
 		ArgValidator: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Len() > 1 {
 				return usage(cmd, "one source at a time: unexpected argument %q", cmd.Args().Get(1))
@@ -39,7 +41,7 @@ func (a *app) pemCommand() *cli.Command {
 }
 
 func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
-	format, err := oneOf(cmd, "format", "pem", "vault", "json")
+	format, err := oneOf(cmd, "format", "pem", "vault", "jwks", "json")
 	if err != nil {
 		return err
 	}
@@ -52,6 +54,8 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 		return usage(cmd, "-annotate says whose the keys are: add -cluster NAME")
 	case name != "" && !cmd.Bool("annotate"):
 		return usage(cmd, "-cluster is for -annotate")
+	case cmd.Bool("annotate") && format == "jwks":
+		return usage(cmd, "-annotate says whose a PEM key is: drop -format jwks")
 	case cmd.String("out") != "" && format != "pem":
 		return usage(cmd, "-out writes PEM files: drop -format %s", format)
 	case cmd.IsSet("out") && cmd.String("out") == "":
@@ -162,6 +166,16 @@ func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, results []jwks.Resu
 		a.out.JSON(body)
 		a.says.Warn("this is for a NEW mount: written to one in use, it wipes default_role, bound_issuer, jwt_supported_algs " +
 			"and every other setting, and all other keys; there, use `harvest sync`")
+	case format == "jwks":
+		var all []jwks.Key
+		for _, k := range keys {
+			all = append(all, k.Key)
+		}
+		document, err := relay.Document(all)
+		if err != nil {
+			return err
+		}
+		_, _ = a.out.Write(document)
 	default:
 		a.out.Keys(keys)
 	}

@@ -119,6 +119,9 @@ func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error)
 	if r.cfg, err = r.loadWithin(ctx, r.cmd, true); err != nil {
 		return nil, err
 	}
+	if err := r.cfg.DropRelays(); err != nil {
+		return nil, err
+	}
 	for _, f := range roleFlags() {
 		if name := f.Names()[0]; !r.cfg.IsSingle() && r.cmd.IsSet(name) {
 			return nil, usage(r.cmd, "-%s beside -config: set it there, in a role block of the mount", name)

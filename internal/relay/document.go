@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,16 +10,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
 	"strconv"
-)
 
-// Key is a key as a key set shows it.
-type Key struct {
-	KeyID      string // "" is left out
-	Algorithms []string
-	Public     crypto.PublicKey
-}
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
 
 // jwk is a public key in JSON (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 type jwk struct {
@@ -33,21 +32,32 @@ type jwk struct {
 	E         string `json:"e,omitempty"`
 }
 
-// Document returns a key set in their order, with a line feed at the end. The same keys make the
-// same bytes. A key that isn't an RSA, ECDSA or Ed25519 one is an error.
-func Document(keys []Key) ([]byte, error) {
-	set := struct {
-		Keys []jwk `json:"keys"`
-	}{Keys: []jwk{}}
+// Document returns a key set with a line feed at the end: each key once, in the order of their
+// fingerprints, so that the same keys make the same bytes. A key without an id has none there. One
+// that isn't an RSA, ECDSA or Ed25519 key is an error.
+func Document(keys []jwks.Key) ([]byte, error) {
+	members := map[pem.Fingerprint]jwk{}
 	for _, k := range keys {
 		j := jwk{Use: "sig", KeyID: k.KeyID}
 		if len(k.Algorithms) == 1 {
 			j.Algorithm = k.Algorithms[0]
 		}
-		if err := j.setPublic(k.Public); err != nil {
+		f, err := pem.FingerprintOf(k.Public)
+		if err == nil {
+			err = j.setPublic(k.Public)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", k.KeyID, err)
 		}
-		set.Keys = append(set.Keys, j)
+		if _, known := members[f]; !known {
+			members[f] = j
+		}
+	}
+	set := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: []jwk{}}
+	for _, f := range slices.SortedFunc(maps.Keys(members), func(a, b pem.Fingerprint) int { return bytes.Compare(a[:], b[:]) }) {
+		set.Keys = append(set.Keys, members[f])
 	}
 	return line(set)
 }

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -42,7 +43,7 @@ type Relay struct {
 
 // served is what is served, made once for each change.
 type served struct {
-	elements  []plan.Element // by fingerprint
+	elements  []plan.Element
 	keys      document
 	discovery *document // nil: the relay has no issuer
 }
@@ -102,12 +103,10 @@ func (r *Relay) serve(elements []plan.Element) error {
 	elements = slices.DeleteFunc(slices.Clone(elements), func(e plan.Element) bool {
 		return !slices.ContainsFunc(e.Block.Annotation.Owners(), func(o pem.Owner) bool { return r.Rules.Pins(o.Cluster, e.Fingerprint) })
 	})
-	slices.SortFunc(elements, func(a, b plan.Element) int { return slices.Compare(a.Fingerprint[:], b.Fingerprint[:]) })
-	elements = slices.CompactFunc(elements, func(a, b plan.Element) bool { return a.Fingerprint == b.Fingerprint })
-	var keys []Key
+	var keys []jwks.Key
 	for _, e := range elements {
 		a := e.Block.Annotation
-		keys = append(keys, Key{KeyID: a.KeyID, Algorithms: a.Algorithms, Public: e.Block.Public})
+		keys = append(keys, jwks.Key{KeyID: a.KeyID, Algorithms: a.Algorithms, Public: e.Block.Public})
 	}
 	set, err := Document(keys)
 	if err != nil {
