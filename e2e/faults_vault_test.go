@@ -56,11 +56,11 @@ func TestVaultRefuses(t *testing.T) {
 			revoked := token(`"read", "update"`)
 			require.NoError(t, c.Auth().Token().RevokeTree(revoked))
 			return revoked, nothing
-		}, `permission denied: Vault wants a valid token with "read" on ` + path, "permission denied", 1},
+		}, `permission denied: Vault knows no such token: it expired, was revoked, or is another Vault's`, "permission denied", 1},
 		"token without update": {func(*testing.T) (string, func()) { return token(`"read"`), nothing },
 			`the token lacks "update" on ` + path, `the token lacks "update" on ` + path, 0},
 		"token without read": {func(*testing.T) (string, func()) { return token(`"update"`), nothing },
-			`permission denied: Vault wants a valid token with "read" on ` + path, `with "read" on ` + path, 1},
+			`permission denied: the token lacks "read" on ` + path, `lacks "read" on ` + path, 1},
 		"slow by 30 s": {func(*testing.T) (string, func()) {
 			p.Set(faultproxy.Fault{ToClient: faultproxy.Delay(30 * time.Second)})
 			return vault2.RootToken, p.Lift

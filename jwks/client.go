@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/redact"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
@@ -142,7 +143,7 @@ func (c *Client) send(ctx context.Context, u *url.URL, accept string, hold time.
 		if attempt < retries && worthRetrying(err) && wait.Sleep(limited, pause+wait.UpTo(pause/2)) {
 			continue
 		}
-		return nil, describe(u, givenTo(client), whyEnded(ctx, limited, bounds.total, err))
+		return nil, describe(u, nethint.GivenTo(client), whyEnded(ctx, limited, bounds.total, err))
 	}
 }
 

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
@@ -46,7 +45,7 @@ type requestError struct {
 	url   string
 	err   error
 	hint  string
-	given tlsGiven
+	given nethint.Given
 	hide  func(string) string // nil: no token was sent
 }
 
@@ -64,6 +63,9 @@ func (e *requestError) Error() string {
 var userInformation = text.Pattern(`//[^/\s"]*@`)
 
 func (e *requestError) Unwrap() error { return e.err }
+
+// GivenCA reports whether the client has CA certificates of its own.
+func (e *requestError) GivenCA() bool { return e.given.Roots }
 
 func withHint(text, hint string) string {
 	if hint == "" {
@@ -100,7 +102,7 @@ func whyEnded(ctx, limited context.Context, limit time.Duration, err error) erro
 }
 
 // describe names the URL and, where one can tell, what to do next.
-func describe(u *url.URL, given tlsGiven, err error) error {
+func describe(u *url.URL, given nethint.Given, err error) error {
 	if _, ok := errors.AsType[*StatusError](err); ok { // names the URL already
 		return err
 	}
@@ -157,21 +159,9 @@ func loginHint(u *url.URL, e *StatusError, authorized bool) string {
 	return "the server wants a login, and none is sent: look for an address that is open, for a proxy in between, or for a client certificate that is asked for"
 }
 
-func networkHint(u *url.URL, given tlsGiven, err error) string {
+func networkHint(u *url.URL, given nethint.Given, err error) string {
 	if _, ok := errors.AsType[*bodyError](err); ok { // the connection itself was fine
 		return ""
 	}
-	if hint := tlsHint(u, given, err); hint != "" {
-		return hint
-	}
-	dns, isDNS := errors.AsType[*net.DNSError](err)
-	switch {
-	case isDNS && dns.IsNotFound:
-		return "no such host: look at the address and at DNS"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: look at the address and the port"
-	case strings.Contains(err.Error(), "malformed HTTP response") && u.Scheme == "http":
-		return "the server doesn't speak HTTP on this port; use https://?"
-	}
-	return ""
+	return nethint.Of(u, given, err)
 }

@@ -3,10 +3,11 @@ package jwks
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"syscall"
+
+	"github.com/jwksharvest/harvest/internal/nethint"
 )
 
 // worthRetrying reports whether the same request may succeed a moment later: a connection
@@ -31,11 +32,5 @@ func worthRetrying(err error) bool {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return dns.IsTemporary
 	}
-	return errors.Is(err, syscall.ECONNREFUSED) || hungUp(err)
-}
-
-// hungUp reports whether the other side closed the connection before its reply.
-func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, syscall.ECONNREFUSED) || nethint.HungUp(err)
 }

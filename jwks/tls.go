@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/nethint"
 )
 
 // TLS names the files and rules of a TLS connection, as Nomad's command does
@@ -131,7 +133,7 @@ func firstUnread(data []byte) error {
 		}
 		_, err := x509.ParseCertificate(block.Bytes)
 		if err != nil && strings.Contains(err.Error(), "negative serial number") {
-			err = fmt.Errorf("%w (%s)", err, negativeSerial)
+			err = fmt.Errorf("%w (%s)", err, nethint.NegativeSerial)
 		}
 		return err
 	}

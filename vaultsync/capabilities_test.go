@@ -132,7 +132,7 @@ func TestCapabilitiesUnknown(t *testing.T) {
 				v.Inject(fault.On("PUT", configPath, fault.Status(403, "permission denied")))
 				_, err = m.Sync(t.Context(), desired(publish("a", "k1", "k2")), Options{})
 				require.ErrorIs(t, err, ErrForbidden)
-				require.ErrorContains(t, err, `Vault wants a valid token with "update" on auth/jwt-nomad/config`)
+				require.ErrorContains(t, err, `the token lacks "update" on auth/jwt-nomad/config`)
 				assert.Equal(t, 2, v.Count("PUT", capabilitiesPath), "it is asked once")
 			})
 		})

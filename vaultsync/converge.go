@@ -238,8 +238,6 @@ func (c *convergence) write(ctx context.Context) error {
 	}
 	if c.tries > 0 {
 		c.o.logger().Warn("trying again", "mount", c.mount.String(), "try", c.tries+1, "cause", c.cause)
-	} else if err := c.HasNamespaces(ctx); err != nil {
-		return err
 	}
 	c.tries, c.looks = c.tries+1, 0
 	body, err := c.config.With(c.plan)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -30,6 +31,8 @@ type Mount struct {
 	// Store holds the keys in the place of a Vault, where it isn't nil: Client is not used then,
 	// and Path is only a name.
 	Store Store
+
+	inNamespace atomic.Bool // Vault was asked whether it has namespaces, and then answered a read
 
 	mu    sync.Mutex
 	clone *api.Client // made once: see open
@@ -140,10 +143,19 @@ func (s *session) read(ctx context.Context) (Config, error) {
 	if s.mount.Store != nil {
 		return s.mount.list(ctx)
 	}
+	if !s.mount.inNamespace.Load() { // else the mount of that path in the only tree would be read
+		if err := s.HasNamespaces(ctx); err != nil {
+			return Config{}, err
+		}
+	}
 	path := s.mount.configPath()
 	fields, err := s.Lookup(ctx, path)
-	if err != nil || fields == nil {
+	if err != nil {
 		return Config{}, err
+	}
+	s.mount.inNamespace.Store(true)
+	if fields == nil {
+		return Config{}, nil
 	}
 	if _, ok := fields[keysField]; !ok {
 		return Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)

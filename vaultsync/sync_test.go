@@ -472,6 +472,11 @@ func TestNoNamespaces(t *testing.T) {
 		require.ErrorIs(t, err, ErrNoNamespaces)
 		require.ErrorContains(t, err, "team-a")
 		assert.Zero(t, v.Count("PUT", ""))
+		_, err = m.Plan(t.Context(), desired(publish("a", "k1")), Options{})
+		require.ErrorIs(t, err, ErrNoNamespaces)
+		_, err = m.Read(t.Context())
+		require.ErrorIs(t, err, ErrNoNamespaces)
+		assert.Zero(t, v.Count("GET", configPath), "nor is the mount of that path shown as this one")
 	})
 }
 

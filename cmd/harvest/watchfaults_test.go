@@ -133,7 +133,7 @@ func vaultFaults(t *testing.T) {
 	}{
 		"sealed": {func(w *watched) func() { w.vault.Seal(); return w.vault.Unseal }, "sealed", `Vault is sealed \(503\): nothing was changed; it has to be unsealed`},
 		"403": {inject(fault.Status(403, "permission denied")), "forbidden",
-			`permission denied: Vault wants a valid token with \\"read\\" on auth/jwt-nomad/config`},
+			`permission denied: the token lacks \\"read\\" on auth/jwt-nomad/config`},
 		"token revoked": {func(w *watched) func() {
 			token, err := os.ReadFile(w.token)
 			require.NoError(w.t, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,11 @@ func (c Call) Of(err error, convertible bool) string {
 	var cluster *jwks.ClusterError
 	var algorithm *vaultsync.AlgorithmError
 	errors.As(err, &cluster)
+	if mount, ok := errors.AsType[*vaultsync.MountError](err); ok {
+		if way := c.vault(mount); way != "" {
+			return way
+		}
+	}
 	switch {
 	case errors.As(err, &turnover):
 		return c.turnover(turnover)
@@ -58,6 +64,51 @@ func (c Call) Of(err error, convertible bool) string {
 		return fmt.Sprintf("The whole run may take -timeout %v.", c.Timeout)
 	}
 	return ""
+}
+
+// defaultVault is what vault/api asks where nothing names an address.
+const defaultVault = "https://127.0.0.1:8200"
+
+// vault returns what to do where a mount's Vault can't be reached: where its address and its CA's
+// certificate are named.
+func (c Call) vault(mount *vaultsync.MountError) string {
+	said := mount.Err.Error()
+	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == defaultVault
+	rest, secure := strings.CutPrefix(mount.Vault, "https://")
+	switch {
+	case errors.As(mount.Err, new(x509.UnknownAuthorityError)) && !givenCA(mount.Err):
+		return "Name the CA's certificate" + c.vaultSetting("VAULT_CACERT=FILE", `ca_cert = "FILE"`)
+	case !strings.Contains(said, "Vault can't be reached"):
+		return ""
+	case unset:
+		return "VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address" +
+			c.vaultSetting("VAULT_ADDR=https://vault.example.com:8200", `address = "https://vault.example.com:8200"`)
+	case strings.Contains(said, "use https://"):
+		address := "https://" + strings.TrimPrefix(mount.Vault, "http://")
+		return "Change Vault's address" + c.vaultSetting("VAULT_ADDR="+text.ShellQuote(address), fmt.Sprintf("address = %q", address))
+	case secure && strings.Contains(said, "doesn't speak TLS") && isLoopback(rest):
+		return "If it is a Vault of this machine without TLS, such as one in -dev mode, change its address" +
+			c.vaultSetting("VAULT_ADDR="+text.ShellQuote("http://"+rest), fmt.Sprintf("address = %q", "http://"+rest))
+	}
+	return ""
+}
+
+// vaultSetting returns the way to set something of a Vault: a variable, or a line of its block.
+func (c Call) vaultSetting(variable, line string) string {
+	if c.File == "" {
+		return ":\n  export " + variable
+	}
+	return fmt.Sprintf(", in its vault block in %s:\n  %s", c.File, line)
+}
+
+// isLoopback reports whether a host, with or without a port, is this machine.
+func isLoopback(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = host
+	}
+	ip := net.ParseIP(name)
+	return name == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // givenCA reports whether a CA's certificate was given already: then another one is wanted, which

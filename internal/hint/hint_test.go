@@ -56,6 +56,40 @@ func TestOf(t *testing.T) {
 	assert.Empty(t, hint.Call{}.Of(vaultsync.ErrNotStaticKeys, false))
 }
 
+// TestOfVault: what can't be reached is named by the variable, or by the line of the file.
+func TestOfVault(t *testing.T) {
+	unreachable := errors.New("Vault can't be reached: dial tcp: connection refused")
+	for name, test := range map[string]struct {
+		vault       string
+		err         error
+		variable    string // VAULT_ADDR
+		flag, block string
+	}{
+		"unknown CA": {"https://v:8200", x509.UnknownAuthorityError{}, "https://v:8200",
+			"Name the CA's certificate:\n  export VAULT_CACERT=FILE", "Name the CA's certificate, in its vault block in c.hcl:\n  ca_cert = \"FILE\""},
+		"no VAULT_ADDR": {"https://127.0.0.1:8200", unreachable, "",
+			"VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address:\n  export VAULT_ADDR=https://vault.example.com:8200",
+			"VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address, in its vault block in c.hcl:\n  address = \"https://vault.example.com:8200\""},
+		"named, and away": {"https://127.0.0.1:8200", unreachable, "https://127.0.0.1:8200", "", ""},
+		"http to https": {"http://v:8200", errors.New("Vault can't be reached: it wants TLS on this port (use https://)"), "http://v:8200",
+			"Change Vault's address:\n  export VAULT_ADDR=https://v:8200", "Change Vault's address, in its vault block in c.hcl:\n  address = \"https://v:8200\""},
+		"https to http": {"https://localhost:8200", errors.New("Vault can't be reached: … (the server doesn't speak TLS on this port)"), "https://localhost:8200",
+			"If it is a Vault of this machine without TLS, such as one in -dev mode, change its address:\n  export VAULT_ADDR=http://localhost:8200",
+			"If it is a Vault of this machine without TLS, such as one in -dev mode, change its address, in its vault block in c.hcl:\n  address = \"http://localhost:8200\""},
+		"https to http elsewhere": {"https://v:8200", errors.New("Vault can't be reached: … (the server doesn't speak TLS on this port)"), "https://v:8200", "", ""},
+		"sealed":                  {"https://v:8200", vaultsync.ErrSealed, "", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := hint.Call{Getenv: func(name string) string { return map[string]string{"VAULT_ADDR": test.variable}[name] }}
+			err := &vaultsync.MountError{MountID: vaultsync.MountID{Vault: test.vault, Path: "m"}, Err: test.err}
+			for file, want := range map[string]string{"": test.flag, "c.hcl": test.block} {
+				call.File = file
+				assert.Equal(t, want, call.Of(err, true))
+			}
+		})
+	}
+}
+
 // TestAgain: what status found is for plan to show, and what a watch may not do is for one sync.
 func TestAgain(t *testing.T) {
 	for want, args := range map[string][]string{

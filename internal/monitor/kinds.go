@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 
@@ -92,7 +93,8 @@ func KindOf(err error) string {
 	case errors.As(err, &status), errors.As(err, &response):
 		return KindStatus
 	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),
-		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)):
+		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)),
+		strings.Contains(err.Error(), "failed to parse certificate from server"): // crypto/tls, which has no type for it
 		return KindTLS
 	case errors.As(err, &network) && network.Timeout():
 		return KindTimeout

@@ -3,6 +3,7 @@ package monitor
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -65,4 +66,10 @@ func TestKindOfBrokenHeader(t *testing.T) {
 	require.NoError(t, err)
 	_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
 	assert.Equal(t, KindUnreachable, KindOf(err), err)
+}
+
+// TestKindOfACertificateThatCannotBeRead: crypto/tls has no type for it.
+func TestKindOfACertificateThatCannotBeRead(t *testing.T) {
+	assert.Equal(t, KindTLS, KindOf(errors.New("tls: failed to parse certificate from server: x509: negative serial number")))
+	assert.Equal(t, KindOther, KindOf(errors.New("something else")))
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/redact"
 	"github.com/jwksharvest/harvest/internal/text"
 )
@@ -26,16 +28,48 @@ var (
 // capability is what the token, which is not shown, needs on path. The error wraps [ErrNoMount],
 // [ErrSealed], [ErrForbidden] or [ErrTooLarge] where it is one of these, and Vault's answer.
 func (s *Session) Explain(err error, path, capability string) error {
-	return explain(err, s.Path, path, capability, s.API.Token())
-}
-
-func explain(err error, mount, path, capability, token string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, token))
+		return Unreachable(s.API, err, s.API.Token())
 	}
-	return Answered(explainAnswer(response, mount, path, capability, token), response)
+	return Answered(s.explainAnswer(response, path, capability), response)
 }
+
+// Unreachable returns why a request of a client got no answer, with what to do about it where that
+// can be told. It shows none of the secrets.
+func Unreachable(c *api.Client, err error, secrets ...string) error {
+	cause := err
+	if wrapped, ok := errors.AsType[*url.Error](err); ok { // the URL is that of the mount
+		cause = wrapped.Err
+	}
+	u := &unreachable{err: err, said: redact.Text(cause.Error(), secrets...)}
+	if address, err := url.Parse(c.Address()); err == nil {
+		given := nethint.GivenTo(c.CloneConfig().HttpClient)
+		u.hint, u.given = nethint.Of(address, given, cause), given.Roots
+	}
+	return u
+}
+
+type unreachable struct {
+	err        error
+	said, hint string
+	given      bool
+}
+
+// Error implements error.
+func (e *unreachable) Error() string {
+	said := "Vault can't be reached: " + e.said
+	if e.hint != "" {
+		said += " (" + e.hint + ")"
+	}
+	return said
+}
+
+// Unwrap returns the error of the request.
+func (e *unreachable) Unwrap() error { return e.err }
+
+// GivenCA reports whether the client has CA certificates of its own.
+func (e *unreachable) GivenCA() bool { return e.given }
 
 // Answered returns err with what Vault answered, which errors.As finds in it too.
 func Answered(err error, answer *api.ResponseError) error { return &answered{err, answer} }
@@ -47,16 +81,46 @@ type answered struct {
 
 func (e *answered) Unwrap() []error { return []error{e.error, e.answer} }
 
-func explainAnswer(response *api.ResponseError, mount, path, capability, token string) error {
-	said := Clean(strings.Join(response.Errors, "; "), token)
+// Said returns what Vault says of a refusal, in one line: of a list that Go made of several errors
+// the items alone, as Vault writes them since 1.17.
+func Said(response *api.ResponseError, secrets ...string) string {
+	var items []string
+	for _, said := range response.Errors {
+		if head, list, ok := strings.Cut(said, " occurred:"); ok && errorCount().MatchString(head) {
+			for item := range strings.SplitSeq(list, "\n") {
+				if item = strings.TrimPrefix(strings.TrimSpace(item), "* "); item != "" {
+					items = append(items, item)
+				}
+			}
+			continue
+		}
+		items = append(items, said)
+	}
+	return Clean(strings.Join(items, "; "), secrets...)
+}
+
+var errorCount = text.Pattern(`^[0-9]+ errors?$`)
+
+func (s *Session) explainAnswer(response *api.ResponseError, path, capability string) error {
+	said := Said(response, s.API.Token())
+	where := path
+	if s.Namespace != "" {
+		where += " in namespace " + s.Namespace
+	}
 	switch code := response.StatusCode; {
+	case code == http.StatusForbidden && strings.Contains(said, "invalid token"):
+		return fmt.Errorf("%w: Vault knows no such token: it expired, was revoked, or is another Vault's", ErrForbidden)
+	case code == http.StatusForbidden && said == "permission denied":
+		return fmt.Errorf("%w: the token lacks %q on %s, or there is no such mount (`harvest policy` prints the policy; "+
+			"before 1.17, Vault says the same of a token that has expired)", ErrForbidden, capability, where)
 	case code == http.StatusForbidden:
-		return fmt.Errorf("%w: Vault wants a valid token with %q on %s (`harvest policy` prints the policy); without root, "+
-			"a mount that doesn't exist gives the same answer: %s", ErrForbidden, capability, path, said)
+		return fmt.Errorf("%w: Vault refuses %q on %s: %s", ErrForbidden, capability, where, said)
+	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
+		return errors.New("Vault can't be reached: it wants TLS on this port (use https://)")
 	case code == http.StatusNotFound && strings.Contains(said, "no handler for route"):
-		return noMount(mount)
+		return s.noMount()
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, strings.Contains(said, "unsupported path"):
-		return fmt.Errorf("%w: %s answers %d: %s", ErrNoMount, path, code, said)
+		return fmt.Errorf("%w: %s answers %d: %s", ErrNoMount, where, code, said)
 	case code == http.StatusBadRequest:
 		return fmt.Errorf("Vault refused the request: %s", said)
 	case code == http.StatusPreconditionFailed:
@@ -74,8 +138,12 @@ func explainAnswer(response *api.ResponseError, mount, path, capability, token s
 	}
 }
 
-func noMount(mount string) error {
-	return fmt.Errorf("%w: create it with `vault auth enable -path=%s jwt`", ErrNoMount, mount)
+func (s *Session) noMount() error {
+	namespace := ""
+	if s.Namespace != "" {
+		namespace = "-namespace=" + text.ShellQuote(s.Namespace) + " "
+	}
+	return fmt.Errorf("%w: create it with `vault auth enable %s-path=%s jwt`", ErrNoMount, namespace, text.ShellQuote(s.Path))
 }
 
 // Transient reports whether the same request may succeed a moment later. Connections that

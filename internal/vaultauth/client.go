@@ -9,11 +9,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/redact"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
@@ -23,11 +27,17 @@ import (
 // proxies, retries and time limits count for all.
 func NewClient(v config.Vault) (*api.Client, error) {
 	cfg := api.DefaultConfig()
+	if errors.As(cfg.Error, new(*url.Error)) { // which may hold a password
+		return nil, errors.New("VAULT_ADDR, or another address in a VAULT_ variable, is not a URL such as https://vault.example.com:8200")
+	}
 	if cfg.Error != nil {
-		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", withoutAddress(cfg.Error))
+		return nil, fmt.Errorf("the environment's VAULT_ variables: %w", cfg.Error)
 	}
 	if v.Address != "" {
 		cfg.Address, cfg.AgentAddress = v.Address, ""
+	}
+	if err := checkAddress(v, cfg); err != nil {
+		return nil, err
 	}
 	if v.IsIsolated() {
 		cfg.SRVLookup = false
@@ -47,13 +57,7 @@ func NewClient(v config.Vault) (*api.Client, error) {
 	}
 	client, err := api.NewClient(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", withoutAddress(err))
-	}
-	switch u, err := url.Parse(client.Address()); {
-	case err != nil || u.Host == "":
-		return nil, errNoAddress
-	case u.User != nil:
-		return nil, errors.New("the address of Vault holds a user name or password, which would end up in logs; leave it out")
+		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)
 	}
 	if v.IsIsolated() {
 		client.ClearNamespace()
@@ -76,13 +80,28 @@ func NewClientWithin(ctx context.Context, v config.Vault) (*api.Client, error) {
 	return client, err
 }
 
-// errNoAddress is an address that may hold a password, and so isn't shown.
-var errNoAddress = errors.New("an address of Vault is not a URL such as https://vault.example.com:8200")
-
-// withoutAddress returns an error that doesn't repeat the address that can't be parsed.
-func withoutAddress(err error) error {
-	if errors.As(err, new(*url.Error)) {
-		return errNoAddress
+// checkAddress names the setting that an address comes from, and shows the address unless it may
+// hold a password.
+func checkAddress(v config.Vault, cfg *api.Config) error {
+	setting, address := "VAULT_ADDR", cfg.Address
+	switch {
+	case v.Address != "":
+		setting = "the address of the vault block"
+	case cfg.AgentAddress != "":
+		setting, address = "VAULT_AGENT_ADDR", cfg.AgentAddress
 	}
-	return err
+	u, err := url.Parse(address)
+	shown := strconv.Quote(redact.Text(text.Cut(address, maxShown)))
+	switch {
+	case strings.Contains(address, "@"):
+		return fmt.Errorf("%s holds a user name or password, which would end up in logs; leave it out", setting)
+	case strings.HasPrefix(address, "unix://"), err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "":
+		return nil
+	case address != "" && !strings.Contains(address, "://"):
+		return fmt.Errorf("%s is %s, without a scheme: write https:// before it", setting, shown)
+	}
+	return fmt.Errorf("%s is %s: want a URL such as https://vault.example.com:8200", setting, shown)
 }
+
+// maxShown is how many bytes of an address are shown.
+const maxShown = 128

@@ -113,3 +113,34 @@ func TestRevokeAfterCancel(t *testing.T) {
 		}
 	}
 }
+
+// TestAddress: an address that is none names the setting and itself, and no password.
+func TestAddress(t *testing.T) {
+	for name, test := range map[string]struct {
+		variable, value string
+		block           config.Vault
+		want            string // "": it is one
+	}{
+		"without a scheme":               {"VAULT_ADDR", "vault.example.com:8200", config.Vault{}, `VAULT_ADDR is "vault.example.com:8200", without a scheme: write https:// before it`},
+		"a number, and no scheme":        {"VAULT_ADDR", "127.0.0.1:8200", config.Vault{}, `VAULT_ADDR is "127.0.0.1:8200", without a scheme: write https:// before it`},
+		"another scheme":                 {"VAULT_ADDR", "ftp://v", config.Vault{}, `VAULT_ADDR is "ftp://v": want a URL such as https://vault.example.com:8200`},
+		"an agent's":                     {"VAULT_AGENT_ADDR", "agent:8100", config.Vault{}, `VAULT_AGENT_ADDR is "agent:8100", without a scheme: write https:// before it`},
+		"in a block":                     {"VAULT_ADDR", "https://v", config.Vault{Address: "v:8200"}, `the address of the vault block is "v:8200", without a scheme: write https:// before it`},
+		"with a password":                {"VAULT_ADDR", "https://user:secret@v:8200", config.Vault{}, "VAULT_ADDR holds a user name or password, which would end up in logs; leave it out"},
+		"with a password, and no scheme": {"VAULT_ADDR", "user:secret@v:8200", config.Vault{}, "VAULT_ADDR holds a user name or password, which would end up in logs; leave it out"},
+		"a token":                        {"VAULT_ADDR", "hvs.CAESIJ0abcdefghijklmnop", config.Vault{}, `VAULT_ADDR is "[redacted]", without a scheme: write https:// before it`},
+		"a socket":                       {"VAULT_ADDR", "unix:///run/vault.sock", config.Vault{}, ""},
+		"one":                            {"VAULT_ADDR", "http://127.0.0.1:8200", config.Vault{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fakevault.ClearEnvironment(t)
+			t.Setenv(test.variable, test.value)
+			_, err := NewClient(test.block)
+			if test.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.EqualError(t, err, test.want)
+			}
+		})
+	}
+}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
-	"github.com/jwksharvest/harvest/internal/redact"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
@@ -36,7 +35,7 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
 	secret, err := client.Logical().WriteWithContext(ctx, path, body)
 	if err != nil {
-		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(err, jwt))
+		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(client, err, jwt))
 	}
 	if secret == nil || secret.Auth == nil {
 		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
@@ -47,10 +46,10 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 // LoginError turns what vault/api says of a failed login into what happened, bounded and
 // fit for a terminal. The error shows none of the secrets, which are those that the login
 // was tried with: a server may repeat them.
-func LoginError(err error, secrets ...string) error {
+func LoginError(c *api.Client, err error, secrets ...string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return fmt.Errorf("Vault can't be reached: %w", redact.Error(err, secrets...))
+		return vaultapi.Unreachable(c, err, secrets...)
 	}
-	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Clean(strings.Join(response.Errors, "; "), secrets...))
+	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Said(response, secrets...))
 }

@@ -35,8 +35,10 @@ func write(t *testing.T, name, content string) {
 // where the text is cut.
 func TestEchoedToken(t *testing.T) {
 	const token = "a-token-of-no-known-form"
+	client, err := api.NewClient(nil)
+	require.NoError(t, err)
 	for _, before := range []string{"", strings.Repeat("x", 245), strings.Repeat("x", 255)} {
-		assert.NotContains(t, LoginError(errors.New(before+token), token).Error(), token[:8])
-		assert.NotContains(t, LoginError(&api.ResponseError{StatusCode: 400, Errors: []string{before, token}}, token).Error(), token[:8])
+		assert.NotContains(t, LoginError(client, errors.New(before+token), token).Error(), token[:8])
+		assert.NotContains(t, LoginError(client, &api.ResponseError{StatusCode: 400, Errors: []string{before, token}}, token).Error(), token[:8])
 	}
 }

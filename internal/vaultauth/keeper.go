@@ -246,7 +246,7 @@ func (k *Keeper) renew(ctx context.Context) error {
 	case isForbidden(err):
 		return errRefused
 	case err != nil:
-		return fmt.Errorf("renewing the token: %w", LoginError(err, k.client.Token()))
+		return fmt.Errorf("renewing the token: %w", LoginError(k.client, err, k.client.Token()))
 	case secret == nil || secret.Auth == nil:
 		return errors.New("renewing the token: Vault gave no lease")
 	}
@@ -294,7 +294,7 @@ func (k *Keeper) lookUp(ctx context.Context, token string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking up the token: %w", LoginError(err, token))
+		return fmt.Errorf("looking up the token: %w", LoginError(k.client, err, token))
 	}
 	l := lease{of: markOf(token)}
 	if ttl, err := secret.TokenTTL(); err == nil {

@@ -59,7 +59,7 @@ func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api
 	}
 	if err != nil {
 		if v.Auth.Method != "jwt" { // which explains itself
-			err = LoginError(err, shown)
+			err = LoginError(client, err, shown)
 		}
 		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
