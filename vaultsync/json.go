@@ -20,22 +20,20 @@ type failureJSON struct {
 }
 
 type mountJSON struct {
-	Vault     string        `json:"vault"`
-	Namespace string        `json:"namespace"`
-	Path      string        `json:"path"`
-	Changed   bool          `json:"changed"`
-	Written   int           `json:"written"`
-	Add       []Key         `json:"add"`
-	Adopt     []Key         `json:"adopt"`
-	Keep      []Key         `json:"keep"`
-	Remove    []Key         `json:"remove"`
-	Claimed   []Key         `json:"claimed"`
-	Foreign   []Key         `json:"foreign"`
-	Skipped   []Key         `json:"skipped"`
-	Failed    []failureJSON `json:"failed"`
-	Warnings  []string      `json:"warnings"`
-	Settings  []Change      `json:"settings"`
-	Error     string        `json:"error,omitempty"`
+	MountID
+	Changed  bool          `json:"changed"`
+	Written  int           `json:"written"`
+	Add      []Key         `json:"add"`
+	Adopt    []Key         `json:"adopt"`
+	Keep     []Key         `json:"keep"`
+	Remove   []Key         `json:"remove"`
+	Claimed  []Key         `json:"claimed"`
+	Foreign  []Key         `json:"foreign"`
+	Skipped  []Key         `json:"skipped"`
+	Failed   []failureJSON `json:"failed"`
+	Warnings []string      `json:"warnings"`
+	Settings []Change      `json:"settings"`
+	Error    string        `json:"error,omitempty"`
 }
 
 // MarshalJSON writes the mount, whether it was or would be changed, the plan's lists (empty
@@ -46,7 +44,7 @@ func (r *MountReport) MarshalJSON() ([]byte, error) {
 		p = &Plan{}
 	}
 	out := mountJSON{
-		Vault: r.Vault, Namespace: r.Namespace, Path: r.Path, Changed: p.Changed, Written: r.Written,
+		MountID: r.MountID, Changed: p.Changed, Written: r.Written,
 		Add: list(p.Add), Adopt: list(p.Adopt), Keep: list(p.Keep), Remove: list(p.Remove),
 		Claimed: list(p.Claimed), Foreign: list(p.Foreign), Skipped: list(p.Skipped),
 		Failed: []failureJSON{}, Warnings: list(p.Warnings), Settings: list(p.Settings),

@@ -3,25 +3,20 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/verify"
-	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // webToken is a JWT: three parts in base64url, the first of them a JSON object.
-var webToken = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(webTokenBegins + `[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
-})
+var webToken = text.Pattern(webTokenBegins + `[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*`)
 
 // webTokenBegins is looked for first: most runs have no such argument.
 const webTokenBegins = "eyJ"
@@ -42,8 +37,7 @@ func refuseTokens(args []string) error {
 
 func readsStdin(cmd *cli.Command) bool { return !cmd.Args().Present() || cmd.Args().First() == "-" }
 
-// readToken reads the token from the file that is named or from stdin, 64 KiB at most. Its
-// errors hold nothing of it.
+// readToken reads the token from the file that is named or from stdin.
 func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*verify.Token, error) {
 	name, open := "standard input", func() (io.ReadCloser, error) { return io.NopCloser(a.stdin), nil }
 	switch file := cmd.Args().First(); {
@@ -56,25 +50,5 @@ func (a *app) readToken(ctx context.Context, cmd *cli.Command) (*verify.Token, e
 	case file != "-":
 		name, open = file, func() (io.ReadCloser, error) { return os.Open(file) } //nolint:gosec // the operator names the file
 	}
-	data, err := readWithin(ctx, open, verify.MaxToken+1)
-	if err != nil {
-		return nil, fmt.Errorf("reading the token: %w", err)
-	}
-	token, err := verify.ParseToken(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return token, nil
-}
-
-// readWithin reads up to limit bytes. When ctx ends so does the call, though not the read.
-func readWithin(ctx context.Context, open func() (io.ReadCloser, error), limit int64) ([]byte, error) {
-	return wait.Within(ctx, func() ([]byte, error) {
-		r, err := open()
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		return io.ReadAll(io.LimitReader(r, limit))
-	})
+	return verify.ReadToken(ctx, name, open)
 }

@@ -118,6 +118,24 @@ func Leaves(commands []*cli.Command, prefix string) (names []string, all []*cli.
 	return names, all
 }
 
+// exitStatus are the exit codes.
+var exitStatus = [][2]string{
+	{"0", "Everything is in sync, or valid, or would log in."},
+	{"1", "Nothing could be done: usage, configuration, Vault, every cluster; `config validate` found a mistake; `-metrics-textfile` couldn't be written."},
+	{"2", "Changes are pending (`plan -detailed-exitcode`)."},
+	{"3", "Some cluster or mount is not in sync; `status -lint` found something; `setup` left something as it is; the token of `verify` would not log in."},
+}
+
+// examples are what a command is for, and the command.
+var examples = [][2]string{
+	{"What would change on one mount, and the change:", "harvest plan -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\nharvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad"},
+	{"Every five minutes, from cron, silent unless something changed or failed:", "*/5 * * * * harvest sync -quiet -config /etc/harvest/harvest.hcl"},
+	{"At once, always:", "harvest watch -config /etc/harvest/harvest.hcl -listen 127.0.0.1:8300"},
+	{"A file to begin with, and its check:", "harvest config init -out harvest.hcl\nharvest config validate -config harvest.hcl"},
+	{"The policy that the token needs:", "harvest policy -config harvest.hcl | vault policy write harvest -"},
+	{"Why a login fails:", "harvest verify -config harvest.hcl -mount jwt-nomad token.jwt"},
+}
+
 // Command returns harvest(1). usual is where the configuration usually is.
 func Command(root *cli.Command, groups []Group, usual string) string {
 	r := newRoff("harvest", 1, "User Commands")
@@ -125,6 +143,52 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 	r.fill("harvest \\- " + Escape(root.Usage))
 	r.section("SYNOPSIS")
 	names, commands := Leaves(root.Commands, "harvest")
+	r.synopsis(names, commands)
+	r.section("DESCRIPTION")
+	r.prose("`harvest` fetches the key sets (/.well-known/jwks.json) of Nomad clusters, judges the keys, and makes them the " +
+		"jwt_validation_pubkeys of Vault JWT auth mounts.\nOnly keys that it wrote change; a cluster that can't be read keeps its keys.")
+	r.WriteString(".PP\n")
+	r.paragraphs(root.Description)
+	r.section("COMMANDS")
+	for i, c := range commands {
+		r.command(names[i], c, groups)
+	}
+	r.subsection("harvest completion")
+	r.prose("Print a script that completes commands and flags, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
+	r.code(`source <(harvest completion bash)`)
+	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
+	r.section("OPTIONS")
+	for _, g := range groups {
+		r.subsection(g.Title)
+		r.flags(g.Flags)
+	}
+	r.section("EXIT STATUS")
+	for _, e := range exitStatus {
+		r.item(`\fB`+e[0]+`\fR`, e[1])
+	}
+	r.section("ENVIRONMENT")
+	for _, e := range Environment {
+		r.item(`\fB`+Escape(e.Names)+`\fR`, e.Text)
+	}
+	r.section("FILES")
+	r.item(`\fI`+usual+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
+	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block (setup: also where there is one, for the Vault at VAULT_ADDR).")
+	r.section("EXAMPLES")
+	for i, e := range examples {
+		if i > 0 {
+			r.WriteString(".PP\n")
+		}
+		r.prose(e[0])
+		r.code(e[1])
+	}
+	r.section("SEE ALSO")
+	r.WriteString("\\fBharvest.hcl\\fR(5)\n.PP\n")
+	r.prose("https://github.com/jwksharvest/harvest has the trust model and how to run it, in docs.")
+	return r.String()
+}
+
+// synopsis writes a line for each command.
+func (r *roff) synopsis(names []string, commands []*cli.Command) {
 	for i, c := range commands {
 		if i > 0 {
 			r.WriteString(".br\n")
@@ -140,81 +204,33 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 		r.WriteString(`\fB` + Escape(names[i]) + `\fR` + options + arguments + "\n")
 	}
 	r.WriteString(".br\n\\fBharvest completion\\fR bash|zsh|fish|pwsh\n")
-	r.section("DESCRIPTION")
-	r.prose("`harvest` fetches the key sets (/.well-known/jwks.json) of Nomad clusters, judges the keys, and makes them the " +
-		"jwt_validation_pubkeys of Vault JWT auth mounts.\nOnly keys that it wrote change; a cluster that can't be read keeps its keys.")
-	r.WriteString(".PP\n")
-	r.paragraphs(root.Description)
-	r.section("COMMANDS")
-	for i, c := range commands {
-		r.subsection(names[i])
-		r.prose(strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".")
-		if c.Description != "" {
-			r.WriteString(".PP\n")
-			r.paragraphs(c.Description)
-		}
-		own := slices.Clone(c.Flags)
-		var mentions []string
-		for _, g := range groups {
-			if len(own) > 0 && sameFlags(own, g.Flags) {
-				mentions = append(mentions, g.Mention)
-				own = slices.DeleteFunc(own, func(f cli.Flag) bool {
-					return slices.ContainsFunc(g.Flags, func(s cli.Flag) bool { return s.Names()[0] == f.Names()[0] })
-				})
-			}
-		}
-		if len(mentions) > 0 {
-			r.WriteString(".PP\n")
-			r.prose("It takes the options " + enumerate(mentions, "those ") + ", which are below.")
-		}
-		if len(own) > 0 {
-			r.flags(own)
-		}
+}
+
+// command writes what a command does, and its options. Those that a group has are only mentioned.
+func (r *roff) command(name string, c *cli.Command, groups []Group) {
+	r.subsection(name)
+	r.prose(strings.ToUpper(c.Usage[:1]) + c.Usage[1:] + ".")
+	if c.Description != "" {
+		r.WriteString(".PP\n")
+		r.paragraphs(c.Description)
 	}
-	r.subsection("harvest completion")
-	r.prose("Print a script that completes commands and flags, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
-	r.code(`source <(harvest completion bash)`)
-	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
-	r.section("OPTIONS")
+	own := slices.Clone(c.Flags)
+	var mentions []string
 	for _, g := range groups {
-		r.subsection(g.Title)
-		r.flags(g.Flags)
-	}
-	r.section("EXIT STATUS")
-	for _, e := range [][2]string{
-		{"0", "Everything is in sync, or valid, or would log in."},
-		{"1", "Nothing could be done: usage, configuration, Vault, every cluster; `config validate` found a mistake; `-metrics-textfile` couldn't be written."},
-		{"2", "Changes are pending (`plan -detailed-exitcode`)."},
-		{"3", "Some cluster or mount is not in sync; `status -lint` found something; `setup` left something as it is; the token of `verify` would not log in."},
-	} {
-		r.item(`\fB`+e[0]+`\fR`, e[1])
-	}
-	r.section("ENVIRONMENT")
-	for _, e := range Environment {
-		r.item(`\fB`+Escape(e.Names)+`\fR`, e.Text)
-	}
-	r.section("FILES")
-	r.item(`\fI`+usual+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
-	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block (setup: also where there is one, for the Vault at VAULT_ADDR).")
-	r.section("EXAMPLES")
-	for i, e := range [][2]string{
-		{"What would change on one mount, and the change:", "harvest plan -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\nharvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad"},
-		{"Every five minutes, from cron, silent unless something changed or failed:", "*/5 * * * * harvest sync -quiet -config /etc/harvest/harvest.hcl"},
-		{"At once, always:", "harvest watch -config /etc/harvest/harvest.hcl -listen 127.0.0.1:8300"},
-		{"A file to begin with, and its check:", "harvest config init -out harvest.hcl\nharvest config validate -config harvest.hcl"},
-		{"The policy that the token needs:", "harvest policy -config harvest.hcl | vault policy write harvest -"},
-		{"Why a login fails:", "harvest verify -config harvest.hcl -mount jwt-nomad token.jwt"},
-	} {
-		if i > 0 {
-			r.WriteString(".PP\n")
+		if len(own) > 0 && sameFlags(own, g.Flags) {
+			mentions = append(mentions, g.Mention)
+			own = slices.DeleteFunc(own, func(f cli.Flag) bool {
+				return slices.ContainsFunc(g.Flags, func(s cli.Flag) bool { return s.Names()[0] == f.Names()[0] })
+			})
 		}
-		r.prose(e[0])
-		r.code(e[1])
 	}
-	r.section("SEE ALSO")
-	r.WriteString("\\fBharvest.hcl\\fR(5)\n.PP\n")
-	r.prose("https://github.com/jwksharvest/harvest has the trust model and how to run it, in docs.")
-	return r.String()
+	if len(mentions) > 0 {
+		r.WriteString(".PP\n")
+		r.prose("It takes the options " + enumerate(mentions, "those ") + ", which are below.")
+	}
+	if len(own) > 0 {
+		r.flags(own)
+	}
 }
 
 // enumerate returns words with commas and an "and" between them, and each but the first

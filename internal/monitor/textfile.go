@@ -58,7 +58,7 @@ func (t *Textfile) Write(r *vaultsync.Report) error {
 		for _, result := range r.Clusters {
 			clusters = append(clusters, result.Cluster)
 		}
-		known[vaultsync.MountID{Vault: m.Vault, Namespace: m.Namespace, Path: m.Path}] = Expected{Clusters: slices.Compact(clusters)}
+		known[m.MountID] = Expected{Clusters: slices.Compact(clusters)}
 	}
 	t.board.Expect(known)
 	t.goOn(known)

@@ -1,0 +1,127 @@
+package session_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/session"
+	"github.com/jwksharvest/harvest/vaultsync"
+)
+
+const configuration = `
+cluster "a" { jwks_file = "$DIR/jwks.json" }
+vault "good" {
+  address = "$VAULT"
+  auth "token_file" { path = "$DIR/token" }
+}
+vault "bad" {
+  address = "$VAULT"
+  auth "token_file" { path = "$DIR/missing" }
+}
+mount "first" {
+  vault    = "good"
+  clusters = ["a"]
+  settle   = "50ms"
+}
+mount "second" {
+  vault    = "bad"
+  clusters = ["a"]
+  settle   = "50ms"
+}
+mount "third" {
+  vault    = "good"
+  clusters = ["a"]
+  settle   = "50ms"
+}
+`
+
+// open opens a session with three mounts, the second of which has a Vault that can't be used.
+func open(t *testing.T, o session.Options) (*session.Session, *fakevault.Server) {
+	t.Helper()
+	fakevault.ClearEnvironment(t)
+	v := fakevault.New(t)
+	v.Enable("", "first", "jwt")
+	v.Enable("", "third", "jwt")
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "token"), []byte(fakevault.RootToken), 0o600))
+	set, err := os.ReadFile("../../cmd/harvest/testdata/us-east.json")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "jwks.json"), set, 0o600))
+	file := filepath.Join(dir, "harvest.hcl")
+	require.NoError(t, os.WriteFile(file, []byte(strings.NewReplacer("$DIR", dir, "$VAULT", v.URL).Replace(configuration)), 0o600))
+	cfg, err := config.Load(file)
+	require.NoError(t, err)
+	o.Now = time.Now()
+	s := session.Open(t.Context(), cfg, o)
+	t.Cleanup(s.Close)
+	return s, v
+}
+
+func paths(r *vaultsync.Report) (all []string) {
+	for _, m := range r.Mounts {
+		all = append(all, m.Path)
+	}
+	return all
+}
+
+// A Vault that can't be used costs its own mount alone, whose report stands in its place.
+func TestAVaultThatCannotBeUsed(t *testing.T) {
+	heard := map[vaultsync.MountID]bool{}
+	s, v := open(t, session.Options{OnEvent: func(e vaultsync.Event) { heard[e.Mount] = true }})
+	report, err := s.Sync(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"first", "second", "third"}, paths(report))
+	require.NoError(t, report.Mounts[0].Err)
+	require.ErrorContains(t, report.Mounts[1].Err, "mount second at "+v.URL)
+	require.NoError(t, report.Mounts[2].Err)
+	assert.NotEmpty(t, v.Keys("", "first"))
+	assert.NotEmpty(t, v.Keys("", "third"))
+	assert.True(t, heard[s.Mounts[0].ID()])
+	assert.False(t, heard[s.Mounts[1].ID()])
+}
+
+// What is refused is not touched, and its reason is its report.
+func TestRefuse(t *testing.T) {
+	s, v := open(t, session.Options{})
+	reason := errors.New("not this one")
+	id := s.Mounts[0].ID()
+	s.Mounts[0].Refuse(reason)
+	assert.Equal(t, id, s.Mounts[0].ID())
+	report, err := s.Sync(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, reason, report.Mounts[0].Err)
+	assert.Empty(t, v.Keys("", "first"))
+	assert.NotEmpty(t, v.Keys("", "third"))
+}
+
+// A setup makes what stands around the keys, then the keys, of those mounts that it could propose
+// something for.
+func TestProposeAndApply(t *testing.T) {
+	s, v := open(t, session.Options{})
+	proposals := s.Propose(t.Context())
+	require.Len(t, proposals, 3)
+	assert.True(t, proposals[0].HasChanges())
+	require.ErrorContains(t, proposals[1].Failure, "mount second at "+v.URL)
+	assert.Equal(t, "second", proposals[1].Path)
+	assert.Empty(t, v.Keys("", "first"), "a proposal changes nothing")
+
+	report, made, err := s.Apply(t.Context(), proposals)
+	require.NoError(t, err)
+	assert.True(t, made)
+	assert.Equal(t, []string{"first", "second", "third"}, paths(report))
+	assert.NotEmpty(t, v.Keys("", "first"))
+	require.Error(t, report.Mounts[1].Err)
+	assert.NotEmpty(t, v.Keys("", "third"))
+	for _, p := range s.Propose(t.Context()) {
+		assert.False(t, p.HasChanges(), p.Path)
+	}
+}
