@@ -182,6 +182,7 @@ func TestBlockForeign(t *testing.T) {
 		"field twice":         `harvest/1 cluster="x" cluster="y"`,
 		"bad time":            `harvest/1 cluster="x" added="yesterday"`,
 		"bad name":            `harvest/1 cluster="x" Note="x"`,
+		"digit first":         `harvest/1 cluster="x" 1="x"`,
 		"nameless":            `harvest/1 cluster="x" ="x"`,
 		"bad owner":           `harvest/1 cluster="x" also="y"`,
 		"cluster placeholder": `harvest/1 cluster="x" placeholder="true"`,
