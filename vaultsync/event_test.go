@@ -127,9 +127,9 @@ func TestTrigger(t *testing.T) {
 func TestEventIsALine(t *testing.T) {
 	f := fingerprint("k1")
 	for want, e := range map[string]Event{
-		"added: mount jwt: key a/r k1 RS256 " + f.Short():             {Kind: EventAdded, Mount: MountID{Path: "jwt"}, Key: Key{Owner: pem.Owner{Cluster: "a", Region: "r"}, KeyID: "k1", Algorithm: "RS256", Fingerprint: f}},
-		"unread: cluster a: " + jwks.ErrNoKeys.Error():                {Kind: EventUnread, Owner: pem.Owner{Cluster: "a"}, Err: jwks.ErrNoKeys},
-		`set: mount jwt: bound_issuer from "" to "\"https://nomad\""`: {Kind: EventSet, Mount: MountID{Path: "jwt"}, Set: Change{Field: "bound_issuer", After: `"https://nomad"`}},
+		"added: mount jwt at https://v: key a/r k1 RS256 " + f.Short():             {Kind: EventAdded, Mount: MountID{Vault: "https://v", Path: "jwt"}, Key: Key{Owner: pem.Owner{Cluster: "a", Region: "r"}, KeyID: "k1", Algorithm: "RS256", Fingerprint: f}},
+		"unread: cluster a: " + jwks.ErrNoKeys.Error():                             {Kind: EventUnread, Owner: pem.Owner{Cluster: "a"}, Err: jwks.ErrNoKeys},
+		`set: mount jwt at https://v: bound_issuer from "" to "\"https://nomad\""`: {Kind: EventSet, Mount: MountID{Vault: "https://v", Path: "jwt"}, Set: Change{Field: "bound_issuer", After: `"https://nomad"`}},
 	} {
 		assert.Equal(t, want, e.String())
 	}
