@@ -29,6 +29,7 @@ func (p *planner) giveBack(f pem.Fingerprint, elements []Element, old pem.Annota
 	day := a.Missing.Format(time.RFC3339)
 	reason := fmt.Sprintf("adopted, and no longer published since %s: nobody's again, and kept", day)
 	e := p.annotate(elements, a, reason, reason)
+	e.returned = true
 	if len(elements) == 1 {
 		e.list = &p.plan.Foreign
 	}

@@ -151,7 +151,7 @@ func (b *budget) assign() {
 
 // others reports whether an element is foreign or another harvester's: it counts for nobody here.
 func (b *budget) others(e *entry) bool {
-	return e.list == &b.plan.Foreign || e.list == &b.plan.Claimed
+	return e.returned || e.list == &b.plan.Foreign || e.list == &b.plan.Claimed
 }
 
 // sharesOf returns the shares of those who publish an element's key, else of its owner.

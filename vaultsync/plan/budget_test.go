@@ -284,6 +284,15 @@ func TestBudgetTrustedStays(t *testing.T) {
 	assert.Empty(t, p.Failed)
 }
 
+// A key that is nobody's again takes no cluster's room, also while two elements of it become one.
+func TestBudgetGivenBack(t *testing.T) {
+	list := elements(trust("a", "k1"), trust("a", "x", adopted), trust("a", "x", adopted, added(now)), paste("y"))
+	p := budgeted(t, list, onlyA(publish("a", "k1", "k2")), Rules{MaxKeys: 2})
+	assert.True(t, isOn(p.Add, "k2"))
+	assert.True(t, isOn(p.GivenBack, "x"))
+	assert.Empty(t, p.Failed)
+}
+
 // A cluster whose agent's own region can't be read, and whose others have no room, says both.
 func TestBudgetBesideAFailure(t *testing.T) {
 	p := budgeted(t, elements(trust("a", "k1")), onlyA(down("a"), publish("a/r", "k2", "k3")), Rules{MaxKeys: 2})

@@ -18,6 +18,7 @@ type entry struct {
 	was  []Element   // the elements that it takes the place of; none: it is an addition
 	also []pem.Owner // beside the key's
 
+	returned bool      // nobody's again, so that it counts for no cluster
 	retained bool      // stays for its retention period alone
 	missing  time.Time // since when, where it is retained
 	lapsing  bool      // to be removed once all clusters have answered
