@@ -36,13 +36,6 @@ func requireSettled(t *testing.T, p *Plan, s scene) {
 			continue
 		}
 		require.Equal(t, failures(p), failures(again), "what has failed, %v later", later)
-		l := newLaw(scene{p.Next, s.want, rules})
-		for _, e := range Read(again.Next) {
-			if l.kind(e) == owned && len(l.bound(e.Fingerprint)) == 0 && !l.retired(e.Block.Annotation.Owner()) {
-				struck := slices.ContainsFunc(l.named(e), l.retired) && l.unread()
-				require.True(t, l.retained(e) || l.young(e) || l.returned(e) || struck, "kept for nobody, %v later: %q", later, e.Text)
-			}
-		}
 	}
 	want := s.want
 	want.Clusters = slices.Clone(want.Clusters)
