@@ -75,7 +75,15 @@ func (c *Client) Fetch(ctx context.Context, rawURL string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.fetchSet(ctx, u)
+	return unindexed(c.fetchSet(ctx, u))
+}
+
+// unindexed marks a set that came without an index.
+func unindexed(set *Set, err error) (*Set, error) {
+	if err == nil {
+		set.Unindexed = set.Index == 0
+	}
+	return set, err
 }
 
 func (c *Client) fetchSet(ctx context.Context, u *url.URL) (*Set, error) {

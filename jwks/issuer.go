@@ -43,7 +43,7 @@ func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return i.Client.orZero().fetchSet(ctx, keys)
+	return unindexed(i.Client.orZero().fetchSet(ctx, keys))
 }
 
 // Poll is Fetch for a watch. The discovery document is read again each time.

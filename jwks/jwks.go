@@ -58,6 +58,10 @@ type Set struct {
 	Warnings []string
 	// Index is the X-Nomad-Index of the reply; 0 where there was none.
 	Index uint64
+	// Unindexed reports whether the set came from a URL or an issuer without an index. Such an
+	// answer may be older than one before it, or another server's: that a key is missing from
+	// one says little.
+	Unindexed bool
 }
 
 // Refusals of a whole document. Each is wrapped with the detail; compare with errors.Is.

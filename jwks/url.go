@@ -39,5 +39,5 @@ func (c *Client) poll(ctx context.Context, u *url.URL, q Query) (Answer, error) 
 	if err != nil {
 		return Answer{}, err
 	}
-	return q.answerWith(reply.body, func() (*Set, error) { return reply.parse(u) }), nil
+	return q.answerWith(reply.body, func() (*Set, error) { return unindexed(reply.parse(u)) }), nil
 }

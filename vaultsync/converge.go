@@ -51,6 +51,8 @@ type convergence struct {
 	paused  bool  // for the watch's pace, so that want may be old
 	unknown *Plan // may have been written: the next read shows it; else nil
 
+	askedAgain bool // sources whose answers lack keys
+
 	unsettled bool     // nobody has looked at a write for a settle time
 	looks     int      // reads since the last try that found nothing left to do
 	looked    []string // the list, as the last of these showed it
@@ -126,6 +128,11 @@ func (c *convergence) observe(ctx context.Context) error {
 	}
 	if c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given); err != nil {
 		return err
+	}
+	if len(c.plan.Doubtful) > 0 && c.how.again != nil && !c.askedAgain {
+		c.askedAgain = true
+		c.want = c.how.again(ctx, c.plan.Doubtful)
+		return c.observe(ctx) // what was read is old by now
 	}
 	c.record(config)
 	if c.mount.Store != nil {

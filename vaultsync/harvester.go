@@ -137,19 +137,16 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 	h.open()
 	fetching, cancel := wait.Most(ctx)
 	defer cancel()
-	report := &Report{
-		Clusters: jwks.FetchAll(fetching, h.used()),
-		Mounts:   make([]*MountReport, len(h.Targets)),
-	}
-	slots := h.slots()
+	inboxes, mounts := h.subscribe()
+	report := &Report{Mounts: make([]*MountReport, len(h.Targets))}
+	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
 	var wg sync.WaitGroup
-	for i, t := range h.Targets {
+	for i, m := range mounts {
 		wg.Go(func() {
-			own := slots[t.Mount.Vault()]
-			own <- struct{}{}
-			defer func() { <-own }()
-			report.Mounts[i], _ = t.Mount.Plan(ctx, Desired{Clusters: t.Clusters, Results: report.Clusters}, t.Options)
-			report.Mounts[i].clusters = t.Clusters
+			m.acquire(context.WithoutCancel(ctx))
+			defer m.release()
+			report.Mounts[i] = m.plan(ctx)
+			report.Mounts[i].clusters = m.target.Clusters
 		})
 	}
 	wg.Wait()

@@ -20,6 +20,11 @@ type inbox struct {
 	mu       sync.Mutex
 	results  []jwks.Result // one for each region; a slice that was handed out isn't changed
 	complete bool          // each source was heard of, once at least
+
+	asking sync.Mutex           // of a second question to a source
+	twice  map[string]*jwks.Set // by region: both answers to the last one
+
+	recent map[string]*recentSets // by region; for the one goroutine of a Watch
 }
 
 // newInbox returns an inbox in which everything is awaited.
@@ -67,6 +72,7 @@ func (b *inbox) learn(results []jwks.Result) {
 // put takes in what a Watch heard of one region. A new set is to be written at once; the rest is
 // to be looked at in due time.
 func (b *inbox) put(r jwks.Result) {
+	r.Set = b.noteReturn(r.Region, r.Set, true)
 	b.fill(func(all []jwks.Result) []jwks.Result {
 		all = slices.DeleteFunc(slices.Clone(all), func(old jwks.Result) bool { return old.Region == r.Region })
 		switch {
@@ -96,6 +102,7 @@ func (b *inbox) fill(change func([]jwks.Result) []jwks.Result, urgent func(compl
 // confirm takes in that a set is still published. Only what was kept for want of that is news to
 // a mount.
 func (b *inbox) confirm(r jwks.Result) {
+	r.Set = b.noteReturn(r.Region, r.Set, false)
 	b.mu.Lock()
 	at := slices.IndexFunc(b.results, func(old jwks.Result) bool { return old.Region == r.Region && old.Err == nil })
 	if at >= 0 {

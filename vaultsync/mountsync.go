@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/wait"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -118,6 +119,9 @@ type conduct struct {
 	history *keyHistory
 	// verdicts are those of an earlier sync, to go on from and to add to; nil: there are none.
 	verdicts *plan.Verdicts
+	// again asks sources without an index once more, whose answers lack keys, and returns what is
+	// desired then; nil: they aren't asked.
+	again func(context.Context, []pem.Owner) Desired
 	// latest returns what is desired by the time of another try; nil: what it was.
 	latest func() Desired
 	// rest waits out a settle time, and reports whether something newer is to be written by

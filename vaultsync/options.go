@@ -63,6 +63,8 @@ type Options struct {
 const (
 	defaultSettle = time.Second
 	defaultWrites = 10
+	// NoRetain is the Options.Retain that keeps no key for longer than it is published.
+	NoRetain = plan.NoRetain
 	// DefaultMaxKeys is Options.MaxKeys where that is zero.
 	DefaultMaxKeys = plan.DefaultMaxKeys
 )

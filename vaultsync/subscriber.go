@@ -126,11 +126,20 @@ func (m *subscriber) desired() Desired {
 
 // sync makes the mount trust what was heard by now. The caller has acquired a slot.
 func (m *subscriber) sync(ctx context.Context, o Options, how conduct) *MountReport {
-	how.unsettled, how.rest = m.unsettled, m.rest
+	how.unsettled, how.rest, how.again = m.unsettled, m.rest, m.again
 	m.unsettled = false
 	report := m.target.Mount.sync(ctx, m.desired(), o, how)
 	if report.Err != nil {
 		m.unsettled = how.unsettled || report.Written > 0
+	}
+	return report
+}
+
+// plan returns what a sync would do, as [Mount.Plan] does.
+func (m *subscriber) plan(ctx context.Context) *MountReport {
+	report, _ := m.target.Mount.Plan(ctx, m.desired(), m.target.Options)
+	if report.Plan != nil && len(report.Plan.Doubtful) > 0 {
+		report, _ = m.target.Mount.Plan(ctx, m.again(ctx, report.Plan.Doubtful), m.target.Options)
 	}
 	return report
 }

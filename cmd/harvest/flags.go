@@ -56,7 +56,7 @@ func mountFlags() []cli.Flag {
 		&cli.StringFlag{Name: "namespace", Category: inMount, Usage: "its `NAMESPACE`; $VAULT_NAMESPACE"},
 		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn"},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
-		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", HideDefault: true},
+		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", DefaultText: "1h for a URL or an issuer"},
 		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "trust at most `NUMBER` keys of a cluster; what is trusted and still published stays",
 			DefaultText: strconv.Itoa(vaultsync.DefaultMaxKeys)},
 		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},

@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -93,7 +94,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	m := Mount{
 		Namespace: strings.Trim(b.text("namespace"), "/"), Path: name, Clusters: b.texts("clusters"), at: hb.DefRange(),
 		Options: vaultsync.Options{
-			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.duration("retain"), MaxKeys: b.count("max_keys"),
+			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.retention(), MaxKeys: b.count("max_keys"),
 			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
 			Convert: b.flag("convert"), Settle: b.duration("settle"), Settings: b.settings(),
 		},
@@ -228,6 +229,15 @@ func (b block) isEmptyText(name string) bool {
 	var text string
 	quiet := block{new(hcl.Diagnostics), b.attrs, b.at}
 	return quiet.value(name, &text) && text == ""
+}
+
+// retention returns the retain of a block; one that is stated as 0 is none at all.
+func (b block) retention() time.Duration {
+	d := b.duration("retain")
+	if d == 0 && b.has("retain") {
+		return vaultsync.NoRetain
+	}
+	return d
 }
 
 func (r *fileReader) mountRules(b block, m *Mount) {

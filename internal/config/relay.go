@@ -43,7 +43,7 @@ func (r *fileReader) relay(hb *hclsyntax.Block) {
 	m := Mount{
 		Relay: &Relay{Name: name, Dir: b.text("dir"), Issuer: b.text("issuer")}, Path: relay.Path(name), Clusters: b.texts("clusters"), at: hb.DefRange(),
 		Options: vaultsync.Options{
-			Retired: b.texts("retired"), Retain: b.duration("retain"), MaxKeys: b.count("max_keys"), AllowTurnover: b.texts("allow_turnover"),
+			Retired: b.texts("retired"), Retain: b.retention(), MaxKeys: b.count("max_keys"), AllowTurnover: b.texts("allow_turnover"),
 			Deny: b.fingerprints("deny"), AllowEmpty: true, // a relay without keys says so: {"keys":[]}
 		},
 	}

@@ -115,7 +115,9 @@ mount "jwt-nomad" {
   # Clusters, or regions of them, that are gone for good: their keys go.
   #retired = ["old", "us-east/us-east-3"]
 
-  # Keep a key for so long after its cluster dropped it. Default: not at all.
+  # Keep a key for so long after its cluster dropped it. Default: an hour where its keys come from
+  # a URL or an issuer, whose servers may answer differently, and not at all from Nomad or a file.
+  # After a leak, deny the key: that waits for nothing.
   #retain = "1h"
 
   # How many keys of one cluster it takes. What is trusted and still published stays.

@@ -51,6 +51,9 @@ func Single(f Flags, getenv func(string) string, needsCluster bool) (*Config, er
 	if err := checkForeign(f.String("foreign")); err != nil {
 		return nil, err
 	}
+	if f.IsSet("retain") && m.Options.Retain == 0 {
+		m.Options.Retain = vaultsync.NoRetain
+	}
 	for _, name := range []string{"retain", "settle"} {
 		if d := f.Duration(name); d < 0 || IsLong(d) {
 			return nil, fmt.Errorf("-%s %v: want a duration from 0s to ten years", name, d)

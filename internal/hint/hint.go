@@ -40,6 +40,8 @@ func (c Call) Of(err error, convertible bool) string {
 		}
 	}
 	switch {
+	case errors.As(err, &turnover) && turnover.SameKeyID != "":
+		return "" // the error says what to mend; to allow it would come back each second time
 	case errors.As(err, &turnover):
 		return c.turnover(turnover)
 	case errors.As(err, &full) && full.MaxKeys > 0:

@@ -87,7 +87,7 @@ var Blocks = []struct {
 		{"path", kindText, "the block's name", "Path of the mount."},
 		{"foreign", kindText, "warn", "What becomes of keys without an annotation, which are nobody's: `keep`, `warn` (and keep) or `remove`."},
 		{"retired", kindTexts, "", "Clusters, or regions of them in the form CLUSTER/REGION, that are struck off: their keys go to a cluster that publishes them, else away."},
-		{"retain", kindDuration, "0s", "How long a key stays after its cluster dropped it."},
+		{"retain", kindDuration, "1h for jwks_url and issuers, else 0s", "How long a key stays after its cluster dropped it. A URL or an issuer is asked twice before a key counts as dropped; `deny` ends the time at once."},
 		{"max_keys", kindNumber, "256", "How many keys of one cluster it takes, and tells of the others. Retained keys give way first; what is trusted and still published stays."},
 		{"allow_turnover", kindTexts, "", "Clusters, or CLUSTER/REGION, whose keys may all be replaced at once; [\"*\"] is each. Otherwise such a change waits to be allowed."},
 		{"deny", kindFingerprints, "", "Keys that this mount may not trust."},

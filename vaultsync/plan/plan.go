@@ -128,6 +128,9 @@ type Plan struct {
 	Emptied bool
 	// Unjudged reports whether a published key waits because there was no time to judge it.
 	Unjudged bool
+	// Doubtful are those whose source has no index, and whose answer lacks a key that is trusted
+	// for them: another answer, a moment later, may have it.
+	Doubtful []pem.Owner
 	// Unconfirmed reports whether a key stays because its cluster was asked before it was
 	// added: the next answer decides.
 	Unconfirmed bool
@@ -167,12 +170,19 @@ func (p *Plan) retain(f pem.Fingerprint, begins bool) {
 type TurnoverError struct {
 	pem.Owner
 	Trusted, Published []pem.Fingerprint
+	// SameKeyID is a key ID that both sides have, of different keys; "" is none. One key ID is to
+	// name one key: the servers of the cluster disagree, or somebody imitates it.
+	SameKeyID string
 }
 
 // Error implements error.
 func (e *TurnoverError) Error() string {
-	return fmt.Sprintf("%v: trusted %s, published %s; a wrong address, a rebuilt cluster, or one name for two clusters",
-		ErrTurnover, shorts(e.Trusted), shorts(e.Published))
+	why := "a wrong address, a rebuilt cluster, or one name for two clusters"
+	if e.SameKeyID != "" {
+		why = fmt.Sprintf("both sides have kid %q, of different keys: servers of the cluster disagree, as leader and follower of Nomad 1.7.0 did, "+
+			"or somebody imitates it; ask each server, and mend those that differ", e.SameKeyID)
+	}
+	return fmt.Sprintf("%v: trusted %s, published %s; %s", ErrTurnover, shorts(e.Trusted), shorts(e.Published), why)
 }
 
 // Is reports true for ErrTurnover.
@@ -207,6 +217,7 @@ func New(elements []Element, want Desired, rules Rules) (*Plan, error) {
 		return nil, err
 	}
 	p.readTrusted()
+	p.noteDoubts()
 	p.refuseTurnovers()
 	p.noteMissingRegions()
 	p.noteSilentClusters()

@@ -542,7 +542,7 @@ func TestRefusals(t *testing.T) {
 		"foreign":              {nil, Rules{Foreign: "maybe"}, nil, "maybe"},
 		"empty pins":           {nil, Rules{Pin: map[string][]pem.Fingerprint{"a": nil}}, nil, "pins"},
 		"pins of nobody":       {nil, Rules{Pin: map[string][]pem.Fingerprint{"": deny("k1")}}, nil, "pin: cluster name"},
-		"negative":             {nil, Rules{Retain: -1}, nil, "negative"},
+		"negative":             {nil, Rules{Retain: -2}, nil, "negative"},
 		"negative number":      {nil, Rules{MaxKeys: -1}, nil, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

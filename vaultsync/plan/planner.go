@@ -21,7 +21,8 @@ type planner struct {
 	sets    map[pem.Owner][]publishedKey
 	failed  map[pem.Owner]error
 	asked   map[pem.Owner]time.Time
-	read    []pem.Owner // the owners of sets, in the order in which they own
+	loose   map[pem.Owner]bool // whose source has no index
+	read    []pem.Owner        // the owners of sets, in the order in which they own
 	rank    ranking
 	renamed map[pem.Owner]pem.Owner // regions that are published under another name now
 
@@ -75,6 +76,7 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
+		loose:      map[pem.Owner]bool{},
 		renamed:    map[pem.Owner]pem.Owner{},
 		rank:       rank,
 		trusted:    elements,
@@ -213,6 +215,7 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 		return
 	}
 	p.read = append(p.read, owner)
+	p.loose[owner] = set.Unindexed
 	for _, skipped := range set.Skipped {
 		p.plan.Skipped = append(p.plan.Skipped, Key{
 			Owner: owner, KeyID: skipped.KeyID,
@@ -322,10 +325,35 @@ func (p *planner) refuseTurnovers() {
 		if len(trusted) == 0 || p.rules.mayTurnOver(owner) {
 			return false
 		}
+		p.failed[owner] = &TurnoverError{owner, trusted, published, p.sameKeyID(owner)}
 		delete(p.sets, owner)
-		p.failed[owner] = &TurnoverError{owner, trusted, published}
 		return true
 	})
+}
+
+// sameKeyID returns a key ID under which an owner publishes another key than the one that is
+// trusted under it; "" where there is none.
+func (p *planner) sameKeyID(owner pem.Owner) string {
+	for _, f := range p.trustedFor[owner] {
+		for _, t := range p.owned[f] {
+			kid := t.Block.Annotation.KeyID
+			if kid != "" && slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.KeyID == kid }) {
+				return kid
+			}
+		}
+	}
+	return ""
+}
+
+// noteDoubts finds whose answer lacks a key though that says little.
+func (p *planner) noteDoubts() {
+	for _, owner := range p.read {
+		if p.loose[owner] && !p.rules.Partial && slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool {
+			return !slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.fingerprint == f })
+		}) {
+			p.plan.Doubtful = append(p.plan.Doubtful, owner)
+		}
+	}
 }
 
 // noteMissingRegions finds owners of trusted keys that no result speaks of. A region whose

@@ -170,11 +170,38 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 			k := o.as[i]
 			a.KeyID, a.Algorithms = k.KeyID, inOrder(k.Algorithms, old.Algorithms)
 		}
+		if marked := a; p.keepsMark(owners, old) {
+			if marked.Missing = old.Missing; sameAnnotation(marked, old) {
+				a = marked
+			}
+		}
 	}
 	if old.IsZero() {
 		a.Added = p.rules.Now.UTC().Truncate(time.Millisecond)
 	}
 	return a
+}
+
+// keepsMark reports whether the beginning of a retention period may stay in the annotation of a key
+// that is published again: the answers of a source without an index come and go, and to clear it
+// alone isn't worth a write. In the last quarter of the period it is: after that, the next answer
+// without the key would remove it.
+func (p *planner) keepsMark(owners []pem.Owner, old pem.Annotation) bool {
+	return !old.Missing.IsZero() && p.isLoose(owners) && !old.Missing.After(p.rules.Now.Add(maxSkew)) &&
+		p.rules.Now.Before(old.Missing.Add(p.retain(owners)/4*3))
+}
+
+// isLoose reports whether the source of one of the owners has no index.
+func (p *planner) isLoose(owners []pem.Owner) bool {
+	return slices.ContainsFunc(owners, func(o pem.Owner) bool { return p.loose[o] })
+}
+
+// retain returns how long a key stays that these owners no longer publish.
+func (p *planner) retain(owners []pem.Owner) time.Duration {
+	if p.rules.Retain == 0 && p.isLoose(owners) {
+		return UnindexedRetain
+	}
+	return max(p.rules.Retain, 0)
 }
 
 // inOrder returns algorithms as an annotation has them: one first, the others sorted. The first
@@ -227,6 +254,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		return p.annotate(elements, p.annotation(f, p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
 	}
 	newcomer, unread := p.newcomer()
+	period := p.retain(left)
 	switch {
 	case p.rules.Partial: // who hasn't answered yet may publish it
 		keep("kept until all clusters have answered").lapsing = true
@@ -243,9 +271,11 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		p.giveBack(f, elements, old, began)
 	case len(left) == 0:
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
-	case p.rules.Retain == 0, p.weak[f] != nil: // anyone may have its private half: it is not retained
+	case period == 0, p.weak[f] != nil: // anyone may have its private half: it is not retained
 		p.removeAll(elements, p.whyGone(f))
-	case !began.IsZero() && !p.rules.Now.Before(began.Add(p.rules.Retain)) && !p.retainedLess(f):
+	case p.isLoose(left) && p.rules.History != nil:
+		p.retainUnwritten(f, elements, p.annotation(f, left, nil, old), period)
+	case !began.IsZero() && !p.rules.Now.Before(began.Add(period)) && !p.retainedLess(f, period):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
 		a := p.annotation(f, left, nil, old)
@@ -253,9 +283,35 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		if a.Missing = began; began.IsZero() {
 			a.Missing = p.rules.Now.UTC().Truncate(time.Millisecond)
 		}
-		reason := retained(a.Missing.Add(p.rules.Retain))
-		p.annotate(elements, a, reason, reason).retained = true
+		p.keepRetained(elements, a, left, a.Missing.Add(period))
 	}
+}
+
+// retainUnwritten is the retention of a key whose source has no index, in a process that watches the
+// list: the period goes by what it has seen, and nothing is written before the end. What answers
+// so may answer otherwise a moment later.
+func (p *planner) retainUnwritten(f pem.Fingerprint, elements []Element, a pem.Annotation, period time.Duration) {
+	since := p.rules.History.MissingSince(f)
+	if !since.IsZero() && !p.retainedLess(f, period) {
+		p.removeAll(elements, "no longer published since "+since.Format(time.RFC3339))
+		return
+	}
+	if since.IsZero() {
+		since = p.rules.Now
+	}
+	p.plan.retain(f, true)
+	p.keepRetained(elements, a, []pem.Owner{a.Owner()}, since.Add(period))
+}
+
+// keepRetained keeps a key until the end of its retention period.
+func (p *planner) keepRetained(elements []Element, a pem.Annotation, left []pem.Owner, until time.Time) {
+	reason := "no longer published; retained until " + until.UTC().Format(time.RFC3339)
+	if p.isLoose(left) {
+		p.remarks = append(p.remarks, fmt.Sprintf("%s: key %q (%s) is missing from its answers; it stays trusted until %s, or until it is denied",
+			left[0], a.KeyID, elements[0].Fingerprint.Short(), until.UTC().Format(time.RFC3339)))
+		reason += ", or until it is denied"
+	}
+	p.annotate(elements, a, reason, reason).retained = true
 }
 
 // whyGone says why a key that its owners don't publish goes.
@@ -280,16 +336,12 @@ func (p *planner) addedSince(f pem.Fingerprint, a pem.Annotation, owner pem.Owne
 }
 
 // retainedLess reports whether a key is known to have been retained for less than it should be.
-func (p *planner) retainedLess(f pem.Fingerprint) bool {
-	return p.rules.History != nil && p.rules.History.MissingLess(f, p.rules.Retain)
+func (p *planner) retainedLess(f pem.Fingerprint, period time.Duration) bool {
+	return p.rules.History != nil && p.rules.History.MissingLess(f, period)
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.
 const maxSkew = time.Minute
-
-func retained(until time.Time) string {
-	return "no longer published; retained until " + until.Format(time.RFC3339)
-}
 
 func (p *planner) removeAll(elements []Element, reason string) {
 	for _, t := range elements {

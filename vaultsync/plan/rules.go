@@ -23,6 +23,12 @@ const (
 // AllRegions is the Region of a jwks.Result that stands for the list of regions.
 const AllRegions = "*"
 
+// NoRetain is the Rules.Retain that keeps no key for longer than it is published.
+const NoRetain time.Duration = -1
+
+// UnindexedRetain is how long keys of sources without an index are kept where Rules.Retain is zero.
+const UnindexedRetain = time.Hour
+
 // DefaultMaxKeys is Rules.MaxKeys where that is zero.
 const DefaultMaxKeys = 256
 
@@ -36,8 +42,10 @@ type Rules struct {
 	// "us-east/" for the agent's own): their keys are given to a desired cluster that
 	// publishes them, else removed. It is how a cluster is renamed.
 	Retired []string
-	// Retain keeps a key for so long after it was first seen to be no longer
-	// published; zero: not at all.
+	// Retain keeps a key for so long after it was first seen to be no longer published. Zero is
+	// UnindexedRetain for the keys of sources without an index (jwks.Set.Unindexed), whose
+	// answers may differ although nothing changed, and not at all for others. NoRetain is not
+	// at all for all.
 	Retain time.Duration
 	// AllowTurnover names clusters, or single regions in the form of Retired, whose
 	// published keys may all be other ones than the trusted ones. "*" is every cluster.
@@ -82,6 +90,8 @@ type History interface {
 	// MissingLess reports whether a key's retention period is known to have begun less than
 	// d ago.
 	MissingLess(f pem.Fingerprint, d time.Duration) bool
+	// MissingSince returns when that was; zero: it isn't known to have begun.
+	MissingSince(f pem.Fingerprint) time.Time
 }
 
 func (r Rules) maxKeys() int {
@@ -179,7 +189,7 @@ func (r Rules) Check(clusters []string) error {
 	default:
 		return fmt.Errorf("foreign = %q: want keep, warn or remove", r.Foreign)
 	}
-	if r.Retain < 0 || r.MaxKeys < 0 {
+	if r.Retain < 0 && r.Retain != NoRetain || r.MaxKeys < 0 {
 		return errors.New("retain and the number of keys can't be negative")
 	}
 	return nil

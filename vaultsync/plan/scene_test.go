@@ -125,6 +125,7 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 			}
 		}
 		r = publish(owner, names...)
+		r.Set.Unindexed = c.rarely(4)
 		if len(names) > 0 && c.rarely(8) {
 			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithms = "another", nil
 		}
