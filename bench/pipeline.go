@@ -164,7 +164,8 @@ func (p *realPair) rotate(ctx context.Context) error {
 	return nil
 }
 
-// settleOn runs the command where there is something to do, so that the next run finds nothing to do.
+// settleOn runs the command where there is something to do, so that the next run finds nothing to
+// do.
 func (p *realPair) settleOn(ctx context.Context, mount string, environ, command []string) error {
 	if p.check(ctx, mount) == nil {
 		return nil

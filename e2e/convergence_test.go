@@ -25,7 +25,7 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// window is how many keys a cluster publishes at the most. A Nomad keeps an old key for an
+// window is how many keys a cluster publishes at most. A Nomad keeps an old key for an
 // hour. If a cluster here had turned over before a lost update of it is healed, what it
 // publishes would be refused.
 const window = 8

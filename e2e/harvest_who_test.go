@@ -56,7 +56,8 @@ func nomadAPI(ctx context.Context, n *lab.Nomad, method, path string, in, out an
 	return json.Unmarshal(raw, out)
 }
 
-// identityIn returns a workload identity of a job in a namespace, which is made. The job ends at once.
+// identityIn returns a workload identity of a job in a namespace, which is made. The job ends at
+// once.
 func identityIn(t *testing.T, n *lab.Nomad, namespace, job string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
@@ -132,8 +133,8 @@ func shell(t *testing.T, v *lab.Vault, script string) {
 	require.NoError(t, err, "%s\n%s", script, out)
 }
 
-// crossed logs in from the first namespace, the second and the first again, as restarts do, and reports
-// whether a token of one read the other's secret, or lost its own.
+// crossed logs in from the first namespace, the second and the first again, as restarts do, and
+// reports whether a token of one read the other's secret, or lost its own.
 func crossed(t *testing.T, c *api.Client, path string, roles, jwts, secrets [2]string) (stole, lost bool) {
 	t.Helper()
 	var tokens []*api.Client
@@ -148,8 +149,8 @@ func crossed(t *testing.T, c *api.Client, path string, roles, jwts, secrets [2]s
 	return stole, lost
 }
 
-// Jobs of one name in two namespaces stay apart in any order of logins; under the user_claim of nomad setup vault
-// they didn't.
+// Jobs of one name in two namespaces stay apart in any order of logins; under the user_claim of
+// nomad setup vault they didn't.
 func TestNamespacesApart(t *testing.T) {
 	c := vault2.Client()
 	env := []string{"VAULT_ADDR=" + vault2.Address, "VAULT_TOKEN=" + vault2.RootToken}
@@ -253,8 +254,8 @@ func TestNamespacesApart(t *testing.T) {
 	assert.Contains(t, r.stdout, "Nothing to change.")
 }
 
-// Jobs that are called by Vault's wildcards: with job_prefix each reads what is its own or nothing, slashes in
-// the names or not; without, docs/trust-model.md says what happens.
+// Jobs that are called by Vault's wildcards: with job_prefix each reads what is its own or nothing,
+// slashes in the names or not; without, docs/trust-model.md says what happens.
 func TestJobNames(t *testing.T) {
 	c := vault2.Client()
 	env := []string{"VAULT_ADDR=" + vault2.Address, "VAULT_TOKEN=" + vault2.RootToken}
@@ -313,8 +314,8 @@ func TestJobNames(t *testing.T) {
 	assert.True(t, reads(as("jwt-names-apart", "a"), place("apart", "a/job-a")))
 }
 
-// README's "From nothing" for one cluster and then for another, following whatever is printed: both clusters' jobs
-// read their secrets.
+// README's "From nothing" for one cluster and then for another, following whatever is printed: both
+// clusters' jobs read their secrets.
 func TestFromNothingTwice(t *testing.T) {
 	v, err := lab.StartVault(t.Context(), lab.VaultOptions{})
 	require.NoError(t, err)

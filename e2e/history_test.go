@@ -71,7 +71,8 @@ func TestHistory(t *testing.T) {
 		v := tell(t, vaults, "jwt-kept", lasting, killLeader, cutLink, slowLink, restoreSnapshot)
 		assert.Empty(t, v.Kept(), "updates were lost that the protocol keeps")
 	})
-	// Here a write may arrive long after it was sent: losses are counted, and healed by the next sync.
+	// Here a write may arrive long after it was sent: losses are counted, and healed by the next
+	// sync.
 	t.Run("beyond the promise", func(t *testing.T) {
 		tell(t, vaults, "jwt-beyond", lasting, pauseLeader, verySlowLink, killLeader, cutLink)
 	})

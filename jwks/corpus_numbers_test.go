@@ -21,7 +21,7 @@ import (
 	"filippo.io/edwards25519"
 )
 
-// The numbers of the corpus come out of SHA-256, so that the corpus can be made anew byte for
+// The numbers of the corpus come out of SHA-256, so that the corpus can be made again byte for
 // byte and yet nobody has a private half of a key in it that is accepted: not even who made it.
 
 // stream returns n bytes that the label stands for.

@@ -89,7 +89,7 @@ func (f *fetcher) discover(cluster string, source Source, own slots) *Discovery 
 	return d
 }
 
-// maxNameless is how many regions are asked at the most to find out which one is the agent's.
+// maxNameless is how many regions are asked at most to find out which one is the agent's.
 const maxNameless = 64
 
 // name returns what the region is called, or "". An agent doesn't tell without a token which
@@ -138,7 +138,7 @@ func (n Nomad) name(ctx context.Context) string {
 	return same[0]
 }
 
-// sameKeys says whether two sets have the same key IDs and keys, in any order.
+// sameKeys reports whether two sets have the same key IDs and keys, in any order.
 func sameKeys(a, b *Set) bool {
 	within := func(s *Set, k Key) bool {
 		public, ok := k.Public.(interface{ Equal(crypto.PublicKey) bool })

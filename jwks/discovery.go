@@ -28,14 +28,14 @@ type Discoverer interface {
 // Metadata is what tokens say of themselves, as a discovery document has it (OpenID Connect
 // Discovery 1.0, section 3) or as the operator knows it.
 type Metadata struct {
-	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at the most. It is "" for a
+	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at most. It is "" for a
 	// Nomad without oidc_issuer, which has no such document and puts no "iss" into its tokens.
 	Issuer string
 	// AccessTokenIssuer is the "iss" of access tokens where that is another (access_token_issuer
 	// of ADFS); else "". The same holds for it.
 	AccessTokenIssuer string
 	// Algorithms are those that tokens may be signed with, as the document names them
-	// (id_token_signing_alg_values_supported), each once, 64 at the most.
+	// (id_token_signing_alg_values_supported), each once, 64 at most.
 	Algorithms []string
 	// Nomad reports whether the tokens are a Nomad's.
 	Nomad bool

@@ -148,7 +148,8 @@ func findWeaknesses(n *big.Int) (why []Reason) {
 			}
 		}
 	}
-	// Fermat's little theorem: of what has no small factor, hardly anything but a prime holds to it.
+	// Fermat's little theorem: of what has no small factor, hardly anything but a prime holds to
+	// it.
 	if least := new(big.Int).Sub(n, big.NewInt(1)); rest.Exp(big.NewInt(3), least, n).Cmp(big.NewInt(1)) == 0 {
 		why = append(why, ReasonPrime)
 	}
@@ -162,7 +163,7 @@ func exponentFaults(e *big.Int) []Reason {
 	return nil
 }
 
-// isROCA says whether n is a power of 65537 by every prime up to 701. The group is cyclic, so
+// isROCA reports whether n is a power of 65537 by every prime up to 701. The group is cyclic, so
 // n is one if its own order divides that of 65537.
 func isROCA(n *big.Int) bool {
 	for _, p := range primesTo701() {

@@ -109,7 +109,8 @@ func listed(header http.Header, name string) []string {
 	return elements
 }
 
-// quotedString is the value of a parameter in quotes, which may hold commas (RFC 9110 section 5.6.4).
+// quotedString is the value of a parameter in quotes, which may hold commas (RFC 9110 section
+// 5.6.4).
 var quotedString = text.Pattern(`"(?:[^"\\]|\\.)*"`)
 
 // checkContent refuses what is labelled as something else than JSON, and reports whether it is

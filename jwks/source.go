@@ -16,10 +16,10 @@ import (
 //     read, and nobody changes it afterwards, the Source neither: another answer is another Set.
 //   - The order of the keys has no meaning, but the same keys come in the same order: a watch takes
 //     two sets for the same if they are equal one by one.
-//   - The keys of [Parse] and [NewSet] are fit to be trusted as far as each of them tells. Others are
-//     judged ([Set.Judge]) before they are trusted, wherever they come from.
-//   - An error names the place that was asked, and holds neither credentials nor unprintable text. A
-//     watch tells an error again only when its text changes, so it has no time or count in it.
+//   - The keys of [Parse] and [NewSet] are fit to be trusted as far as each of them tells. Others
+//     are judged ([Set.Judge]) before they are trusted, wherever they come from.
+//   - An error names the place that was asked, and holds neither credentials nor unprintable text.
+//     A watch tells an error again only when its text changes, so it has no time or count in it.
 type Source interface {
 	// RegionName is the Nomad region that the keys belong to, or "" for the agent's
 	// own region and for what has no regions. It is always the same.

@@ -9,15 +9,15 @@ import (
 // WatchOptions are how often a source is asked. The zero value is ready for use.
 type WatchOptions struct {
 	// Wait is how long Nomad may hold a query until something changes, a sixteenth more
-	// at the most; zero is 45 s, less than most proxies wait.
+	// at most; zero is 45 s, less than most proxies wait.
 	Wait time.Duration
 	// Interval is the time between two questions where a source has no index to wait on,
 	// and between two looks at a federation's list of regions; zero is 60 s. A tenth of
 	// it, more or less, is by chance.
 	Interval time.Duration
 	// OnUnchanged is called each time that a source gave once more what it gave before:
-	// with the Result as it was, and a later Asked (and Index), and the Took of this time. It is called where the
-	// sequence is consumed, never beside it. Nil is nobody.
+	// with the Result as it was, and a later Asked (and Index), and the Took of this time. It is
+	// called where the sequence is consumed, never beside it. May be nil.
 	OnUnchanged func(Result)
 }
 

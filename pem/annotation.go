@@ -68,10 +68,10 @@ type Annotation struct {
 
 var errAnnotation = errors.New("not an annotation")
 
-// IsZero says whether there is no annotation.
+// IsZero reports whether there is no annotation.
 func (a Annotation) IsZero() bool { return a.Version == 0 }
 
-// Newer says whether the annotation was written by a newer harvest.
+// Newer reports whether the annotation was written by a newer harvest.
 func (a Annotation) Newer() bool { return a.Version > Version }
 
 // Owner returns the cluster and region.
@@ -207,7 +207,7 @@ func (a *Annotation) UnmarshalText(line []byte) error {
 	return nil
 }
 
-// owned says whether a key has an owner and a placeholder has none.
+// owned reports whether a key has an owner and a placeholder has none.
 func (a Annotation) owned() bool {
 	if a.Placeholder {
 		return !a.Adopted && a.Cluster+a.Region+a.KeyID == "" && len(a.Also)+len(a.Algorithms) == 0
@@ -340,7 +340,7 @@ func readAlgorithms(alg, algs string) []string {
 
 func wholeMilliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// inCalendar says whether RFC 3339 has four digits for the year of t.
+// inCalendar reports whether RFC 3339 has four digits for the year of t.
 func inCalendar(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
 
 func parseTime(s string) (time.Time, error) {

@@ -102,9 +102,9 @@ func (e *lacksUpdateError) Error() string {
 func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden }
 
 // warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
-// write may be weeks away, on the day of a rotation. Later it tells when the token may. It says false where Vault didn't answer
-// and may yet: valid says that the mount was just read, so that a token which may not ask then
-// never will be answered.
+// write may be weeks away, on the day of a rotation. Later it tells when the token may. It says
+// false where Vault didn't answer and may yet: valid says that the mount was just read, so that a
+// token which may not ask then never will be answered.
 func (m *watchedMount) warnUnableToUpdate(ctx context.Context, valid bool) (said bool) {
 	if !m.acquire(ctx) {
 		return false

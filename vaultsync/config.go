@@ -35,7 +35,7 @@ type Config struct {
 // json.Number, []any and map[string]any. It keeps fields, which must not be changed.
 func NewConfig(fields map[string]any) Config { return Config{fields: fields} }
 
-// IsZero says whether the mount was never configured.
+// IsZero reports whether the mount was never configured.
 func (c Config) IsZero() bool { return len(c.fields) == 0 }
 
 // Keys returns the elements of jwt_validation_pubkeys.
@@ -137,7 +137,7 @@ func (c Config) body(elements, without []string, settings map[string]any) map[st
 	return body
 }
 
-// isStrings says whether v is a list of strings, or nothing.
+// isStrings reports whether v is a list of strings, or nothing.
 func isStrings(v any) bool {
 	list, ok := v.([]any)
 	if !ok {

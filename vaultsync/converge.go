@@ -123,7 +123,8 @@ func (c *convergence) observe(ctx context.Context) error {
 	}
 	c.how.history.readAt(time.Now())
 	if !c.until.IsZero() && !c.given.verdicts.OnTrusted() {
-		// What is left is judged by a later sync: a write after half a settle time would come too late.
+		// What is left is judged by a later sync: a write after half a settle time would come too
+		// late.
 		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
 	}
 	if c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given); err != nil {

@@ -123,13 +123,13 @@ func requireStored(t *testing.T, current Config, p *Plan, want Desired, o Option
 	require.False(t, again.Changed, "%v, %v", again.Settings, again.Add)
 }
 
-// empty says whether a field says nothing, as vault/api decodes it.
+// empty reports whether a field says nothing, as vault/api decodes it.
 func empty(v any) bool {
 	text, err := json.Marshal(v)
 	return err == nil && slices.Contains([]string{`null`, `""`, `[]`, `{}`}, string(text))
 }
 
-// readable says whether a read leaves nothing out that a write would wipe.
+// readable reports whether a read leaves nothing out that a write would wipe.
 func readable(fields map[string]any) bool {
 	list, isList := fields[keysField].([]any)
 	odd := fields[keysField] != nil && !isList || slices.ContainsFunc(list, func(e any) bool { _, isText := e.(string); return !isText })

@@ -15,7 +15,7 @@ import (
 type inbox struct {
 	cluster jwks.Cluster
 	mounts  []*subscriber
-	again   chan struct{} // room for one: the cluster is to be asked anew
+	again   chan struct{} // room for one: the cluster is to be asked again
 
 	mu       sync.Mutex
 	results  []jwks.Result // one for each region; a slice that was handed out isn't changed

@@ -31,13 +31,13 @@ const writers = 10
 
 // line is the way of one writer to the register, and back.
 type line struct {
-	latency time.Duration // of a request and of an answer, each, at the most
+	latency time.Duration // of a request and of an answer, each, at most
 
 	stalled float64       // share of reads whose answer is late, as to a writer who is held up before the write
-	stall   time.Duration // by so much at the most
+	stall   time.Duration // by so much at most
 
 	delayed float64       // share of writes that arrive late, once they were sent
-	delay   time.Duration // by so much at the most
+	delay   time.Duration // by so much at most
 
 	lost float64 // share of writes whose request or answer is lost
 

@@ -71,8 +71,8 @@ func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
 	return newPlan(current, want, o, circumstances{})
 }
 
-// NewPlanWithin is NewPlan, which may take half of the time until ctx's deadline, if there is one. A
-// cluster may publish a thousand keys that each take long to judge: one that there was no time
+// NewPlanWithin is NewPlan, which may take half of the time until ctx's deadline, if there is one.
+// A cluster may publish a thousand keys that each take long to judge: one that there was no time
 // for isn't added, and stays where it is trusted.
 func NewPlanWithin(ctx context.Context, current Config, want Desired, o Options) (*Plan, error) {
 	var known plan.Verdicts

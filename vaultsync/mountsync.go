@@ -18,8 +18,8 @@ const (
 	judgeAgain  = 3 * time.Second
 )
 
-// judgeUntil returns when a sync is to have judged: a quarter of its time is for that, and in a watch,
-// which has a pace, a quarter of a second. Without a deadline there is time for all.
+// judgeUntil returns when a sync is to have judged: a quarter of its time is for that, and in a
+// watch, which has a pace, a quarter of a second. Without a deadline there is time for all.
 func judgeUntil(ctx context.Context, pace *pace) time.Time {
 	now := time.Now()
 	if pace != nil {

@@ -24,8 +24,8 @@ type Options struct {
 	// Now is the time of the plan. [NewPlan] needs it; a zero Now is the current time
 	// for everything else.
 	Now time.Time
-	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private half is
-	// thrown away in the place of the last one, since Vault takes no empty list.
+	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private
+	// half is thrown away in the place of the last one, since Vault takes no empty list.
 	Foreign       Foreign
 	Retired       []string
 	Retain        time.Duration
@@ -50,7 +50,7 @@ type Options struct {
 	// doing; zero is a second. It must exceed twice the longest time that a write takes to
 	// reach Vault, and be the same for all who write the mount.
 	Settle time.Duration
-	// Writes is how often one sync writes at the most; zero is 10.
+	// Writes is how often one sync writes at most; zero is 10.
 	Writes int
 
 	// Logger hears about what is done; nil is silence.

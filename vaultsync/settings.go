@@ -129,8 +129,8 @@ func settingValues(changes []Change) (map[string]any, error) {
 	return values, nil
 }
 
-// settingText is vaultapi.Canonical for a setting, which is text or a list: a number or a flag in its place
-// is neither, and so isn't taken for an empty one.
+// settingText is vaultapi.Canonical for a setting, which is text or a list: a number or a flag in
+// its place is neither, and so isn't taken for an empty one.
 func settingText(v any) string {
 	switch v.(type) {
 	case nil, string, []any, []string:

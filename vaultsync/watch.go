@@ -18,7 +18,8 @@ type WatchOptions struct {
 	// Resync is the time after which a mount is synced although no cluster changed, which
 	// heals what others did to it; zero is 5 minutes. Jittered by ±10 %.
 	Resync time.Duration
-	// Sources says how often clusters are asked. Its OnUnchanged must be nil: [EventSame] tells of that.
+	// Sources says how often clusters are asked. Its OnUnchanged must be nil: [EventSame] tells of
+	// that.
 	Sources jwks.WatchOptions
 	// Trigger has every cluster asked and every mount synced at once, each time that something is
 	// received from it, which is at most once a second. May be nil.

@@ -434,7 +434,8 @@ func TestWatchSourcesFail(t *testing.T) {
 	})
 }
 
-// A turnover that somebody allows elsewhere is seen soon, though nothing changes and a resync is far.
+// A turnover that somebody allows elsewhere is seen soon, though nothing changes and a resync is
+// far.
 func TestWatchSeesSoonThatATurnoverWasAllowed(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		s.watching(s.options(), func() {

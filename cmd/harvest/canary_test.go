@@ -227,7 +227,8 @@ func (m *coalmine) all(t *testing.T) {
 	m.checkFiles(t, keys, metrics)
 }
 
-// helped syncs with the token helper's token, in a process of its own, which looks up its home once.
+// helped syncs with the token helper's token, in a process of its own, which looks up its home
+// once.
 func (m *coalmine) helped(t *testing.T) {
 	t.Helper()
 	token := m.env["VAULT_TOKEN"]

@@ -112,7 +112,7 @@ func commandLines(t *testing.T, name string) []commandLine {
 	return all
 }
 
-// isPlaceholder says whether a word of a command stands for others.
+// isPlaceholder reports whether a word of a command stands for others.
 func isPlaceholder(word string) bool {
 	return word == "…" || word == "COMMAND" || strings.Contains(word, "|")
 }

@@ -142,7 +142,8 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 	return failed
 }
 
-// writeKeys writes the keys to the directory of -out, or to stdout. With keep, the files of other keys stay.
+// writeKeys writes the keys to the directory of -out, or to stdout. With keep, the files of other
+// keys stay.
 func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, results []jwks.Result, keep bool) error {
 	dir := cmd.String("out")
 	switch format := cmd.String("format"); {

@@ -108,7 +108,8 @@ func TestScreen(t *testing.T) {
 	for _, width := range []int{80, 120} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			config, vault := screenWorld(t)
-			// A word that is long whatever the temporary directory is called: such a line isn't folded.
+			// A word that is long whatever the temporary directory is called: such a line isn't
+			// folded.
 			mistakes := filepath.Join(t.TempDir(), strings.Repeat("d", width/3), "m.hcl")
 			require.NoError(t, os.Mkdir(filepath.Dir(mistakes), 0o700))
 			require.NoError(t, os.WriteFile(mistakes, []byte(validateTexts["every mistake"].src+"cluster \"unused\" { jwks_file = \"testdata/us-east.json\" }\n"), 0o600))

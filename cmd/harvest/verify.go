@@ -49,7 +49,7 @@ func (a *app) verifyCommand() *cli.Command {
 	}
 }
 
-// selects says whether a flag beside -config picks from the file instead of repeating it.
+// selects reports whether a flag beside -config picks from the file instead of repeating it.
 func selects(cmd *cli.Command, flag string) bool {
 	return cmd.Name == "verify" && (flag == "mount" || flag == "namespace")
 }

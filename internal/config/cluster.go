@@ -15,8 +15,8 @@ type Reading struct {
 	UserAgent string // "": Go's own
 }
 
-// Open returns the library's view of a cluster. What is wrong with its TLS files is found when it is fetched: it must not cost
-// other clusters their harvest.
+// Open returns the library's view of a cluster. What is wrong with its TLS files is found when it
+// is fetched: it must not cost other clusters their harvest.
 func (c Cluster) Open(r Reading) jwks.Cluster {
 	cluster := jwks.Cluster{Name: c.Name}
 	client := &jwks.Client{AllowPlaintext: c.AllowPlaintext || r.Lenient, UserAgent: r.UserAgent}

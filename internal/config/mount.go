@@ -123,8 +123,8 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	r.issuers = append(r.issuers, b.where("bound_issuer"))
 }
 
-// mountPolicies refuses a policy's name that a role of another mount has: a policy is templated on one
-// mount's accessor.
+// mountPolicies refuses a policy's name that a role of another mount has: a policy is templated on
+// one mount's accessor.
 func (r *fileReader) mountPolicies(m Mount) {
 	for _, other := range r.config.Mounts {
 		if other.Relay != nil {

@@ -44,7 +44,7 @@ type Case struct {
 // Name is the document and the transport.
 func (c Case) Name() string { return c.Document + "/" + c.Transport }
 
-// Generated says whether the document is made, not read.
+// Generated reports whether the document is made, not read.
 func (c Case) Generated() bool { return strings.HasPrefix(c.Document, "gen:") }
 
 // Data is the document.

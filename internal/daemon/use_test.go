@@ -53,8 +53,8 @@ func (l *login) Run(ctx context.Context) {
 	close(l.ended)
 }
 
-// world is a Vault with two mounts, and the configuration of a daemon that trusts a cluster of its own
-// on each.
+// world is a Vault with two mounts, and the configuration of a daemon that trusts a cluster of its
+// own on each.
 type world struct {
 	vault  *fakevault.Server
 	cfg    Config
@@ -178,8 +178,8 @@ func TestUseRefused(t *testing.T) {
 	}
 }
 
-// TestReload: systemd hears of each state; after a hangup the next configuration is used, or the log
-// tells why not.
+// TestReload: systemd hears of each state; after a hangup the next configuration is used, or the
+// log tells why not.
 func TestReload(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})

@@ -45,14 +45,14 @@ func parsePolicy(text string) (map[string][]string, error) {
 	return out, nil
 }
 
-// may says whether the token's policies allow the operation; s.mu must be held.
+// may reports whether the token's policies allow the operation; s.mu must be held.
 func (s *Server) may(t *token, ns, path, op string) bool {
 	caps := s.capabilities(t, ns, path)
 	return slices.Contains(caps, "root") || slices.Contains(caps, op) ||
 		op == "update" && slices.Contains(caps, "create") && createsHere(path)
 }
 
-// createsHere says whether a write to the path needs create while nothing is there. The
+// createsHere reports whether a write to the path needs create while nothing is there. The
 // config of a JWT mount doesn't: Vault takes every write to it for an update.
 func createsHere(path string) bool {
 	return !strings.HasSuffix(path, "/config")

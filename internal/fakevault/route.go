@@ -94,7 +94,7 @@ func (req *request) read() (answer, bool) {
 	return answer{}, true
 }
 
-// isLogin says whether the path is open to those without a token.
+// isLogin reports whether the path is open to those without a token.
 func isLogin(path string) bool {
 	return strings.HasPrefix(path, "auth/") && strings.HasSuffix(path, "/login")
 }

@@ -29,5 +29,5 @@ func ResetAfter(n int) Effect { return Effect{cut: true, after: n, reset: true} 
 // ends it.
 func Blackhole() Effect { return Effect{hole: true} }
 
-// immediate says whether there is nothing to wait for.
+// immediate reports whether there is nothing to wait for.
 func (e Effect) immediate() bool { return e.cut && e.after <= 0 }

@@ -40,10 +40,10 @@ func Blocks(page string) (blocks []Block, ok bool) {
 // illustration stands above a block of commands that no test runs.
 const illustration = "<!-- illustration -->"
 
-// Illustrates says whether the block is marked as one whose commands no test runs.
+// Illustrates reports whether the block is marked as one whose commands no test runs.
 func (b Block) Illustrates() bool { return b.Above == illustration }
 
-// Run says whether the end-to-end tests run the commands of the block on that page, by its
+// Run reports whether the end-to-end tests run the commands of the block on that page, by its
 // path from the root of the sources: those of docs/start.md, and those that tell in README.md
 // how to use harvest, but for illustrations.
 func (b Block) Run(page string) bool {

@@ -150,7 +150,8 @@ func (l *Log) Paste(element string) {
 	l.foreign = append(l.foreign, element)
 }
 
-// Publish notes that these keys of a cluster are published from now on, and those of before no more.
+// Publish notes that these keys of a cluster are published from now on, and those of before no
+// more.
 func (l *Log) Publish(before, now []string) {
 	at := time.Now()
 	l.mu.Lock()

@@ -20,8 +20,8 @@ func ListOf(v any) ([]any, bool) {
 	return nil, false
 }
 
-// Matches is matchFound of vault-plugin-auth-jwt. Numbers inside a list of the token are float64 there, and equal none
-// of the role's.
+// Matches is matchFound of vault-plugin-auth-jwt. Numbers inside a list of the token are float64
+// there, and equal none of the role's.
 func Matches(want, have []any, useGlobs bool) bool {
 	for _, w := range want {
 		for _, h := range have {

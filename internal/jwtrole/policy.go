@@ -51,8 +51,8 @@ func ReadAccessor(ctx context.Context, s *vaultapi.Session) string {
 	return accessor
 }
 
-// Metadata returns the metadata of aliases of the mount with that accessor that a policy is templated
-// on, sorted; of every mount's where the accessor isn't known.
+// Metadata returns the metadata of aliases of the mount with that accessor that a policy is
+// templated on, sorted; of every mount's where the accessor isn't known.
 func Metadata(policy, accessor string) []string {
 	names := map[string]bool{}
 	for rest := policy; ; {
@@ -84,8 +84,9 @@ func Accessors(policy string) []string {
 }
 
 // Policy returns the Vault policy that reading the roles of these mount paths needs
-// besides that of a harvester (vaultsync.Policy): list and read on each auth/<path>/role, and read on all policies, which
-// the roles name. harvest verify and harvest status -lint read them; sync and watch never do.
+// besides that of a harvester (vaultsync.Policy): list and read on each auth/<path>/role, and read
+// on all policies, which the roles name. harvest verify and harvest status -lint read them; sync
+// and watch never do.
 func Policy(paths ...string) string {
 	var b strings.Builder
 	for _, path := range vaultapi.SortedPaths(paths) {

@@ -43,7 +43,8 @@ var roleName = text.Pattern(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
 
 // ReadAll returns the roles of the mount by name, at most MaxRoles. It needs the capabilities
 // "list" on auth/<path>/role and "read" on auth/<path>/role/*: see [Policy]. Where some can't be
-// read, the others are returned beside the error, which wraps what [vaultapi.Session.Explain] names.
+// read, the others are returned beside the error, which wraps what [vaultapi.Session.Explain]
+// names.
 func ReadAll(ctx context.Context, s *vaultapi.Session) ([]*Role, error) {
 	names, err := s.List(ctx, "auth/"+s.Path+"/role") // none where there is no mount, which the read of its configuration tells
 	if err != nil {

@@ -101,8 +101,8 @@ func (r *Role) Issuers() (values []any, bound bool) {
 	return nil, false
 }
 
-// Command returns the command that changes a field of a role of the mount at path. A write resets role_type
-// and bound_claims_type where it doesn't name them, and leaves the rest.
+// Command returns the command that changes a field of a role of the mount at path. A write resets
+// role_type and bound_claims_type where it doesn't name them, and leaves the rest.
 func (r *Role) Command(path, setting string) string {
 	more := ""
 	if r.Text("bound_claims_type") == Globs {

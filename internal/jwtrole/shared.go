@@ -56,8 +56,8 @@ func SharedIssuer(issuer string) *Shared {
 	return nil
 }
 
-// Alternatives returns the other names that tokens of an issuer may have. Entra's first version names
-// another than the discovery document, and Google leaves the scheme out at times.
+// Alternatives returns the other names that tokens of an issuer may have. Entra's first version
+// names another than the discovery document, and Google leaves the scheme out at times.
 func Alternatives(issuer string) []string {
 	u, err := url.Parse(issuer)
 	if err != nil {

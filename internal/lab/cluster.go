@@ -23,7 +23,8 @@ func StartVaults(ctx context.Context, n int, o VaultOptions) ([]*Vault, error) {
 		return nil, err
 	}
 	all := []*Vault{leader}
-	// A node has no vote until it was steady for that long, which is ten seconds if nothing is said.
+	// A node has no vote until it was steady for that long, which is ten seconds if nothing is
+	// said.
 	_, err = leader.Client().Logical().WriteWithContext(ctx, "sys/storage/raft/autopilot/configuration",
 		map[string]any{"server_stabilization_time": "1s"})
 	for len(all) < n && err == nil {

@@ -25,7 +25,7 @@ type Alloc struct {
 	ModifyIndex uint64
 }
 
-// ended says whether the allocation will not run any more.
+// ended reports whether the allocation will not run any more.
 func (a Alloc) ended() bool {
 	return slices.Contains([]string{"complete", "failed", "lost"}, a.ClientStatus)
 }

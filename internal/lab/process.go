@@ -123,7 +123,7 @@ func poll(ctx context.Context, done <-chan struct{}, ready func(context.Context)
 
 var errEnded = errors.New("the process is gone")
 
-// portTaken says whether a server gave up because another one had its port.
+// portTaken reports whether a server gave up because another one had its port.
 func portTaken(err error) bool {
 	return strings.Contains(err.Error(), "address already in use")
 }

@@ -51,7 +51,7 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	}, 20*time.Second, 10*time.Millisecond)
 }
 
-// alive says whether there is such a process, and not just what is left of one.
+// alive reports whether there is such a process, and not just what is left of one.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

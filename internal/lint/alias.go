@@ -43,8 +43,9 @@ func (l *linter) aliases() {
 	}
 }
 
-// templated returns a policy of the role, and the metadata of the mount's aliases by which it goes although
-// the user claim doesn't tell it; unknown where there is none as far as policies could be read.
+// templated returns a policy of the role, and the metadata of the mount's aliases by which it goes
+// although the user claim doesn't tell it; unknown where there is none as far as policies could be
+// read.
 func (l *linter) templated(role *jwtrole.Role, claim string) (policy, name string, unknown bool) {
 	told := map[string]bool{}
 	mappings, _ := role.Fields["claim_mappings"].(map[string]any)

@@ -21,8 +21,8 @@ func issuersOf(d jwks.Discovery) []string {
 	return issuers
 }
 
-// nomads reports whether each cluster with keys here is a Nomad; others, whether one isn't. Of a URL
-// or a file neither is known.
+// nomads reports whether each cluster with keys here is a Nomad; others, whether one isn't. Of a
+// URL or a file neither is known.
 func (l *linter) nomads() (all, others bool) {
 	nomad := map[string]bool{}
 	for _, d := range l.Discovered {
@@ -58,8 +58,8 @@ func (l *linter) audience(role *jwtrole.Role) {
 	l.add(p)
 }
 
-// strangers finds a role that takes the tokens of whoever gets one of an issuer, for its audience: at
-// GitHub, that of every repository in the world.
+// strangers finds a role that takes the tokens of whoever gets one of an issuer, for its audience:
+// at GitHub, that of every repository in the world.
 func (l *linter) strangers(role *jwtrole.Role) {
 	if ofNomad(role) || len(role.List("bound_audiences")) == 0 && !l.withoutAudience() {
 		return

@@ -86,8 +86,8 @@ type Inspection struct {
 	Config vaultsync.Config
 	// Settings are what is stated of the configuration, as in [Options].
 	Settings vaultsync.Settings
-	// Clusters are the names that the mount trusts, as in [vaultsync.Desired]; none: nothing is said of
-	// clusters that it shouldn't.
+	// Clusters are the names that the mount trusts, as in [vaultsync.Desired]; none: nothing is
+	// said of clusters that it shouldn't.
 	Clusters []string
 	// Results are what clusters publish; those of others are passed over.
 	Results []jwks.Result
@@ -108,7 +108,8 @@ type Inspection struct {
 }
 
 // Inspect points out what bites on a mount although its keys are in sync, the worst first. It
-// reads no clock and no network. The error wraps [vaultsync.ErrNotStaticKeys], or says what is missing.
+// reads no clock and no network. The error wraps [vaultsync.ErrNotStaticKeys], or says what is
+// missing.
 func Inspect(in Inspection) ([]Problem, error) {
 	if in.Now.IsZero() {
 		return nil, errors.New("an inspection needs the time")
@@ -165,7 +166,7 @@ func (l *linter) readTrusted() {
 	}
 }
 
-// shared says whether keys of several clusters are on the mount, or are to be.
+// shared reports whether keys of several clusters are on the mount, or are to be.
 func (l *linter) shared() bool { return len(l.owners) > 1 }
 
 func (l *linter) ours(cluster string) bool { return slices.Contains(l.Clusters, cluster) }

@@ -206,7 +206,7 @@ func (l *linter) reachable(role *jwtrole.Role) {
 	l.add(p)
 }
 
-// allBindIssuer says whether no role of the mount takes a token without an iss.
+// allBindIssuer reports whether no role of the mount takes a token without an iss.
 func (l *linter) allBindIssuer() bool {
 	some := false
 	for _, role := range l.Roles {
@@ -221,7 +221,7 @@ func (l *linter) allBindIssuer() bool {
 	return some && l.RolesErr == nil
 }
 
-// binds says whether a role takes tokens of some issuers or regions only.
+// binds reports whether a role takes tokens of some issuers or regions only.
 func (l *linter) binds(r *jwtrole.Role) bool {
 	if subject := r.Text("bound_subject"); subject != "" {
 		return true
@@ -239,7 +239,7 @@ func (l *linter) binds(r *jwtrole.Role) bool {
 	return false
 }
 
-// anyIssuer says whether one value of a bound iss takes any issuer, or those of several of the
+// anyIssuer reports whether one value of a bound iss takes any issuer, or those of several of the
 // mount's clusters.
 func (l *linter) anyIssuer(r *jwtrole.Role, value any) bool {
 	pattern, ok := value.(string)
@@ -259,7 +259,7 @@ func (l *linter) anyIssuer(r *jwtrole.Role, value any) bool {
 	return strings.Trim(pattern, "*") == ""
 }
 
-// anyRegion says whether a bound "sub" takes tokens of any region.
+// anyRegion reports whether a bound "sub" takes tokens of any region.
 func anyRegion(r *jwtrole.Role, value any) bool {
 	s, ok := value.(string)
 	region, _, _ := strings.Cut(s, ":")

@@ -84,12 +84,12 @@ func (l *linter) rotating(newest map[pem.Owner]plan.Element) []pem.Owner {
 	return append(owners, more...)
 }
 
-// asked says whether a cluster was asked for a discovery document.
+// asked reports whether a cluster was asked for a discovery document.
 func (l *linter) asked(cluster string) bool {
 	return slices.ContainsFunc(l.Discovered, func(d jwks.Discovery) bool { return d.Cluster == cluster })
 }
 
-// publishes says whether what an owner publishes was read, and has the key.
+// publishes reports whether what an owner publishes was read, and has the key.
 func (l *linter) publishes(owner pem.Owner, f pem.Fingerprint) (read, published bool) {
 	for _, r := range l.Results {
 		if r.Cluster != owner.Cluster || r.Region != owner.Region || r.Set == nil {

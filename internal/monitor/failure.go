@@ -68,7 +68,7 @@ func (b *Board) Untried() []string {
 	clusters := map[string]bool{}
 	for id, m := range b.mounts {
 		if !m.attempted {
-			all = append(all, text.Escape(id.Title() + ": not tried yet"))
+			all = append(all, text.Escape(id.Title()+": not tried yet"))
 		}
 		for _, name := range m.Clusters {
 			if !b.asked[name] && !clusters[name] {
@@ -81,8 +81,8 @@ func (b *Board) Untried() []string {
 	return all
 }
 
-// OutOfSync returns what keeps any mount from being in sync right now: each Vault, cluster and mount
-// that is at fault, and the kind. It tells no errors: who may ask isn't known.
+// OutOfSync returns what keeps any mount from being in sync right now: each Vault, cluster and
+// mount that is at fault, and the kind. It tells no errors: who may ask isn't known.
 func (b *Board) OutOfSync() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +98,7 @@ func (b *Board) OutOfSync() []string {
 	}
 	for id, m := range b.mounts {
 		for source, f := range m.failed {
-			tell(id.Title() + ": cluster " + source.String(), f.kind)
+			tell(id.Title()+": cluster "+source.String(), f.kind)
 		}
 		switch {
 		case m.failure.kind != "":

@@ -62,7 +62,7 @@ type certificate struct {
 	looked time.Time // when they were looked at last
 }
 
-// lookAgain is how often the files are looked at, at the most.
+// lookAgain is how often the files are looked at, at most.
 const lookAgain = time.Second
 
 func (c *certificate) load() error {

@@ -10,7 +10,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// explainRepair says what a change of a role's user claim means, and how to end what it leaves behind.
+// explainRepair says what a change of a role's user claim means, and how to end what it leaves
+// behind.
 func (o *Output) explainRepair(s *setup.Proposal) {
 	for _, step := range s.Steps {
 		if !changesClaim(step) {
@@ -49,7 +50,8 @@ func revocation(s *setup.Proposal) string {
 	return "vault lease revoke -prefix " + text.ShellQuote("auth/"+s.Path+"/login") + "\n"
 }
 
-// removeEntities are commands that remove the entities of a mount whose aliases aren't the sub of a workload.
+// removeEntities are commands that remove the entities of a mount whose aliases aren't the sub of a
+// workload.
 func removeEntities(accessor string) string {
 	const path = "identity/entity-alias/id"
 	return strings.ReplaceAll(strings.ReplaceAll(`vault list -format=json PATH | grep -oE '[0-9a-f-]{36}' | while read -r id; do

@@ -111,7 +111,7 @@ func owner(f vaultsync.Failure) string {
 	return pem.Owner{Cluster: f.Cluster, Region: f.Region}.String()
 }
 
-// Of a line, on a screen: what the columns before its text take at the most.
+// Of a line, on a screen: what the columns before its text take at most.
 const (
 	ownerShare = 4 // of the width, the owner: one in so many
 	minOwner   = 16

@@ -50,7 +50,8 @@ func TestSetupTerraform(t *testing.T) {
 	assert.Contains(t, text.String(), "ignore_changes = [jwt_validation_pubkeys, jwt_supported_algs]")
 }
 
-// No two resources have one name, whatever their mounts, policies and roles are called; the first keeps its own.
+// No two resources have one name, whatever their mounts, policies and roles are called; the first
+// keeps its own.
 func TestSetupTerraformNames(t *testing.T) {
 	var text bytes.Buffer
 	o := &Output{Output: terminal.Output{W: &text}}

@@ -131,8 +131,9 @@ func hasComma(values map[string]any) bool {
 // terraformNames are the addresses of the resources that were printed.
 type terraformNames map[string]bool
 
-// of returns a name that no other resource of the kind has. The first of those that would have one name keeps
-// it; others end with a digest of what they are, and keep that whatever is printed beside them.
+// of returns a name that no other resource of the kind has. The first of those that would have one
+// name keeps it; others end with a digest of what they are, and keep that whatever is printed
+// beside them.
 func (n terraformNames) of(kind, text string, s *setup.Proposal) string {
 	name, whole := terraformName(text), strings.Join([]string{s.Vault, s.Namespace, s.Path, text}, "\n")
 	for n[kind+"."+name] {

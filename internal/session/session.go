@@ -23,7 +23,7 @@ type Options struct {
 	Reading config.Reading // of the clusters
 	Now     time.Time      // of the plans
 	Log     *slog.Logger   // hears about what is done
-	// OnEvent hears about each change and failure of a mount; nil is nobody.
+	// OnEvent hears about each change and failure of a mount; may be nil.
 	OnEvent func(vaultsync.Event)
 }
 

@@ -34,9 +34,9 @@ const (
 type Access struct {
 	// Role is the role's name; "" is DefaultRole.
 	Role string
-	// Policy is the policy's name. "" is that of the policy which an earlier setup of the mount gave the
-	// role, else <role>.<mount>: a policy is templated on one mount's accessor, and two mounts
-	// can't share it.
+	// Policy is the policy's name. "" is that of the policy which an earlier setup of the mount
+	// gave the role, else <role>.<mount>: a policy is templated on one mount's accessor, and two
+	// mounts can't share it.
 	Policy string
 	// Audiences are those of which a token must have one; none is DefaultAudience.
 	Audiences []string
@@ -55,10 +55,11 @@ type Access struct {
 	Bound map[string]string
 	// BoundSubject is the sub that a token must have, as it stands; "" is any.
 	BoundSubject string
-	// BoundCIDRs are the networks that logins, and requests with their tokens, must come from; none is
-	// anywhere.
+	// BoundCIDRs are the networks that logins, and requests with their tokens, must come from; none
+	// is anywhere.
 	BoundCIDRs []string
-	// NumUses is how many requests a token is good for, Nomad's renewals among them; zero: no limit.
+	// NumUses is how many requests a token is good for, Nomad's renewals among them; zero: no
+	// limit.
 	NumUses int
 	// NoDefaultPolicy leaves Vault's default policy out, without which a token can't renew itself.
 	NoDefaultPolicy bool
@@ -72,9 +73,9 @@ type Access struct {
 	// Prefix stands before the job's namespace in the paths of its secrets, such as the
 	// name of its cluster; "" is nothing.
 	Prefix string
-	// JobPrefix, such as job-, keeps the jobs of a namespace apart, whatever they are called: a job's
-	// secrets are below <namespace>/job-<job>/job-<job>/. "" is <namespace>/<job>, where a job called *
-	// reads the secrets of its whole namespace. See [Access.PolicyText].
+	// JobPrefix, such as job-, keeps the jobs of a namespace apart, whatever they are called: a
+	// job's secrets are below <namespace>/job-<job>/job-<job>/. "" is <namespace>/<job>, where a
+	// job called * reads the secrets of its whole namespace. See [Access.PolicyText].
 	JobPrefix string
 }
 
@@ -245,15 +246,15 @@ const madeByHarvest = "# harvest/1: what a Nomad job may read, by the claims of 
 // its paths are templated on: a job may read the secrets of its own namespace and name,
 // as in <kv>/data/<prefix>/<namespace>/<job>, and list the names of its namespace.
 //
-// Vault reads wildcards after it has filled in the names. A * counts at the end of a path, a + where it
-// stands alone between slashes, and Nomad takes jobs that are called *, +, pay* and team/+: without a
-// JobPrefix such a job reads others' secrets of its namespace.
+// Vault reads wildcards after it has filled in the names. A * counts at the end of a path, a +
+// where it stands alone between slashes, and Nomad takes jobs that are called *, +, pay* and
+// team/+: without a JobPrefix such a job reads others' secrets of its namespace.
 //
-// With one, each name stands in a path twice, and a shorter path, where it stands once, is denied. Vault
-// goes by the path whose first wildcard comes later, and between equals by the one with fewer +. A name without a
-// lone + gets its own secrets, as the denied path ends first; a name with one gets nothing, because it has
-// twice as many in the longer path. What stays is that job a reads the secrets of a job that is
-// called a/job-a, or begins like that.
+// With one, each name stands in a path twice, and a shorter path, where it stands once, is denied.
+// Vault goes by the path whose first wildcard comes later, and between equals by the one with fewer
+// +. A name without a lone + gets its own secrets, as the denied path ends first; a name with one
+// gets nothing, because it has twice as many in the longer path. What stays is that job a reads the
+// secrets of a job that is called a/job-a, or begins like that.
 func (a Access) PolicyText(accessor string) string {
 	claim := func(name string) string {
 		return "{{identity.entity.aliases." + accessor + ".metadata." + name + "}}"

@@ -48,8 +48,8 @@ func (p *Proposal) plan(ctx context.Context, results []jwks.Result) (err error) 
 	return err
 }
 
-// Apply makes mount, policies and roles, as proposed; the keys are for a Sync. Where that fails, so has
-// the proposal.
+// Apply makes mount, policies and roles, as proposed; the keys are for a Sync. Where that fails, so
+// has the proposal.
 func (p *Proposal) Apply(ctx context.Context) {
 	var err error
 	p.Plan, err = Apply(ctx, p.Target.Mount, p.Plan)
@@ -76,8 +76,8 @@ func (p *Proposal) HasChanges() bool {
 	return p.Failure == nil && (p.Changed() || p.Keys() != nil && p.Keys().Changed)
 }
 
-// IsPartial reports whether something stays as it is that should be otherwise: a step is refused, or
-// a cluster's keys could not be learned.
+// IsPartial reports whether something stays as it is that should be otherwise: a step is refused,
+// or a cluster's keys could not be learned.
 func (p *Proposal) IsPartial() bool {
 	return p.Err() != nil || p.Keys() != nil && len(p.Keys().Failed) > 0
 }

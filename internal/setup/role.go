@@ -40,7 +40,8 @@ func Breaks(field string) string {
 }
 
 // compareRole returns what is to be written over a role that is there, what that changes, and
-// where the role gives less than it would: that stays unless it is to be overwritten or a says otherwise.
+// where the role gives less than it would: that stays unless it is to be overwritten or a says
+// otherwise.
 func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string]any, changes, narrower []vaultsync.Change) {
 	body = a.RoleBody()
 	role := jwtrole.New(a.role(), old)

@@ -1,4 +1,5 @@
-// Package setup makes what Nomad workloads log in with besides keys: a mount, and its roles and policies.
+// Package setup makes what Nomad workloads log in with besides keys: a mount, and its roles and
+// policies.
 package setup
 
 import (
@@ -82,8 +83,8 @@ const (
 	ActionCreate StepAction = "create" // it isn't there
 	ActionChange StepAction = "change" // it is there, and differs
 	ActionKeep   StepAction = "keep"   // it is as it should be
-	// ActionRefuse: it is somebody else's, and differs: it stays as it is. Or it isn't there, and what it
-	// goes with is refused: it isn't made.
+	// ActionRefuse: it is somebody else's, and differs: it stays as it is. Or it isn't there, and
+	// what it goes with is refused: it isn't made.
 	ActionRefuse StepAction = "refuse"
 )
 
@@ -96,8 +97,8 @@ type Step struct {
 	// Foreign says whose it is where it isn't this mount's setup's: "made by somebody else",
 	// "made for mount auth/jwt-other" or "made for a mount that is gone".
 	Foreign string `json:"foreign,omitempty"`
-	// Taken is a policy that speaks of another mount: it is never changed, because that would cut off
-	// who logs in there.
+	// Taken is a policy that speaks of another mount: it is never changed, because that would cut
+	// off who logs in there.
 	Taken bool `json:"taken,omitempty"`
 	// Changes are the fields that differ, sorted by name.
 	Changes []vaultsync.Change `json:"changes"`
@@ -124,7 +125,7 @@ type Plan struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// Changed says whether anything is to be written.
+// Changed reports whether anything is to be written.
 func (p *Plan) Changed() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActionCreate || s.Action == ActionChange })
 }

@@ -294,7 +294,8 @@ func TestSetupMakesNoUnusedPolicy(t *testing.T) {
 	})
 }
 
-// The policy goes by three claims' names: what renames one, or gives another claim its name, is refused.
+// The policy goes by three claims' names: what renames one, or gives another claim its name, is
+// refused.
 func TestAccessKeepsThePolicysClaims(t *testing.T) {
 	for _, claims := range []map[string]string{
 		{"nomad_namespace": "x"}, {"nomad_job_id": "job"}, {"nomad_task": "task"},
@@ -379,8 +380,8 @@ func TestDefaultPolicy(t *testing.T) {
 	}
 }
 
-// What `nomad setup vault` makes mixes namespaces: it is shown as different, and stays until it may be
-// overwritten.
+// What `nomad setup vault` makes mixes namespaces: it is shown as different, and stays until it may
+// be overwritten.
 func TestSetupOverNomads(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
 		plan, err := NewPlan(t.Context(), m, Setup{})

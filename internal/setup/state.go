@@ -95,8 +95,8 @@ func (s *session) readPolicy(ctx context.Context, state *setupState, name string
 	return err
 }
 
-// named gives those a policy's name that have none: that of the policy which an earlier setup of this
-// mount gave the role, so that nothing changes, or one that no other mount's has.
+// named gives those a policy's name that have none: that of the policy which an earlier setup of
+// this mount gave the role, so that nothing changes, or one that no other mount's has.
 func (n setupState) named(path string, access []Access) ([]Access, error) {
 	access = slices.Clone(access)
 	used := map[string]bool{}
@@ -146,16 +146,16 @@ func (n setupState) ours(policy string) bool {
 	return n.accessor != "" && strings.HasPrefix(text, "# harvest/") && slices.Contains(jwtrole.Accessors(text), n.accessor)
 }
 
-// made reports whether a setup of this mount wrote a role. A role has no room for a mark: it counts as
-// ours if it gives a policy that bears one.
+// made reports whether a setup of this mount wrote a role. A role has no room for a mark: it counts
+// as ours if it gives a policy that bears one.
 func (n setupState) made(role map[string]any) bool {
 	return slices.ContainsFunc(jwtrole.New("", role).Policies(), n.ours)
 }
 
 const madeByOthers = "made by somebody else"
 
-// whose says who made a policy, "" being a setup of this mount, and whether it is another mount's. A mount that
-// can't be looked up counts as one that is there.
+// whose says who made a policy, "" being a setup of this mount, and whether it is another mount's.
+// A mount that can't be looked up counts as one that is there.
 func (n setupState) whose(policy string) (foreign string, taken bool) {
 	of := jwtrole.Accessors(policy)
 	for _, accessor := range of {

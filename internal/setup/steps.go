@@ -53,8 +53,8 @@ func policyStep(now setupState, want Setup, a Access) Step {
 	return step
 }
 
-// roleStep compares a role. One that isn't there is not made where its policy is refused: it would give
-// what somebody else wrote for others.
+// roleStep compares a role. One that isn't there is not made where its policy is refused: it would
+// give what somebody else wrote for others.
 func roleStep(path string, now setupState, want Setup, a Access, policy Step) Step {
 	step := Step{Kind: StepRole, Name: a.role(), Path: "auth/" + path + "/role/" + a.role(), access: a}
 	old, there := now.roles[a.role()]

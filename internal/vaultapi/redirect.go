@@ -16,7 +16,7 @@ import (
 // X-Vault-Token along: it strips Authorization and cookies alone. A clone shares its http.Client
 // with the caller's: it is copied, not changed.
 func ownRedirects(c *api.Client) (own *api.Client, followed bool, err error) {
-	config := c.CloneConfig() // with VAULT_DISABLE_REDIRECTS, read anew
+	config := c.CloneConfig() // with VAULT_DISABLE_REDIRECTS, read again
 	refuse := config.HttpClient.CheckRedirect
 	config.HttpClient.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		if refuse != nil { // a caller's own rule may be stricter
@@ -66,7 +66,7 @@ func refuseRedirect(ctx context.Context, resp *http.Response, followed bool) err
 	return nil // a downgrade is refused by vault/api
 }
 
-// samePlace says whether a redirect stays on its host, or asks another for the same: a standby
+// samePlace reports whether a redirect stays on its host, or asks another for the same: a standby
 // names the active node and the path as it got it, which a proxy may have cut.
 func samePlace(from, to *url.URL) bool {
 	return from.Host == to.Host || strings.HasPrefix(to.Path, "/v1/") && strings.HasSuffix(from.Path, to.Path)

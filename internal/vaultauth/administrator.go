@@ -59,8 +59,8 @@ func Administer(cfg *config.Config, named string, getenv func(string) string) (A
 // environment is where an administrator's token comes from.
 type environment struct{ getenv func(string) string }
 
-// choose returns the places of the blocks that are for one Vault and have mounts: none where it is the
-// only one of the file, and logs in by itself.
+// choose returns the places of the blocks that are for one Vault and have mounts: none where it is
+// the only one of the file, and logs in by itself.
 func (e environment) choose(cfg *config.Config, named string) (map[int]bool, error) {
 	chosen, addresses := map[int]bool{}, map[string]bool{}
 	var there []string

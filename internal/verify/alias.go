@@ -8,8 +8,8 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
-// noteAlias points out whose logins are the same entity as this token's: whatever a policy reads from
-// the entity's metadata is then that of the last of them.
+// noteAlias points out whose logins are the same entity as this token's: whatever a policy reads
+// from the entity's metadata is then that of the last of them.
 func (c *verifier) noteAlias() {
 	if c.Role == nil || !c.ofNomad() {
 		return

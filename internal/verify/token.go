@@ -25,8 +25,8 @@ import (
 // MaxToken is the size of a token in bytes, the white space around it included.
 const MaxToken = 64 << 10
 
-// ErrToken: not a JSON Web Token that Vault takes and an asymmetric key may have signed. Wrapped with the
-// detail, in which no byte of the token stands but for what its header calls itself.
+// ErrToken: not a JSON Web Token that Vault takes and an asymmetric key may have signed. Wrapped
+// with the detail, in which no byte of the token stands but for what its header calls itself.
 var ErrToken = errors.New("not a signed JSON Web Token")
 
 // tokenAlgorithms are the "alg" values that Vault takes (RFC 7518 section 3.1, RFC 8037).

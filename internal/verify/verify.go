@@ -25,8 +25,9 @@ const (
 
 // Finding is one thing that Vault compares in a login.
 type Finding struct {
-	// Check is "mount", "role", "clock", "form", "key", "alg", "iss", "sub", "aud", "time", "user_claim",
-	// "claim_mappings", "groups_claim", "bound_claims", "bound_cidrs", "entity" or "policies".
+	// Check is "mount", "role", "clock", "form", "key", "alg", "iss", "sub", "aud", "time",
+	// "user_claim", "claim_mappings", "groups_claim", "bound_claims", "bound_cidrs", "entity" or
+	// "policies".
 	Check   string  `json:"check"`
 	Outcome Outcome `json:"outcome"`
 	Detail  string  `json:"detail"`        // what was compared; printable
@@ -69,8 +70,8 @@ type Verification struct {
 	Token *Token
 	// Now is this machine's time. It must be set.
 	Now time.Time
-	// Skew is how far Vault's clock is ahead of this machine's: see [vaultapi.Session.Clock]. Vault's is
-	// judged by; less than two seconds aren't told from none.
+	// Skew is how far Vault's clock is ahead of this machine's: see [vaultapi.Session.Clock].
+	// Vault's is judged by; less than two seconds aren't told from none.
 	Skew time.Duration
 
 	// Offline: there is no mount. The keys of Want.Results stand for the trusted ones, and
@@ -108,7 +109,8 @@ func EffectiveRole(c vaultsync.Config, name string) string {
 // failure, so that all of them are on the list. It reads no clock and no network.
 //
 // Nothing in a Verdict quotes the token but its kid, alg and the values of claims that
-// were compared, cleaned and cut. The error wraps [vaultsync.ErrNotStaticKeys], or says what is missing.
+// were compared, cleaned and cut. The error wraps [vaultsync.ErrNotStaticKeys], or says what is
+// missing.
 func Verify(v Verification) (*Verdict, error) {
 	switch mode := v.Config.Mode(); {
 	case v.Token == nil || v.Now.IsZero():

@@ -8,7 +8,8 @@ import (
 )
 
 // Backoff returns the pause after a number of failed tries in a row, from 0. It doubles from low up
-// to high; up to a quarter of it is taken off at random, which spreads out those who failed together.
+// to high; up to a quarter of it is taken off at random, which spreads out those who failed
+// together.
 func Backoff(low, high time.Duration, tries int) time.Duration {
 	d := high
 	if tries < 63 && low < high>>tries {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Most returns a context that ends with three quarters of the time until a deadline, if there is one:
-// the rest is for what comes after.
+// Most returns a context that ends with three quarters of the time until a deadline, if there is
+// one: the rest is for what comes after.
 func Most(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-time.Until(deadline)/4))

@@ -39,7 +39,8 @@ func mayBeUnnamed(also []pem.Owner) bool {
 	return size > maxAlso
 }
 
-// remarkOnUnnamed tells of owners that annotations don't name, once for keys that leave out the same.
+// remarkOnUnnamed tells of owners that annotations don't name, once for keys that leave out the
+// same.
 func (p *planner) remarkOnUnnamed() {
 	keys := map[string][]string{}
 	for f, owners := range p.unnamed {

@@ -102,7 +102,7 @@ type Plan struct {
 
 	Changed bool      // whether anything is to be written
 	Add     []Key     // published, not trusted
-	Adopt   []Key     // trusted, its annotation to be written anew
+	Adopt   []Key     // trusted, its annotation to be written again
 	Keep    []Key     // trusted, and stays as it is
 	Remove  []Key     // trusted, and goes
 	Claimed []Key     // another harvester's, or a newer harvest's; stays

@@ -296,7 +296,7 @@ func (p *planner) isOwned(t Element) bool {
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
 func byText(a, b Element) int { return cmp.Compare(a.Text, b.Text) }
 
-// oddRegion says whether an annotation names a region as harvest never does: one that
+// oddRegion reports whether an annotation names a region as harvest never does: one that
 // couldn't be written among a key's further owners, or that stands for all of them.
 func (p *planner) oddRegion(a pem.Annotation) bool {
 	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool {

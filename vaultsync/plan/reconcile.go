@@ -34,7 +34,7 @@ func (p *planner) reconcile() {
 	}
 }
 
-// newersKey says whether a newer harvest keeps this key. An element of ours beside its
+// newersKey reports whether a newer harvest keeps this key. An element of ours beside its
 // would be for it to renew, and for us to make again.
 func (p *planner) newersKey(f pem.Fingerprint) bool {
 	return slices.ContainsFunc(p.claimed, func(t Element) bool {
@@ -322,7 +322,7 @@ func (p *planner) whyGone(f pem.Fingerprint) string {
 	return "no longer published"
 }
 
-// addedSince says whether a key came to be trusted after its owner was asked, by a
+// addedSince reports whether a key came to be trusted after its owner was asked, by a
 // harvester that knows more than this plan. A day in the future is a wrong clock's, and no
 // reason to keep a key until then. Where the clocks of two harvesters differ, what a watch
 // has seen with its own eyes holds.
@@ -402,7 +402,7 @@ func merged(elements []Element) pem.Annotation {
 	return a
 }
 
-// sameAnnotation says whether two annotations differ in nothing that is worth a write.
+// sameAnnotation reports whether two annotations differ in nothing that is worth a write.
 func sameAnnotation(a, b pem.Annotation) bool {
 	return a.Owner() == b.Owner() && slices.Equal(a.Also, b.Also) && a.KeyID == b.KeyID && a.Adopted == b.Adopted &&
 		slices.Equal(a.Algorithms, b.Algorithms) && a.Missing.Equal(b.Missing)

@@ -16,10 +16,10 @@ type verdict struct {
 	unjudged    bool  // there was no time to look
 }
 
-// Verdicts are what was found out about keys before a plan, which then takes a short time. A cluster
-// may publish a thousand new keys every second, and judging one may take a tenth of a second: so
-// clusters take turns until they are stopped, and the key that there was no time for waits. One that is
-// trusted stays as it is meanwhile. The zero value is ready for use.
+// Verdicts are what was found out about keys before a plan, which then takes a short time. A
+// cluster may publish a thousand new keys every second, and judging one may take a tenth of a
+// second: so clusters take turns until they are stopped, and the key that there was no time for
+// waits. One that is trusted stays as it is meanwhile. The zero value is ready for use.
 type Verdicts struct {
 	published map[*jwks.Set][]verdict
 	trusted   map[pem.Fingerprint]*jwks.KeyError // those that were judged, nil for a sound one
@@ -124,7 +124,8 @@ func (v *Verdicts) of(set *jwks.Set) []verdict {
 	return all.published[set]
 }
 
-// ofTrusted returns why a trusted key must not be trusted; nil also where there was no time to look.
+// ofTrusted returns why a trusted key must not be trusted; nil also where there was no time to
+// look.
 func (v *Verdicts) ofTrusted(e Element) *jwks.KeyError {
 	if v == nil || !v.OnTrusted() {
 		return refusalOf(jwks.Key{Public: e.Block.Public})

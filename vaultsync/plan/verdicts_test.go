@@ -38,8 +38,8 @@ func TestPlanTakesVerdicts(t *testing.T) {
 	assert.Empty(t, later.published, "what is no longer desired is forgotten")
 }
 
-// What there is no time to judge waits, and nothing goes for it: neither a key that the mount trusts
-// for the cluster, or for a retired name, nor a foreign one that may be the cluster's.
+// What there is no time to judge waits, and nothing goes for it: neither a key that the mount
+// trusts for the cluster, or for a retired name, nor a foreign one that may be the cluster's.
 func TestPlanWithoutTimeToJudge(t *testing.T) {
 	unjudged := func(want Desired) *Verdicts {
 		v := new(Verdicts)
