@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +25,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-var update = flag.Bool("update", false, "write the documents of testdata/hostile anew")
+var update = flag.Bool("update", false, "write smallprimes.bin anew")
 
 const corpusDirectory = "testdata/hostile"
 
@@ -210,23 +209,6 @@ func TestCorpusIsWhole(t *testing.T) {
 	} {
 		assert.True(t, slices.ContainsFunc(cases, func(c corpus.Case) bool { return c.Reason == string(r) }), "nothing is left out for %s", r)
 	}
-}
-
-// The documents are what corpusDocuments makes; go test ./jwks -run TestCorpusDocuments
-// -update writes them.
-func TestCorpusDocuments(t *testing.T) {
-	for name, want := range corpusDocuments() {
-		file := filepath.Join(corpusDirectory, name)
-		if *update {
-			require.NoError(t, os.WriteFile(file, want, 0o644))
-		}
-		got, err := os.ReadFile(file)
-		require.NoError(t, err)
-		assert.Equal(t, string(want), string(got), name)
-	}
-	entries, err := os.ReadDir(corpusDirectory)
-	require.NoError(t, err)
-	assert.Len(t, entries, len(corpusDocuments())+1, "the documents and the table")
 }
 
 // Where GODEBUG=fips140=only forbids SHA-1, among others, no document costs more than
