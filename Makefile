@@ -157,7 +157,7 @@ bench-record: ## Record what bench-check compares with
 	cd bench && $(GO) run . -record
 
 .PHONY: lab
-lab: ## Build the servers: Vault and Nomad (twenty minutes, once)
+lab: ## Build the servers: Vault, Nomad and Consul (half an hour, once)
 	internal/lab/build current
 
 .PHONY: lab-older

@@ -1,4 +1,4 @@
-// Package lab runs real Vault servers and real Nomad agents on free loopback ports, for
+// Package lab runs real servers of Vault, Nomad and Consul on free loopback ports, for
 // tests and for the demonstration. No containers: the servers are binaries built from
 // their own sources by internal/lab/build (make lab).
 //

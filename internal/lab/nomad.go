@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"text/template"
 )
@@ -33,6 +34,11 @@ type NomadOptions struct {
 	Durable bool
 	// RotationThreshold is server.root_key_rotation_threshold, such as "720h"; "" is Nomad's.
 	RotationThreshold string
+	// ClientCertificates has the agent serve TLS, and want a certificate of its own CA from whoever
+	// asks (verify_https_client).
+	ClientCertificates bool
+	// ConsulBlock is the agent's consul block as it stands, in the place of one that joins nothing.
+	ConsulBlock string
 	// VaultAddress is the Vault whose secrets tasks read; "" is none.
 	VaultAddress string
 	// VaultBlock is the agent's vault block as it stands, in the place of one made of
@@ -54,8 +60,11 @@ type Nomad struct {
 	Region  string
 	Name    string
 	Token   string // the management token, with ACL
+	// Certificates are what to ask it with, with ClientCertificates.
+	Certificates Certificates
 
 	process *process
+	client  *http.Client
 	args    []string
 	durable bool
 	rpc     string
@@ -128,6 +137,12 @@ func launchNomad(o NomadOptions, ports []int) (*Nomad, error) {
 		rpc:     fmt.Sprintf("127.0.0.1:%d", ports[1]),
 		serf:    fmt.Sprintf("127.0.0.1:%d", ports[2]),
 		durable: o.Durable,
+		client:  nomadClient,
+	}
+	if o.ClientCertificates {
+		if err := n.secure(o.Region, dir); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
 	}
 	if o.Issuer == "self" {
 		o.Issuer = n.Address
@@ -145,6 +160,15 @@ func launchNomad(o NomadOptions, ports []int) (*Nomad, error) {
 		return nil, fmt.Errorf("nomad: %w", err)
 	}
 	return n, nil
+}
+
+// secure makes the agent's certificates, and a client with them.
+func (n *Nomad) secure(region, dir string) (err error) {
+	n.Address = strings.Replace(n.Address, "http:", "https:", 1)
+	if n.Certificates, err = NewCertificates(dir, "server."+region+".nomad", "client."+region+".nomad"); err == nil {
+		n.client, err = n.Certificates.Client()
+	}
+	return err
 }
 
 // agentConfig is what -dev leaves open. The fingerprints that are off would look for a
@@ -206,11 +230,24 @@ plugin "raw_exec" {
   }
 }
 
+{{if .ClientCertificates}}
+tls {
+  http                = true
+  ca_file             = "{{.Dir}}/ca.pem"
+  cert_file           = "{{.Dir}}/cert.pem"
+  key_file            = "{{.Dir}}/key.pem"
+  verify_https_client = true
+}
+{{end}}
+{{- if .ConsulBlock}}
+{{.ConsulBlock}}
+{{- else}}
 consul {
   server_auto_join = false
   client_auto_join = false
   auto_advertise   = false
 }
+{{- end}}
 {{if .ACL}}
 acl {
   enabled = true

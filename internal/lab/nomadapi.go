@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// nomadClient has no proxy: agents are on loopback.
+// nomadClient has no proxy: agents are on loopback. One that wants a certificate has its own client.
 var nomadClient = &http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}
 
 // call sends one request to the agent's API and decodes the answer into out, unless that
@@ -51,7 +51,7 @@ func (n *Nomad) send(ctx context.Context, method, path string, in any) ([]byte, 
 	if n.Token != "" {
 		req.Header.Set("X-Nomad-Token", n.Token)
 	}
-	resp, err := nomadClient.Do(req)
+	resp, err := n.client.Do(req)
 	if err != nil {
 		return nil, nil, fmt.Errorf("nomad: %w", err)
 	}

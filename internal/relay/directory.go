@@ -50,11 +50,11 @@ func (d *directory) has(name string) bool {
 func (d *directory) read(name string) ([]byte, error) { return files.Read(d.root, name, maxFile) }
 
 // replace replaces a file, and makes the folder that it is in.
-func (d *directory) replace(name string, data []byte, durable bool) error {
+func (d *directory) replace(name string, data []byte) error {
 	if folder := path.Dir(name); folder != "." {
 		if err := d.root.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // for all to read
 			return err
 		}
 	}
-	return files.Replace(d.root, name, data, durable)
+	return files.Replace(d.root, name, data, false)
 }

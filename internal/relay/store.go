@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/files"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -157,8 +158,9 @@ func (r *Relay) Planned(ctx context.Context, p *plan.Plan) error {
 	return r.writeDocuments(d)
 }
 
-// Write makes the files what the plan says, and serves it: keys.pem first, so that a run that is
-// cut short is finished by the next one.
+// Write makes the files what the plan says: keys.pem first, so that a run that is cut short is
+// finished by the next one. The set is served as soon as the file system has taken keys.pem, and
+// doesn't wait until that would survive a power cut.
 func (r *Relay) Write(_ context.Context, p *plan.Plan) error {
 	d, err := openDirectory(r.Dir)
 	if err != nil {
@@ -170,13 +172,19 @@ func (r *Relay) Write(_ context.Context, p *plan.Plan) error {
 		state.WriteString(element)
 		state.WriteByte('\n')
 	}
-	if err := d.replace(stateFile, []byte(state.String()), true); err != nil {
+	staged, err := files.Stage(d.root, stateFile, []byte(state.String()))
+	if err != nil {
 		return r.unwritten(r.fault(stateFile, err))
 	}
-	r.listed, r.written = plan.Read(p.Next), true
-	if err := r.serve(r.listed); err != nil {
-		return err
+	next := plan.Read(p.Next)
+	err = r.serve(next)
+	if failed := staged.Commit(true); err == nil {
+		err = failed
 	}
+	if err != nil {
+		return r.fault(stateFile, err)
+	}
+	r.listed, r.written = next, true
 	return r.writeDocuments(d)
 }
 
@@ -199,7 +207,7 @@ func (r *Relay) writeDocuments(d *directory) error {
 		if data, err := d.read(doc.name); err == nil && string(data) == string(doc.body) {
 			continue
 		}
-		if err := d.replace(doc.name, doc.body, false); err != nil {
+		if err := d.replace(doc.name, doc.body); err != nil {
 			return r.fault(doc.name, err)
 		}
 	}
