@@ -47,10 +47,6 @@ func (a *app) configCommand() *cli.Command {
 }
 
 func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
-	format, err := oneOf(cmd, "format", "text", "json")
-	if err != nil {
-		return err
-	}
 	name := cmd.String("config")
 	switch {
 	case name == "" && cmd.IsSet("config"):
@@ -63,7 +59,7 @@ func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	v := config.Check(ctx, name, src, config.Checking{SkipFiles: cmd.Bool("skip-files"), Now: a.now(), Getenv: a.getenv})
-	if format == "json" {
+	if cmd.String("format") == "json" {
 		a.out.JSON(v)
 	} else {
 		a.out.Validation(v)

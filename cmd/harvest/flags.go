@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -83,20 +84,20 @@ func configFlag() cli.Flag {
 func generalFlags(formats ...string) []cli.Flag {
 	return append([]cli.Flag{
 		formatFlag(formats...),
-		&cli.DurationFlag{Name: "timeout", Category: inGeneral, Value: defaultTimeout, Usage: "give up after `DURATION`"},
+		&cli.DurationFlag{Name: "timeout", Category: inGeneral, Value: defaultTimeout, Usage: "give up after `DURATION`", Validator: aboveZero},
 	}, logFlags("none")...)
 }
 
 // logFlags are those of the log, at that level in text where it isn't given.
 func logFlags(usual string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "log-format", Category: inGeneral, Value: "text", Usage: "`FORMAT` of stderr: text, or json (then -log-level is info)"},
-		&cli.StringFlag{Name: "log-level", Category: inGeneral, DefaultText: usual, Usage: "`LEVEL` of the log on stderr: none, error, warn, info or debug"},
+		&cli.StringFlag{Name: "log-format", Category: inGeneral, Value: "text", Usage: "`FORMAT` of stderr: text, or json (then -log-level is info)", Validator: oneOf("text", "json")},
+		&cli.StringFlag{Name: "log-level", Category: inGeneral, DefaultText: usual, Usage: "`LEVEL` of the log on stderr: none, error, warn, info or debug", Validator: oneOf("none", "error", "warn", "info", "debug")},
 	}
 }
 
 func formatFlag(formats ...string) cli.Flag {
-	return &cli.StringFlag{Name: "format", Category: inGeneral, Value: formats[0], Usage: "`FORMAT` of stdout: " + strings.Join(formats, ", ")}
+	return &cli.StringFlag{Name: "format", Category: inGeneral, Value: formats[0], Usage: "`FORMAT` of stdout: " + strings.Join(formats, ", "), Validator: oneOf(formats...)}
 }
 
 // singleOnly are the flags that -config excludes.
@@ -151,21 +152,24 @@ func (v *turnoverValue) String() string {
 	return v.ToString(*v.clusters)
 }
 
-// oneOf returns the value of a flag that takes one of a few words.
-func oneOf(cmd *cli.Command, flag string, words ...string) (string, error) {
-	value := cmd.String(flag)
-	if slices.Contains(words, value) {
-		return value, nil
+// oneOf refuses what is none of the words.
+func oneOf(words ...string) func(string) error {
+	return func(value string) error {
+		if slices.Contains(words, value) {
+			return nil
+		}
+		return fmt.Errorf("want %s", strings.Join(words, ", "))
 	}
-	return "", usage(cmd, "-%s %q: want %s", flag, value, strings.Join(words, ", "))
+}
+
+func aboveZero(d time.Duration) error {
+	if d <= 0 {
+		return errors.New("want a duration above zero")
+	}
+	return nil
 }
 
 // withTimeout bounds the whole of a command.
-func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, context.CancelFunc, error) {
-	d := cmd.Duration("timeout")
-	if d <= 0 {
-		return nil, nil, usage(cmd, "-timeout %v: want a duration above zero", d)
-	}
-	ctx, cancel := context.WithTimeout(ctx, d)
-	return ctx, cancel, nil
+func withTimeout(ctx context.Context, cmd *cli.Command) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, cmd.Duration("timeout"))
 }

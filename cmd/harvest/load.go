@@ -20,10 +20,7 @@ func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster boo
 	if cmd.String("config") == "" { // there is nothing to read
 		return a.load(cmd, needsCluster)
 	}
-	ctx, cancel, err := withTimeout(ctx, cmd)
-	if err != nil {
-		return nil, err
-	}
+	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
 	cfg, err := wait.Within(ctx, func() (*config.Config, error) { return a.load(cmd, needsCluster) })
 	if errors.Is(err, context.DeadlineExceeded) {

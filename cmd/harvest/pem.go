@@ -41,14 +41,8 @@ func (a *app) pemCommand() *cli.Command {
 }
 
 func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
-	format, err := oneOf(cmd, "format", "pem", "vault", "jwks", "json")
-	if err != nil {
-		return err
-	}
-	if _, err := a.logger(cmd, "none"); err != nil {
-		return err
-	}
-	name := cmd.String("cluster")
+	a.logger(cmd, "none")
+	name, format := cmd.String("cluster"), cmd.String("format")
 	switch {
 	case cmd.Bool("annotate") && name == "":
 		return usage(cmd, "-annotate says whose the keys are: add -cluster NAME")
@@ -70,10 +64,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	} else if err := vaultsync.CheckClusterName(name); err != nil {
 		return usage(cmd, "%w", err)
 	}
-	ctx, cancel, err := withTimeout(ctx, cmd)
-	if err != nil {
-		return err
-	}
+	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
 	a.warnUnauthenticated(c)
 	if c.TLS.ClientKey != "" {

@@ -25,51 +25,32 @@ func (a *app) planCommand() *cli.Command {
 			&cli.BoolFlag{Name: "detailed-exitcode", Category: inGeneral, Usage: "exit with 2 where something is to be changed"},
 		}),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			format, err := oneOf(cmd, "format", "text", "json", "vault")
-			if err != nil {
-				return err
-			}
-			return a.reconcile(ctx, cmd, reconciling{
-				format: format, lenient: true, planned: true, detailed: cmd.Bool("detailed-exitcode"), act: (*session.Session).Plan,
-			})
+			return a.reconcile(ctx, cmd, true)
 		},
 	}
 }
 
-// reconciling is what tells plan and sync apart.
-type reconciling struct {
-	format   string
-	lenient  bool   // plaintext sources only warn
-	quiet    bool   // nothing to say where nothing changed or failed
-	planned  bool   // nothing is written
-	detailed bool   // exit code for pending changes
-	textfile string // for metrics; "": none
-	act      func(*session.Session, context.Context) (*vaultsync.Report, error)
-}
-
-// reconcile plans or syncs, prints what came of it, and returns the exit code.
-func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) error {
-	log, err := a.logger(cmd, "none")
-	if err != nil {
-		return err
-	}
+// reconcile plans or syncs, prints what came of it, and returns the exit code. Where it is only
+// planned, nothing is written, and plaintext sources only warn.
+func (a *app) reconcile(ctx context.Context, cmd *cli.Command, planned bool) error {
+	log := a.logger(cmd, "none")
 	cfg, err := a.loadWithin(ctx, cmd, true)
 	if err != nil {
 		return err
 	}
-	if r.format == "vault" {
+	if cmd.String("format") == "vault" {
 		if err := cfg.DropRelays(); err != nil {
 			return err
 		}
+		if len(cfg.Mounts) > 1 {
+			return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.File, len(cfg.Mounts))
+		}
 	}
-	if r.format == "vault" && len(cfg.Mounts) > 1 {
-		return usage(cmd, "-format vault writes the configuration of one mount, and %s has %d", cfg.File, len(cfg.Mounts))
-	}
-	report, err := a.report(ctx, cmd, cfg, log, r)
+	report, err := a.report(ctx, cmd, cfg, log, planned)
 	if report == nil {
 		return err
 	}
-	if err := a.printReport(report, r); err != nil {
+	if err := a.printReport(cmd, report, planned); err != nil {
 		return err
 	}
 	a.complain(report, cfg, cmd.Duration("timeout"))
@@ -78,32 +59,32 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, r reconciling) er
 		a.says.Fail(err, "")
 		code = max(code, exitNothing)
 	}
-	if code == exitOK && r.detailed && report.Changed() {
+	if code == exitOK && cmd.Bool("detailed-exitcode") && report.Changed() {
 		code = exitPending
 	}
 	return exit(code)
 }
 
 // report does the work within -timeout. An error beside a report is that of the metrics.
-func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, log *slog.Logger, r reconciling) (*vaultsync.Report, error) {
-	ctx, cancel, err := withTimeout(ctx, cmd)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, log *slog.Logger, planned bool) (*vaultsync.Report, error) {
+	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
-	if !r.quiet { // which is for cron: it would be told at each run
+	if !cmd.Bool("quiet") { // which is for cron: it would be told at each run
 		a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
 	}
 	o := session.Options{Log: log}
 	var t *monitor.Textfile
-	if r.textfile != "" {
-		t = monitor.NewTextfile(r.textfile, monitoredBuild(), a.now)
+	if file := cmd.String("metrics-textfile"); file != "" {
+		t = monitor.NewTextfile(file, monitoredBuild(), a.now)
 		o.OnEvent = t.Event
 	}
-	s := a.open(ctx, cfg, r.lenient, o)
+	s := a.open(ctx, cfg, planned, o)
 	defer s.Close()
 	defer a.showProgress(cmd, s.Clusters)()
-	report, err := r.act(s, ctx)
+	if planned {
+		return s.Plan(ctx)
+	}
+	report, err := s.Sync(ctx)
 	if report == nil || t == nil {
 		return report, err
 	}
@@ -126,9 +107,9 @@ func (a *app) printRemovals(p *vaultsync.Plan) {
 }
 
 // printReport writes the results in the format asked for.
-func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
+func (a *app) printReport(cmd *cli.Command, report *vaultsync.Report, planned bool) error {
 	mounts := report.Mounts
-	if r.quiet {
+	if cmd.Bool("quiet") {
 		mounts = slices.DeleteFunc(slices.Clone(mounts), func(m *vaultsync.MountReport) bool {
 			return m.InSync() && m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack)+len(m.Plan.UnderTwoNames) == 0
 		})
@@ -136,7 +117,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 			return nil
 		}
 	}
-	switch r.format {
+	switch cmd.String("format") {
 	case "json":
 		a.out.JSON(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
 	case "vault":
@@ -152,7 +133,7 @@ func (a *app) printReport(report *vaultsync.Report, r reconciling) error {
 			if i > 0 {
 				a.out.Printf("\n")
 			}
-			a.out.Mount(m, r.planned, a.now())
+			a.out.Mount(m, planned, a.now())
 			a.printRemovals(m.Plan)
 		}
 	}

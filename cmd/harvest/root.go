@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/urfave/cli/v3"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // root returns the command with its subcommands. Nothing of it is made before run.
@@ -109,6 +112,9 @@ func noCommand(_ context.Context, cmd *cli.Command) error {
 	return exit(exitNothing)
 }
 
+// badValue is what the library says of a value that a flag doesn't take.
+var badValue = text.Pattern(`^invalid value (".*") for flag -(\S+): `)
+
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	const undefined = "flag provided but not defined: "
 	if name, ok := strings.CutPrefix(err.Error(), undefined); ok {
@@ -121,6 +127,9 @@ func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error 
 		if len(near) > 2 && len(flag) > 2 && near[:3] == flag[:3] { // it suggests something for anything
 			err = fmt.Errorf("%w; did you mean %s?", err, near)
 		}
+	}
+	if message := badValue().ReplaceAllString(err.Error(), "-$2 $1: "); message != err.Error() {
+		err = errors.New(message)
 	}
 	return &usageError{cmd.FullName(), err}
 }

@@ -55,7 +55,7 @@ func TestUsage(t *testing.T) {
 		"bad duration":           {with("sync", "-retain", "soon"), `invalid value "soon" for flag -retain`},
 		"no keys":                {with("sync", "-max-keys", "0"), "-max-keys 0: want a number from 1 to 10000"},
 		"negative duration":      {with("sync", "-retain", "-1h"), "-retain -1h0m0s"},
-		"no timeout":             {with("sync", "-timeout", "0s"), "-timeout 0s"},
+		"no timeout":             {with("sync", "-timeout", "0s"), `-timeout "0s": want a duration above zero`},
 		"bad format":             {with("sync", "-format", "yaml"), `-format "yaml": want text, json`},
 		"vault format of sync":   {with("sync", "-format", "vault"), `-format "vault"`},
 		"bad log format":         {with("sync", "-log-format", "x"), `-log-format "x"`},

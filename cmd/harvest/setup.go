@@ -34,7 +34,7 @@ func (a *app) setupCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "show what would be done, and do nothing"},
 			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
-			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)"},
+			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)", Validator: oneOf("vault", "terraform", "removal")},
 		}),
 		Action: a.setup,
 	}
@@ -74,10 +74,7 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	planning, cancel, err := withTimeout(ctx, cmd)
-	if err != nil {
-		return err
-	}
+	planning, cancel := withTimeout(ctx, cmd)
 	defer cancel()
 	r.session = a.open(planning, r.cfg, false, session.Options{Log: log})
 	defer r.session.Close()
@@ -97,25 +94,14 @@ func (a *app) setup(ctx context.Context, cmd *cli.Command) error {
 			return exit(exitNothing)
 		}
 	}
-	applying, cancel, err := withTimeout(ctx, cmd) // the answer may have taken long
-	if err != nil {
-		return err
-	}
+	applying, cancel := withTimeout(ctx, cmd) // the answer may have taken long
 	defer cancel()
 	return r.apply(applying)
 }
 
 // understand reads flags and configuration, and finds out whose token is used.
 func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error) {
-	if r.format, err = oneOf(r.cmd, "format", "text", "json"); err != nil {
-		return nil, err
-	}
-	if r.form, err = oneOf(r.cmd, "print", "", "vault", "terraform", "removal"); err != nil {
-		return nil, err
-	}
-	if log, err = r.logger(r.cmd, "none"); err != nil {
-		return nil, err
-	}
+	r.format, r.form, log = r.cmd.String("format"), r.cmd.String("print"), r.logger(r.cmd, "none")
 	if r.cfg, err = r.loadWithin(ctx, r.cmd, true); err != nil {
 		return nil, err
 	}

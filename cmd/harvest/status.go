@@ -26,14 +26,7 @@ func (a *app) statusCommand() *cli.Command {
 			"-format html writes it as a page for a browser, with nothing in it that is fetched from elsewhere.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, lintFlags(), generalFlags("text", "json", "html")),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			format, err := oneOf(cmd, "format", "text", "json", "html")
-			if err != nil {
-				return err
-			}
-			log, err := a.logger(cmd, "none")
-			if err != nil {
-				return err
-			}
+			log := a.logger(cmd, "none")
 			cfg, err := a.loadWithin(ctx, cmd, false)
 			if err != nil {
 				return err
@@ -42,16 +35,13 @@ func (a *app) statusCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			ctx, cancel, err := withTimeout(ctx, cmd)
-			if err != nil {
-				return err
-			}
+			ctx, cancel := withTimeout(ctx, cmd)
 			defer cancel()
 			report, statuses, err := a.status(ctx, cmd, cfg, in, log)
 			if err != nil {
 				return err
 			}
-			switch format {
+			switch cmd.String("format") {
 			case "json":
 				a.out.JSON(map[string]any{"mounts": statuses})
 			case "html":

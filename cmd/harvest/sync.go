@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	"github.com/urfave/cli/v3"
-
-	"github.com/jwksharvest/harvest/internal/session"
 )
 
 func (a *app) syncCommand() *cli.Command {
@@ -23,18 +21,11 @@ func (a *app) syncCommand() *cli.Command {
 				Usage: "write metrics to `FILE` for node_exporter's textfile collector; where that fails, the exit code is 1 at least"},
 		}),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			format, err := oneOf(cmd, "format", "text", "json")
-			if err != nil {
-				return err
+			planned := cmd.Bool("dry-run")
+			if planned && cmd.String("metrics-textfile") != "" {
+				return usage(cmd, "-metrics-textfile with -dry-run: a dry run syncs nothing that could be measured")
 			}
-			r := reconciling{format: format, quiet: cmd.Bool("quiet"), act: (*session.Session).Sync, textfile: cmd.String("metrics-textfile")}
-			if cmd.Bool("dry-run") {
-				if r.textfile != "" {
-					return usage(cmd, "-metrics-textfile with -dry-run: a dry run syncs nothing that could be measured")
-				}
-				r.lenient, r.planned, r.act = true, true, (*session.Session).Plan
-			}
-			return a.reconcile(ctx, cmd, r)
+			return a.reconcile(ctx, cmd, planned)
 		},
 	}
 }

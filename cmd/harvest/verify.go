@@ -55,22 +55,12 @@ func selects(cmd *cli.Command, flag string) bool {
 }
 
 func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
-	format, err := oneOf(cmd, "format", "text", "json")
-	if err != nil {
-		return err
-	}
-	log, err := a.logger(cmd, "none")
-	if err != nil {
-		return err
-	}
+	log := a.logger(cmd, "none")
 	check, err := a.verification(ctx, cmd, log)
 	if err != nil {
 		return err
 	}
-	ctx, cancel, err := withTimeout(ctx, cmd)
-	if err != nil {
-		return err
-	}
+	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
 	token, err := a.readToken(ctx, cmd)
 	if err != nil {
@@ -80,7 +70,7 @@ func (a *app) verify(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	if format == "json" {
+	if cmd.String("format") == "json" {
 		a.out.JSON(map[string]any{"accepted": verdictCode(verdicts) == exitOK, "verdicts": verdicts})
 	} else {
 		a.out.Verdicts(verdicts)

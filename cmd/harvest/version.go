@@ -58,12 +58,8 @@ func (a *app) versionCommand() *cli.Command {
 		Usage: "print the version of harvest",
 		Flags: []cli.Flag{formatFlag("text", "json")},
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			format, err := oneOf(cmd, "format", "text", "json")
-			if err != nil {
-				return err
-			}
 			b := buildInfo()
-			if format == "json" {
+			if cmd.String("format") == "json" {
 				a.out.JSON(b)
 				return nil
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -45,7 +46,7 @@ func (a *app) watchCommand() *cli.Command {
 			"-relay-listen serves the key sets of the relay blocks, at /relay/NAME/jwks.json, and nothing else. Off loopback it wants\n" +
 			"-relay-cert and -relay-key, which are read again after they changed, or -relay-allow-plaintext.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, logFlags("info"), []cli.Flag{
-			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it"},
+			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it", Validator: checkResync},
 			&cli.StringFlag{Name: "relay-listen", Category: inGeneral, Usage: "serve the key sets of relays on `ADDRESS`, such as 0.0.0.0:8301; without a host on 127.0.0.1"},
 			&cli.StringFlag{Name: "relay-cert", Category: inGeneral, TakesFile: true, Usage: "`FILE` with the certificate that -relay-listen shows"},
 			&cli.StringFlag{Name: "relay-key", Category: inGeneral, TakesFile: true, Usage: "`FILE` with its key"},
@@ -56,22 +57,16 @@ func (a *app) watchCommand() *cli.Command {
 	}
 }
 
+func checkResync(d time.Duration) error {
+	if d < minResync || config.IsLong(d) {
+		return fmt.Errorf("want a duration from %v to ten years", minResync)
+	}
+	return nil
+}
+
 func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
-	log, err := a.logger(cmd, "info")
-	if err != nil {
-		return err
-	}
-	resync := cmd.Duration("resync")
-	if resync < minResync || config.IsLong(resync) {
-		return usage(cmd, "-resync %v: want a duration from %v to ten years", resync, minResync)
-	}
-	address := cmd.String("listen")
-	if address != "" {
-		if address, err = daemon.ListenAddress(address); err != nil {
-			return usage(cmd, "-listen %w", err)
-		}
-	}
-	listening, err := relayListening(cmd)
+	log := a.logger(cmd, "info")
+	relaying, err := relayListening(cmd)
 	if err != nil {
 		return err
 	}
@@ -86,32 +81,25 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
-	var listener net.Listener
-	if address != "" { // before anything is asked or changed: the address may be taken
-		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
-			return fmt.Errorf("-listen: %w", err)
-		}
-		defer listener.Close() //nolint:errcheck // the daemon closes it, or nobody came
+	// Before anything is asked or changed: an address may be taken.
+	pages, err := listen(ctx, cmd)
+	if err != nil {
+		return err
 	}
-	var relays net.Listener
-	if listening.Address != "" {
-		relays, err = listening.Listen(ctx, log)
-		if errors.Is(err, relay.ErrPlaintext) {
-			err = fmt.Errorf("%w; give -relay-cert and -relay-key, or -relay-allow-plaintext", err)
-		}
-		if err != nil {
-			return fmt.Errorf("-relay-listen: %w", err)
-		}
-		defer relays.Close() //nolint:errcheck // as above
+	defer stopListening(pages)
+	relays, err := listenForRelays(ctx, relaying, log)
+	if err != nil {
+		return err
 	}
-	d := daemon.New(log, a.now, vaultsync.WatchOptions{Resync: resync})
+	defer stopListening(relays)
+	d := daemon.New(log, a.now, vaultsync.WatchOptions{Resync: cmd.Duration("resync")})
 	if err := d.Use(ctx, a.daemonConfig(cfg, log)); err != nil {
 		return err
 	}
 	defer d.Stop()
-	if listener != nil {
-		host, _, _ := net.SplitHostPort(address)
-		defer d.Serve(listener, host, monitoredBuild())()
+	if pages != nil {
+		host, _, _ := net.SplitHostPort(cmd.String("listen"))
+		defer d.Serve(pages, host, monitoredBuild())()
 	}
 	if relays != nil {
 		defer d.ServeRelays(relays)()
@@ -126,6 +114,44 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 		}
 		return a.daemonConfig(cfg, log), nil
 	})
+}
+
+// listen returns the listener of -listen; nil without that flag.
+func listen(ctx context.Context, cmd *cli.Command) (net.Listener, error) {
+	if cmd.String("listen") == "" {
+		return nil, nil
+	}
+	address, err := daemon.ListenAddress(cmd.String("listen"))
+	if err != nil {
+		return nil, usage(cmd, "-listen %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("-listen: %w", err)
+	}
+	return l, nil
+}
+
+// listenForRelays returns the listener of relays; nil where they aren't served.
+func listenForRelays(ctx context.Context, relaying relay.Listening, log *slog.Logger) (net.Listener, error) {
+	if relaying.Address == "" {
+		return nil, nil
+	}
+	l, err := relaying.Listen(ctx, log)
+	if errors.Is(err, relay.ErrPlaintext) {
+		err = fmt.Errorf("%w; give -relay-cert and -relay-key, or -relay-allow-plaintext", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-relay-listen: %w", err)
+	}
+	return l, nil
+}
+
+// stopListening closes a listener that the daemon hasn't closed.
+func stopListening(l net.Listener) {
+	if l != nil {
+		_ = l.Close()
+	}
 }
 
 // relayListening returns what the flags say of how relays are served.
