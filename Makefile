@@ -30,7 +30,7 @@ E2E = $(sort $(patsubst %/,./%,$(dir $(shell grep -rlE --include='*_test.go' --e
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##
 
@@ -99,9 +99,9 @@ fips: ## Run the tests on Go's FIPS 140-3 module (GODEBUG=fips140=on)
 e2e: lab ## Run the tests against real Vault and Nomad servers
 	HARVEST_LAB=current $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
-.PHONY: e2e-older
-e2e-older: lab-older ## The same, against the older pair of servers
-	HARVEST_LAB=older $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
+.PHONY: e2e-floor e2e-older e2e-newest
+e2e-floor e2e-older e2e-newest: e2e-%: lab-% ## The same, against another pair of servers
+	HARVEST_LAB=$* $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
 .PHONY: browser
 browser: lab ## Look at the status page while a real Nomad rotates its key, as browser-check does
@@ -160,9 +160,9 @@ bench-record: ## Record what bench-check compares with
 lab: ## Build the servers: Vault, Nomad and Consul (half an hour, once)
 	internal/lab/build current
 
-.PHONY: lab-older
-lab-older: ## Build the older pair of servers
-	internal/lab/build older
+.PHONY: lab-floor lab-older lab-newest
+lab-floor lab-older lab-newest: lab-%: ## Build another pair of servers
+	internal/lab/build $*
 
 ##
 

@@ -26,8 +26,10 @@ type Pair string
 
 // The pairs there are.
 const (
+	Floor   Pair = "floor"   // the oldest that harvest supports: internal/lab/floor
+	Older   Pair = "older"   // internal/lab/older
 	Current Pair = "current" // internal/lab/vault and internal/lab/nomad
-	Older   Pair = "older"   // internal/lab/older/vault and internal/lab/older/nomad
+	Newest  Pair = "newest"  // internal/lab/newest, and its JWT auth method in Current's Vault
 )
 
 // ErrNotBuilt says that a server's binary isn't there yet.
@@ -81,7 +83,7 @@ func find(pair Pair, name string) (string, error) {
 		}
 		cache = filepath.Join(home, ".cache")
 	}
-	path := filepath.Join(cache, "harvest-lab", name+"-"+version, name)
+	path := filepath.Join(cache, "harvest-lab", module(name)+"-"+version, name)
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 		return path, nil
 	}
@@ -93,30 +95,38 @@ func find(pair Pair, name string) (string, error) {
 	return "", fmt.Errorf("%s %s (%s): %w", name, version, path, ErrNotBuilt)
 }
 
-// Version is the version of a server (vault or nomad) that the pair pins, without a v.
+// Version is the version of a server (vault or nomad), or of an external auth method (jwt), that
+// the pair pins, without a v.
 func Version(pair Pair, name string) (string, error) {
 	dir, err := directory()
 	if err != nil {
 		return "", err
 	}
-	switch pair {
-	case Current:
-	case Older:
-		dir = filepath.Join(dir, "older")
+	switch {
+	case pair == Current, pair == Newest && name == "vault":
+	case pair == Floor, pair == Older, pair == Newest:
+		dir = filepath.Join(dir, string(pair))
 	default:
-		return "", fmt.Errorf("lab: no such pair: %q (current, older)", pair)
+		return "", fmt.Errorf("lab: no such pair: %q (floor, older, current, newest)", pair)
 	}
 	path := filepath.Join(dir, name, "go.mod")
 	mod, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	required := regexp.MustCompile(`(?m)^(?:require)?\s*github\.com/hashicorp/` + name + ` v(\S+)`)
+	required := regexp.MustCompile(`(?m)^(?:require)?\s*github\.com/hashicorp/` + module(name) + ` v(\S+)`)
 	m := required.FindSubmatch(mod)
 	if m == nil {
-		return "", fmt.Errorf("%s requires no %s", path, name)
+		return "", fmt.Errorf("%s requires no %s", path, module(name))
 	}
 	return string(m[1]), nil
+}
+
+func module(name string) string {
+	if name == "jwt" {
+		return "vault-plugin-auth-jwt"
+	}
+	return name
 }
 
 // directory finds this package's sources from the working directory upwards: the pins

@@ -20,13 +20,17 @@ func pinned(t *testing.T, pair Pair, name string) string {
 	version, err := Version(pair, name)
 	require.NoError(t, err)
 	require.Regexp(t, `^\d+\.\d+\.\d+$`, version)
-	return name + "-" + version
+	return module(name) + "-" + version
 }
 
 func TestVersion(t *testing.T) {
 	for _, name := range []string{"vault", "nomad"} {
 		require.NotEqual(t, pinned(t, Current, name), pinned(t, Older, name))
+		require.NotEqual(t, pinned(t, Older, name), pinned(t, Floor, name))
 	}
+	require.Equal(t, pinned(t, Current, "vault"), pinned(t, Newest, "vault"))
+	require.NotEqual(t, pinned(t, Current, "nomad"), pinned(t, Newest, "nomad"))
+	pinned(t, Newest, "jwt")
 	_, err := Version("newer", "vault")
 	require.ErrorContains(t, err, "no such pair")
 }
@@ -35,8 +39,10 @@ func TestFind(t *testing.T) {
 	cache, bin := t.TempDir(), t.TempDir()
 	t.Setenv("XDG_CACHE_HOME", cache)
 	t.Setenv("PATH", bin)
+	t.Setenv("HARVEST_VAULT", "")
+	t.Setenv("HARVEST_NOMAD", "")
 
-	for _, pair := range []Pair{Current, Older} {
+	for _, pair := range []Pair{Floor, Older, Current, Newest} {
 		_, err := Find(pair)
 		require.ErrorIs(t, err, ErrNotBuilt)
 		require.ErrorContains(t, err, "make lab")
@@ -58,6 +64,13 @@ func TestFind(t *testing.T) {
 	t.Setenv("HARVEST_LAB", "older")
 	_, err = Find("")
 	require.ErrorIs(t, err, ErrNotBuilt)
+
+	own := touch(filepath.Join(bin, "bao"))
+	t.Setenv("HARVEST_VAULT", own)
+	t.Setenv("HARVEST_NOMAD", nomad)
+	got, err = Find("")
+	require.NoError(t, err)
+	require.Equal(t, Binaries{Vault: own, Nomad: nomad}, got, "of one's own")
 }
 
 func TestBuild(t *testing.T) {

@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"crypto/rand"
-	"strings"
 )
 
 // Kill ends the server as a crash would, for Restart.
@@ -23,7 +22,7 @@ func (v *Vault) Restart(ctx context.Context) error {
 		return v.process.await(ctx, v.ready)
 	}
 	v.RootToken, v.UnsealKey, v.audit = "root-"+rand.Text(), "", ""
-	v.args = devArguments(strings.TrimPrefix(v.Address, "http://"), v.RootToken)
+	v.args[tokenArgument] = "-dev-root-token-id=" + v.RootToken
 	if err := v.process.restart(v.args); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -32,6 +34,8 @@ type VaultOptions struct {
 	// Join is a Raft server whose cluster this one joins, as a standby with the same root
 	// token and unseal key. It implies Raft.
 	Join *Vault
+
+	plugins string // the directory of an external auth method; "" is none
 }
 
 // Vault is one server, initialized and unsealed.
@@ -50,11 +54,19 @@ type Vault struct {
 // server's log; without a binary it is ErrNotBuilt.
 func StartVault(ctx context.Context, o VaultOptions) (*Vault, error) {
 	if o.Binary == "" {
-		path, err := find(cmp.Or(o.Pair, PairFromEnv()), "vault")
+		pair := cmp.Or(o.Pair, PairFromEnv())
+		path, err := find(pair, "vault")
 		if err != nil {
 			return nil, err
 		}
 		o.Binary = path
+		if pair == Newest {
+			path, err := find(pair, "jwt")
+			if err != nil {
+				return nil, err
+			}
+			o.plugins = filepath.Dir(path)
+		}
 	}
 	o.RootToken = cmp.Or(o.RootToken, "root-"+rand.Text())
 	if o.Join != nil {
@@ -72,9 +84,15 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 	}
 	listen := fmt.Sprintf("127.0.0.1:%d", ports[0])
 	v := &Vault{Address: "http://" + listen, RootToken: o.RootToken, raft: o.Raft, args: devArguments(listen, o.RootToken)}
+	if o.plugins != "" {
+		v.args = append(v.args, "-dev-plugin-dir="+o.plugins)
+	}
 	if o.Raft {
 		config := filepath.Join(dir, "vault.hcl")
 		text := fmt.Sprintf(raftConfig, dir, ports[0], listen, ports[1])
+		if o.plugins != "" {
+			text += fmt.Sprintf("plugin_directory = %q\n", o.plugins)
+		}
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
@@ -90,7 +108,9 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		err = v.join(ctx, o.Join)
 	case o.Raft:
 		v.RootToken = ""
-		err = v.initialize(ctx, o.RootToken)
+		if err = v.initialize(ctx, o.RootToken); err == nil && o.plugins != "" {
+			err = v.register(ctx, filepath.Join(o.plugins, "jwt"))
+		}
 	}
 	if err == nil {
 		err = v.process.await(ctx, v.ready)
@@ -117,11 +137,13 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 const oldVaults = "x509negativeserial=1"
 
 func devArguments(listen, rootToken string) []string {
-	return []string{
-		"server", "-dev", "-dev-no-store-token",
-		"-dev-root-token-id=" + rootToken, "-dev-listen-address=" + listen,
-	}
+	args := []string{"server", "-dev", "-dev-no-store-token", "", "-dev-listen-address=" + listen}
+	args[tokenArgument] = "-dev-root-token-id=" + rootToken
+	return args
 }
+
+// tokenArgument is where devArguments has the root token.
+const tokenArgument = 3
 
 const raftConfig = `
 disable_mlock = true
@@ -161,6 +183,18 @@ func (v *Vault) initialize(ctx context.Context, rootToken string) error {
 			v.RootToken = rootToken
 		}
 		return err
+	})
+}
+
+// register puts an external auth method in the place of the one of its name, as dev mode does.
+func (v *Vault) register(ctx context.Context, path string) error {
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(binary)
+	return v.Client().Sys().RegisterPluginWithContext(ctx, &api.RegisterPluginInput{
+		Name: filepath.Base(path), Type: api.PluginTypeCredential, Command: filepath.Base(path), SHA256: hex.EncodeToString(sum[:]),
 	})
 }
 
