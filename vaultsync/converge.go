@@ -3,6 +3,7 @@ package vaultsync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,7 +18,7 @@ import (
 //  2. If nothing is to be done and nothing was written, the sync ends: one read, no write.
 //  3. If something is to be done, write it once. The write isn't sent if the read that it stands
 //     on is older than half of the settle time, by the monotonic or by the wall clock; then go
-//     back to 1. A watch that has written often lately pauses before its first write, and goes
+//     back to 1. Options.Review is asked before, once for the same changes. A watch that has written often lately pauses before its first write, and goes
 //     back to 1 after it.
 //  4. Read back at once. If another writer undid the write, that is a conflict: back off and go
 //     back to 1. Settings that were undone three times are left to the other writer, so that
@@ -56,6 +57,8 @@ type convergence struct {
 	unsettled bool     // nobody has looked at a write for a settle time
 	looks     int      // reads since the last try that found nothing left to do
 	looked    []string // the list, as the last of these showed it
+
+	approved *Plan // by Options.Review
 
 	undoneSettings int   // conflicts about settings alone
 	left           error // why the settings are left to another writer; nil: they aren't
@@ -127,7 +130,12 @@ func (c *convergence) observe(ctx context.Context) error {
 		// late.
 		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
 	}
-	if c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given); err != nil {
+	if c.how.plan != nil {
+		c.plan, err = c.how.plan(config, c.o.at(c.readAt), c.report.Written > 0)
+	} else {
+		c.plan, err = newPlan(config, c.want, c.o.at(c.readAt), c.given)
+	}
+	if err != nil {
 		return err
 	}
 	if len(c.plan.Doubtful) > 0 && c.how.again != nil && !c.askedAgain {
@@ -135,6 +143,7 @@ func (c *convergence) observe(ctx context.Context) error {
 		c.want = c.how.again(ctx, c.plan.Doubtful)
 		return c.observe(ctx) // what was read is old by now
 	}
+	c.plan.Store = c.mount.String()
 	c.record(config)
 	if c.mount.Store != nil {
 		return c.mount.Store.Planned(ctx, c.plan)
@@ -247,18 +256,33 @@ func (c *convergence) write(ctx context.Context) error {
 	if c.tries > 0 {
 		c.o.logger().Warn("trying again", "mount", c.mount.String(), "try", c.tries+1, "cause", c.cause)
 	}
+	if asked, err := c.review(ctx); err != nil {
+		return err
+	} else if asked && c.late() > 0 { // whoever was asked took their time, which is no try
+		c.last, c.cause = unsent, errors.New("not written: the review took longer than half the settle time")
+		return nil
+	}
 	c.tries, c.looks = c.tries+1, 0
 	body, err := c.config.With(c.plan)
 	if err != nil {
 		return err
 	}
-	if late := c.how.age(c.readAt); late > c.o.settle()/2 {
+	if late := c.late(); late > 0 {
 		c.last = unsent
 		c.cause = fmt.Errorf("not written: %v passed since the read, over half the settle time of %v (raise it if Vault is that slow)",
-			late.Round(time.Millisecond), c.o.settle())
+			late, c.o.settle())
 		return nil
 	}
 	return c.send(ctx, body)
+}
+
+// late returns how long ago the read was that the plan stands on, where that is too long to write;
+// else zero.
+func (c *convergence) late() time.Duration {
+	if age := c.how.age(c.readAt); age > c.o.settle()/2 {
+		return age.Round(time.Millisecond)
+	}
+	return 0
 }
 
 // send writes the body once. What went wrong on the way is tried again, after a read.

@@ -64,6 +64,7 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *P
 	if err != nil {
 		return Config{}, nil, err
 	}
+	p.Store = s.mount.String()
 	if err := s.mayUpdate(ctx); err != nil {
 		p.Warnings = slices.Insert(p.Warnings, 0, err.Error())
 	}
@@ -122,6 +123,8 @@ type conduct struct {
 	// again asks sources without an index once more, whose answers lack keys, and returns what is
 	// desired then; nil: they aren't asked.
 	again func(context.Context, []pem.Owner) Desired
+	// plan makes the plan for a configuration, and is told whether something was written; nil: newPlan.
+	plan func(current Config, o Options, written bool) (*Plan, error)
 	// latest returns what is desired by the time of another try; nil: what it was.
 	latest func() Desired
 	// rest waits out a settle time, and reports whether something newer is to be written by

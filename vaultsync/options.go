@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -52,6 +53,14 @@ type Options struct {
 	Settle time.Duration
 	// Writes is how often one sync writes at most; zero is 10.
 	Writes int
+
+	// Review is asked before each write, and may take its time: the mount is read again then, and who
+	// approved is not asked for the same changes again. An error keeps the mount as it is: the
+	// sync's error wraps it and ErrReview. A Watch asks anew at each of its tries. It must not change
+	// the plan. Nil approves all.
+	Review func(context.Context, *plan.Plan) error
+	// MaxAge is how old a plan may be that [Mount.Apply] writes; zero is a day.
+	MaxAge time.Duration
 
 	// Logger hears about what is done; nil is silence.
 	Logger *slog.Logger
@@ -113,8 +122,8 @@ func (o Options) check(clusters []string) error {
 	if err := o.Settings.Check(); err != nil {
 		return err
 	}
-	if o.Settle < 0 || o.Writes < 0 {
-		return errors.New("settle and writes can't be negative")
+	if o.Settle < 0 || o.Writes < 0 || o.MaxAge < 0 {
+		return errors.New("settle, writes and the age of a plan can't be negative")
 	}
 	return nil
 }

@@ -81,6 +81,7 @@ func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Opt
 	if report.Plan != nil {
 		dateFrom(whole, report.Plan)
 	}
+	whole.Store = m.target.Mount.String()
 	report.Config, report.Plan = early.Config, whole
 }
 

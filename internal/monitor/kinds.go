@@ -58,6 +58,9 @@ var kindsOf = []struct {
 	{vaultsync.ErrTooLarge, "too_large"},
 	{vaultsync.ErrNoRoom, "no_room"},
 	{vaultsync.ErrConflict, "conflict"},
+	{vaultsync.ErrStale, "stale"},
+	{vaultsync.ErrRefused, "refused"},
+	{vaultsync.ErrReview, "review"},
 	{context.DeadlineExceeded, KindTimeout},
 }
 

@@ -78,6 +78,12 @@ func (p *planner) list() {
 	slices.SortStableFunc(p.next, newestFirst)
 	for _, e := range p.next {
 		p.plan.Next = append(p.plan.Next, e.raw)
+		if len(e.was) != 1 || e.was[0].Text != e.raw {
+			if p.plan.fresh == nil {
+				p.plan.fresh = map[string]bool{}
+			}
+			p.plan.fresh[e.raw] = true
+		}
 	}
 }
 

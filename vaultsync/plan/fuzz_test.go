@@ -39,6 +39,7 @@ func FuzzNew(f *testing.F) {
 		v.check(t)
 		requireApplied(t, p, s.want, s.rules)
 		requireSettled(t, p, s)
+		requireStorable(t, p, s)
 
 		same, err := New(Read(s.list), s.want, s.rules)
 		require.NoError(t, err)

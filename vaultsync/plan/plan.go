@@ -94,6 +94,7 @@ type LockedOut struct {
 // Claimed and Foreign. A key of which there are several elements may be on several, and a denied
 // key that is published is on Remove and on Skipped.
 type Plan struct {
+	Store    string    // what keeps the list; "": not said
 	Made     time.Time // Rules.Now
 	Clusters []string  // Desired.Clusters
 	// Base tells the list that the plan was made of from others. What else a store's writes depend
@@ -122,7 +123,8 @@ type Plan struct {
 	// LockedOut are those who can't log in although their keys are trusted.
 	LockedOut []LockedOut
 
-	// Next are the elements that the list is to have, those that were added last first.
+	// Next are the elements that the list is to have, those that were added last first. A plan that
+	// was read back has none until Check returns it.
 	Next []string
 	// Emptied reports whether Next is empty and the list was not ([Rules.AllowEmpty]).
 	Emptied bool
@@ -144,6 +146,9 @@ type Plan struct {
 	// UnderTwoNames are the keys on Claimed that a cluster of this list has too. It may be one
 	// cluster under two names: what it drops stays trusted under the other.
 	UnderTwoNames []Key
+
+	fresh  map[string]bool // elements of Next that don't stand on the list as they are
+	stored []string        // of a plan that was read back: those, and references to the others
 }
 
 // Change is one field that changes; both sides are JSON texts.

@@ -62,6 +62,9 @@ type Rules struct {
 	// is trusted and still published stays, however much that is.
 	MaxKeys int
 
+	// MaxAge is how old a plan may be that is held against these rules ([Plan.Check]); zero is a day.
+	MaxAge time.Duration
+
 	// MaxSize is how many bytes the store has room for, the elements as JSON and Size for all
 	// else; zero: no limit. What is trusted and still published stays, however large it is.
 	MaxSize, Size int
@@ -189,8 +192,8 @@ func (r Rules) Check(clusters []string) error {
 	default:
 		return fmt.Errorf("foreign = %q: want keep, warn or remove", r.Foreign)
 	}
-	if r.Retain < 0 && r.Retain != NoRetain || r.MaxKeys < 0 {
-		return errors.New("retain and the number of keys can't be negative")
+	if r.Retain < 0 && r.Retain != NoRetain || r.MaxKeys < 0 || r.MaxAge < 0 {
+		return errors.New("retain, the number of keys and the age of a plan can't be negative")
 	}
 	return nil
 }

@@ -1,0 +1,130 @@
+package vaultsync
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
+)
+
+var (
+	// ErrStale: a plan is to be applied, and the mount is no longer what it was made of, or it is
+	// older than Options.MaxAge.
+	ErrStale = plan.ErrStale
+	// ErrRefused: a plan is to be applied that does what the options of now refuse.
+	ErrRefused = plan.ErrRefused
+	// ErrReview: Options.Review refused a plan. Wrapped with the error that it returned.
+	ErrReview = errors.New("the plan was not approved")
+)
+
+// Apply writes a plan that was made earlier, by [Mount.Plan] or by another program that stored it,
+// and reads back, as [Mount.Sync] does. It writes what the plan says and nothing else. The plan is
+// input: its keys are judged again, and it is refused, by the name of a key or a cluster, where o
+// wouldn't plan it now.
+//
+// The error is a *MountError. It wraps [ErrStale] where the mount has changed since, or changes
+// meanwhile, and where the plan is older than o.MaxAge; [ErrRefused], [ErrTurnover], [ErrNoRoom],
+// [ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a Sync's does.
+func (m *Mount) Apply(ctx context.Context, p *Plan, o Options) (*MountReport, error) {
+	report := m.sync(ctx, Desired{Clusters: p.Clusters}, o, conduct{plan: func(current Config, o Options, written bool) (*Plan, error) {
+		return m.again(p, current, o, written)
+	}})
+	o.conclude(m, report)
+	return report, report.Err
+}
+
+// again returns the plan where it is still to be done, and a plan of nothing where it was done.
+// Once it was written, what others write beside it is theirs.
+func (m *Mount) again(p *Plan, current Config, o Options, written bool) (*Plan, error) {
+	if p.Store != "" && p.Store != m.String() {
+		return nil, fmt.Errorf("%w: it is one for %s", ErrRefused, p.Store)
+	}
+	if err := o.check(p.Clusters); err != nil {
+		return nil, err
+	}
+	if err := current.Check(o.Convert); err != nil {
+		return nil, err
+	}
+	elements := current.Elements()
+	if isDone(p, current, elements) || written && hasLanded(p, current) {
+		done := *p
+		done.Changed = false
+		return &done, nil
+	}
+	if p.Base != current.base(elements) {
+		return nil, fmt.Errorf("%w: the mount has changed since", ErrStale)
+	}
+	planner := mountPlanner{o: o, want: Desired{Clusters: p.Clusters}, current: current}
+	if err := checkSettings(p, current, planner.stated()); err != nil {
+		return nil, err
+	}
+	rules := planner.rules()
+	rules.MaxAge = o.MaxAge
+	whole, err := p.Check(elements, rules)
+	if err != nil {
+		return nil, err
+	}
+	whole.Changed = true
+	return whole, current.checkSize(whole)
+}
+
+// isDone reports whether a mount holds what a plan says.
+func isDone(p *Plan, current Config, elements []plan.Element) bool {
+	return p.Holds(elements) && current.Mode() == "" && len(settingsIn(p, current)) == len(p.Settings)
+}
+
+// hasLanded reports whether a mount shows all of a plan's changes, whatever others did since.
+func hasLanded(p *Plan, current Config) bool {
+	done := landed(p, current)
+	return len(done.Add) == len(p.Add) && len(done.Adopt) == len(p.Adopt) && len(done.Remove) == len(p.Remove) &&
+		len(done.Settings) == len(p.Settings)
+}
+
+// checkSettings refuses settings that aren't stated any more, or that have changed since.
+func checkSettings(p *Plan, current Config, stated map[string]any) error {
+	for _, c := range p.Settings {
+		value, ok := stated[c.Field]
+		if !ok || settingText(value) != c.After {
+			return fmt.Errorf("%w: %s is not stated as %s", ErrRefused, vaultapi.Quote(c.Field), cmp.Or(c.After, "empty"))
+		}
+		if settingText(current.fields[c.Field]) != c.Before {
+			return fmt.Errorf("%w: %s has changed since", ErrStale, vaultapi.Quote(c.Field))
+		}
+	}
+	return nil
+}
+
+// review asks the caller, unless the very changes were approved before: a write that was undone, or
+// came too late, is done again.
+func (c *convergence) review(ctx context.Context) (asked bool, err error) {
+	if c.o.Review == nil || c.approved != nil && sameChanges(c.approved, c.plan) {
+		return false, nil
+	}
+	if err := c.o.Review(ctx, c.plan); err != nil {
+		return true, fmt.Errorf("%w: %w", ErrReview, err)
+	}
+	c.approved = c.plan
+	return true, nil
+}
+
+// sameChanges reports whether two plans change the same. The times at which keys are added differ.
+func sameChanges(a, b *Plan) bool {
+	type change struct {
+		pem.Owner
+		id, reason string
+		f          pem.Fingerprint
+	}
+	of := func(keys []Key) (all []change) {
+		for _, k := range keys {
+			all = append(all, change{k.Owner, k.KeyID, k.Reason, k.Fingerprint})
+		}
+		return all
+	}
+	return a.Base == b.Base && slices.Equal(of(a.Add), of(b.Add)) && slices.Equal(of(a.Adopt), of(b.Adopt)) &&
+		slices.Equal(of(a.Remove), of(b.Remove)) && slices.Equal(a.Settings, b.Settings)
+}

@@ -1,0 +1,256 @@
+package plan
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
+)
+
+var (
+	// ErrStale: the list is no longer what the plan was made of, or the plan is too old.
+	ErrStale = errors.New("the plan is stale: make another one")
+	// ErrRefused: the plan does what the rules wouldn't plan now.
+	ErrRefused = errors.New("the plan does what is refused now")
+)
+
+// defaultMaxAge is Rules.MaxAge where that is zero.
+const defaultMaxAge = 24 * time.Hour
+
+// Check returns the plan as it is to be written on a list now. It refuses a plan that was made earlier, and perhaps stored, where the list isn't what it was
+// made of any more, or these rules wouldn't plan the like: keys that must not be trusted, are
+// denied, not pinned, of a retired cluster or more than there is room for, and removals that
+// nobody asked for. What it refuses it names. It reads no more of the plan than what is to be
+// written, and refuses lists of keys that say something else.
+//
+// The error wraps [ErrStale], [ErrRefused], [ErrLastKey], [ErrTurnover] or [ErrNoRoom], or says what
+// is wrong with the rules.
+func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
+	if err := rules.Check(p.Clusters); err != nil {
+		return nil, err
+	}
+	if err := p.checkAge(rules); err != nil {
+		return nil, err
+	}
+	if digest := Digest(current); p.Base != digest && !hasBase(p.Base, digest) {
+		return nil, fmt.Errorf("%w: the list has changed since", ErrStale)
+	}
+	whole := *p
+	for _, keys := range []*[]Key{&whole.Add, &whole.Adopt, &whole.Keep, &whole.Claimed, &whole.Foreign} {
+		*keys = slices.Clone(*keys)
+	}
+	if err := whole.resolve(current); err != nil {
+		return nil, err
+	}
+	if err := whole.matchElements(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	c := checker{p: &whole, rules: rules, current: current, next: Read(whole.Next)}
+	if err := cmp.Or(c.written(), c.taken(), c.emptied(), c.turnovers(), c.room()); err != nil {
+		return nil, err
+	}
+	return &whole, nil
+}
+
+// hasBase reports whether a base is that of a list and of what a store adds.
+func hasBase(base, digest string) bool {
+	return len(base) > len(digest) && base[:len(digest)+1] == digest+" "
+}
+
+func (p *Plan) checkAge(rules Rules) error {
+	age, most := rules.Now.Sub(p.Made), cmp.Or(rules.MaxAge, defaultMaxAge)
+	switch {
+	case p.Made.IsZero():
+		return fmt.Errorf("%w: it doesn't say when it was made", ErrStale)
+	case age > most:
+		return fmt.Errorf("%w: it was made %v ago, over %v", ErrStale, age.Round(time.Second), most)
+	case age < -maxSkew:
+		return fmt.Errorf("%w: it was made at %s, which is yet to come", ErrStale, p.Made.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// checker holds a plan against the rules of the day.
+type checker struct {
+	p             *Plan
+	rules         Rules
+	current, next []Element
+}
+
+func refuse(e Element, format string, args ...any) error {
+	return fmt.Errorf("%w: key %s: %s", ErrRefused, e.Key(""), fmt.Sprintf(format, args...))
+}
+
+// texts returns how often each element stands on a list.
+func texts(elements []Element) map[string]int {
+	all := map[string]int{}
+	for _, e := range elements {
+		all[e.Text]++
+	}
+	return all
+}
+
+func (c *checker) ours(o pem.Owner) bool {
+	return slices.Contains(c.p.Clusters, o.Cluster) || c.rules.Retires(o)
+}
+
+// owned reports whether an element is a key of the plan's clusters, or of retired ones, as
+// planner.isOwned does.
+func (c *checker) owned(e Element) bool {
+	a := e.Block.Annotation
+	return !e.Foreign() && !a.Newer() && !a.Placeholder && c.ours(a.Owner()) &&
+		!slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !isName(o.Region) && !c.rules.Retires(o) })
+}
+
+// written refuses elements that aren't to be written now. A key that is trusted already may be denied
+// meanwhile, and no more: the rest is for additions.
+func (c *checker) written() error {
+	there, trusted, owners := texts(c.current), map[pem.Fingerprint]bool{}, map[pem.Fingerprint][]pem.Owner{}
+	for _, e := range c.current {
+		if c.owned(e) {
+			owners[e.Fingerprint] = append(owners[e.Fingerprint], e.Block.Annotation.Owners()...)
+		}
+		trusted[e.Fingerprint] = trusted[e.Fingerprint] || !e.Opaque && e.Foreign() || c.owned(e)
+	}
+	for _, e := range c.next {
+		if !e.Opaque && c.rules.Denies(e.Fingerprint) {
+			return refuse(e, "it is denied")
+		}
+		if there[e.Text] > 0 {
+			continue
+		}
+		a := e.Block.Annotation
+		switch {
+		case e.Foreign() || a.Newer() || a.Placeholder:
+			return refuse(e, "it has no owner")
+		case trusted[e.Fingerprint] && c.ours(a.Owner()),
+			slices.Contains(owners[e.Fingerprint], a.Owner()): // left to another harvester, whose it is too
+			continue
+		case !slices.Contains(c.p.Clusters, a.Cluster) || !isName(a.Region):
+			return refuse(e, "%s is none of the plan's clusters", a.Owner())
+		case c.rules.Retires(a.Owner()):
+			return refuse(e, "%s is retired", a.Owner())
+		case !c.rules.Pins(a.Cluster, e.Fingerprint):
+			return refuse(e, "it is %s for %s", notPinned, a.Cluster)
+		case c.rules.LeaveOut != "" && !Admitted(c.rules.Algorithms, a.Algorithms, e.Block.Public):
+			return refuse(e, "%s", c.rules.LeaveOut)
+		}
+		if refusal := refusalOf(jwks.Key{KeyID: a.KeyID, Public: e.Block.Public}); refusal != nil {
+			return refuse(e, "it must not be trusted: %s: %s", refusal.Reason, refusal.Detail)
+		}
+	}
+	return nil
+}
+
+// taken refuses the removal, and the new annotation, of elements that aren't ours to take, and
+// removals that the plan doesn't list.
+func (c *checker) taken() error {
+	stays, written := texts(c.next), map[pem.Fingerprint]bool{}
+	for _, e := range c.next {
+		written[e.Fingerprint] = true
+	}
+	listed := map[pem.Fingerprint]bool{}
+	for _, k := range c.p.Remove {
+		listed[k.Fingerprint] = true
+	}
+	gone := map[pem.Fingerprint]bool{}
+	for _, e := range c.current {
+		if stays[e.Text] > 0 {
+			stays[e.Text]--
+			continue
+		}
+		denied := !e.Opaque && c.rules.Denies(e.Fingerprint)
+		adopted := !e.Opaque && written[e.Fingerprint]
+		a := e.Block.Annotation
+		switch {
+		case denied, adopted && e.Foreign():
+		case e.Foreign() && c.rules.foreign() != ForeignRemove:
+			return refuse(e, "foreign keys are kept")
+		case e.Foreign(), a.Placeholder:
+		case a.Newer() || !c.ours(a.Owner()):
+			return refuse(e, "it is another harvester's")
+		}
+		switch {
+		case listed[e.Fingerprint]:
+			gone[e.Fingerprint] = true
+		case !adopted:
+			return refuse(e, "it would go, and is not on the list of what goes")
+		}
+	}
+	for _, k := range c.p.Remove {
+		if !gone[k.Fingerprint] {
+			return fmt.Errorf("%w: key %s is on the list of what goes, and would stay", ErrRefused, k)
+		}
+	}
+	return nil
+}
+
+func (c *checker) emptied() error {
+	switch {
+	case c.p.Emptied && len(c.next) > 0:
+		return fmt.Errorf("%w: the list would be emptied, and have %d keys", ErrRefused, len(c.next))
+	case len(c.next) > 0 || len(c.current) == 0:
+	case !c.p.Emptied || !c.rules.AllowEmpty:
+		return fmt.Errorf("%w: %d would go", ErrLastKey, len(c.current))
+	}
+	return nil
+}
+
+// turnovers refuses that new keys replace all that are trusted for a region, and might be.
+func (c *checker) turnovers() error {
+	trusted, published := map[pem.Owner][]pem.Fingerprint{}, map[pem.Owner][]pem.Fingerprint{}
+	collect := func(elements []Element, into map[pem.Owner][]pem.Fingerprint) {
+		for _, e := range elements {
+			if a := e.Block.Annotation; !e.Foreign() && !c.rules.Denies(e.Fingerprint) && refusalOf(jwks.Key{Public: e.Block.Public}) == nil {
+				for _, o := range a.Owners() {
+					if c.rules.Pins(o.Cluster, e.Fingerprint) {
+						into[o] = append(into[o], e.Fingerprint)
+					}
+				}
+			}
+		}
+	}
+	collect(c.current, trusted)
+	collect(c.next, published)
+	owners := slices.Collect(func(yield func(pem.Owner) bool) {
+		for o := range published {
+			if !yield(o) {
+				return
+			}
+		}
+	})
+	slices.SortFunc(owners, rankingOf(c.p.Clusters).compare)
+	for _, o := range owners {
+		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return slices.Contains(trusted[o], f) })
+		if len(trusted[o]) > 0 && !shared && !c.rules.mayTurnOver(o) {
+			return &TurnoverError{Owner: o, Trusted: trusted[o], Published: published[o]}
+		}
+	}
+	return nil
+}
+
+// room refuses more additions than a cluster has room for. Keys of several clusters count for none:
+// that a plan had room for them depends on who publishes what.
+func (c *checker) room() error {
+	there, counts, added := texts(c.current), map[string]int{}, map[string]int{}
+	for _, e := range c.next {
+		a := e.Block.Annotation
+		if !c.owned(e) || slices.ContainsFunc(a.Also, func(o pem.Owner) bool { return o.Cluster != a.Cluster }) {
+			continue
+		}
+		counts[a.Cluster]++
+		if there[e.Text] == 0 && slices.ContainsFunc(c.p.Add, func(k Key) bool { return k.Fingerprint == e.Fingerprint }) {
+			added[a.Cluster]++
+		}
+	}
+	for _, name := range c.p.Clusters {
+		if most := c.rules.maxKeys(); counts[name] > most && added[name] > 0 {
+			return &RoomError{Cluster: name, Waiting: min(counts[name]-most, added[name]), Keys: most, MaxKeys: most}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
+)
+
+// String returns what the plan changes, a line each: what is added (+), annotated (~), removed (-)
+// and set (*), what failed (!), and then how many keys stay. It is for people, and safe for a
+// terminal whatever a cluster publishes.
+func (p *Plan) String() string {
+	var b strings.Builder
+	line := func(sign, what, why string) {
+		fmt.Fprintf(&b, "%s %s: %s\n", sign, text.Escape(what), text.Escape(why))
+	}
+	for _, l := range []struct {
+		sign string
+		keys []Key
+	}{{"+", p.Add}, {"~", p.Adopt}, {"-", p.Remove}} {
+		for _, k := range l.keys {
+			line(l.sign, k.String(), k.Reason)
+		}
+	}
+	for _, c := range p.Settings {
+		line("*", c.Field, fmt.Sprintf("%q becomes %q", c.Before, c.After))
+	}
+	for _, f := range p.Failed {
+		line("!", f.Owner.String(), f.Err.Error())
+	}
+	stay := len(p.Keep) + len(p.Claimed) + len(p.Foreign)
+	fmt.Fprintf(&b, "%d %s\n", stay, plural(stay, "key stays", "keys stay"))
+	return b.String()
+}
