@@ -52,6 +52,7 @@ const (
 	LintRoles         Lint = "roles"          // the roles could not be read
 	LintRotation      Lint = "rotation"       // no new key for longer than Nomad lets one be
 	LintUnconfigured  Lint = "unconfigured"   // a trusted key is of a cluster that isn't configured for the mount
+	LintRelayIssuer   Lint = "relay_issuer"   // a relay's issuer isn't what a cluster's tokens name
 	LintDiscovery     Lint = "discovery"      // a discovery document could not be read
 )
 
@@ -59,7 +60,7 @@ const (
 var Lints = []Lint{
 	LintAlgorithm, LintBoundIssuer, LintNoIssuer, LintSameIssuer, LintSameRegion, LintRoleIssuer,
 	LintRoleNobody, LintRoleStrangers, LintRoleStar, LintRoleAudience, LintRoleAlias, LintRolePolicy, LintRoleLeeway, LintRoleGroups, LintRoleRoot,
-	LintRoles, LintRotation, LintUnconfigured, LintDiscovery,
+	LintRoles, LintRotation, LintUnconfigured, LintRelayIssuer, LintDiscovery,
 }
 
 // Problem is something about a mount that bites, or will.
@@ -93,6 +94,8 @@ type Inspection struct {
 	Results []jwks.Result
 	// Discovered are what they say of their tokens: see [jwks.DiscoverAll].
 	Discovered []jwks.Discovery
+	// Issuer is what a relay says that it publishes the keys of; "" is no relay's.
+	Issuer string
 	// Roles are the mount's roles, and RolesErr why some or all could not be read.
 	Roles    []*jwtrole.Role
 	RolesErr error
@@ -121,6 +124,7 @@ func Inspect(in Inspection) ([]Problem, error) {
 	l.readTrusted()
 	l.algorithms()
 	l.boundIssuer()
+	l.relayIssuer()
 	l.missingIssuers()
 	l.sharedNames()
 	l.roles()
@@ -262,6 +266,30 @@ func (l *linter) boundIssuer() {
 			Message: "bound_issuer is " + vaultapi.Quote(bound) + ", and which issuer the tokens of " + name + " name isn't known: with another, their logins are refused",
 			Fix:     "compare it with the iss of a token (harvest verify), or give the cluster a mount of its own",
 		})
+	}
+}
+
+// relayIssuer finds clusters whose tokens aren't of the issuer that a relay says it is.
+func (l *linter) relayIssuer() {
+	if l.Issuer == "" {
+		return
+	}
+	for _, d := range l.discovered() {
+		if slices.Contains(issuersOf(d), l.Issuer) {
+			continue
+		}
+		owner := pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
+		p := Problem{
+			Lint: LintRelayIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region,
+			Message: "the relay's issuer is " + vaultapi.Quote(l.Issuer) + ", and the tokens of " + owner + " name " + vaultapi.QuoteList(issuersOf(d)) +
+				": who finds the key set by its issuer refuses them",
+			Fix: "give the cluster a relay of its own with that issuer, or leave issuer out of the relay",
+		}
+		if d.Metadata.Issuer == "" {
+			p.Message = "the relay's issuer is " + vaultapi.Quote(l.Issuer) + ", and " + owner + " has no oidc_issuer: its tokens name none, and who finds the key set by its issuer refuses them"
+			p.Fix = "set oidc_issuer to it in the server block of every server of the cluster, or leave issuer out of the relay"
+		}
+		l.add(p)
 	}
 }
 

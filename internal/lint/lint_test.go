@@ -111,6 +111,17 @@ func TestInspect(t *testing.T) {
 			},
 			nil,
 		},
+		"a relay's issuer, of one of two": {
+			func(in *Inspection) { in.Issuer = "https://a" },
+			[]string{`relay_issuer error b/ : the tokens of b name ["https://b"]: who finds the key set by its issuer refuses them`},
+		},
+		"a relay's issuer without oidc_issuer": {
+			func(in *Inspection) {
+				in.Config, in.Clusters, in.Roles, in.Issuer = config(trust("a", "k1")), []string{"a"}, nil, "https://a"
+				in.Discovered = []jwks.Discovery{says("a", "")}
+			},
+			[]string{"relay_issuer error a/ : a has no oidc_issuer: its tokens name none", "no_issuer note a/ : a has no oidc_issuer"},
+		},
 		"a role for every cluster": {
 			func(in *Inspection) { in.Roles = []*jwtrole.Role{nomadRole(nil)} },
 			[]string{"role_issuer warning / workloads: takes tokens of every cluster on this mount (a, b)"},

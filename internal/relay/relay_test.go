@@ -243,6 +243,9 @@ func TestStateThatHarvestDidNotWriteIsRefused(t *testing.T) {
 			assert.Contains(t, err.Error(), filepath.Join(dir, "keys.pem"))
 			assert.Equal(t, of.state, read(t, dir, "keys.pem"))
 			assert.Equal(t, "old", read(t, dir, "jwks.json"))
+			var files *FilesError
+			require.ErrorAs(t, err, &files)
+			assert.Equal(t, "files", files.Kind())
 		})
 	}
 }

@@ -25,13 +25,32 @@ const (
 // nothing of it is published.
 var ErrState = errors.New("keys.pem is refused")
 
+// FilesError is what keeps a relay from reading or writing its files. Metrics and log have its kind.
+type FilesError struct{ Err error }
+
+// Error returns what Err says.
+func (e *FilesError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *FilesError) Unwrap() error { return e.Err }
+
+// Kind returns the word for metrics.
+func (*FilesError) Kind() string { return "files" }
+
 // Read returns the elements of keys.pem, none where there is no such file yet. A relay has no
 // foreign and no claimed keys: the error wraps [ErrState] where there is an element that harvest
 // didn't write, or not for the relay's clusters or those that it retires. Then nothing is written.
 func (r *Relay) Read(context.Context) ([]string, error) {
 	list, err := r.read()
 	r.unreadable.Store(err != nil)
-	return list, err
+	return list, ofFiles(err)
+}
+
+func ofFiles(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &FilesError{err}
 }
 
 func (r *Relay) read() ([]string, error) {
@@ -150,6 +169,11 @@ func (r *Relay) Planned(ctx context.Context, p *plan.Plan) error {
 	if p.Changed {
 		return nil
 	}
+	return ofFiles(r.mend())
+}
+
+// mend makes the documents on disk what is served.
+func (r *Relay) mend() error {
 	d, err := openDirectory(r.Dir)
 	if err != nil {
 		return err
@@ -161,7 +185,9 @@ func (r *Relay) Planned(ctx context.Context, p *plan.Plan) error {
 // Write makes the files what the plan says: keys.pem first, so that a run that is cut short is
 // finished by the next one. The set is served as soon as the file system has taken keys.pem, and
 // doesn't wait until that would survive a power cut.
-func (r *Relay) Write(_ context.Context, p *plan.Plan) error {
+func (r *Relay) Write(_ context.Context, p *plan.Plan) error { return ofFiles(r.write(p)) }
+
+func (r *Relay) write(p *plan.Plan) error {
 	d, err := openDirectory(r.Dir)
 	if err != nil {
 		return r.unwritten(err)

@@ -48,6 +48,9 @@ func (o *Output) Status(s *status.Mount, now time.Time) {
 // statusSummary counts the trusted keys by owner.
 func statusSummary(s *status.Mount) string {
 	if len(s.Trusted) == 0 {
+		if s.Vault == "" {
+			return "No keys: the relay publishes none."
+		}
 		return "No keys: the mount trusts nobody by static keys."
 	}
 	counts := map[pem.Owner]int{}

@@ -38,6 +38,9 @@ func Read(ctx context.Context, s *session.Session, in *lint.Inspection) (*vaults
 			if in != nil && m.Target.Mount != nil {
 				own := *in
 				own.Clusters, own.Results, own.Settings = m.Config.Clusters, report.Clusters, m.Config.Options.Settings
+				if m.Config.Relay != nil {
+					own.Issuer = m.Config.Relay.Issuer
+				}
 				statuses[i].inspect(ctx, m.Target.Mount, own)
 			}
 		})
