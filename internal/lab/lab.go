@@ -103,7 +103,7 @@ func Version(pair Pair, name string) (string, error) {
 		return "", err
 	}
 	switch {
-	case pair == Current, pair == Newest && name == "vault":
+	case pair == Current, pair == Newest && name == "vault", name == "consul":
 	case pair == Floor, pair == Older, pair == Newest:
 		dir = filepath.Join(dir, string(pair))
 	default:

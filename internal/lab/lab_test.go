@@ -76,7 +76,7 @@ func TestFind(t *testing.T) {
 func TestBuild(t *testing.T) {
 	cache := t.TempDir()
 	var want string
-	for _, name := range []string{"vault", "nomad"} {
+	for _, name := range []string{"vault", "nomad", "consul"} {
 		path := filepath.Join(cache, "harvest-lab", pinned(t, Older, name), name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, nil, 0o755))
