@@ -7,7 +7,7 @@ import (
 )
 
 // Source is one place that publishes keys: one region of a Nomad cluster, a URL, an
-// issuer, a file, or one of the caller's own ([Static], [SourceFunc]).
+// issuer, a Kubernetes, a file, or one of the caller's own ([Static], [SourceFunc]).
 //
 // A Source may be used by several goroutines at once. What is asked of one:
 //

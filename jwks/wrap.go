@@ -93,3 +93,40 @@ func (w *wrappedPoller) Poll(ctx context.Context, q Query) (Answer, error) {
 	}
 	return a, nil
 }
+
+// WithIssuer returns s as a [Discoverer] that knows the "iss" of the tokens which its keys sign,
+// for sources that have no discovery document, such as a [URL] or a [File]. What s itself says of
+// its tokens is no longer asked for.
+func WithIssuer(s Source, issuer string) Source {
+	known := knownIssuer{Source: s, issuer: issuer}
+	if p, ok := s.(Poller); ok {
+		return polledIssuer{known, p}
+	}
+	return known
+}
+
+// knownIssuer is a source whose tokens have an issuer that the operator names.
+type knownIssuer struct {
+	Source
+	issuer string
+}
+
+// String returns the source as errors and logs name it.
+func (k knownIssuer) String() string { return fmt.Sprint(k.Source) }
+
+// Discover returns the issuer.
+func (k knownIssuer) Discover(context.Context) (Metadata, error) {
+	m := Metadata{Issuer: k.issuer}
+	return m, m.check()
+}
+
+// polledIssuer is a knownIssuer that is a Poller.
+type polledIssuer struct {
+	knownIssuer
+	poller Poller
+}
+
+// Poll asks the source.
+func (p polledIssuer) Poll(ctx context.Context, q Query) (Answer, error) {
+	return p.poller.Poll(ctx, q)
+}

@@ -217,7 +217,7 @@ func (r *fileReader) otherIssuers() hcl.Diagnostics {
 			continue
 		}
 		for _, cluster := range r.config.Clusters {
-			if issuer := cluster.OIDCIssuer; issuer != "" && issuer != *bound && slices.Contains(m.Clusters, cluster.Name) {
+			if issuer := cluster.KnownIssuer(); issuer != "" && issuer != *bound && slices.Contains(m.Clusters, cluster.Name) {
 				diags = append(diags, problem(r.issuers[i], "bound_issuer = %q: the tokens of %s name %q, and their logins would be refused; give %s a mount of its own, or state \"\"",
 					*bound, cluster.Name, issuer, cluster.Name))
 			}

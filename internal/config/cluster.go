@@ -29,6 +29,9 @@ func (c Cluster) Open(r Reading) jwks.Cluster {
 			return cluster
 		}
 	}
+	if c.TokenFile != "" {
+		client.Token = jwks.TokenFile(c.TokenFile)
+	}
 	switch {
 	case c.Document != nil:
 		cluster.Sources = []jwks.Source{c.Document}
@@ -38,6 +41,8 @@ func (c Cluster) Open(r Reading) jwks.Cluster {
 		cluster.Sources = []jwks.Source{jwks.URL{Address: c.JWKSURL, Client: client}}
 	case c.OIDCIssuer != "":
 		cluster.Sources = []jwks.Source{jwks.Issuer{Issuer: c.OIDCIssuer, Client: client}}
+	case c.Kubernetes != "":
+		cluster.Sources = []jwks.Source{jwks.Kubernetes{Address: c.Kubernetes, Client: client}}
 	default:
 		for _, region := range c.regionNames() {
 			agent := jwks.Nomad{Address: c.Address, Region: region, Client: client}
@@ -47,6 +52,11 @@ func (c Cluster) Open(r Reading) jwks.Cluster {
 				continue
 			}
 			cluster.Sources = append(cluster.Sources, agent)
+		}
+	}
+	if c.Issuer != "" {
+		for i, s := range cluster.Sources {
+			cluster.Sources[i] = jwks.WithIssuer(s, c.Issuer)
 		}
 	}
 	return cluster

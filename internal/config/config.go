@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -30,6 +31,9 @@ type Cluster struct {
 	JWKSURL        string
 	JWKSFile       string
 	OIDCIssuer     string
+	Kubernetes     string      // its API server
+	TokenFile      string      // with the bearer token of each request; none of a Nomad or a file
+	Issuer         string      // of its tokens, as the operator knows it; "": what the source says, if it does
 	Document       jwks.Source // pem's standard input
 	TLS            jwks.TLS
 	AllowPlaintext bool
@@ -38,13 +42,16 @@ type Cluster struct {
 
 // URL returns the address that keys are fetched from, or "" for a file.
 func (c Cluster) URL() string {
-	for _, u := range []string{c.Address, c.JWKSURL, c.OIDCIssuer} {
+	for _, u := range []string{c.Address, c.JWKSURL, c.OIDCIssuer, c.Kubernetes} {
 		if u != "" {
 			return u
 		}
 	}
 	return ""
 }
+
+// KnownIssuer returns the issuer of the cluster's tokens, or "" where the file doesn't say it.
+func (c Cluster) KnownIssuer() string { return cmp.Or(c.Issuer, c.OIDCIssuer) }
 
 // Vault is a vault block. The zero value is Vault as the environment describes it.
 type Vault struct {

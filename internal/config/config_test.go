@@ -91,7 +91,7 @@ var configMistakes = map[string]struct {
 	"relay of another's issuer": {"cluster \"a\" { oidc_issuer = \"https://a\" }\nrelay \"r\" {\n  dir = \"x\"\n  clusters = [\"a\"]\n  issuer = \"https://x\"\n}\n", []string{`x.hcl:5:3: the tokens of a name "https://a"`}},
 	"relay twice":               {clusterA + "relay \"r\" {\n  dir = \"x\"\n  clusters = [\"a\"]\n}\nrelay \"r\" {\n  dir = \"y\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:6:7: relay "r" is defined twice`}},
 	"two relays, one directory": {clusterA + "relay \"r\" {\n  dir = \"x\"\n  clusters = [\"a\"]\n}\nrelay \"s\" {\n  dir = \"y/../x/\"\n  clusters = [\"a\"]\n}\n", []string{"x.hcl:7:3: the same directory as in line 2"}},
-	"all at once, in order":     {"cluster \"a\" {}\ncluster \"b\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source of keys; give one of address, jwks_url, jwks_file, oidc_issuer\nx.hcl:2:1: "}},
+	"all at once, in order":     {"cluster \"a\" {}\ncluster \"b\" {}\n", []string{"x.hcl:1:1: cluster \"a\" has no source of keys; give one of address, jwks_url, jwks_file, oidc_issuer, or a kubernetes block\nx.hcl:2:1: "}},
 }
 
 // TestConfigErrors: each mistake is named with its line and column and a way out.

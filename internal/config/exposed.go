@@ -27,7 +27,7 @@ func (c *Config) CredentialFiles(getenv func(string) string) []string {
 	}
 	for _, cluster := range c.Clusters {
 		if c.Uses(cluster.Name) {
-			names = append(names, cluster.TLS.ClientKey)
+			names = append(names, cluster.TLS.ClientKey, cluster.TokenFile)
 		}
 	}
 	slices.Sort(names)

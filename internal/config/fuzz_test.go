@@ -117,11 +117,15 @@ func requirePlaces(t *testing.T, src string, err error) {
 func requireCluster(t *testing.T, c Cluster) {
 	t.Helper()
 	require.NoError(t, vaultsync.CheckClusterName(c.Name))
-	sources := slices.DeleteFunc([]string{c.Address, c.JWKSURL, c.JWKSFile, c.OIDCIssuer}, func(s string) bool { return s == "" })
+	sources := slices.DeleteFunc([]string{c.Address, c.JWKSURL, c.JWKSFile, c.OIDCIssuer, c.Kubernetes}, func(s string) bool { return s == "" })
 	require.Len(t, sources, 1)
 	requireAddress(t, c.URL(), "http", "https")
 	require.Equal(t, c.TLS.ClientCert == "", c.TLS.ClientKey == "")
 	require.True(t, c.TLS.CACert == "" || c.TLS.CAPath == "")
+	if c.TokenFile != "" {
+		require.False(t, c.TLS.InsecureSkipVerify || c.AllowPlaintext, "a token for anyone on the path")
+		requireAddress(t, c.URL(), "https")
+	}
 	require.True(t, !c.TLS.InsecureSkipVerify || c.AllowPlaintext, "certificates unchecked, and nobody asked for it")
 	require.True(t, c.JWKSFile == "" || c.TLS == jwks.TLS{} && !c.AllowPlaintext)
 	require.True(t, len(c.Regions) == 0 || c.Address != "")

@@ -130,15 +130,22 @@ type block struct {
 	at    hcl.Range // of its header
 }
 
+// blockKubernetes is the block that has no label.
+const blockKubernetes = "kubernetes"
+
 // open checks that a block with its header at a place holds these attributes and blocks
-// only. The blocks have one label.
+// only. The blocks have one label, but for blockKubernetes.
 func open(body hcl.Body, at hcl.Range, diags *hcl.Diagnostics, attributes []string, blocks ...string) (block, hcl.Blocks) {
 	schema := &hcl.BodySchema{}
 	for _, name := range attributes {
 		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	for _, name := range blocks {
-		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: []string{"name"}})
+		labels := []string{"name"}
+		if name == blockKubernetes {
+			labels = nil
+		}
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: name, LabelNames: labels})
 	}
 	content, more := body.Content(schema)
 	*diags = append(*diags, more...)

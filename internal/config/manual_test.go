@@ -53,6 +53,8 @@ func insideOf(name, text string) string {
 		return text
 	case auth:
 		return "vault {\nauth \"" + method + "\" {\n" + text + "}\n}\n"
+	case name == blockKubernetes:
+		return "cluster \"x\" {\nkubernetes {\n" + text + "}\n}\n"
 	case name == "role":
 		return "mount \"m\" {\nrole \"r\" {\n" + text + "}\n}\n"
 	}

@@ -105,11 +105,11 @@ var (
 	sourceAttributes  = []string{"address", "jwks_url", "jwks_file", "oidc_issuer"}
 	tlsAttributes     = []string{"ca_cert", "ca_path", "client_cert", "client_key", "tls_server_name"}
 	vaultAttributes   = append([]string{"address", "namespace"}, tlsAttributes...)
-	clusterAttributes = slices.Concat(sourceAttributes, tlsAttributes, []string{"regions", "tls_skip_verify", "allow_plaintext", "pin"})
+	clusterAttributes = slices.Concat(sourceAttributes, tlsAttributes, []string{"regions", "issuer", "token_file", "tls_skip_verify", "allow_plaintext", "pin"})
 )
 
 func (r *fileReader) cluster(hb *hclsyntax.Block) {
-	b, _ := open(hb.Body, hb.DefRange(), &r.diags, clusterAttributes)
+	b, blocks := open(hb.Body, hb.DefRange(), &r.diags, clusterAttributes, blockKubernetes)
 	name, ok := r.label(hb)
 	if !ok {
 		return
@@ -122,26 +122,34 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	}
 	c := Cluster{
 		Name: name, Address: b.text("address"), JWKSURL: b.text("jwks_url"), JWKSFile: b.text("jwks_file"),
-		OIDCIssuer: b.text("oidc_issuer"), Regions: b.texts("regions"),
+		OIDCIssuer: b.text("oidc_issuer"), Issuer: b.text("issuer"), TokenFile: b.text("token_file"), Regions: b.texts("regions"),
 		AllowPlaintext: b.flag("allow_plaintext"), Pin: b.fingerprints("pin"),
 	}
 	c.TLS.CACert, c.TLS.CAPath = b.text("ca_cert"), b.text("ca_path")
 	c.TLS.ClientCert, c.TLS.ClientKey = b.text("client_cert"), b.text("client_key")
 	c.TLS.ServerName, c.TLS.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
+	r.nameClusterFiles(b, c)
+	for i, kb := range blocks {
+		if i > 0 {
+			r.problem(kb.DefRange, "cluster %q has two kubernetes blocks; keep one", name)
+			continue
+		}
+		r.kubernetes(b, kb, &c)
+	}
 	r.config.Clusters = append(r.config.Clusters, c)
 	r.places = append(r.places, hb.DefRange())
-	r.nameClusterFiles(b, c)
+	r.checkAuthorized(b, c)
 
-	sources := 0
+	sources := min(len(blocks), 1)
 	for _, source := range sourceAttributes {
 		if b.has(source) {
 			if sources++; sources > 1 {
-				b.problem(source, "cluster %q has more than one source; keep one of %s", name, strings.Join(sourceAttributes, ", "))
+				b.problem(source, "cluster %q has more than one source; keep one of %s", name, strings.Join(sourceAttributes, ", ")+" and kubernetes")
 			}
 		}
 	}
 	if sources == 0 {
-		b.problem("", "cluster %q has no source of keys; give one of %s", name, strings.Join(sourceAttributes, ", "))
+		b.problem("", "cluster %q has no source of keys; give one of %s", name, strings.Join(sourceAttributes, ", ")+", or a kubernetes block")
 	}
 	for source, raw := range map[string]string{"address": c.Address, "jwks_url": c.JWKSURL, "oidc_issuer": c.OIDCIssuer} {
 		if raw == "" {

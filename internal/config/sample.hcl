@@ -33,6 +33,22 @@ cluster "us-east" {
 #cluster "other" {
   #jwks_url = "https://keys.example.com/jwks.json"
   #ca_path  = "/etc/harvest/ca.d"
+
+  # What its tokens name as their issuer, for lints: a key set doesn't say.
+  #issuer = "https://keys.example.com"
+
+  # A bearer token to ask with. The file is read each time.
+  #token_file = "/etc/harvest/keys-token"
+#}
+
+# A Kubernetes. Without the settings in it, the one that harvest runs in.
+#cluster "k8s" {
+  #kubernetes {
+    #address         = "https://k8s.example.com:6443"
+    #ca_cert         = "/etc/harvest/k8s-ca.pem"
+    #tls_server_name = "kubernetes"
+    #token_file      = "/etc/harvest/k8s-token"
+  #}
 #}
 
 # An OIDC issuer, found by discovery.

@@ -36,7 +36,7 @@ func TestSample(t *testing.T) {
 
 // everyAttribute returns the attributes of each block, as it is read.
 func everyAttribute() map[string][]string {
-	all := map[string][]string{"": {"deny"}, "cluster": clusterAttributes, "vault": vaultAttributes, "mount": mountAttributes, "relay": relayAttributes, "role": roleAttributes}
+	all := map[string][]string{"": {"deny"}, "cluster": clusterAttributes, "vault": vaultAttributes, "mount": mountAttributes, "relay": relayAttributes, "role": roleAttributes, blockKubernetes: kubernetesAttributes}
 	for method, m := range authMethods {
 		all["auth "+method] = m.takes
 	}

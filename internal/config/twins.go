@@ -24,6 +24,8 @@ func sourceOf(c Cluster) [2]string {
 		return [2]string{"file", c.JWKSFile}
 	case c.OIDCIssuer != "":
 		return [2]string{"issuer", normal(c.OIDCIssuer)}
+	case c.Kubernetes != "":
+		return [2]string{"API server", normal(c.Kubernetes)}
 	case c.JWKSURL != "":
 		return [2]string{"URL", normal(c.JWKSURL)}
 	default:

@@ -45,17 +45,26 @@ var Blocks = []struct {
 		{"deny", kindFingerprints, "", "Keys that no mount may trust. They are removed wherever they are found, whoever they belong to."},
 	}},
 	{"cluster", `cluster "NAME"`, "A source of keys.\nThe name marks which of a mount's keys are the cluster's own: to rename one, strike the old name off (`retired`).\n" +
-		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file` and `oidc_issuer`.", slices.Concat([]Attribute{
+		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file`, `oidc_issuer` and a `kubernetes` block.", slices.Concat([]Attribute{
 		{"address", kindText, "", "URL of a Nomad agent."},
 		{"jwks_url", kindText, "", "URL of any JWKS document."},
 		{"jwks_file", kindText, "", "File with a JWKS document."},
 		{"oidc_issuer", kindText, "", "URL of an OIDC issuer, whose key set is found by discovery."},
 		{"regions", kindTexts, "the agent's own", "Nomad regions to ask the agent for; [\"*\"] is every federated one, \"\" the agent's own. With `address` only."},
+		{"issuer", kindText, "what the source says, if it does", "Issuer that the tokens name, for lints and bound_issuer. With `jwks_url`, `jwks_file` or `kubernetes`."},
+		{"token_file", kindText, "", "File with the bearer token to ask with, read again each time. With `jwks_url` or `oidc_issuer`. It is sent over TLS that verifies the server, and to no other origin."},
 	}, manTLS("the server's"), []Attribute{
 		{"tls_skip_verify", kindFlag, "false", "Don't verify the server's certificate. Wants `allow_plaintext` as well."},
 		{"allow_plaintext", kindFlag, "false", "Take keys over plain http or unverified TLS: whoever is on that path chooses whom Vault trusts."},
 		{"pin", kindFingerprints, "every key", "The only keys that are trusted from this cluster."},
 	})},
+	{"kubernetes", `kubernetes`, "In a cluster block: the keys of a Kubernetes, by which its service accounts' tokens are verified. They are asked for at the API server, " +
+		"and no other address that it names.\nWithout an address it is the Kubernetes that harvest runs in, with the CA and the token of the pod.", []Attribute{
+		{"address", kindText, "https://kubernetes.default.svc", "URL of the API server: https."},
+		{"ca_cert", kindText, "the pod's, or with an address the system's", "File with the CA certificates, in PEM, that its certificate must be from."},
+		{"tls_server_name", kindText, "the address's host", "Name that the certificate must be for."},
+		{"token_file", kindText, "the pod's, or with an address none", "File with the token of a service account, read again each time."},
+	}},
 	{"vault", `vault ["NAME"]`, "A Vault (or OpenBao).\nWithout such a block it is the one that the environment describes (see ENVIRONMENT in harvest(1)). " +
 		"What a block says goes before the environment; one with a name and an address takes neither address, namespace nor TLS from it.\nSeveral need names.",
 		slices.Concat([]Attribute{

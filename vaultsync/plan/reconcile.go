@@ -287,9 +287,9 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	}
 }
 
-// retainUnwritten is the retention of a key whose source has no index, in a process that watches the
-// list: the period goes by what it has seen, and nothing is written before the end. What answers
-// so may answer otherwise a moment later.
+// retainUnwritten is the retention of a key whose source has no index, in a process that watches
+// the list: the period goes by what it has seen, and nothing is written before the end. What
+// answers so may answer otherwise a moment later.
 func (p *planner) retainUnwritten(f pem.Fingerprint, elements []Element, a pem.Annotation, period time.Duration) {
 	since := p.rules.History.MissingSince(f)
 	if !since.IsZero() && !p.retainedLess(f, period) {
