@@ -195,6 +195,62 @@ func TestBudgetOwnersWithoutRoom(t *testing.T) {
 	assert.True(t, isOn(p.Remove, "k1"))
 }
 
+// An annotation that has room for any owner left out none: its key goes, whoever can't be read.
+func TestBudgetOwnersWithRoom(t *testing.T) {
+	for left, removed := range map[int]bool{258: true, 257: false} {
+		takes := maxAlso - left // of two owners, each "a/", its name and a blank
+		current := elements(trust("a", "k1", also("a/"+strings.Repeat("x", takes/2-3), "a/"+strings.Repeat("y", takes-takes/2-3))), trust("a", "k2"))
+		results := []jwks.Result{publish("a", "k2"), down("a/r")}
+		for _, o := range current[0].Block.Annotation.Also {
+			results = append(results, publish(o.String(), "k2"))
+		}
+		p := budgeted(t, current, onlyA(results...), Rules{AllowTurnover: []string{"a"}})
+		assert.Equal(t, removed, isOn(p.Remove, "k1"), left)
+	}
+}
+
+// An annotation names as many owners as it has room for, to the last byte.
+func TestBudgetOwnersToTheLastByte(t *testing.T) {
+	for size, named := range map[int]int{125: 4, 126: 3} {
+		results := []jwks.Result{publish("a", "k1")}
+		for i := range 5 {
+			results = append(results, publish(fmt.Sprintf("a/%d%s", i, strings.Repeat("x", size-1)), "k1"))
+		}
+		p := budgeted(t, nil, onlyA(results...), Rules{})
+		assert.Len(t, Read(p.Next)[0].Block.Annotation.Also, named)
+	}
+}
+
+// What fills a store to the last byte has room.
+func TestBudgetToTheLastByte(t *testing.T) {
+	want := desired(publish("a", "k1", "k2"))
+	whole := budgeted(t, nil, want, Rules{})
+	for spare, added := range map[int]int{0: 2, -1: 1} {
+		p := budgeted(t, nil, want, Rules{Size: maxSize - sizeOf(whole.Next) - spare})
+		assert.Len(t, p.Add, added)
+	}
+}
+
+// The region with the fewest keys has its turn first.
+func TestBudgetRegionsTakeTurns(t *testing.T) {
+	p := budgeted(t, elements(trust("a/r1", "k1")), onlyA(publish("a/r1", "k1", "k2"), publish("a/r2", "k3")), Rules{MaxKeys: 2})
+	assert.True(t, isOn(p.Add, "k3"))
+	assert.Equal(t, 1, room(t, p, "a").Waiting)
+}
+
+func TestRoomErrorNamesWhatFillsTheStore(t *testing.T) {
+	for says, e := range map[string]RoomError{
+		"the next sync goes on":                        {Waiting: 2, Unjudged: 2, MaxKeys: 1},
+		"1 of them to be judged":                       {Waiting: 2, Unjudged: 1, MaxKeys: 1},
+		"the mount takes 1 keys":                       {Waiting: 1, MaxKeys: 1, MaxSize: 9},
+		"foreign keys take 3 of them":                  {Foreign: 3, Claimed: 2, Bytes: 2},
+		"keys of other harvesters take 3 of them":      {Foreign: 3, Claimed: 3, Bytes: 2},
+		"its keys take 3: give the cluster a mount of": {Foreign: 3, Claimed: 3, Bytes: 3},
+	} {
+		assert.Contains(t, e.Error(), says)
+	}
+}
+
 // A cluster that changes all its keys again and again, under retain: what it has now is trusted,
 // and the longest missing of the others give way.
 func TestBudgetChurnUnderRetain(t *testing.T) {

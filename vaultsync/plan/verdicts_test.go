@@ -38,6 +38,24 @@ func TestPlanTakesVerdicts(t *testing.T) {
 	assert.Empty(t, later.published, "what is no longer desired is forgotten")
 }
 
+// Keys that wait to be judged and keys that wait for room are one failure of their cluster.
+func TestPlanWaitsForJudgeAndRoom(t *testing.T) {
+	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4", "k5")}}
+	var known Verdicts
+	known.JudgePublished(want, nil)
+	for _, r := range want.Results {
+		known.published[r.Set][len(r.Set.Keys)-1].unjudged = true
+	}
+	for range 20 { // whatever the order of a map
+		p, err := New(nil, want, Rules{Now: now, MaxKeys: 1, Verdicts: &known})
+		require.NoError(t, err)
+		assert.Len(t, p.Add, 2)
+		require.Len(t, p.Failed, 2)
+		assert.Equal(t, &RoomError{Cluster: "a", Waiting: 2, Unjudged: 1, Keys: 1, MaxKeys: 1, Bytes: room(t, p, "a").Bytes}, room(t, p, "a"))
+		assert.Equal(t, &RoomError{Cluster: "b", Waiting: 1, Unjudged: 1}, room(t, p, "b"))
+	}
+}
+
 // What there is no time to judge waits, and nothing goes for it: neither a key that the mount
 // trusts for the cluster, or for a retired name, nor a foreign one that may be the cluster's.
 func TestPlanWithoutTimeToJudge(t *testing.T) {
