@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -15,6 +16,12 @@ func TestPlanAlgorithmsOfAKey(t *testing.T) {
 	assert.Equal(t, "RS384", p.Add[0].Algorithm)
 	assert.Equal(t, []string{"RS384", "PS256", "RS256"}, p.Add[0].Algorithms)
 	assert.Contains(t, strings.Join(p.Next, "\n"), ` alg="RS384" algs="PS256 RS256 RS384" `)
+}
+
+func TestSignsWith(t *testing.T) {
+	for want, k := range map[string]Key{"[]": {}, "[RS256]": {Algorithm: "RS256"}, "[RS256 PS256]": {Algorithm: "RS256", Algorithms: []string{"RS256", "PS256"}}} {
+		assert.Equal(t, want, fmt.Sprint(k.SignsWith()))
+	}
 }
 
 func TestPlanAlgorithmsAreASet(t *testing.T) {

@@ -233,9 +233,9 @@ func TestBudgetToTheLastByte(t *testing.T) {
 
 // The region with the fewest keys has its turn first.
 func TestBudgetRegionsTakeTurns(t *testing.T) {
-	p := budgeted(t, elements(trust("a/r1", "k1")), onlyA(publish("a/r1", "k1", "k2"), publish("a/r2", "k3")), Rules{MaxKeys: 2})
+	p := budgeted(t, elements(trust("a/r1", "k1")), onlyA(publish("a/r1", "k1", "k2"), publish("a/r2", "k3", "k4", "k5")), Rules{MaxKeys: 2})
 	assert.True(t, isOn(p.Add, "k3"))
-	assert.Equal(t, 1, room(t, p, "a").Waiting)
+	assert.Equal(t, 3, room(t, p, "a").Waiting)
 }
 
 func TestRoomErrorNamesWhatFillsTheStore(t *testing.T) {

@@ -131,7 +131,7 @@ func TestNew(t *testing.T) {
 		},
 		"results of other clusters are passed over": {
 			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1"), publish("z", "k2")},
+			want: []jwks.Result{publish("z", "k2"), publish("a", "k1")},
 			plan: []string{"= a k1"}, same: true,
 		},
 
@@ -503,6 +503,30 @@ func TestPlanKeepsComment(t *testing.T) {
 	require.Len(t, p.Next, 1)
 	assert.Contains(t, p.Next[0], "\nfrom the wiki, 2024\n-----BEGIN")
 	assert.True(t, strings.HasPrefix(p.Next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.Next[0])
+}
+
+// A region with a name that nobody can have costs the others nothing.
+func TestPlanRegionWithABadName(t *testing.T) {
+	p, err := New(nil, onlyA(publish("a/r r", "k1"), publish("a/r", "k2")), Rules{Now: now})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"+ a/r k2", "! a/r r kept 0"}, describe(p, allNames...))
+	assert.ErrorContains(t, p.Failed[0].Err, "can't stand in an annotation")
+}
+
+// A region that has another name now is no reason to overlook one that is gone.
+func TestPlanRegionsRenamedAndGone(t *testing.T) {
+	current := elements(trust("a", "k1"), trust("b/r", "k3"))
+	for range 20 { // whatever the order of a map
+		p, err := New(current, desired(publish("a/r1", "k1"), publish("b/r2", "k4")), Rules{Now: now})
+		require.NoError(t, err)
+		assert.Equal(t, []string{"+ b/r2 k4", "~ a/r1 k1", "= b/r k3", "! b/r kept 1"}, describe(p, allNames...))
+	}
+}
+
+func TestTurnoverErrorIsShort(t *testing.T) {
+	e := TurnoverError{Trusted: deny("k1", "k2", "k3", "k4"), Published: deny("k1", "k2", "k3", "k4", "k5")}
+	assert.Equal(t, 1, strings.Count(e.Error(), " more"))
+	assert.Contains(t, e.Error(), "and 1 more; ")
 }
 
 func TestTurnoverError(t *testing.T) {
