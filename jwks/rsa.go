@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"strings"
+	"sync"
 )
 
 // Bounds on RSA keys. NIST SP 800-131A sets the lower bounds; the upper ones keep a login,
@@ -119,14 +120,16 @@ func isROCAPower(rest, p uint64) bool {
 
 // smallPrimes is the product of the odd primes under maxSmallFactor. It is here as bytes, since
 // multiplying them takes longer than judging a key.
-//
-//go:embed smallprimes.bin
-var smallPrimes []byte
+var (
+	//go:embed smallprimes.bin
+	smallPrimeOctets []byte
+	smallPrimes      = sync.OnceValue(func() *big.Int { return new(big.Int).SetBytes(smallPrimeOctets) })
+)
 
 // noSmallFactor refuses a modulus that a prime under maxSmallFactor divides.
 func noSmallFactor(n *big.Int) *objection {
-	common := new(big.Int).SetBytes(smallPrimes)
-	common.GCD(nil, nil, common.Rem(common, n), n)
+	common := new(big.Int).Rem(smallPrimes(), n)
+	common.GCD(nil, nil, common, n)
 	switch {
 	case common.IsInt64() && common.Int64() == 1:
 		return nil

@@ -24,5 +24,5 @@ func TestSmallPrimes(t *testing.T) {
 		require.NoError(t, os.WriteFile("smallprimes.bin", want, 0o600))
 		return
 	}
-	assert.True(t, bytes.Equal(want, smallPrimes), "go test ./jwks -run TestSmallPrimes -update")
+	assert.True(t, bytes.Equal(want, smallPrimeOctets), "go test ./jwks -run TestSmallPrimes -update")
 }
