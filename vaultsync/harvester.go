@@ -191,9 +191,13 @@ func (h *Harvester) parallel() int {
 
 // used returns the clusters that a target names: what nobody trusts needn't be fetched.
 func (h *Harvester) used() []jwks.Cluster {
-	return slices.DeleteFunc(slices.Clone(h.Clusters), func(c jwks.Cluster) bool {
-		return !slices.ContainsFunc(h.Targets, func(t Target) bool { return slices.Contains(t.Clusters, c.Name) })
-	})
+	named := map[string]bool{}
+	for _, t := range h.Targets {
+		for _, name := range t.Clusters {
+			named[name] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(h.Clusters), func(c jwks.Cluster) bool { return !named[c.Name] })
 }
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are

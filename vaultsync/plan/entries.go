@@ -54,8 +54,8 @@ func (p *planner) put(list *[]Key, t Element, was []Element, reason string) *ent
 	return e
 }
 
-// write puts a new element on the next list, in the place of others or of none.
-func (p *planner) write(list *[]Key, b pem.Block, was []Element, reason string) *entry {
+// write puts a new element of the key f on the next list, in the place of others or of none.
+func (p *planner) write(list *[]Key, f pem.Fingerprint, b pem.Block, was []Element, reason string) *entry {
 	text, err := b.MarshalText()
 	if err != nil {
 		// Every key here was parsed by jwks or pem, and every name checked: what can't
@@ -65,9 +65,9 @@ func (p *planner) write(list *[]Key, b pem.Block, was []Element, reason string) 
 		text, err = b.MarshalText()
 	}
 	if err != nil {
-		p.unwritable = cmp.Or(p.unwritable, fmt.Errorf("key %s of %s: %w", b.Fingerprint(), b.Annotation.Owner(), err))
+		p.unwritable = cmp.Or(p.unwritable, fmt.Errorf("key %s of %s: %w", f, b.Annotation.Owner(), err))
 	}
-	return p.put(list, Element{Text: string(text), Block: b, Fingerprint: b.Fingerprint()}, was, reason)
+	return p.put(list, Element{Text: string(text), Block: b, Fingerprint: f}, was, reason)
 }
 
 // list puts the plan's lists together from what stays of the next list.

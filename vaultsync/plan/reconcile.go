@@ -56,7 +56,7 @@ func (p *planner) sharedKey(f pem.Fingerprint) bool {
 // add trusts a key that isn't Element yet.
 func (p *planner) add(o *offer) {
 	a := p.annotation(o.fingerprint, p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
-	p.write(&p.plan.Add, pem.Block{Public: o.Public, Annotation: a}, nil, "published, not yet trusted")
+	p.write(&p.plan.Add, o.fingerprint, pem.Block{Public: o.Public, Annotation: a}, nil, "published, not yet trusted")
 }
 
 // renew decides on a key that is trusted: for whom it stays, or that it goes.
@@ -89,7 +89,7 @@ func (p *planner) annotate(elements []Element, a pem.Annotation, keepReason, ado
 		adoptReason = p.adoptReason(elements, first.Block.Annotation, a)
 	}
 	b := pem.Block{Public: first.Block.Public, Annotation: a, Comment: first.Block.Comment}
-	return p.write(&p.plan.Adopt, b, elements, adoptReason)
+	return p.write(&p.plan.Adopt, first.Fingerprint, b, elements, adoptReason)
 }
 
 // owners returns for whom a Element key stays: those who publish it, and those of its owners

@@ -162,13 +162,15 @@ func (r Rules) Check(clusters []string) error {
 	if len(clusters) == 0 {
 		return errors.New("no clusters: name at least one that this mount trusts")
 	}
-	for i, name := range clusters {
+	named := make(map[string]bool, len(clusters))
+	for _, name := range clusters {
 		if err := CheckClusterName(name); err != nil {
 			return err
 		}
-		if slices.Contains(clusters[:i], name) {
+		if named[name] {
 			return fmt.Errorf("cluster %q is named twice", name)
 		}
+		named[name] = true
 		if slices.Contains(r.Retired, name) {
 			return fmt.Errorf("cluster %q is both trusted and retired: take it from one of the two", name)
 		}
