@@ -13,7 +13,7 @@ import (
 // Bounds on how many sources FetchAll asks at once. A cluster has a bound of its own, so
 // that one of many regions, none of which answers, doesn't keep the others waiting.
 const (
-	MaxConcurrentFetches        = 256
+	MaxConcurrentFetches        = 512
 	MaxConcurrentClusterFetches = 8
 )
 
