@@ -27,7 +27,7 @@ var (
 // input: its keys are judged again, and it is refused, by the name of a key or a cluster, where o
 // wouldn't plan it now.
 //
-// The error is a *MountError. It wraps [ErrStale] where the mount has changed since, or changes
+// The error is that of a Sync. It wraps [ErrStale] where the mount has changed since, or changes
 // meanwhile, and where the plan is older than o.MaxAge; [ErrRefused], [ErrTurnover], [ErrNoRoom],
 // [ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a Sync's does.
 func (m *Mount) Apply(ctx context.Context, p *Plan, o Options) (*MountReport, error) {
@@ -35,7 +35,7 @@ func (m *Mount) Apply(ctx context.Context, p *Plan, o Options) (*MountReport, er
 		return m.again(p, current, o, written)
 	}})
 	o.conclude(m, report)
-	return report, report.Err
+	return report, report.failure()
 }
 
 // again returns the plan where it is still to be done, and a plan of nothing where it was done.

@@ -41,7 +41,7 @@ func past(until time.Time) func() bool {
 
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
 // that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
-// none. The report's Err is also the error.
+// none. The error is that of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.report()
 	report.Err = m.Wrap(m.contained(o, func() error {
@@ -52,7 +52,7 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 		}
 		return err
 	}))
-	return report, report.Err
+	return report, report.failure()
 }
 
 func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *Plan, error) {
@@ -84,12 +84,13 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *P
 // good. A write that stands on a read older than the other half is not sent. Past that, or
 // on a mount that never stands still, a lost change is made good by its writer's next sync.
 //
-// The error is a *MountError. Clusters that could not be read are no error here: they are
-// on the plan.
+// Without an error the mount is in sync. The error joins a *[jwks.ClusterError] for each cluster or
+// region that the mount keeps the keys of because they could not be learned, a turnover included,
+// and a *[MountError] for what went wrong with the mount itself, which is the report's Err.
 func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.sync(ctx, want, o, conduct{})
 	o.conclude(m, report)
-	return report, report.Err
+	return report, report.failure()
 }
 
 // sync is Sync, conducted as its caller wants, and tells nobody of its end.

@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"cmp"
+	"errors"
 	"time"
 )
 
@@ -29,6 +30,17 @@ type MountReport struct {
 
 func (m *Mount) report() *MountReport {
 	return &MountReport{MountID: m.ID()}
+}
+
+// failure joins what keeps the mount from being in sync, if anything does.
+func (r *MountReport) failure() error {
+	var all []error
+	if last := cmp.Or(r.Last, r.Plan); last != nil {
+		for _, f := range last.Failed {
+			all = append(all, f.AsError())
+		}
+	}
+	return errors.Join(append(all, r.Err)...)
 }
 
 // InSync reports whether the mount trusts just what its clusters publish: all were read, and

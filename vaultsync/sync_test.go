@@ -95,18 +95,23 @@ func TestSyncKeepsOtherFields(t *testing.T) {
 	})
 }
 
-func TestSyncOneLiner(t *testing.T) {
+// An unsynced mount is never a nil error, and its kinds are what errors.As finds.
+func TestSyncOfATurnoverIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		report, err := Sync(t.Context(), m, "a", publish("a", "k1").Set, Options{})
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
 		require.NoError(t, err)
 		assert.True(t, report.InSync())
-		report, err = Sync(t.Context(), m, "a", publish("a", "k2").Set, Options{})
+		report, err = m.Sync(t.Context(), desired(publish("a", "k2")), Options{})
 		require.ErrorIs(t, err, ErrTurnover)
 		var cluster *jwks.ClusterError
 		require.ErrorAs(t, err, &cluster)
 		assert.Equal(t, "a", cluster.Cluster)
+		require.ErrorAs(t, err, new(*TurnoverError))
+		require.NoError(t, report.Err, "it is none of the mount's")
 		assert.False(t, report.InSync())
 		assert.Equal(t, []string{"a k1"}, trustedNames(v))
+		_, err = m.Plan(t.Context(), desired(publish("a", "k2")), Options{})
+		require.ErrorIs(t, err, ErrTurnover)
 	})
 }
 
@@ -242,7 +247,8 @@ func TestSyncStaleRead(t *testing.T) {
 			}
 		}}
 		report, err := m.Sync(t.Context(), desired(publish("a", "k1"), down("b")), o)
-		require.NoError(t, err)
+		require.ErrorContains(t, err, `cluster "b"`)
+		require.NoError(t, report.Err)
 		assert.True(t, stalled)
 		assert.Equal(t, 1, report.Written)
 		assert.ElementsMatch(t, []string{"a k1", "z x", "z y"}, trustedNames(v))

@@ -27,15 +27,15 @@ func main() {
 }
 
 func sync(ctx context.Context, cluster, address, mount string) error {
-	set, err := jwks.Nomad{Address: address}.Fetch(ctx)
-	if err != nil {
-		return err
-	}
 	vault, err := api.NewClient(nil) // VAULT_ADDR, VAULT_TOKEN and the rest
 	if err != nil {
 		return err
 	}
-	report, err := vaultsync.Sync(ctx, vaultsync.NewMount(vault, mount), cluster, set, vaultsync.Options{})
+	harvester := vaultsync.Harvester{
+		Clusters: []jwks.Cluster{{Name: cluster, Sources: []jwks.Source{jwks.Nomad{Address: address}}}},
+		Targets:  []vaultsync.Target{{Mount: vaultsync.NewMount(vault, mount), Clusters: []string{cluster}}},
+	}
+	report, err := harvester.Sync(ctx)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ func ExampleInspectMount() {
 		log.Fatal(err)
 	}
 	ctx, mount := context.Background(), vaultsync.NewMount(vault.Client(), "jwt-nomad")
-	if _, err := vaultsync.Sync(ctx, mount, "us-east", set, vaultsync.Options{Settle: 300 * time.Millisecond}); !errors.Is(err, vaultsync.ErrAlgorithm) {
+	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
+	if _, err := mount.Sync(ctx, want, vaultsync.Options{Settle: 300 * time.Millisecond}); !errors.Is(err, vaultsync.ErrAlgorithm) {
 		log.Fatal(err)
 	}
 

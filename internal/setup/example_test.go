@@ -34,7 +34,8 @@ func ExampleApply() {
 	if _, err := setup.Apply(ctx, mount, plan); err != nil {
 		log.Fatal(err)
 	}
-	report, err := vaultsync.Sync(ctx, mount, "us-east", set, vaultsync.Options{DefaultRole: want.DefaultRole(), Settle: 300 * time.Millisecond})
+	keys := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
+	report, err := mount.Sync(ctx, keys, vaultsync.Options{DefaultRole: want.DefaultRole(), Settle: 300 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func (v *Verification) readMount(ctx context.Context, mount *vaultsync.Mount) (e
 	if len(v.Want.Clusters) > 0 {
 		o := v.Options
 		o.Now = v.Now
-		if report, err := mount.Plan(ctx, v.Want, o); err == nil {
+		if report, _ := mount.Plan(ctx, v.Want, o); report.Plan != nil {
 			v.Plan, v.Config = report.Plan, report.Config
 			return nil
 		}
