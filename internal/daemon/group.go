@@ -37,7 +37,7 @@ func (d *Daemon) newGroup(ctx context.Context, clusters []Cluster, mounts []Moun
 		var mount *vaultsync.Mount
 		if m.Relay != nil {
 			r := m.Relay(d.now())
-			_ = r.Open(ctx)
+			_ = r.Open(ctx, d.relay(r.Name, r.Dir))
 			g.relays = append(g.relays, r)
 			mount = &vaultsync.Mount{Path: m.Path, Store: r}
 		} else {
@@ -48,6 +48,18 @@ func (d *Daemon) newGroup(ctx context.Context, clusters []Cluster, mounts []Moun
 		g.harvester.Targets = append(g.harvester.Targets, vaultsync.Target{Mount: mount, Clusters: m.Clusters, Options: m.Options})
 	}
 	return g
+}
+
+// relay returns the relay of that name and directory that runs, or nil.
+func (d *Daemon) relay(name, dir string) *relay.Relay {
+	for _, g := range d.groups {
+		for _, r := range g.it.relays {
+			if r.Name == name && r.Dir == dir {
+				return r
+			}
+		}
+	}
+	return nil
 }
 
 // maxToken is how long the mounts of one Vault wait for the token of another.

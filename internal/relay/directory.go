@@ -52,7 +52,11 @@ func (d *directory) read(name string) ([]byte, error) { return files.Read(d.root
 // replace replaces a file, and makes the folder that it is in.
 func (d *directory) replace(name string, data []byte) error {
 	if folder := path.Dir(name); folder != "." {
-		if err := d.root.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // for all to read
+		err := d.root.Mkdir(folder, 0o755)
+		if err == nil {
+			err = d.root.Chmod(folder, 0o755) // whatever the umask: the documents are for all to read
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

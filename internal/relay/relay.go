@@ -81,20 +81,32 @@ func CheckIssuer(issuer string) error {
 // is asked: each counts as one that couldn't be read, so that its keys stay. What is denied,
 // retired, not pinned or must not be trusted is not served.
 //
+// before is this relay as it was until another configuration came, or nil: what it served counts in
+// the place of the directory, whose file may be refused by now, or not have been written.
+//
 // Where there is nothing to be served yet, or what is there is refused, a Server answers 503. The
 // error is that of [Relay.Read].
-func (r *Relay) Open(ctx context.Context) error {
+func (r *Relay) Open(ctx context.Context, before *Relay) error {
 	list, err := r.Read(ctx)
-	if err != nil || !r.written {
+	elements := plan.Read(list)
+	var served *served
+	if before != nil {
+		served = before.served.Load()
+	}
+	switch {
+	case served != nil:
+		r.written = true
+		elements = slices.DeleteFunc(slices.Clone(served.elements), func(e plan.Element) bool { return r.own(e) != nil })
+	case err != nil || !r.written:
 		return err
 	}
 	rules := r.Rules
 	rules.AllowEmpty = true
-	p, err := plan.New(plan.Read(list), plan.Desired{Clusters: r.Clusters}, rules)
-	if err != nil {
-		return err
+	p, planned := plan.New(elements, plan.Desired{Clusters: r.Clusters}, rules)
+	if planned != nil {
+		return planned
 	}
-	return r.serve(plan.Read(p.Next))
+	return errors.Join(err, r.serve(plan.Read(p.Next)))
 }
 
 // serve makes these elements what is served, less those that no pin allows: a plan keeps such a

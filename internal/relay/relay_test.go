@@ -30,7 +30,7 @@ func open(t *testing.T, dir string, changes ...func(*Relay)) *Relay {
 	for _, change := range changes {
 		change(r)
 	}
-	_ = r.Open(t.Context())
+	_ = r.Open(t.Context(), nil)
 	return r
 }
 
@@ -264,6 +264,22 @@ func TestEditWhileRunningKeepsWhatIsServed(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(dir, "keys.pem")))
 	require.NoError(t, publish(t, r, fakekeys.Publish("a", "k1", "k2")))
 	assert.ElementsMatch(t, []string{"k1", "k2"}, servedBy(t, r))
+}
+
+// Another configuration goes on with what is served, by its own rules, whatever became of the files.
+func TestReloadGoesOnWithWhatIsServed(t *testing.T) {
+	dir := t.TempDir()
+	before := open(t, dir)
+	require.NoError(t, publish(t, before, fakekeys.Publish("a", "k1", "k2"), fakekeys.Publish("b", "k3")))
+	write(t, dir, "keys.pem", read(t, dir, "keys.pem")+fakekeys.Paste("x")+"\n")
+	after := &Relay{Name: "nomad", Dir: dir, Clusters: []string{"a"}, Rules: before.Rules}
+	denies("k2")(after)
+	require.ErrorIs(t, after.Open(t.Context(), before), ErrState)
+	assert.Equal(t, []string{"k1"}, servedBy(t, after), "not what is denied, nor of a cluster that was taken away")
+	assert.ElementsMatch(t, []string{"k1", "k2", "k3"}, servedBy(t, before))
+
+	var first *Relay
+	require.ErrorIs(t, open(t, dir).Open(t.Context(), first), ErrState)
 }
 
 func TestDirectoryThatIsNotARelaysIsRefused(t *testing.T) {

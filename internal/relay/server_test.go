@@ -239,22 +239,3 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	put("third.example.com")
 	assert.Eventually(t, func() bool { return name() == "third.example.com" }, 10*time.Second, 50*time.Millisecond)
 }
-
-func BenchmarkServe(b *testing.B) {
-	r := &Relay{Name: "nomad", Clusters: []string{"a"}}
-	require.NoError(b, r.serve(nil))
-	var s Server
-	s.Use([]*Relay{r})
-	get := httptest.NewRequestWithContext(b.Context(), http.MethodGet, keySetPath, nil)
-	w := &discard{http.Header{}}
-	b.ReportAllocs()
-	for b.Loop() {
-		s.ServeHTTP(w, get)
-	}
-}
-
-type discard struct{ header http.Header }
-
-func (d *discard) Header() http.Header       { return d.header }
-func (*discard) Write(p []byte) (int, error) { return len(p), nil }
-func (*discard) WriteHeader(int)             {}
