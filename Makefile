@@ -112,7 +112,7 @@ pictures: ## Take the pictures of the status page for the documentation
 	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' ../../tools/chromium $(GO) test -count=1 -timeout 10m -run TestPictures .
 
 .PHONY: soak
-soak: e2e-older kills convergence history watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, 1,000 sources, then each fuzz target for FUZZTIME (30m)
+soak: e2e-older kills convergence history versions watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, two versions, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
@@ -135,6 +135,15 @@ watch-scale: ## Measure harvest watch with SOURCES (1000), idle for IDLE (2m), o
 convergence: lab ## Count the updates that ten harvesters on one mount lose each other, over ROUNDS (100) rotations of each
 	HARVEST_ROUNDS=1500 $(GO) test -count=1 -timeout 60m -v -run TestModel ./vaultsync
 	HARVEST_LAB=current HARVEST_ROUNDS=$(or $(ROUNDS),100) $(GO) test -tags e2e -count=1 -timeout 60m -v -run TestConvergence ./e2e
+
+# Another version of harvest: the last release or, while there is none, what was a hundred commits ago.
+OTHER ?= $(or $(shell git describe --tags --match 'v*' --abbrev=0 HEAD~1 2>/dev/null),HEAD~100)
+
+.PHONY: versions
+versions: lab ## Let another version of harvest (OTHER) and this one share a mount, and change places
+	rm -rf dist/other && mkdir -p dist/other && git archive $(OTHER) | tar -x -C dist/other
+	cd dist/other && CGO_ENABLED=0 $(GO) build -ldflags '-X main.version=$(OTHER)' -o harvest-other ./cmd/harvest
+	HARVEST_LAB=current HARVEST_OTHER='$(CURDIR)/dist/other/harvest-other' $(GO) test -tags e2e -count=1 -timeout 20m -v -run 'TestTwoVersions$$' ./e2e
 
 .PHONY: history
 history: lab ## Let five harvesters, three Vaults and all faults make a history for LASTING (10m), and decide over it

@@ -51,7 +51,13 @@ func (l *lockedBuffer) String() string {
 // watch runs harvest watch until the test ends or stop is called.
 func watch(t *testing.T, args ...string) *watcher {
 	t.Helper()
-	w := &watcher{cmd: exec.Command(harvestCommand, append([]string{"watch"}, args...)...), done: make(chan struct{})}
+	return watchWith(t, harvestCommand, args...)
+}
+
+// watchWith is watch with another harvest.
+func watchWith(t *testing.T, binary string, args ...string) *watcher {
+	t.Helper()
+	w := &watcher{cmd: exec.Command(binary, append([]string{"watch"}, args...)...), done: make(chan struct{})}
 	w.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "VAULT_ADDR=" + vault.Address, "VAULT_TOKEN=" + vault.RootToken}
 	w.cmd.Stdout, w.cmd.Stderr = &w.stderr, &w.stderr
 	require.NoError(t, w.cmd.Start())
