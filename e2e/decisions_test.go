@@ -138,8 +138,8 @@ func TestTurnoverCommand(t *testing.T) {
 	before := readConfig(t, c, "jwt-turned")
 	r := syncNow(t, 3, "-cluster", "edge", "-jwks-file", file, "-mount", "jwt-turned", "-settle", "100ms")
 	assert.Contains(t, r.stderr, "none of the published keys is trusted already")
-	assert.Contains(t, r.stderr, "trusted now:   "+fingerprintOf(t, first)+"\n")
-	assert.Contains(t, r.stderr, "published now: "+fingerprintOf(t, second)+"\n")
+	assert.Contains(t, r.stderr, "Trusted now:\n    "+fingerprintOf(t, first)+"\n")
+	assert.Contains(t, r.stderr, "Published now:\n    "+fingerprintOf(t, second)+"\n")
 	assert.Equal(t, before, readConfig(t, c, "jwt-turned"))
 
 	runPrinted(t, printed(t, r.stderr), func(r result) { require.Equal(t, 0, r.code) })

@@ -11,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -50,10 +51,11 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, planned bool) err
 	if report == nil {
 		return err
 	}
-	if err := a.printReport(cmd, report, planned); err != nil {
+	hints := a.hints(report.Mounts, cfg, cmd)
+	if err := a.printReport(cmd, report, planned, hints); err != nil {
 		return err
 	}
-	a.complain(report, cfg, cmd.Duration("timeout"))
+	a.complain(report, hints)
 	code := outcome(report)
 	if err != nil {
 		a.says.Fail(err, "")
@@ -107,11 +109,14 @@ func (a *app) printRemovals(p *vaultsync.Plan) {
 }
 
 // printReport writes the results in the format asked for.
-func (a *app) printReport(cmd *cli.Command, report *vaultsync.Report, planned bool) error {
+func (a *app) printReport(cmd *cli.Command, report *vaultsync.Report, planned bool, hints render.Hint) error {
 	mounts := report.Mounts
 	if cmd.Bool("quiet") {
 		mounts = slices.DeleteFunc(slices.Clone(mounts), func(m *vaultsync.MountReport) bool {
-			return m.InSync() && m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack)+len(m.Plan.UnderTwoNames) == 0
+			if m.Plan == nil || !m.InSync() && cmd.String("format") != "text" { // as text, stderr has what failed
+				return cmd.String("format") == "text"
+			}
+			return m.Written == 0 && !m.Plan.Changed && len(m.Plan.GivenBack)+len(m.Plan.UnderTwoNames) == 0
 		})
 		if len(mounts) == 0 {
 			return nil
@@ -119,7 +124,7 @@ func (a *app) printReport(cmd *cli.Command, report *vaultsync.Report, planned bo
 	}
 	switch cmd.String("format") {
 	case "json":
-		a.out.JSON(&vaultsync.Report{Clusters: report.Clusters, Mounts: mounts})
+		return a.out.ReportJSON(report, mounts, hints)
 	case "vault":
 		if m := report.Mounts[0]; m.Err == nil {
 			body, err := m.Config.With(m.Plan)
@@ -129,10 +134,7 @@ func (a *app) printReport(cmd *cli.Command, report *vaultsync.Report, planned bo
 			a.out.JSON(body)
 		}
 	default:
-		for i, m := range mounts {
-			if i > 0 {
-				a.out.Printf("\n")
-			}
+		for _, m := range mounts {
 			a.out.Mount(m, planned, a.now())
 			a.printRemovals(m.Plan)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
@@ -135,6 +136,55 @@ func TestScreen(t *testing.T) {
 				golden(t, filepath.Join("screen", fmt.Sprintf("%s.%d.txt", test.name, width)), tags.Replace(text), vault.URL)
 			}
 		})
+	}
+}
+
+// TestScreenFailures: what a terminal shows of both streams, where something fails. Each failure is
+// there once, with what to do next.
+func TestScreenFailures(t *testing.T) {
+	for _, width := range []int{80, 120} {
+		var all strings.Builder
+		for _, test := range []struct {
+			name    string
+			prepare func(v *fakevault.Server, n *fakenomad.Server)
+			env     map[string]string
+			args    []string
+		}{
+			{name: "a sealed Vault", prepare: func(v *fakevault.Server, _ *fakenomad.Server) { v.Seal() }},
+			{name: "a token that expired", env: map[string]string{"VAULT_TOKEN": "hvs.unknown"}},
+			{name: "no mount", args: []string{"-mount", "jwt-none"}},
+			{name: "no VAULT_ADDR", env: map[string]string{"VAULT_ADDR": "", "VAULT_MAX_RETRIES": "0"}},
+			{name: "VAULT_ADDR without a scheme", env: map[string]string{"VAULT_ADDR": "vault.example.com:8200"}},
+			{name: "a namespace, and a Vault without any", prepare: func(v *fakevault.Server, _ *fakenomad.Server) { v.SetCommunity(true) }, args: []string{"-namespace", "team-a"}},
+			{name: "a dead cluster", prepare: func(_ *fakevault.Server, n *fakenomad.Server) { n.Region("").Clear() }},
+			{name: "a refused turnover", prepare: func(_ *fakevault.Server, n *fakenomad.Server) { n.Region("").Rebuild() }},
+		} {
+			noVault(t)
+			vault, nomad := fakevault.New(t), fakenomad.New(t)
+			vault.Enable("", "jwt-nomad", "jwt")
+			t.Setenv("VAULT_ADDR", vault.URL)
+			t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+			show := func(args ...string) string {
+				var both bytes.Buffer
+				s := terminal.Terminal{Width: width}
+				args = append([]string{"harvest", "sync", "-cluster", "us-east", "-nomad-address", nomad.URL, "-mount", "jwt-nomad", "-settle", "300ms"}, args...)
+				code := run(t.Context(), args, process{
+					stdin: strings.NewReader(""), stdout: &both, stderr: &both, outTerminal: s, errTerminal: s, getenv: os.Getenv, now: func() time.Time { return now },
+				})
+				return fmt.Sprintf("%s=> %d\n", &both, code)
+			}
+			show()
+			for name, value := range test.env {
+				t.Setenv(name, value)
+			}
+			if test.prepare != nil {
+				test.prepare(vault, nomad)
+			}
+			text := strings.NewReplacer(vault.URL, "http://127.0.0.1:8200", nomad.URL, "http://127.0.0.1:4646").Replace(show(test.args...))
+			text = regexp.MustCompile(`sha256:[0-9a-f]{8}`).ReplaceAllString(regexp.MustCompile(`sha256:[0-9a-f]{64}`).ReplaceAllString(text, "sha256:WHOLE"), "sha256:ffffffff")
+			fmt.Fprintf(&all, "--- %s\n%s\n", test.name, regexp.MustCompile(`\b[0-9a-f]{8}  `).ReplaceAllString(text, "kkkkkkkk  "))
+		}
+		golden(t, filepath.Join("screen", fmt.Sprintf("failures.%d.txt", width)), all.String(), "$none")
 	}
 }
 

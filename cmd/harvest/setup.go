@@ -145,7 +145,9 @@ func (r *setupRun) show() (failed int, err error) {
 		failed = r.complainOf()
 		return failed, r.out.Forms(r.proposals, r.form)
 	case r.format == "json":
-		r.out.JSON(map[string]any{"mounts": r.proposals})
+		if err := r.out.SetupJSON(r.proposals, r.hints(nil, r.cfg, r.cmd)); err != nil {
+			return 0, err
+		}
 	default:
 		if said != "" {
 			r.out.Printf("%s\n\n", said)
@@ -194,7 +196,7 @@ func (r *setupRun) apply(ctx context.Context) error {
 	if report == nil {
 		return err
 	}
-	r.complain(report, r.cfg, r.cmd.Duration("timeout"))
+	r.complain(report, r.hints(report.Mounts, r.cfg, r.cmd))
 	code := outcome(report)
 	if (made || code != exitNothing) && r.format == "text" {
 		r.out.Done(r.proposals, report)

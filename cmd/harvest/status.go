@@ -43,9 +43,9 @@ func (a *app) statusCommand() *cli.Command {
 			}
 			switch cmd.String("format") {
 			case "json":
-				a.out.JSON(map[string]any{"mounts": statuses})
+				a.out.StatusJSON(report, statuses, a.hints(report.Mounts, cfg, cmd))
 			case "html":
-				f := status.Facts(report, statuses, cfg, a.now(), func(err error) string { return a.call(cfg.File, cmd.Duration("timeout")).Of(err, false) })
+				f := status.Facts(report, statuses, cfg, a.now(), func(err error) string { return a.hints(report.Mounts, cfg, cmd)(nil, err) })
 				f.Rotation = cmd.Duration("rotation")
 				body, err := statuspage.New(f, buildInfo().Version, a.now()).HTML()
 				if err != nil {
@@ -53,15 +53,12 @@ func (a *app) statusCommand() *cli.Command {
 				}
 				_, _ = a.out.Write(body)
 			default:
-				for i, s := range statuses {
-					if i > 0 {
-						a.out.Printf("\n")
-					}
+				for _, s := range statuses {
 					a.out.Status(s, a.now())
 					a.printRemovals(s.Plan)
 				}
 			}
-			a.complain(report, cfg, cmd.Duration("timeout"))
+			a.complain(report, a.hints(report.Mounts, cfg, cmd))
 			return exit(statusCode(statuses))
 		},
 	}

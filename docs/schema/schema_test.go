@@ -8,8 +8,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"log"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +27,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // names are all the schemas.
@@ -252,6 +256,22 @@ mount "jwt-nomad" {
 	w.run("sync", 1, "sync", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "nowhere")
 	east.Region("").Rebuild()
 	w.run("plan", 3, with("plan")...)
+	w.run("status", 3, with("status")...)
+	w.run("sync", 3, with("sync")...)
+
+	// what can be mended in ways that are told: a CA that isn't known, a mount in another mode
+	unknown := httptest.NewUnstartedServer(http.NotFoundHandler())
+	unknown.Config.ErrorLog = log.New(io.Discard, "", 0)
+	unknown.StartTLS()
+	defer unknown.Close()
+	tls := []string{"-cluster", "tls", "-nomad-address", unknown.URL, "-mount", "jwt-nomad"}
+	vault.Enable("", "jwt-url", "jwt")
+	vault.SetConfig("", "jwt-url", map[string]any{"jwks_url": east.URL})
+	url := []string{"-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-url"}
+	for name, code := range map[string]int{"plan": 1, "status": 3, "sync": 1} {
+		w.run(name, code, append([]string{name}, tls...)...)
+		w.run(name, code, append([]string{name}, url...)...)
+	}
 	w.run("sync", 0, with("sync", "-allow-turnover", "-settle", "100ms")...)
 	w.run("sync", 0, with("sync", "-quiet", "-deny", "sha256:"+strings.Repeat("0", 64), "-settle", "100ms", "-retired", "us-west")...)
 
@@ -259,14 +279,19 @@ mount "jwt-nomad" {
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new")
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-y", "-settle", "100ms")
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-period", "1h")
+	old := east.Region("").Keys()
+	east.Region("").Rebuild()
+	w.run("setup", 3, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new")
+	east.Region("").Restore(0, old...)
+	only, err := pem.FingerprintOf(old[0].Public())
+	require.NoError(t, err)
+	w.run("setup", 1, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-deny", only.String())
 	w.run("setup", 0, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-new", "-kv-path", "none")
 	writeRole("nomad-workloads")
-	_, err := vault.Client().Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{"role_type": "jwt", "token_num_uses": 1})
+	_, err = vault.Client().Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{"role_type": "jwt", "token_num_uses": 1})
 	require.NoError(t, err)
 	w.run("setup", 3, with("setup")...)
 	w.run("setup", 3, "setup", "-config", both)
-	vault.Enable("", "jwt-url", "jwt")
-	vault.SetConfig("", "jwt-url", map[string]any{"jwks_url": east.URL})
 	w.run("setup", 1, "setup", "-cluster", "us-east", "-nomad-address", east.URL, "-mount", "jwt-url")
 
 	// one key, published as a member for each of two algorithms

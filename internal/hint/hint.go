@@ -133,13 +133,14 @@ func (c Call) turnover(e *vaultsync.TurnoverError) string {
 	for _, side := range []struct {
 		title string
 		keys  []pem.Fingerprint
-	}{{"trusted now:  ", e.Trusted}, {"published now:", e.Published}} {
-		const most = 4
+	}{{"Trusted now:", e.Trusted}, {"Published now:", e.Published}} {
+		const most = 8
+		fmt.Fprintln(&b, side.title)
 		for _, f := range side.keys[:min(len(side.keys), most)] {
-			fmt.Fprintf(&b, "%s %s\n", side.title, f)
+			fmt.Fprintf(&b, "  %s\n", f)
 		}
 		if more := len(side.keys) - most; more > 0 {
-			fmt.Fprintf(&b, "%s and %d more\n", side.title, more)
+			fmt.Fprintf(&b, "  and %d more\n", more)
 		}
 	}
 	return b.String() + "If these are the cluster's new keys:\n  " + c.Again("-allow-turnover="+text.ShellQuote(name))

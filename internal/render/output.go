@@ -5,4 +5,8 @@ package render
 import "github.com/jwksharvest/harvest/internal/terminal"
 
 // Output is where results go. What comes from outside is made printable first.
-type Output struct{ terminal.Output }
+type Output struct {
+	terminal.Output
+
+	sections int // that were begun
+}

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
@@ -40,16 +40,15 @@ type row struct {
 	wide                                     bool // the text follows the owner at once
 }
 
-// planRows returns the lines of a plan, by sign, then by owner and key.
+// planRows returns the lines of a plan, by sign, then by owner and age.
 func planRows(p *vaultsync.Plan, now time.Time) []row {
 	var rows []row
 	add := func(sign string, keys []vaultsync.Key, since bool) {
-		var some []row
+		keys = slices.Clone(keys)
+		status.SortKeys(keys)
 		for _, k := range keys {
-			some = append(some, keyRow(sign, k, since, now))
+			rows = append(rows, keyRow(sign, k, since, now))
 		}
-		sortRows(some)
-		rows = append(rows, some...)
 	}
 	add(signAdd, p.Add, false)
 	add(signAdopt, p.Adopt, false)
@@ -65,12 +64,6 @@ func planRows(p *vaultsync.Plan, now time.Time) []row {
 		rows = append(rows, row{sign: signSet, owner: "setting", text: text.Escape(c.Field + ": " + changeText(c)), wide: true})
 	}
 	return rows
-}
-
-func sortRows(rows []row) {
-	slices.SortStableFunc(rows, func(a, b row) int {
-		return cmp.Or(cmp.Compare(a.owner, b.owner), cmp.Compare(a.kid, b.kid), cmp.Compare(a.fingerprint, b.fingerprint), cmp.Compare(a.text, b.text))
-	})
 }
 
 // shortKeyID is how much of a kid is shown.
@@ -95,16 +88,16 @@ func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
 }
 
 func failureRow(f vaultsync.Failure) row {
-	kept := fmt.Sprintf("%d %s kept: ", f.Kept, text.Plural(f.Kept, "key"))
+	kept := fmt.Sprintf("%d %s kept", f.Kept, text.Plural(f.Kept, "key"))
 	switch {
 	case errors.Is(f.Err, vaultsync.ErrNoRoom) && f.Kept == 0:
-		kept = ""
+		kept = "keys wait for room"
 	case errors.Is(f.Err, vaultsync.ErrAlgorithm):
-		kept = fmt.Sprintf("%d %s trusted in vain: ", f.Kept, text.Plural(f.Kept, "key"))
+		kept = fmt.Sprintf("%d %s trusted in vain", f.Kept, text.Plural(f.Kept, "key"))
 	case f.Kept == 0:
-		kept = "nothing to keep: "
+		kept = "nothing to keep"
 	}
-	return row{sign: signFailed, owner: text.Escape(owner(f)), text: kept + text.Escape(monitor.ClusterCause(f.Err).Error()), wide: true}
+	return row{sign: signFailed, owner: text.Escape(owner(f)), text: fmt.Sprintf("%s (%s)", kept, monitor.KindOf(f.Err)), wide: true}
 }
 
 func owner(f vaultsync.Failure) string {
@@ -170,29 +163,39 @@ func (o *Output) printRows(rows []row) {
 	}
 }
 
-// Mount writes what is to be done to one mount, where it is only planned, or was done.
+// Mount writes what is to be done to one mount, where it is only planned, or was done. Why something
+// failed is for stderr: here is the kind. A mount without a plan has nothing else.
 func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
-	o.title(m.MountID)
-	if m.Plan != nil {
-		rows := planRows(m.Plan, now)
-		o.printRows(rows)
-		if len(rows) > 0 {
-			o.Printf("\n")
-		}
-		if o.warnings(m.Plan.Warnings); len(m.Plan.Warnings) > 0 {
-			o.Printf("\n")
-		}
+	if m.Plan == nil {
+		return
+	}
+	o.section(m.MountID)
+	rows := planRows(m.Plan, now)
+	o.printRows(rows)
+	if len(rows) > 0 {
+		o.Printf("\n")
+	}
+	if o.warnings(m.Plan.Warnings); len(m.Plan.Warnings) > 0 {
+		o.Printf("\n")
 	}
 	if m.Err != nil {
-		o.failure(monitor.MountCause(m.Err))
-		state, how := "Not in sync:", notDone(m)
+		state, how := fmt.Sprintf("Not in sync (%s):", monitor.KindOf(m.Err)), notDone(m)
 		if planned {
-			state, how = "Not in sync.", "Planned only: nothing was written."
+			how = "planned only, nothing was written."
 		}
-		o.Text("  "+state+" ", "\n  "+o.Paint(terminal.Red, state)+" ", how)
+		o.Text("  "+state+" ", "  "+o.Paint(terminal.Red, state)+" ", how)
 		return
 	}
 	o.Say(summary(m))
+}
+
+// section begins what is about one mount or relay, apart from what was written before.
+func (o *Output) section(id vaultsync.MountID) {
+	if o.sections > 0 {
+		o.Printf("\n")
+	}
+	o.sections++
+	o.title(id)
 }
 
 // title writes which mount or relay the following is about.

@@ -28,7 +28,7 @@ func TestRemarksAreBounded(t *testing.T) {
 	const last = "remark 49\\x1b"
 	for name, write := range map[string]func(*Output){
 		"plan":   func(o *Output) { o.Mount(report, true, time.Now()) },
-		"status": func(o *Output) { o.Status(&status.Mount{Warnings: all, Plan: plan}, time.Now()) },
+		"status": func(o *Output) { o.Status(&status.Mount{Warnings: all, Plan: plan, Read: true}, time.Now()) },
 	} {
 		var b bytes.Buffer
 		write(&Output{Output: terminal.Output{W: &b}})

@@ -6,15 +6,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// Status writes the status of one mount.
+// Status writes the status of one mount that could be read. Why one could not is for stderr.
 func (o *Output) Status(s *status.Mount, now time.Time) {
-	o.title(s.MountID)
+	if !s.Read {
+		return
+	}
+	o.section(s.MountID)
 	section := func(title string, rows []row) {
 		if len(rows) > 0 {
 			o.Printf("%s", title)
@@ -29,20 +31,20 @@ func (o *Output) Status(s *status.Mount, now time.Time) {
 	section("", trusted)
 	if s.Plan != nil {
 		pending := slices.DeleteFunc(planRows(s.Plan, now), func(r row) bool {
-			return r.sign == signKeep || r.sign == signForeign || r.sign == signSkip
+			return r.sign == signKeep || r.sign == signForeign || r.sign == signSkip || r.sign == signFailed
 		})
 		section("  pending:\n", pending)
+		var failed []row
+		for _, f := range s.Plan.Failed {
+			failed = append(failed, failureRow(f))
+		}
+		section("", failed)
 	}
 	if o.warnings(s.Warnings); len(s.Warnings) > 0 {
 		o.Printf("\n")
 	}
 	o.printProblems(s.Lint)
-	if s.Err != nil {
-		o.failure(monitor.MountCause(s.Err))
-	}
-	if s.Read {
-		o.Say(statusSummary(s))
-	}
+	o.Say(statusSummary(s))
 }
 
 // statusSummary counts the trusted keys by owner.

@@ -50,6 +50,9 @@ func (o *Output) printSetup(s *setup.Proposal, now time.Time) {
 	if keys := s.Keys(); keys != nil {
 		o.Printf("\n")
 		o.printRows(planRows(keys, now))
+		for _, f := range keys.Failed { // nothing was tried yet, so that stderr has none of it
+			o.Say(text.Escape(f.AsError().Error()))
+		}
 		if len(keys.Warnings) > 0 {
 			o.Printf("\n")
 			o.warnings(keys.Warnings)

@@ -42,6 +42,7 @@ func Read(ctx context.Context, s *session.Session, in *lint.Inspection) (*vaults
 					own.Issuer = m.Config.Relay.Issuer
 				}
 				statuses[i].inspect(ctx, m.Target.Mount, own)
+				report.Mounts[i].Err = statuses[i].Err
 			}
 		})
 	}

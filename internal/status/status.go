@@ -2,11 +2,13 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/lint"
+	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -23,8 +25,12 @@ type Mount struct {
 	// Settings are what is stated of the mount and is otherwise.
 	Settings []vaultsync.Change `json:"settings"`
 	// Lint is what -lint found; without it there is none.
-	Lint  []lint.Problem `json:"lint,omitzero"`
-	Error string         `json:"error,omitempty"`
+	Lint []lint.Problem `json:"lint,omitzero"`
+	// InSync is nil where it was compared with nothing.
+	InSync *bool  `json:"in_sync"`
+	Error  string `json:"error,omitempty"`
+	Kind   string `json:"kind,omitempty"` // of Err
+	Hint   string `json:"hint,omitempty"` // what to do about Err, where somebody has said so
 
 	Plan   *vaultsync.Plan  `json:"-"` // nil without clusters, or where there could be none
 	Config vaultsync.Config `json:"-"` // as it was read
@@ -38,6 +44,9 @@ type Failed struct {
 	Region  string `json:"region"`
 	Kept    int    `json:"kept"`
 	Error   string `json:"error"`
+	Kind    string `json:"kind"`
+	Hint    string `json:"hint,omitempty"`
+	Err     error  `json:"-"`
 }
 
 // of completes the status of a mount: what the plan has read or, where there is no
@@ -55,7 +64,9 @@ func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 		s.Add, s.Adopt, s.Remove = append(s.Add, m.Plan.Add...), append(s.Adopt, m.Plan.Adopt...), append(s.Remove, m.Plan.Remove...)
 		s.Warnings, s.Settings = append(s.Warnings, m.Plan.Warnings...), append(s.Settings, m.Plan.Settings...)
 		for _, f := range m.Plan.Failed {
-			s.Failed = append(s.Failed, Failed{f.Cluster, f.Region, f.Kept, f.Err.Error()})
+			s.Failed = append(s.Failed, Failed{
+				Cluster: f.Cluster, Region: f.Region, Kept: f.Kept, Error: f.Err.Error(), Kind: monitor.KindOf(f.Err), Err: f.AsError(),
+			})
 		}
 	case mount != nil:
 		config, err := mount.Read(ctx)
@@ -66,12 +77,20 @@ func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 			m.Err = err
 		}
 	}
-	s.Err = m.Err
-	if m.Err != nil {
-		s.Error = m.Err.Error()
+	if m.Plan != nil {
+		inSync := m.InSync()
+		s.InSync = &inSync
 	}
-	sortKeys(s.Trusted)
+	s.fail(m.Err)
+	SortKeys(s.Trusted)
 	return m, s
+}
+
+// fail notes an error, or none.
+func (s *Mount) fail(err error) {
+	if err != nil {
+		s.Err, s.Error, s.Kind = err, err.Error(), monitor.KindOf(err)
+	}
 }
 
 // inspect adds what bites on the mount although its keys are in sync.
@@ -83,7 +102,7 @@ func (s *Mount) inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Ins
 	in.Config = s.Config
 	problems, err := lint.InspectMount(ctx, mount, in)
 	if err != nil {
-		s.Err, s.Error = err, err.Error()
+		s.fail(err)
 		return
 	}
 	s.Lint = append(s.Lint, problems...)
@@ -92,8 +111,8 @@ func (s *Mount) inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Ins
 	}
 }
 
-// sortKeys sorts by owner, foreign keys last, and then by age, the newest first.
-func sortKeys(keys []vaultsync.Key) {
+// SortKeys sorts by owner, foreign keys last, and then by age, the newest first.
+func SortKeys(keys []vaultsync.Key) {
 	slices.SortStableFunc(keys, func(a, b vaultsync.Key) int {
 		if (a.Cluster == "") != (b.Cluster == "") {
 			return strings.Compare(b.Cluster, a.Cluster)
@@ -104,6 +123,6 @@ func sortKeys(keys []vaultsync.Key) {
 		if c := b.Added.Compare(a.Added); c != 0 {
 			return c
 		}
-		return strings.Compare(a.Fingerprint.String(), b.Fingerprint.String())
+		return cmp.Or(strings.Compare(a.KeyID, b.KeyID), strings.Compare(a.Fingerprint.String(), b.Fingerprint.String()))
 	})
 }

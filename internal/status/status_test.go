@@ -27,19 +27,20 @@ func TestOfAMountWithoutAPlan(t *testing.T) {
 	body, err := json.Marshal(m)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"vault":"`+s.URL+`","namespace":"","path":"jwt-nomad","trusted":[],"add":[],"adopt":[],"remove":[],`+
-		`"failed":[],"warnings":[],"settings":[]}`, string(body))
+		`"failed":[],"warnings":[],"settings":[],"in_sync":null}`, string(body))
 
 	report, m = of(t.Context(), vaultsync.NewMount(s.Client(), "none"), &vaultsync.MountReport{MountID: vaultsync.MountID{Path: "none"}})
 	require.Error(t, report.Err)
 	assert.False(t, m.Read)
 	assert.Equal(t, report.Err.Error(), m.Error)
+	assert.Equal(t, "no_mount", m.Kind)
 }
 
 // Owners stay together, foreign keys come last, and of one owner's the newest first.
 func TestSortKeys(t *testing.T) {
 	old, young := time.Unix(1, 0), time.Unix(2, 0)
 	keys := []vaultsync.Key{{KeyID: "foreign"}, {KeyID: "b", Owner: pem.Owner{Cluster: "b"}}, {KeyID: "a-old", Owner: pem.Owner{Cluster: "a"}, Added: old}, {KeyID: "a-new", Owner: pem.Owner{Cluster: "a"}, Added: young}}
-	sortKeys(keys)
+	SortKeys(keys)
 	var ids []string
 	for _, k := range keys {
 		ids = append(ids, k.KeyID)

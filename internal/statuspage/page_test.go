@@ -82,8 +82,8 @@ func examplePage() monitor.Facts {
 				Failures: []monitor.SourceFailure{{Owner: pem.Owner{Cluster: "ci"}, Last: monitor.LastError{
 					Text: "none of the published keys is trusted already: trusted sha256:8b1a9953, published sha256:3b5d5c37; a wrong address, a rebuilt cluster, or one name for two clusters",
 					At:   added(69 * time.Minute),
-					Hint: "trusted now:   sha256:8b1a9953c4611296a827abf8c47804d7e6c49c6b97a4f4a1b1f7e1f3a0d1c2b3\n" +
-						"published now: sha256:3b5d5c3712955042212316173ccf37be800c1b4e6d5a2f9c8e7b6a5d4c3b2a19\n" +
+					Hint: "Trusted now:\n  sha256:8b1a9953c4611296a827abf8c47804d7e6c49c6b97a4f4a1b1f7e1f3a0d1c2b3\n" +
+						"Published now:\n  sha256:3b5d5c3712955042212316173ccf37be800c1b4e6d5a2f9c8e7b6a5d4c3b2a19\n" +
 						"If these are the cluster's new keys:\n  harvest sync -config /etc/harvest/harvest.hcl -allow-turnover=ci",
 				}}},
 				Keys: monitor.Keys{List: []monitor.Key{

@@ -24,7 +24,7 @@ func (m *Messages) Fail(err error, hint string) {
 			m.Log.Error(text.Escape(err.Error()))
 			continue
 		}
-		_, _ = fmt.Fprintf(m.W, "%s %s\n", m.Paint(Alarm, "harvest:"), text.Escape(err.Error()))
+		m.prose("harvest:", Alarm, text.Escape(err.Error()))
 	}
 	switch {
 	case hint == "":
@@ -32,7 +32,11 @@ func (m *Messages) Fail(err error, hint string) {
 		m.Log.Error("way out", "hint", hint)
 	default:
 		for line := range strings.SplitSeq(hint, "\n") {
-			_, _ = fmt.Fprintf(m.W, "  %s\n", text.Escape(line))
+			if line = text.Escape(line); strings.HasPrefix(line, " ") { // a command, to be copied
+				_, _ = fmt.Fprintf(m.W, "  %s\n", line)
+				continue
+			}
+			m.prose(" ", Plain, line)
 		}
 	}
 }
@@ -44,7 +48,24 @@ func (m *Messages) Warn(format string, args ...any) {
 		m.Log.Warn(line)
 		return
 	}
-	_, _ = fmt.Fprintf(m.W, "%s %s\n", m.Paint(Yellow, "harvest: warning:"), line)
+	m.prose("harvest: warning:", Yellow, line)
+}
+
+// prose writes text behind a word, in lines that a terminal is wide enough for.
+func (m *Messages) prose(word string, style Style, text string) {
+	room := 0
+	if m.Width > 0 {
+		room = m.Width - Columns(word) - 1
+	}
+	const indent = "  "
+	first, rest, _ := strings.Cut(strings.Join(Wrap(text, room), "\n"), "\n")
+	_, _ = fmt.Fprintf(m.W, "%s %s\n", m.Paint(style, word), first)
+	if rest == "" {
+		return
+	}
+	for _, line := range Wrap(strings.ReplaceAll(rest, "\n", " "), m.Width-len(indent)) {
+		_, _ = fmt.Fprintf(m.W, "%s%s\n", indent, line)
+	}
 }
 
 // Separate returns the errors that errors.Join put together.
