@@ -42,11 +42,12 @@ cluster "b" {
   address = %q
   %s
 }
-mount "jwt-nomad" {
+mount %q {
   clusters = ["a", "b"]
   settle   = "200ms"
 }
 `
+	tests := map[string]func(*testing.T){}
 	for name, test := range map[string]struct{ vault, cluster string }{
 		"token":      {vault: fmt.Sprintf("auth \"token_file\" {\n path = %q\n}", pipe)},
 		"secret id":  {vault: fmt.Sprintf("auth \"approle\" {\n role_id = \"r\"\n secret_id_file = %q\n}", pipe)},
@@ -55,11 +56,11 @@ mount "jwt-nomad" {
 		"CA":         {cluster: fmt.Sprintf(`ca_cert = %q`, pipe)},
 		"key":        {cluster: fmt.Sprintf("client_cert = %q\n client_key = %q", pipe, pipe)},
 	} {
-		t.Run(name, func(t *testing.T) {
-			mount := "jwt-nomad"
-			vault.Enable("", mount, "jwt")
+		mount := fmt.Sprint("jwt-", len(tests))
+		vault.Enable("", mount, "jwt")
+		tests[name] = func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "c.hcl")
-			text := fmt.Sprintf(whole, test.vault, nomad.URL, nomad.URL, test.cluster)
+			text := fmt.Sprintf(whole, test.vault, nomad.URL, nomad.URL, test.cluster, mount)
 			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 			began := time.Now()
 			timeout := "1s"
@@ -74,8 +75,9 @@ mount "jwt-nomad" {
 				assert.Equal(t, exitPartial, code, stderr)
 				assert.NotEmpty(t, vault.Keys("", mount), "the other cluster's keys")
 			}
-		})
+		}
 	}
+	atOnce(t, tests)
 	for _, command := range []string{"plan", "sync", "status", "setup"} {
 		t.Run("configuration of "+command, func(t *testing.T) {
 			began := time.Now()
