@@ -349,6 +349,14 @@ func TestBudgetGivenBack(t *testing.T) {
 	assert.Empty(t, p.Failed)
 }
 
+// A key that only waits for the last answer to be removed takes no room.
+func TestBudgetBeforeAllHaveAnswered(t *testing.T) {
+	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2")}}
+	p := budgeted(t, elements(trust("a", "k1"), trust("a", "k9")), want, Rules{MaxKeys: 2, Partial: true})
+	assert.True(t, isOn(p.Add, "k2"))
+	assert.True(t, isOn(p.Keep, "k9"))
+}
+
 // A cluster whose agent's own region can't be read, and whose others have no room, says both.
 func TestBudgetBesideAFailure(t *testing.T) {
 	p := budgeted(t, elements(trust("a", "k1")), onlyA(down("a"), publish("a/r", "k2", "k3")), Rules{MaxKeys: 2})

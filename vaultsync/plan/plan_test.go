@@ -505,6 +505,28 @@ func TestPlanKeepsComment(t *testing.T) {
 	assert.True(t, strings.HasPrefix(p.Next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.Next[0])
 }
 
+// Of two elements with one key the retention period that ends last holds, and begins where one of
+// them knows of none.
+func TestPlanRetainsOneOfTwoElements(t *testing.T) {
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	for name, test := range map[string]struct{ first, second, want time.Time }{
+		"the later ends last":   {ago(2 * time.Hour), ago(time.Hour), ago(time.Hour)},
+		"the earlier ends last": {ago(time.Hour), ago(2 * time.Hour), ago(time.Hour)},
+		"the later has none":    {ago(time.Hour), time.Time{}, now},
+		"the earlier has none":  {time.Time{}, ago(time.Hour), now},
+	} {
+		t.Run(name, func(t *testing.T) {
+			current := elements(
+				trust("a", "k1", added(ago(9*time.Hour)), missing(test.first)), trust("a", "k1", added(ago(8*time.Hour)), missing(test.second)), trust("a", "k2"),
+			)
+			p, err := New(current, onlyA(publish("a", "k2")), Rules{Now: now, Retain: 3 * time.Hour})
+			require.NoError(t, err)
+			assert.Equal(t, []string{"~ a k1", "= a k2"}, describe(p, allNames...))
+			assert.Equal(t, test.want, Read(p.Next)[0].Block.Annotation.Missing)
+		})
+	}
+}
+
 // A region with a name that nobody can have costs the others nothing.
 func TestPlanRegionWithABadName(t *testing.T) {
 	p, err := New(nil, onlyA(publish("a/r r", "k1"), publish("a/r", "k2")), Rules{Now: now})
