@@ -27,11 +27,7 @@ func (w *watcher) logged(t *testing.T, pattern string) {
 }
 
 // forget clears the log, so that the next fault's lines are its own.
-func (w *watcher) forget() {
-	w.stderr.mu.Lock()
-	defer w.stderr.mu.Unlock()
-	w.stderr.b.Reset()
-}
+func (w *watcher) forget() { w.stderr.Reset() }
 
 // A Nomad server that crashes and comes back, and one that is restored from a snapshot.
 func TestWatchNomadFaults(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/faultproxy"
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // kills is how many syncs are killed: a few in make e2e, 200 in make kills.
@@ -69,7 +70,7 @@ func (k *killing) sync(file string, instant func()) string {
 	})
 	cmd := exec.Command(harvestCommand, append([]string{"sync", "-jwks-file", file, "-settle", "200ms"}, k.args...)...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + k.t.TempDir(), "VAULT_ADDR=" + k.proxy.URL, "VAULT_TOKEN=" + vault.RootToken}
-	var out lockedBuffer
+	var out fixture.Log
 	cmd.Stdout, cmd.Stderr = &out, &out
 	require.NoError(k.t, cmd.Start())
 	done := make(chan struct{})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -31,27 +31,13 @@ type minedWatch struct {
 	*coalmine
 	cmd    *exec.Cmd
 	listen string
-	mu     sync.Mutex
-	log    bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (w *minedWatch) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.Write(p)
-}
-
-func (w *minedWatch) text() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.log.String()
+	log    fixture.Log
 }
 
 func (m *coalmine) watch(t *testing.T) *minedWatch {
 	t.Helper()
 	w := &minedWatch{coalmine: m, cmd: m.command(t, "watch", "-config", m.file("harvest.hcl"), "-listen", "127.0.0.1:0", "-resync", "1s", "-log-level", "debug")}
-	w.cmd.Stdout, w.cmd.Stderr = w, w
+	w.cmd.Stdout, w.cmd.Stderr = &w.log, &w.log
 	require.NoError(t, w.cmd.Start())
 	t.Cleanup(func() { _ = w.cmd.Process.Kill() })
 	w.listen = "http://" + w.until(t, `msg="serving the status page, metrics and health" address=(\S+)`)[1]
@@ -66,7 +52,7 @@ func (w *minedWatch) until(t *testing.T, pattern string) []string {
 	t.Helper()
 	var found []string
 	require.Eventually(t, func() bool {
-		found = regexp.MustCompile(pattern).FindStringSubmatch(w.text())
+		found = regexp.MustCompile(pattern).FindStringSubmatch(w.log.String())
 		return found != nil
 	}, patience, 5*time.Millisecond, pattern)
 	return found
@@ -134,8 +120,8 @@ func TestWatchCanaries(t *testing.T) {
 	require.NoError(t, w.cmd.Process.Signal(syscall.SIGQUIT))
 	require.Error(t, w.cmd.Wait())
 	w.seen()
-	require.Contains(t, w.text(), "goroutine ")
-	w.check(t, "the log", w.text())
+	require.Contains(t, w.log.String(), "goroutine ")
+	w.check(t, "the log", w.log.String())
 	w.check(t, "a page", pages)
 	assert.NotContains(t, pages, "cmdline")
 }

@@ -93,5 +93,5 @@ func TestExposedFiles(t *testing.T) {
 	}
 	require.NoError(t, w.cmd.Process.Signal(syscall.SIGHUP))
 	w.until(t, `msg="the configuration was reloaded"`)
-	assert.Equal(t, len(secrets), strings.Count(w.text(), "can be read by every user"))
+	assert.Equal(t, len(secrets), strings.Count(w.log.String(), "can be read by every user"))
 }

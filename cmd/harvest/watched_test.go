@@ -32,25 +32,8 @@ type watched struct {
 	token  string // name of the file
 	more   string // of the configuration
 	listen string
-	log    *lockedLog
+	log    *fixture.Log
 	stop   func()
-}
-
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // newWatched starts servers; start begins to watch.
@@ -86,7 +69,7 @@ mount "jwt-nomad" {
 }
 %s`, w.nomad.URL, w.vault.URL, w.token, w.more), 0o600))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
-	log := new(lockedLog)
+	log := new(fixture.Log)
 	w.log = log
 	code := make(chan int)
 	go func() {
