@@ -23,11 +23,12 @@ var processMetrics = []compare.Metric{{Unit: "ns", Name: "time"}, {Unit: "cpu-ns
 const (
 	caseOneKey    = "1 RSA key"
 	caseThreeKeys = "3 RSA keys"
+	caseEd25519   = "1 Ed25519 key"
 )
 
 // command compares harvest pem with pem-jwk, as processes.
 func command() *compare.Table {
-	var harvest, other, libraries, empty string
+	var harvest, other, libraries, judge, empty string
 	files := map[string]string{} // key sets, by case
 	run := func(args func(file string) []string) func(context.Context, *compare.Env, string) (compare.Measures, error) {
 		return func(ctx context.Context, _ *compare.Env, name string) (compare.Measures, error) {
@@ -45,13 +46,21 @@ func command() *compare.Table {
 		Title: "The command: a key set to PEM",
 		Text: "A whole process, from its start to its end: `harvest pem FILE`, `pem-jwk FILE`, and two Go programs that do nothing: one that links " +
 			"the libraries that harvest is built on (Vault's client, Prometheus' metrics, HCL and the like), which set themselves " +
-			"up before any program begins, and one that links none. pem-jwk takes one key, not a set: of more, `jq` takes the set apart and it is started for each.",
+			"up before any program begins, and one that links none. An RSA key is judged before it is printed, which is nearly all that harvest adds to its libraries: the row of a program that " +
+			"calls `jwks.Judge` and links nothing else. An Ed25519 key takes no such judgement. " +
+			"pem-jwk takes one RSA key, not a set: of more, `jq` takes the set apart and it is started for each.",
 		Metrics: processMetrics,
-		Cases:   []string{caseOneKey, caseThreeKeys},
+		Cases:   []string{caseOneKey, caseThreeKeys, caseEd25519},
 		Contenders: []compare.Contender{
 			{Name: "harvest pem", Measure: run(func(file string) []string { return []string{harvest, "pem", file} })},
-			{Name: "pem-jwk", Measure: run(pemJWKOf)},
+			{Name: "pem-jwk", Measure: func(ctx context.Context, env *compare.Env, name string) (compare.Measures, error) {
+				if name == caseEd25519 {
+					return nil, compare.ErrNotApplicable
+				}
+				return run(pemJWKOf)(ctx, env, name)
+			}},
 			{Name: "harvest's libraries alone", Measure: run(func(string) []string { return []string{libraries} })},
+			{Name: "judging alone", Measure: run(func(file string) []string { return []string{judge, file} })},
 			{Name: "empty Go program", Measure: run(func(string) []string { return []string{empty} })},
 		},
 		Setup: func(ctx context.Context, env *compare.Env) (err error) {
@@ -70,8 +79,14 @@ func command() *compare.Table {
 			if empty, err = buildEmpty(ctx, env); err != nil {
 				return err
 			}
-			for name, count := range map[string]int{caseOneKey: 1, caseThreeKeys: 3} {
-				if files[name], err = writeKeySet(env, count); err != nil {
+			if judge, err = buildJudge(ctx, env); err != nil {
+				return err
+			}
+			for name, set := range map[string]struct {
+				kind  string
+				count int
+			}{caseOneKey: {kindRSA, 1}, caseThreeKeys: {kindRSA, 3}, caseEd25519: {kindEd25519, 1}} {
+				if files[name], err = writeKeySet(env, set.kind, set.count); err != nil {
 					return err
 				}
 			}
@@ -84,8 +99,8 @@ func command() *compare.Table {
 }
 
 // writeKeySet writes a set to a file, and its first key to another one that ends with .key.
-func writeKeySet(env *compare.Env, count int) (string, error) {
-	document, err := keySet(kindRSA, count)
+func writeKeySet(env *compare.Env, kind string, count int) (string, error) {
+	document, err := keySet(kind, count)
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +110,7 @@ func writeKeySet(env *compare.Env, count int) (string, error) {
 	if err := json.Unmarshal(document, &set); err != nil {
 		return "", err
 	}
-	file := filepath.Join(env.Dir, fmt.Sprintf("%d-keys.json", count))
+	file := filepath.Join(env.Dir, fmt.Sprintf("%d-keys-%s.json", count, strings.Fields(kind)[0]))
 	if err := os.WriteFile(file+".key", set.Keys[0], 0o600); err != nil {
 		return "", err
 	}

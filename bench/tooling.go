@@ -96,6 +96,37 @@ func buildEmpty(ctx context.Context, env *compare.Env) (string, error) {
 	return buildGo(ctx, env, env.Dir, source, "empty")
 }
 
+// buildJudge builds a program that reads a key set and judges its keys.
+func buildJudge(ctx context.Context, env *compare.Env) (string, error) {
+	const program = `package main
+
+import (
+	"os"
+
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+func main() {
+	document, err := os.ReadFile(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	set, err := jwks.Parse(document)
+	if err != nil {
+		panic(err)
+	}
+	if _, err := set.Judge(); err != nil {
+		panic(err)
+	}
+}
+`
+	source := filepath.Join(env.Dir, "judge.go")
+	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+		return "", err
+	}
+	return buildGo(ctx, env, env.Root, source, "judge")
+}
+
 // buildLibraries builds a program that does nothing either, and links what harvest is built on.
 func buildLibraries(ctx context.Context, env *compare.Env) (string, error) {
 	const module = "github.com/jwksharvest/harvest"
