@@ -126,7 +126,8 @@ func (r *relayed) await(t *testing.T, want func([]string) bool) time.Time {
 
 // Consul takes the identities of a Nomad that it can't read: one that wants client certificates.
 // So does a Vault by jwks_url. A rotation, Nomad's end and harvest's restart cost no login. What a
-// relay can't do is take a key out of their caches, which never expire: shown too, with what ends it.
+// relay can't do is take a key out of their caches, which never expire: shown too, with what ends
+// it.
 func TestRelayForConsul(t *testing.T) {
 	if lab.PairFromEnv() != lab.Current {
 		t.Skip("the lab has a Consul beside the current pair alone")

@@ -13,7 +13,7 @@ import (
 )
 
 // IsPlaintext reports whether rawURL is plain HTTP to another machine, which Client refuses
-// without AllowPlaintext: whoever is on the path chooses the keys. Loopback is this machine:
+// without AllowPlaintext: anyone on the path chooses the keys. Loopback is this machine:
 // "localhost", 127.0.0.0/8 and ::1. It is false for what isn't a URL.
 func IsPlaintext(rawURL string) bool {
 	u, err := url.Parse(rawURL)

@@ -22,7 +22,7 @@ type Client struct {
 	// with any client.
 	HTTPClient *http.Client
 	// AllowPlaintext permits plain HTTP to other machines and a client that doesn't
-	// verify certificates: whoever is on that path chooses the keys.
+	// verify certificates: anyone on that path chooses the keys.
 	AllowPlaintext bool
 	// Token, where set, returns the bearer token of each request (RFC 6750): see [TokenFile]. It
 	// is sent over verified TLS alone, AllowPlaintext or not, never to another origin, and only

@@ -33,7 +33,7 @@ func clusterFlags() []cli.Flag {
 		&cli.StringFlag{Name: "jwks-file", Category: inCluster, TakesFile: true, Usage: "`FILE` with a JWKS document, instead of a Nomad agent"},
 		&cli.StringFlag{Name: "oidc-issuer", Category: inCluster, Usage: "`URL` of an OIDC issuer, instead of a Nomad agent"},
 		&cli.StringSliceFlag{Name: "pin", Category: inCluster, Usage: "trust only this key of the cluster: a `FINGERPRINT` (sha256:…); may be repeated"},
-		&cli.BoolFlag{Name: "allow-plaintext", Category: inCluster, Usage: "take keys over plain http or unverified TLS: whoever is on that path chooses whom Vault trusts"},
+		&cli.BoolFlag{Name: "allow-plaintext", Category: inCluster, Usage: "take keys over plain http or unverified TLS: anyone on that path chooses whom Vault trusts"},
 	}, connectionFlags()...)
 }
 

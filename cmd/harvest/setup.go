@@ -23,7 +23,7 @@ func (a *app) setupCommand() *cli.Command {
 		Usage: "make what Nomad workloads log in with: mount, first keys, role and policy",
 		Description: "It does for static keys what `nomad setup vault` does for jwks_url: a JWT auth mount, the keys that its\n" +
 			"clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>. The defaults are the\n" +
-			"same, but that namespaces are kept apart (user_claim is sub): inside one, whoever submits jobs can read its secrets.\n" +
+			"same, but that namespaces are kept apart (user_claim is sub): inside one, anyone who submits jobs can read its secrets.\n" +
 			"It shows what it would do and asks; what is as it should be is left alone, and so is, without -overwrite,\n" +
 			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's:\n" +
 			"that of VAULT_TOKEN or `vault login`, for the Vault at VAULT_ADDR (or of -vault) and no other, although its vault\n" +

@@ -61,7 +61,7 @@ cluster "us-east" {
   #jwks_file = "/var/lib/harvest/edge.json"
 #}
 
-# Keys that come over plain http or unverified TLS: whoever is on that path chooses whom
+# Keys that come over plain http or unverified TLS: anyone on that path chooses whom
 # Vault trusts. For a laboratory.
 #cluster "lab" {
   #address         = "https://nomad.lab.example.com:4646"
@@ -185,7 +185,7 @@ mount "jwt-nomad" {
 
 # A relay publishes the judged keys of clusters as a key set of its own, for those who can't
 # read the clusters: Consul, a proxy, a cloud. It is a directory, which harvest watch serves
-# too (-relay-listen). Whoever trusts it trusts each of its clusters for every claim: a relay
+# too (-relay-listen). Anyone who trusts it trusts each of its clusters for every claim: a relay
 # a cluster is the safer way.
 #relay "nomad" {
   #clusters = ["us-east"]

@@ -23,21 +23,21 @@ func sourceOf(c Cluster) [2]string {
 	case c.JWKSFile != "":
 		return [2]string{"file", c.JWKSFile}
 	case c.OIDCIssuer != "":
-		return [2]string{"issuer", normal(c.OIDCIssuer)}
+		return [2]string{"issuer", NormalAddress(c.OIDCIssuer)}
 	case c.Kubernetes != "":
-		return [2]string{"API server", normal(c.Kubernetes)}
+		return [2]string{"API server", NormalAddress(c.Kubernetes)}
 	case c.JWKSURL != "":
-		return [2]string{"URL", normal(c.JWKSURL)}
+		return [2]string{"URL", NormalAddress(c.JWKSURL)}
 	default:
-		return [2]string{"agent", normal(c.Address)}
+		return [2]string{"agent", NormalAddress(c.Address)}
 	}
 }
 
-// normal returns an address without what makes no difference: letters' case in scheme and host,
-// a usual port, a slash at the end.
-func normal(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
+// NormalAddress returns an address without what makes no difference: letters' case in scheme and
+// host, a usual port, a slash at the end. What has no host stays as it is.
+func NormalAddress(address string) string {
+	u, err := url.Parse(strings.TrimSpace(address))
+	if err != nil || u.Host == "" {
 		return address
 	}
 	port := u.Port()

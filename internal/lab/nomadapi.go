@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// nomadClient has no proxy: agents are on loopback. One that wants a certificate has its own client.
+// nomadClient has no proxy: agents are on loopback. One that wants a certificate has its own
+// client.
 var nomadClient = &http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Minute}
 
 // call sends one request to the agent's API and decodes the answer into out, unless that

@@ -58,8 +58,8 @@ func (l *linter) audience(role *jwtrole.Role) {
 	l.add(p)
 }
 
-// strangers finds a role that takes the tokens of whoever gets one of an issuer, for its audience:
-// at GitHub, that of every repository in the world.
+// strangers finds a role that takes the tokens of anyone who gets one of an issuer, for its
+// audience: at GitHub, that of every repository in the world.
 func (l *linter) strangers(role *jwtrole.Role) {
 	if ofNomad(role) || len(role.List("bound_audiences")) == 0 && !l.withoutAudience() {
 		return
@@ -76,13 +76,13 @@ func (l *linter) strangers(role *jwtrole.Role) {
 		case shared != nil && !role.Narrows(shared.Claims):
 			p.Severity = SeverityError
 			who = "tokens of " + shared.Name + ", which signs for everybody"
-			p.Message = ": whoever has an account there logs in"
+			p.Message = ": anyone who has an account there logs in"
 			p.Fix = "bind " + strings.Join(shared.Claims[:min(len(shared.Claims), 4)], ", ") + " or sub to what is yours (bound_claims)"
 			if shared.Tenant {
 				p.Fix = "bind iss, which names the tenant, in bound_claims or by bound_issuer, and a claim that says whose a token is"
 			}
 		case shared == nil && !role.Narrows(nil):
-			p.Message = ": whoever gets one there for the same audience logs in"
+			p.Message = ": anyone who gets one there for the same audience logs in"
 			p.Fix = "bind what says whose a token is: bound_subject, or another claim in bound_claims; -ignore role_strangers if all of them may log in"
 		}
 		if p.Message == "" || told[who] {

@@ -41,7 +41,7 @@ const (
 	LintSameRegion    Lint = "same_region"    // two clusters of the mount with a region of one name
 	LintRoleIssuer    Lint = "role_issuer"    // a role of a shared mount takes the tokens of every cluster
 	LintRoleNobody    Lint = "role_nobody"    // a role asks for an iss that no cluster of the mount has
-	LintRoleStrangers Lint = "role_strangers" // a role takes the tokens of whoever gets one of an issuer
+	LintRoleStrangers Lint = "role_strangers" // a role takes the tokens of anyone who gets one of an issuer
 	LintRoleStar      Lint = "role_star"      // a role with a * that Vault compares as it stands, not as any text
 	LintRoleAudience  Lint = "role_audience"  // a role without bound_audiences
 	LintRoleAlias     Lint = "role_alias"     // workloads of several namespaces are one entity, and a policy goes by its metadata

@@ -55,7 +55,7 @@ var Blocks = []struct {
 		{"token_file", kindText, "", "File with the bearer token to ask with, read again each time. With `jwks_url` or `oidc_issuer`. It is sent over TLS that verifies the server, and to no other origin."},
 	}, manTLS("the server's"), []Attribute{
 		{"tls_skip_verify", kindFlag, "false", "Don't verify the server's certificate. Wants `allow_plaintext` as well."},
-		{"allow_plaintext", kindFlag, "false", "Take keys over plain http or unverified TLS: whoever is on that path chooses whom Vault trusts."},
+		{"allow_plaintext", kindFlag, "false", "Take keys over plain http or unverified TLS: anyone on that path chooses whom Vault trusts."},
 		{"pin", kindFingerprints, "every key", "The only keys that are trusted from this cluster."},
 	})},
 	{"kubernetes", `kubernetes`, "In a cluster block: the keys of a Kubernetes, by which its service accounts' tokens are verified. They are asked for at the API server, " +
@@ -124,7 +124,7 @@ var Blocks = []struct {
 		{"job_prefix", kindText, "", "Text before the job's name there, such as job-: secrets are at <namespace>/job-<job>/job-<job>/<name> then, and the jobs of a namespace are kept apart, also those called *, + or team/+. Without it such a job reads the secrets of others in its namespace. With it, job a still reads those of a job that is called a/job-a."},
 	}},
 	{"relay", `relay "NAME"`, "A key set of its own, with the judged keys of clusters, for those who can't read the clusters. " +
-		"It is a directory, which `harvest watch` serves too (`-relay-listen`).\nWhoever trusts a relay trusts each of its clusters for every claim.", []Attribute{
+		"It is a directory, which `harvest watch` serves too (`-relay-listen`).\nAnyone who trusts a relay trusts each of its clusters for every claim.", []Attribute{
 		{"clusters", kindTexts, required, "Names of the clusters whose keys it publishes."},
 		{"dir", kindText, required, "Directory of its own, which must be there, for keys.pem, jwks.json and, with `issuer`, .well-known/openid-configuration. Other files in it stay."},
 		{"issuer", kindText, "none", "URL of the issuer for the discovery document, https and without a slash at the end. Its jwks_uri is ISSUER/jwks.json."},

@@ -7,7 +7,7 @@
 // document. They are made from what the plan leaves on the list, and so is what a [Server] serves
 // from memory.
 //
-// Whoever trusts a relay trusts each of its clusters for every claim.
+// Anyone who trusts a relay trusts each of its clusters for every claim.
 package relay
 
 import (

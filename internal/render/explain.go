@@ -88,7 +88,7 @@ func (o *Output) explainReaders(s *setup.Proposal) {
 		if step.Kind != setup.StepPolicy || step.Action != setup.ActionCreate && step.Action != setup.ActionChange {
 			continue
 		}
-		who := "Whoever submits jobs to a namespace can read all of its secrets, as a job may be called * or pay*. job_prefix keeps the jobs apart."
+		who := "Anyone who submits jobs to a namespace can read all of its secrets, as a job may be called * or pay*. job_prefix keeps the jobs apart."
 		if access.JobPrefix != "" {
 			who = "Jobs of a namespace are kept apart, but for a job a and one that is called a/" + access.JobPrefix + "a. A job with a + alone between slashes in its name reads nothing."
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// printProblems writes what -lint found on a mount, with the way out below each.
+// printProblems writes what -lint found on a mount, and below each what to do about it.
 func (o *Output) printProblems(problems []lint.Problem) {
 	styles := map[lint.Severity]terminal.Style{lint.SeverityError: terminal.Alarm, lint.SeverityWarning: terminal.Yellow}
 	for _, p := range problems {

@@ -113,7 +113,7 @@ func refused(s setup.Step) string {
 	return s.Foreign + " and different: stays (-overwrite changes it)"
 }
 
-// explainShape says what it means that several clusters share a mount, and the way out.
+// explainShape says what it means that several clusters share a mount, and what to do about it.
 func (o *Output) explainShape(s *setup.Proposal) {
 	clusters := s.Target.Clusters
 	if len(clusters) < 2 {

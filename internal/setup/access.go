@@ -41,7 +41,7 @@ type Access struct {
 	// Audiences are those of which a token must have one; none is DefaultAudience.
 	Audiences []string
 	// UserClaim is the claim that names the entity's alias, or its JSON pointer where it begins
-	// with a slash; "" is DefaultUserClaim. Whoever shares its value shares one entity, whose
+	// with a slash; "" is DefaultUserClaim. Anyone who shares its value shares one entity, whose
 	// metadata is that of the last login, and the policy goes by that metadata. Vault compares
 	// the values without case.
 	UserClaim string

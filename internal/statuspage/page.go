@@ -117,7 +117,7 @@ func severityRank(p monitor.Problem) int {
 var legends = []legend{
 	{monitor.Pending, "published, and not trusted yet"},
 	{monitor.Refused, "published, and not trusted: all keys of its cluster are new at once, which somebody has to allow"},
-	{monitor.Trusted, "on the mount: whoever holds its private half can log in"},
+	{monitor.Trusted, "on the mount: anyone who holds its private half can log in"},
 	{monitor.Retained, "no longer published, and trusted until its retention period ends"},
 	{monitor.Outgoing, "trusted, and to be removed"},
 	{monitor.Claimed, "trusted, and another harvester's: never touched here"},

@@ -59,7 +59,7 @@ func examplePage() monitor.Facts {
 		Mounts: []monitor.MountFacts{
 			{
 				ID: vaultsync.MountID{Vault: vault, Namespace: "", Path: "jwt-nomad"}, Clusters: []string{"us-east", "edge"}, Synced: added(47 * time.Minute), Known: true, Partial: true,
-				Repaired: 1, Warnings: []string{"1 of the trusted keys is no cluster's: whoever holds a private half of one can log in"},
+				Repaired: 1, Warnings: []string{"1 of the trusted keys is no cluster's: anyone who holds a private half of one can log in"},
 				Keys: monitor.Keys{List: append(edge,
 					key(monitor.Trusted, "us-east", "us-east-1", "80ef5b3f-1c2d-4a5b-9e8f-7a6b5c4d3e2f", 3*time.Hour, ""),
 					key(monitor.Trusted, "us-east", "us-east-1", "3f0fccd0-9b8a-4c7d-8e6f-5a4b3c2d1e0f", 18*day, ""),

@@ -29,7 +29,7 @@ func (m *Messages) Fail(err error, hint string) {
 	switch {
 	case hint == "":
 	case m.Log != nil:
-		m.Log.Error("way out", "hint", hint)
+		m.Log.Error("what to do next", "hint", hint)
 	default:
 		for line := range strings.SplitSeq(hint, "\n") {
 			if line = text.Escape(line); strings.HasPrefix(line, " ") { // a command, to be copied

@@ -70,7 +70,7 @@ func (e environment) choose(cfg *config.Config, named string) (map[int]bool, err
 		}
 		at := e.addressOf(v)
 		there = append(there, text.Escape(strings.TrimSpace(v.Name+" "+shownAddress(at))))
-		addresses[sameAddress(at)] = true
+		addresses[config.NormalAddress(at)] = true
 		if e.isFor(v, named) {
 			chosen[i] = true
 		}
@@ -94,9 +94,9 @@ func (e environment) choose(cfg *config.Config, named string) (map[int]bool, err
 // or else the one at VAULT_ADDR.
 func (e environment) isFor(v config.Vault, named string) bool {
 	if named != "" {
-		return v.Name == named || sameAddress(e.addressOf(v)) == sameAddress(named)
+		return v.Name == named || config.NormalAddress(e.addressOf(v)) == config.NormalAddress(named)
 	}
-	return v.Address == "" || sameAddress(v.Address) == sameAddress(e.getenv("VAULT_ADDR"))
+	return v.Address == "" || config.NormalAddress(v.Address) == config.NormalAddress(e.getenv("VAULT_ADDR"))
 }
 
 func (e environment) addressOf(v config.Vault) string {
@@ -115,21 +115,6 @@ func (e environment) tokenOf(v config.Vault) string {
 		return tokenHelper
 	}
 	return ""
-}
-
-// sameAddress returns what two spellings of one address share.
-func sameAddress(address string) string {
-	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil || u.Host == "" {
-		return address
-	}
-	host := strings.ToLower(u.Host)
-	for scheme, port := range map[string]string{"https": ":443", "http": ":80"} {
-		if strings.EqualFold(u.Scheme, scheme) {
-			host = strings.TrimSuffix(host, port)
-		}
-	}
-	return strings.ToLower(u.Scheme) + "://" + host + strings.TrimRight(u.Path, "/")
 }
 
 // shownAddress returns an address without the user and password that may stand in it.

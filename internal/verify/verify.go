@@ -31,7 +31,7 @@ type Finding struct {
 	Check   string  `json:"check"`
 	Outcome Outcome `json:"outcome"`
 	Detail  string  `json:"detail"`        // what was compared; printable
-	Fix     string  `json:"fix,omitempty"` // the way out of a fail
+	Fix     string  `json:"fix,omitempty"` // what to do about a fail
 }
 
 // Miss says why no trusted key verifies a token's signature.

@@ -493,7 +493,7 @@ func (p *planner) passThrough() {
 		n++
 	}
 	if n > 0 && p.rules.foreign() == ForeignWarn {
-		p.warn("%d of the trusted keys %s no cluster's: whoever holds a private half of one can log in", n, plural(n, "is", "are"))
+		p.warn("%d of the trusted keys %s no cluster's: anyone who holds a private half of one can log in", n, plural(n, "is", "are"))
 	}
 }
 
