@@ -21,8 +21,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// A plan is stored, approved, and applied by another process; a review keeps what it doesn't like from
-// real Vault.
+// A plan is stored, approved, and applied by another process; a review keeps what it doesn't like
+// from real Vault.
 func TestStoredPlan(t *testing.T) {
 	const path = "jwt-stored"
 	c := enable(t, vault, path, nil)

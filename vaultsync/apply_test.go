@@ -160,8 +160,8 @@ func TestReview(t *testing.T) {
 	})
 }
 
-// A person takes a day. What they approved is written on the mount as it is then, and they are asked
-// again where that is something else.
+// A person takes a day. What they approved is written on the mount as it is then, and they are
+// asked again where that is something else.
 func TestReviewTakesItsTime(t *testing.T) {
 	for name, meanwhile := range map[string]bool{"nobody else writes": false, "another harvester writes": true} {
 		t.Run(name, func(t *testing.T) {

@@ -124,7 +124,8 @@ type conduct struct {
 	// again asks sources without an index once more, whose answers lack keys, and returns what is
 	// desired then; nil: they aren't asked.
 	again func(context.Context, []pem.Owner) Desired
-	// plan makes the plan for a configuration, and is told whether something was written; nil: newPlan.
+	// plan makes the plan for a configuration, and is told whether something was written; nil:
+	// newPlan.
 	plan func(current Config, o Options, written bool) (*Plan, error)
 	// latest returns what is desired by the time of another try; nil: what it was.
 	latest func() Desired

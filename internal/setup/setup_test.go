@@ -536,7 +536,8 @@ func TestSetupErrors(t *testing.T) {
 		"two of one policy's": {want: Setup{Access: []Access{{Policy: "p"}, {Role: "other", Policy: "p"}}}, says: "another role"},
 		"two of one policy":   {want: Setup{Access: []Access{{}, {Role: "other", Policy: "nomad-workloads.jwt-nomad"}}}, says: "another role"},
 		"another method":      {prepare: func(v *fakevault.Server, m *vaultsync.Mount) { v.Enable("", "x", "approle"); m.Path = "x" }, says: "type approle"},
-		"forbidden":           {prepare: func(_ *fakevault.Server, m *vaultsync.Mount) { m.Client.SetToken("nonsense") }, says: "Vault knows no such token"},
+		"unknown token":       {prepare: func(_ *fakevault.Server, m *vaultsync.Mount) { m.Client.SetToken("nonsense") }, says: "Vault knows no such token"},
+		"forbidden":           {prepare: func(v *fakevault.Server, m *vaultsync.Mount) { m.Client.SetToken(v.Token("", fakevault.Grants{})) }, says: "sys/auth/jwt-nomad"},
 		"Vault sealed":        {prepare: func(v *fakevault.Server, _ *vaultsync.Mount) { v.Seal() }, says: "sealed"},
 		"namespace, and none": {prepare: func(v *fakevault.Server, m *vaultsync.Mount) { v.SetCommunity(true); m.Namespace = "a" }, says: "no namespaces"},
 	} {

@@ -21,14 +21,15 @@ var (
 // defaultMaxAge is Rules.MaxAge where that is zero.
 const defaultMaxAge = 24 * time.Hour
 
-// Check returns the plan as it is to be written on a list now. It refuses a plan that was made earlier, and perhaps stored, where the list isn't what it was
-// made of any more, or these rules wouldn't plan the like: keys that must not be trusted, are
-// denied, not pinned, of a retired cluster or more than there is room for, and removals that
-// nobody asked for. What it refuses it names. It reads no more of the plan than what is to be
-// written, and refuses lists of keys that say something else.
+// Check returns the plan as it is to be written on a list now. It refuses a plan that was made
+// earlier, and perhaps stored, where the list isn't what it was made of any more, or these rules
+// wouldn't plan the like: keys that must not be trusted, are denied, not pinned, of a retired
+// cluster or more than there is room for, and removals that nobody asked for. What it refuses it
+// names. It reads no more of the plan than what is to be written, and refuses lists of keys that
+// say something else.
 //
-// The error wraps [ErrStale], [ErrRefused], [ErrLastKey], [ErrTurnover] or [ErrNoRoom], or says what
-// is wrong with the rules.
+// The error wraps [ErrStale], [ErrRefused], [ErrLastKey], [ErrTurnover] or [ErrNoRoom], or says
+// what is wrong with the rules.
 func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 	if err := rules.Check(p.Clusters); err != nil {
 		return nil, err
@@ -106,8 +107,8 @@ func (c *checker) owned(e Element) bool {
 		!slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !isName(o.Region) && !c.rules.Retires(o) })
 }
 
-// written refuses elements that aren't to be written now. A key that is trusted already may be denied
-// meanwhile, and no more: the rest is for additions.
+// written refuses elements that aren't to be written now. A key that is trusted already may be
+// denied meanwhile, and no more: the rest is for additions.
 func (c *checker) written() error {
 	there, trusted, owners := texts(c.current), map[pem.Fingerprint]bool{}, map[pem.Fingerprint][]pem.Owner{}
 	for _, e := range c.current {

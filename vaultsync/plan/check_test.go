@@ -24,8 +24,8 @@ func stored(t *testing.T, p *Plan) *Plan {
 	return read
 }
 
-// requireStorable checks that a plan says the same once it was stored, and that the rules it was made
-// by let it pass.
+// requireStorable checks that a plan says the same once it was stored, and that the rules it was
+// made by let it pass.
 func requireStorable(t *testing.T, p *Plan, s scene) {
 	t.Helper()
 	if !utf8.ValidString(strings.Join(p.Next, "")) { // which no store gives that speaks JSON

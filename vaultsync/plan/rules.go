@@ -62,7 +62,8 @@ type Rules struct {
 	// is trusted and still published stays, however much that is.
 	MaxKeys int
 
-	// MaxAge is how old a plan may be that is held against these rules ([Plan.Check]); zero is a day.
+	// MaxAge is how old a plan may be that is held against these rules ([Plan.Check]); zero is a
+	// day.
 	MaxAge time.Duration
 
 	// MaxSize is how many bytes the store has room for, the elements as JSON and Size for all
