@@ -26,7 +26,7 @@
 # that suffices; no more than that is needed.
 #vault {
 #  address = "https://vault.example.com:8200"
-#  auth "approle" {                              # or "jwt", "kubernetes", "token_file"
+#  auth "approle" {                              # or "jwt", "kubernetes", "token_file", "none"
 #    role_id        = "harvest"
 #    secret_id_file = "/etc/harvest/secret-id"
 #  }

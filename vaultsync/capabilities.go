@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -42,6 +41,9 @@ func (s *session) capabilities(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(vaultapi.Once(ctx), askTimeout)
 	defer cancel()
 	secret, err := s.API.Logical().WriteWithContext(ctx, ask, map[string]any{"paths": []string{path}})
+	if err == nil {
+		err = vaultapi.Held(secret, ask)
+	}
 	if err != nil {
 		return nil, s.Explain(err, ask, "update")
 	}
@@ -72,12 +74,6 @@ func (s *session) lacksUpdate(ctx context.Context) (lacks, unanswered error) {
 		return nil, err
 	}
 	return &lacksUpdateError{s.mount.configPath()}, nil
-}
-
-// forbidden reports whether Vault answered 403, and so did nothing.
-func forbidden(err error) bool {
-	answer, ok := errors.AsType[*api.ResponseError](err)
-	return ok && answer.StatusCode == http.StatusForbidden
 }
 
 // explainWrite explains why a write is forbidden. Vault answers 403 for several reasons: it is

@@ -289,8 +289,11 @@ func (c *convergence) late() time.Duration {
 func (c *convergence) send(ctx context.Context, body map[string]any) error {
 	sentAt := time.Now()
 	err := c.session.write(ctx, c.plan, body)
-	if forbidden(err) {
+	switch {
+	case vaultapi.IsForbidden(err):
 		return c.explainWrite(ctx, err)
+	case errors.Is(err, vaultapi.ErrHeld):
+		return err
 	}
 	c.unsettled = true
 	c.how.pace.wrote(c.plan, sentAt)

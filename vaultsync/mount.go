@@ -170,7 +170,11 @@ func (s *session) write(ctx context.Context, p *Plan, body map[string]any) error
 	}
 	ctx, cancel := context.WithTimeout(vaultapi.Once(vaultapi.CountHops(ctx)), writeTimeout)
 	defer cancel()
-	_, err := s.API.Logical().WriteWithContext(ctx, s.mount.configPath(), body)
+	path := s.mount.configPath()
+	secret, err := s.API.Logical().WriteWithContext(ctx, path, body)
+	if err == nil {
+		err = vaultapi.Held(secret, path)
+	}
 	return err
 }
 

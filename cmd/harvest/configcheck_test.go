@@ -86,7 +86,33 @@ mount "m" { clusters = ["a", "b"] }
 `, []string{`:3:1: warning: cluster "b" is read from the same place as "a" in line 2`}, 0},
 	"unused":      {"cluster \"a\" { jwks_file = \"us-east.json\" }\ncluster \"b\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:2:1: warning: cluster "b" is on no mount`}, 0},
 	"empty token": {"vault {\n  auth \"token_file\" {\n    path = \"empty\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:5: error: token file"}, 1},
-	"hostile":     {"cluster \"a\x1b[2J\u202e\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"b\u202e\"] }\n", []string{`\x1b[2J\u202e`, `no cluster "b\u202e"`}, 2},
+	// Number 29 of the reports: as in Terraform, where a resource's namespace lies in its provider's.
+	"a relative namespace": {`
+cluster "a" { jwks_file = "us-east.json" }
+vault {
+  namespace = "admin"
+}
+mount "jwt" {
+  namespace = "team-a"
+  clusters  = ["a"]
+}
+mount "beside" {
+  namespace = "administration"
+  clusters  = ["a"]
+}
+mount "within" {
+  namespace = "admin/team-a"
+  clusters  = ["a"]
+}
+mount "the-same" {
+  namespace = "/admin/"
+  clusters  = ["a"]
+}
+`, []string{
+		`:7:3: warning: namespace "team-a" isn't looked for in "admin", which the vault block logs in to, but beside it, from the root namespace on: write "admin/team-a" if it lies in there`,
+		`:11:3: warning: namespace "administration"`, ": valid: ",
+	}, 0},
+	"hostile": {"cluster \"a\x1b[2J\u202e\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"b\u202e\"] }\n", []string{`\x1b[2J\u202e`, `no cluster "b\u202e"`}, 2},
 }
 
 // TestConfigValidate: every problem with its place, in the order of the file, as text and

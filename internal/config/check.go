@@ -155,23 +155,18 @@ type Checking struct {
 func Check(ctx context.Context, name string, src []byte, o Checking) *Validation {
 	v := &Validation{File: name, Errors: []Problem{}, Warnings: []Problem{}}
 	r, diags := readConfig(name, src)
-	warn := func(at hcl.Range, format string, args ...any) {
-		d := problem(at, format, args...)
-		d.Severity = hcl.DiagWarning
-		diags = append(diags, d)
-	}
 	if r != nil {
 		v.Clusters, v.Vaults, v.Mounts = len(r.config.Clusters), len(r.config.Vaults), len(r.config.Mounts)-r.config.Relays()
 		v.Relays = r.config.Relays()
 		for i, c := range r.config.Clusters {
 			if len(r.config.Mounts) > 0 && !r.config.Uses(c.Name) {
-				warn(r.places[i], "cluster %q is on no mount and no relay: nothing is done with its keys", c.Name)
+				r.warn(r.places[i], "cluster %q is on no mount and no relay: nothing is done with its keys", c.Name)
 			}
 		}
 		diags = append(diags, r.otherIssuers()...)
 		for i, c := range r.config.Clusters {
 			if j, ok := twin(r.config.Clusters, i); ok {
-				warn(r.places[i], "cluster %q is read from the same place as %q in line %d: under two names each of its keys is trusted twice, "+
+				r.warn(r.places[i], "cluster %q is read from the same place as %q in line %d: under two names each of its keys is trusted twice, "+
 					"and what it drops under one stays under the other; keep one name, or name regions that differ", c.Name, r.config.Clusters[j].Name, r.places[j].Start.Line)
 			}
 		}
@@ -182,13 +177,14 @@ func Check(ctx context.Context, name string, src []byte, o Checking) *Validation
 					diags = append(diags, problem(f.at, "%v", err))
 				}
 				for _, warning := range warnings {
-					warn(f.at, "%s", warning)
+					r.warn(f.at, "%s", warning)
 				}
 				if f.credential && err == nil && len(Exposed([]string{f.name}, o.Getenv)) > 0 {
-					warn(f.at, "%s holds a credential, and every user of this machine can read it: chmod o-r %s", f.name, text.ShellQuote(f.name))
+					r.warn(f.at, "%s holds a credential, and every user of this machine can read it: chmod o-r %s", f.name, text.ShellQuote(f.name))
 				}
 			}
 		}
+		diags = append(diags, r.warnings...)
 	}
 	sortDiagnostics(diags)
 	for _, d := range diags {

@@ -14,6 +14,7 @@ import (
 func TestManualDescribes(t *testing.T) {
 	described := map[string][]string{}
 	for _, b := range manual.Blocks {
+		described[b.Name] = nil
 		for _, a := range b.Attributes {
 			described[b.Name] = append(described[b.Name], a.Name)
 		}

@@ -54,13 +54,14 @@ var authMethods = map[string]struct{ takes, needs []string }{
 	"approle":    {takes: []string{"mount", "role_id", "secret_id_file"}, needs: []string{"role_id", "secret_id_file"}},
 	"kubernetes": {takes: []string{"mount", "role", "token_file"}, needs: []string{"role"}},
 	"token_file": {takes: []string{"path"}, needs: []string{"path"}},
+	"none":       {},
 }
 
 func (r *fileReader) auth(hb *hcl.Block) *Auth {
 	name := hb.Labels[0]
 	method, ok := authMethods[name]
 	if !ok {
-		r.problem(hb.LabelRanges[0], "unknown auth method %q; want jwt, approle, kubernetes or token_file", name)
+		r.problem(hb.LabelRanges[0], "unknown auth method %q; want jwt, approle, kubernetes, token_file or none", name)
 		return nil
 	}
 	b, _ := open(hb.Body, hb.DefRange, &r.diags, method.takes)
@@ -107,6 +108,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 		b.problem("path", "%v", err)
 	}
 	r.mountVault(b, &m)
+	r.mountNamespace(b, m)
 	r.clustersOf(b, m)
 	r.mountRules(b, &m)
 	for _, role := range blocks {
@@ -162,6 +164,20 @@ func (r *fileReader) mountVault(b block, m *Mount) {
 	case len(names) > 1:
 		b.problem("vault", "which vault? add vault = … with one of %s", text.QuoteAll(names))
 	}
+}
+
+// mountNamespace warns of a namespace that may be meant to lie in that of the vault block, as in
+// Terraform: here it takes its place.
+func (r *fileReader) mountNamespace(b block, m Mount) {
+	if m.Namespace == "" || m.Vault >= len(r.config.Vaults) {
+		return
+	}
+	outer := r.config.Vaults[m.Vault].Namespace
+	if outer == "" || m.Namespace == outer || strings.HasPrefix(m.Namespace, outer+"/") {
+		return
+	}
+	r.warn(b.where("namespace"), "namespace %q isn't looked for in %q, which the vault block logs in to, but beside it, from the root namespace on: write %q if it lies in there",
+		m.Namespace, outer, outer+"/"+m.Namespace)
 }
 
 // clustersOf checks the clusters that a mount or relay names.

@@ -50,6 +50,8 @@ type fileReader struct {
 	files   []namedFile
 	places  []hcl.Range // of the clusters
 	issuers []hcl.Range // of the mounts' bound_issuer, or of their blocks
+
+	warnings hcl.Diagnostics // what harvest config validate tells of besides
 }
 
 func (r *fileReader) read(body *hclsyntax.Body) {
@@ -90,6 +92,13 @@ func (r *fileReader) read(body *hclsyntax.Body) {
 
 func (r *fileReader) problem(at hcl.Range, format string, args ...any) {
 	r.diags = append(r.diags, problem(at, format, args...))
+}
+
+// warn is problem, of what may be meant.
+func (r *fileReader) warn(at hcl.Range, format string, args ...any) {
+	d := problem(at, format, args...)
+	d.Severity = hcl.DiagWarning
+	r.warnings = append(r.warnings, d)
 }
 
 // label returns the one label of a block, or false.

@@ -113,6 +113,13 @@ cluster "us-east" {
   #}
 #}
 
+# A Vault Agent or Vault Proxy that adds its own token (use_auto_auth_token).
+#vault "proxy" {
+  #address = "http://127.0.0.1:8100"
+  #auth "none" {
+  #}
+#}
+
 # A mount is a JWT auth method of Vault. Every key on it can mint every claim for it:
 # clusters that should not act for one another want a mount each.
 mount "jwt-nomad" {

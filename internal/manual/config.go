@@ -89,10 +89,11 @@ var Blocks = []struct {
 	{"auth token_file", `auth "token_file"`, "In a vault block: a token that something else keeps fresh, such as Vault Agent.", []Attribute{
 		{"path", kindText, required, "File with the token."},
 	}},
+	{"auth none", `auth "none"`, "In a vault block: send no token. For a Vault Agent or Vault Proxy at the address that adds its own (use_auto_auth_token).", nil},
 	{"mount", `mount "NAME"`, "A JWT auth method, and whom it trusts.\nEvery key on a mount can mint every claim for it: clusters that should not act for one another want a mount each.", []Attribute{
 		{"clusters", kindTexts, required, "Names of the clusters whose keys it trusts."},
 		{"vault", kindText, "the only one", "Name of the vault block."},
-		{"namespace", kindText, "the vault block's", "Namespace that the mount is in."},
+		{"namespace", kindText, "the vault block's", "Namespace that the mount is in, from the root namespace on: it takes the place of the vault block's, and isn't looked for in there."},
 		{"path", kindText, "the block's name", "Path of the mount."},
 		{"foreign", kindText, "warn", "What becomes of keys without an annotation, which are nobody's: `keep`, `warn` (and keep) or `remove`."},
 		{"retired", kindTexts, "", "Clusters, or regions of them in the form CLUSTER/REGION, that are struck off: their keys go to a cluster that publishes them, else away."},

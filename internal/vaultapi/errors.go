@@ -24,12 +24,28 @@ var (
 	ErrTooLarge     = errors.New("configuration too large for Vault's storage")
 )
 
+// ErrHeld: Vault holds a request back, and gave a wrapped answer in its place.
+var ErrHeld = errors.New("Vault holds the request back")
+
+// Held returns why an answer is none, or nil: where a control group has to approve a request, Vault
+// wraps its answer, and does nothing until then.
+func Held(secret *api.Secret, path string) error {
+	if secret == nil || secret.WrapInfo == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: its answer to %s is wrapped, as where a control group has to approve the request first, which harvest can't wait for; "+
+		"take that path out of the control group for this token", ErrHeld, path)
+}
+
 // Explain turns what vault/api says of a request into what happened and what to do next.
 // capability is what the token, which is not shown, needs on path. The error wraps [ErrNoMount],
 // [ErrSealed], [ErrForbidden] or [ErrTooLarge] where it is one of these, and Vault's answer.
 func (s *Session) Explain(err error, path, capability string) error {
 	var response *api.ResponseError
-	if !errors.As(err, &response) {
+	switch {
+	case errors.Is(err, ErrHeld):
+		return err
+	case !errors.As(err, &response):
 		return Unreachable(s.API, err, s.API.Token())
 	}
 	return Answered(s.explainAnswer(response, path, capability), response)
@@ -81,6 +97,22 @@ type answered struct {
 
 func (e *answered) Unwrap() []error { return []error{e.error, e.answer} }
 
+// IsVaults reports whether an answer is Vault's: its errors are a list in JSON. What stands before
+// Vault may answer too: a proxy, a firewall, a login page.
+func IsVaults(r *api.ResponseError) bool { return !r.RawError && r.Errors != nil }
+
+// IsForbidden reports whether Vault answered 403, and so did nothing.
+func IsForbidden(err error) bool {
+	var response *api.ResponseError
+	return errors.As(err, &response) && response.StatusCode == http.StatusForbidden && IsVaults(response)
+}
+
+// NotVaults tells of an answer that isn't Vault's.
+func NotVaults(r *api.ResponseError, secrets ...string) error {
+	return fmt.Errorf("the answer with status %d isn't Vault's: something before it gave it, such as a proxy, a firewall or a login page; "+
+		"look at the way there, or address Vault past it: %s", r.StatusCode, Clean(strings.Join(r.Errors, "; "), secrets...))
+}
+
 // Said returns what Vault says of a refusal, in one line: of a list that Go made of several errors
 // the items alone, as Vault writes them since 1.17.
 func Said(response *api.ResponseError, secrets ...string) string {
@@ -108,6 +140,10 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 		where += " in namespace " + s.Namespace
 	}
 	switch code := response.StatusCode; {
+	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
+		return errors.New("Vault can't be reached: it wants TLS on this port (use https://)")
+	case !IsVaults(response):
+		return NotVaults(response, s.API.Token())
 	case code == http.StatusForbidden && strings.Contains(said, "invalid token"):
 		return fmt.Errorf("%w: Vault knows no such token: it expired, was revoked, or is another Vault's", ErrForbidden)
 	case code == http.StatusForbidden && said == "permission denied":
@@ -115,8 +151,6 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 			"before 1.17, Vault says the same of a token that has expired)", ErrForbidden, capability, where)
 	case code == http.StatusForbidden:
 		return fmt.Errorf("%w: Vault refuses %q on %s: %s", ErrForbidden, capability, where, said)
-	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
-		return errors.New("Vault can't be reached: it wants TLS on this port (use https://)")
 	case code == http.StatusNotFound && strings.Contains(said, "no handler for route"):
 		return s.noMount()
 	case code == http.StatusNotFound, code == http.StatusMethodNotAllowed, strings.Contains(said, "unsupported path"):
@@ -131,6 +165,8 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 		return fmt.Errorf("%w (%d): nothing was changed; it has to be unsealed", ErrSealed, code)
 	case isTooLarge(response):
 		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
+	case strings.Contains(said, "failed to get the response:"):
+		return fmt.Errorf("the Vault Agent or Vault Proxy at this address can't reach Vault (%d): %s", code, said)
 	case code >= http.StatusInternalServerError:
 		return fmt.Errorf("Vault failed with status %d: %s", code, said)
 	default:
@@ -151,7 +187,7 @@ func (s *Session) noMount() error {
 func Transient(err error) bool {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
-		return true
+		return !errors.Is(err, ErrHeld)
 	}
 	switch response.StatusCode {
 	case http.StatusPreconditionFailed, http.StatusTooManyRequests:

@@ -79,3 +79,70 @@ func TestUnreachable(t *testing.T) {
 		})
 	}
 }
+
+// answering returns a session with something that gives one answer.
+func answering(t *testing.T, namespace string, status int, body string) *Session {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	client, err := api.NewClient(&api.Config{Address: server.URL})
+	require.NoError(t, err)
+	client.SetToken("root-token-canary")
+	return &Session{API: client, Namespace: namespace, Path: "m"}
+}
+
+// A 403 is Vault's where it is in Vault's form. A firewall's says nothing of the token.
+func TestForbiddenByWhom(t *testing.T) {
+	for body, vaults := range map[string]bool{
+		`{"errors":["permission denied"]}`:                            true,
+		`{"errors":["1 error occurred:\n\t* permission denied\n\n"]}`: true,
+		`<html><title>403 Forbidden</title> root-token-canary</html>`: false,
+		`{"message":"Forbidden"}`:                                     false,
+		`{"errors":null}`:                                             false,
+		`{"errors":"blocked"}`:                                        false,
+		``:                                                            false,
+	} {
+		s := answering(t, "", http.StatusForbidden, body)
+		_, err := s.Lookup(t.Context(), "auth/m/config")
+		require.Error(t, err)
+		assert.Equal(t, vaults, IsForbidden(err), body)
+		assert.Equal(t, vaults, errors.Is(err, ErrForbidden), body)
+		assert.Equal(t, !vaults, strings.Contains(err.Error(), "isn't Vault's"), body)
+		assert.NotContains(t, err.Error(), "canary")
+	}
+}
+
+// A namespace is named where the answer may be another one's.
+func TestForbiddenNamesNamespace(t *testing.T) {
+	s := answering(t, "team-a", http.StatusForbidden, `{"errors":["permission denied"]}`)
+	_, err := s.Lookup(t.Context(), "auth/m/config")
+	require.ErrorContains(t, err, `"read" on auth/m/config in namespace team-a`)
+}
+
+// Behind an agent it is told who can't be reached.
+func TestAgentCannotReachVault(t *testing.T) {
+	s := answering(t, "", http.StatusInternalServerError, `{"errors":["failed to get the response: dial tcp: connection refused"]}`)
+	s.API.SetMaxRetries(0)
+	_, err := s.Lookup(t.Context(), "auth/m/config")
+	require.ErrorContains(t, err, "the Vault Agent or Vault Proxy at this address can't reach Vault")
+	assert.True(t, Transient(err))
+}
+
+// An answer that is wrapped is none: Vault has done nothing yet.
+func TestControlGroup(t *testing.T) {
+	const wrapped = `{"request_id":"x","data":null,"wrap_info":{"token":"hvs.CAESIcanarycanarycanary","accessor":"a","ttl":86400,
+		"creation_time":"2026-11-22T12:00:00Z","creation_path":"auth/m/config"}}`
+	s := answering(t, "", http.StatusOK, wrapped)
+	_, read := s.Lookup(t.Context(), "auth/m/config")
+	_, list := s.List(t.Context(), "auth/m/role")
+	write := s.Write(t.Context(), "auth/m/config", map[string]any{"a": "b"})
+	for _, err := range []error{read, list, write} {
+		require.ErrorIs(t, err, ErrHeld)
+		assert.Contains(t, err.Error(), "control group")
+		assert.NotContains(t, err.Error(), "canary")
+		assert.False(t, Transient(err))
+	}
+}

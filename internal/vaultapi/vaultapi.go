@@ -56,6 +56,7 @@ func Clone(c *api.Client, namespace string) (*api.Client, error) {
 		clone.SetNamespace(namespace)
 	}
 	clone.SetReadYourWrites(true)
+	clone.SetWrappingLookupFunc(func(string, string) string { return "" }) // VAULT_WRAP_TTL is for people
 	retry := clone.CheckRetry()
 	if retry == nil {
 		retry = api.DefaultRetryPolicy
@@ -108,13 +109,14 @@ func (s *Session) Lookup(ctx context.Context, path string) (map[string]any, erro
 	if resp.StatusCode != http.StatusOK { // a redirect after the one that is followed
 		return nil, fmt.Errorf("GET %s: Vault answered with status %d; of redirects one is followed: address the active node", path, resp.StatusCode)
 	}
-	var secret struct {
-		Data map[string]any `json:"data"`
-	}
+	var secret api.Secret
 	decoder := json.NewDecoder(&io.LimitedReader{R: resp.Body, N: MaxResponse})
 	decoder.UseNumber()
 	if err := decoder.Decode(&secret); err != nil {
 		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
+	}
+	if err := Held(&secret, path); err != nil {
+		return nil, err
 	}
 	if len(secret.Data) == 0 {
 		return nil, fmt.Errorf("GET %s: Vault's answer has no data: is this a Vault?", path)
@@ -125,6 +127,9 @@ func (s *Session) Lookup(ctx context.Context, path string) (map[string]any, erro
 // List returns the names at a path, in Vault's order; none where nothing is.
 func (s *Session) List(ctx context.Context, path string) ([]string, error) {
 	secret, err := s.API.Logical().ListWithContext(ctx, path)
+	if err == nil {
+		err = Held(secret, path)
+	}
 	if err != nil {
 		return nil, s.Explain(err, path, "list")
 	}
@@ -137,7 +142,11 @@ func (s *Session) List(ctx context.Context, path string) ([]string, error) {
 // Write writes body to a path. The second redirect of the request is an error, since vault/api
 // takes it for success.
 func (s *Session) Write(ctx context.Context, path string, body map[string]any) error {
-	if _, err := s.API.Logical().WriteWithContext(CountHops(ctx), path, body); err != nil {
+	secret, err := s.API.Logical().WriteWithContext(CountHops(ctx), path, body)
+	if err == nil {
+		err = Held(secret, path)
+	}
+	if err != nil {
 		return s.Explain(err, path, "create, update")
 	}
 	return nil

@@ -21,11 +21,12 @@ const (
 	tokenVariable = "VAULT_TOKEN"
 	tokenHelper   = "token_helper"
 	tokenLogin    = "auth"
+	tokenNone     = "none"
 )
 
 // Administrator is whose token a setup uses, at one Vault.
 type Administrator struct {
-	Token   string // where it comes from: VAULT_TOKEN, token_helper or auth; "" is nowhere
+	Token   string // where it comes from: VAULT_TOKEN, token_helper or auth; none: an agent adds it; "" is nowhere
 	address string // printable
 }
 
@@ -105,7 +106,10 @@ func (e environment) addressOf(v config.Vault) string {
 
 // tokenOf returns where the token for a block comes from; "" is nowhere.
 func (e environment) tokenOf(v config.Vault) string {
-	if v.Auth != nil {
+	switch {
+	case v.Auth.IsNone():
+		return tokenNone
+	case v.Auth != nil:
 		return tokenLogin
 	}
 	if e.getenv("VAULT_TOKEN") != "" {
@@ -135,16 +139,19 @@ func (a Administrator) String() string {
 		return fmt.Sprintf("The token that `vault login` left is used, for %s alone.", a.address)
 	case tokenLogin:
 		return fmt.Sprintf("The login of the file's auth block is used, for %s.", a.address)
+	case tokenNone:
+		return fmt.Sprintf("No token is sent to %s: the agent or proxy there adds its own.", a.address)
 	}
 	return ""
 }
 
-// Hint tells how to use an administrator's token at the Vault at an address where the auth block's
-// login was refused; "" for any other error.
+// Hint tells how to use an administrator's token at the Vault at an address where what the auth
+// block stands for was refused; "" for any other error.
 func (a Administrator) Hint(err error, address string) string {
-	if a.Token != tokenLogin || !errors.Is(err, vaultsync.ErrForbidden) {
+	whose := map[string]string{tokenLogin: "the login of the auth block", tokenNone: "the token of the agent or proxy"}[a.Token]
+	if whose == "" || !errors.Is(err, vaultsync.ErrForbidden) {
 		return ""
 	}
-	return "That was the login of the auth block. An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +
+	return "That was " + whose + ". An administrator's token (VAULT_TOKEN, or `vault login`) is used where VAULT_ADDR is this Vault's address:\n  export VAULT_ADDR=" +
 		text.ShellQuote(address)
 }

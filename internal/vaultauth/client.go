@@ -59,6 +59,7 @@ func NewClient(v config.Vault) (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)
 	}
+	client.SetWrappingLookupFunc(func(string, string) string { return "" }) // a wrapped login is none, whatever VAULT_WRAP_TTL is
 	if v.IsIsolated() {
 		client.ClearNamespace()
 	}

@@ -39,6 +39,7 @@ func TestVaultEnvironment(t *testing.T) {
 		"labelled":              {config.Vault{Name: "eu", Address: "https://v"}, "https://v", "", "env-token", false, ""},
 		"labelled, all":         {config.Vault{Name: "eu", Address: "https://v", Namespace: "n", ServerName: "s"}, "https://v", "n", "env-token", false, "s"},
 		"labelled, no address":  {config.Vault{Name: "eu"}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
+		"no token":              {config.Vault{Auth: &config.Auth{Method: "none"}}, "https://agent.example.com:8200", "env", "", true, "env.example.com"},
 		"auth":                  {config.Vault{Name: "eu", Address: "https://v", Auth: jwt}, "https://v", "", "", false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

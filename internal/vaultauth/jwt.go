@@ -51,5 +51,8 @@ func LoginError(c *api.Client, err error, secrets ...string) error {
 	if !errors.As(err, &response) {
 		return vaultapi.Unreachable(c, err, secrets...)
 	}
+	if !vaultapi.IsVaults(response) {
+		return vaultapi.NotVaults(response, secrets...)
+	}
 	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Said(response, secrets...))
 }

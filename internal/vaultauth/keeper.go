@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,15 +201,17 @@ func (k *Keeper) refusal() time.Duration {
 func (k *Keeper) refresh(ctx context.Context, anew bool) error {
 	ctx, cancel := context.WithTimeout(ctx, maxLogin)
 	defer cancel()
-	if k.isLogin() {
+	switch {
+	case k.vault.Auth.IsNone(): // whoever adds the token keeps it
+		return nil
+	case k.isLogin():
 		err := k.logIn(ctx)
 		if err != nil && !anew && k.lease.renewable {
 			// The login may be locked out for a while, its lease needn't end with that.
 			_ = k.renew(ctx)
 		}
 		return err
-	}
-	if !anew {
+	case !anew:
 		return k.renew(ctx)
 	}
 	token, err := k.given()
@@ -222,7 +223,7 @@ func (k *Keeper) refresh(ctx context.Context, anew bool) error {
 	return k.lookUp(ctx, token)
 }
 
-func (k *Keeper) isLogin() bool { return k.vault.Auth != nil && k.vault.Auth.Method != "token_file" }
+func (k *Keeper) isLogin() bool { return k.vault.Auth.LogsIn() }
 
 func (k *Keeper) logIn(ctx context.Context) error {
 	secret, err := authenticate(ctx, k.vault, k.door)
@@ -243,7 +244,7 @@ func leaseOf(secret *api.Secret) lease {
 func (k *Keeper) renew(ctx context.Context) error {
 	secret, err := k.client.Auth().Token().RenewSelfWithContext(ctx, 0)
 	switch {
-	case isForbidden(err):
+	case vaultapi.IsForbidden(err):
 		return errRefused
 	case err != nil:
 		return fmt.Errorf("renewing the token: %w", LoginError(k.client, err, k.client.Token()))
@@ -275,7 +276,7 @@ func (k *Keeper) given() (string, error) {
 // replaced reports whether others have put another token into the file. A token helper, which
 // may be a program, is asked only after a 403.
 func (k *Keeper) replaced() bool {
-	if k.vault.Auth == nil || k.isLogin() {
+	if k.vault.Auth == nil || k.vault.Auth.IsNone() || k.isLogin() {
 		return false
 	}
 	token, err := k.given()
@@ -287,7 +288,7 @@ func (k *Keeper) replaced() bool {
 func (k *Keeper) lookUp(ctx context.Context, token string) error {
 	secret, err := k.client.Auth().Token().LookupSelfWithContext(ctx)
 	switch {
-	case isForbidden(err):
+	case vaultapi.IsForbidden(err):
 		k.lease = lease{of: markOf(token)}
 		if k.refusals > 0 {
 			return errRefused
@@ -306,11 +307,6 @@ func (k *Keeper) lookUp(ctx context.Context, token string) error {
 	}
 	k.lease = l
 	return nil
-}
-
-func isForbidden(err error) bool {
-	var answer *api.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusForbidden
 }
 
 // giveBack revokes the login in use.

@@ -159,6 +159,56 @@ func TestKeeperRefused(t *testing.T) {
 	assert.Equal(t, 1, s.Count("PUT", "revoke-self"))
 }
 
+// A 403 of something before Vault says nothing of the token: no other is asked for.
+func TestKeeperRefusedByAnother(t *testing.T) {
+	fakevault.ClearEnvironment(t)
+	s := fakevault.New(t)
+	s.EnableAppRole("", "approle", "harvest", "s3cr3t")
+	k := keep(t, config.Vault{Address: s.URL, Auth: &config.Auth{Method: "approle", RoleID: "harvest", SecretIDFile: fixture.File(t, "s3cr3t")}})
+	require.NoError(t, k.next(t))
+	mount := vaultsync.NewMount(k.Client(), "jwt-nomad")
+	s.Inject(fakehttp.On("GET", "auth/jwt-nomad/config", fakehttp.Answer(403, "text/html", "<html>blocked</html>")))
+	_, err := mount.Read(t.Context())
+	require.ErrorContains(t, err, "status 403 isn't Vault's")
+	require.NotErrorIs(t, err, vaultsync.ErrForbidden)
+	k.Report(err)
+	s.ClearFaults()
+	_, err = mount.Read(t.Context())
+	require.ErrorIs(t, err, vaultsync.ErrForbidden, "Vault's own: the role gives no policy")
+	k.Report(err)
+	require.NoError(t, k.next(t))
+	k.stop()
+	assert.Equal(t, 2, s.Count("PUT", "approle/login"), "the first, and that after Vault's own 403")
+}
+
+// Where an agent adds the token, none is sent, asked about, renewed or given back, whatever the
+// environment has.
+func TestKeeperOfNoToken(t *testing.T) {
+	fakevault.ClearEnvironment(t)
+	t.Setenv("VAULT_TOKEN", "env-token")
+	s := fakevault.New(t)
+	v := config.Vault{Address: s.URL, Auth: &config.Auth{Method: "none"}}
+	k := keep(t, v)
+	require.NoError(t, k.next(t))
+	k.Report(&vaultsync.MountError{Err: vaultsync.ErrForbidden})
+	require.NoError(t, k.next(t), "there is no other")
+	client, err := NewClient(v)
+	require.NoError(t, err)
+	end, err := LogIn(t.Context(), v, client)
+	require.NoError(t, err)
+	for _, c := range []*vaultsync.Mount{vaultsync.NewMount(k.Client(), "jwt-nomad"), vaultsync.NewMount(client, "jwt-nomad")} {
+		_, err = c.Read(t.Context())
+		require.Error(t, err)
+	}
+	end()
+	k.stop()
+	require.NotEmpty(t, s.Requests())
+	for _, r := range s.Requests() {
+		assert.Equal(t, "/v1/auth/jwt-nomad/config", r.Path)
+		assert.Empty(t, r.Header.Get("X-Vault-Token"))
+	}
+}
+
 // TestKeeperFile: a token file is read again when it changes, and Vault away or sealed is
 // waited for.
 func TestKeeperFile(t *testing.T) {

@@ -29,10 +29,12 @@ const kubernetesToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //
 // LogIn gives the client a token. The returned function ends what a login has begun.
 func LogIn(ctx context.Context, v config.Vault, client *api.Client) (end func(), err error) {
 	end = func() {}
-	if v.Auth == nil {
+	switch {
+	case v.Auth == nil:
 		return end, useToken(client)
-	}
-	if v.Auth.Method == "token_file" {
+	case v.Auth.IsNone():
+		return end, nil
+	case !v.Auth.LogsIn():
 		token, err := readSecret(ctx, v.Auth.TokenFile)
 		client.SetToken(token)
 		return end, err
@@ -47,7 +49,7 @@ func LogIn(ctx context.Context, v config.Vault, client *api.Client) (end func(),
 	return func() { revoke(ctx, client, maxRevoke) }, nil
 }
 
-// authenticate logs in by the auth block's method, which isn't token_file. The secret has a token.
+// authenticate logs in by the auth block's method. The secret has a token.
 func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api.Secret, error) {
 	method, shown, err := loginMethod(ctx, v.Auth)
 	if err != nil {
@@ -129,7 +131,7 @@ func (e loginError) Error() string { return string(e) }
 func (loginError) Kind() string { return "login" }
 
 // errNoToken: there is nothing to show Vault.
-const errNoToken = loginError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block")
+const errNoToken = loginError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block (auth \"none\" where an agent adds the token)")
 
 // useToken keeps the token that VAULT_TOKEN gave the client, or asks the token helper
 // (~/.vault-token).

@@ -56,16 +56,13 @@ func atMount(ctx context.Context, mount *vaultsync.Mount, v Verification, log *s
 }
 
 // readMount reads the configuration, and plans a sync where it is known what the mount should
-// trust. A plan by the mount keeps its time however long the published keys take to judge.
+// trust: within its time, however long the published keys take to judge.
 func (v *Verification) readMount(ctx context.Context, mount *vaultsync.Mount) (err error) {
-	if len(v.Want.Clusters) > 0 {
+	v.Config, err = mount.Read(ctx)
+	if err == nil && len(v.Want.Clusters) > 0 {
 		o := v.Options
 		o.Now = v.Now
-		if report, _ := mount.Plan(ctx, v.Want, o); report.Plan != nil {
-			v.Plan, v.Config = report.Plan, report.Config
-			return nil
-		}
+		v.Plan, _ = vaultsync.NewPlanWithin(ctx, v.Config, v.Want, o) // a mount for which there is none is compared all the same
 	}
-	v.Config, err = mount.Read(ctx)
 	return err
 }
