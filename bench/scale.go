@@ -77,7 +77,7 @@ func scale() *compare.Table {
 			"without waiting for the silent one, which is given up after three quarters of the sync's time limit. "+
 			"Keys that a process sees for the first time are judged before they are trusted, some milliseconds of CPU an RSA key: a row of its own. In the others they were judged before the clock starts, "+
 			"as they are in a watch. "+
-			"Clusters and Vault are a lean stand-in in a process of its own on the same machine.", latency, jwks.MaxConcurrentFetches),
+			"Clusters and Vault are a lean stand-in in a process of its own on the same machine.", latency, 512),
 		Metrics: []compare.Metric{
 			{Unit: "ns", Name: "time to the last write"}, {Unit: "fetched-ns", Name: "to the last answer"}, {Unit: "cpu-ns", Name: "CPU"},
 			{Unit: "peak-B", Name: "peak memory"}, {Unit: "conns", Name: "connections"}, {Unit: "requests", Name: "requests"},

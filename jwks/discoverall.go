@@ -25,7 +25,7 @@ type Discovery struct {
 // issuers; not URLs and files) for it, with the bounds of [FetchAll] and in its order. A
 // failure is a Discovery like the others.
 func DiscoverAll(ctx context.Context, clusters []Cluster) []Discovery {
-	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches)}
+	f := &fetcher{ctx: ctx, all: make(slots, maxFetches)}
 	found := make([][]Discovery, len(clusters))
 	for i, cluster := range clusters {
 		f.pending.Go(func() { found[i] = f.discoverCluster(cluster) })
@@ -40,7 +40,7 @@ func DiscoverAll(ctx context.Context, clusters []Cluster) []Discovery {
 
 // discoverCluster asks the sources of one cluster.
 func (f *fetcher) discoverCluster(cluster Cluster) []Discovery {
-	own := make(slots, MaxConcurrentClusterFetches)
+	own := make(slots, maxClusterFetches)
 	sources := slices.Clone(cluster.Sources)
 	if cluster.Federation != nil {
 		var federated []Source
@@ -113,7 +113,7 @@ func (n Nomad) name(ctx context.Context) string {
 	var pending sync.WaitGroup
 	var mu sync.Mutex
 	var same []string
-	slots := make(slots, MaxConcurrentClusterFetches)
+	slots := make(slots, maxClusterFetches)
 	for _, region := range regions {
 		pending.Go(func() {
 			if slots.acquire(ctx) != nil {

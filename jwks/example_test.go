@@ -67,12 +67,13 @@ func ExampleParse() {
 func ExampleWatch() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	for set, err := range jwks.Watch(ctx, jwks.File("testdata/nomad-docs.json"), jwks.WatchOptions{}) {
-		if err != nil {
-			fmt.Println("not read, and asked again:", err)
+	cluster := jwks.Cluster{Name: "docs", Sources: []jwks.Source{jwks.File("testdata/nomad-docs.json")}}
+	for r := range jwks.Watch(ctx, cluster, jwks.WatchOptions{}) {
+		if r.Err != nil {
+			fmt.Println("not read, and asked again:", r.Err)
 			continue
 		}
-		fmt.Println(len(set.Keys), "key")
+		fmt.Println(len(r.Set.Keys), "key")
 		break
 	}
 	// Output:

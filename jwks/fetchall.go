@@ -13,17 +13,16 @@ import (
 // Bounds on how many sources FetchAll asks at once. A cluster has a bound of its own, so
 // that one of many regions, none of which answers, doesn't keep the others waiting.
 const (
-	MaxConcurrentFetches        = 512
-	MaxConcurrentClusterFetches = 8
+	maxFetches        = 512
+	maxClusterFetches = 8
 )
 
 // ErrPending is the error of a source that has been neither read nor given up yet.
 var ErrPending = errors.New("no answer yet")
 
-// FetchAll asks every source of every cluster, each once, up to MaxConcurrentFetches at a
-// time and MaxConcurrentClusterFetches of one cluster. It returns a Result for each when
-// all have answered or failed: in the order of clusters, then of their Sources, then the
-// regions of their Federation by name.
+// FetchAll asks every source of every cluster, each once, up to 512 at a time and 8 of one cluster.
+// It returns a Result for each when all have answered or failed: in the order of clusters, then of
+// their Sources, then the regions of their Federation by name.
 //
 // A failure, of a source or of the list of a federation's regions, is a Result like the
 // others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
@@ -41,14 +40,14 @@ func FetchAll(ctx context.Context, clusters []Cluster) []Result {
 //
 // The calls are one at a time, and hold up the answers: each should return soon.
 func FetchEach(ctx context.Context, clusters []Cluster, each func(cluster int, results []Result)) []Result {
-	f := &fetcher{ctx: ctx, all: make(slots, MaxConcurrentFetches), each: each}
+	f := &fetcher{ctx: ctx, all: make(slots, maxFetches), each: each}
 	gathered := make([]*gathering, len(clusters))
 	for i, cluster := range clusters {
 		gathered[i] = newGathering(i, cluster)
 		f.tell(gathered[i], nil)
 	}
 	for i, cluster := range clusters {
-		own := make(slots, MaxConcurrentClusterFetches)
+		own := make(slots, maxClusterFetches)
 		for j, source := range cluster.Sources {
 			f.pending.Go(func() {
 				r := f.fetch(cluster.Name, source, own)

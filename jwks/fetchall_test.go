@@ -151,7 +151,7 @@ func TestFetchAllBounded(t *testing.T) {
 				break
 			}
 		}
-		if total.Add(1) == MaxConcurrentFetches {
+		if total.Add(1) == maxFetches {
 			time.AfterFunc(20*time.Millisecond, func() { close(full) }) // for one too many to show
 		}
 		select {
@@ -161,18 +161,18 @@ func TestFetchAllBounded(t *testing.T) {
 		}
 		return publishes("k")(ctx)
 	}}
-	clusters := make([]Cluster, MaxConcurrentFetches/MaxConcurrentClusterFetches+8)
+	clusters := make([]Cluster, maxFetches/maxClusterFetches+8)
 	for i := range clusters {
-		for range 2 * MaxConcurrentClusterFetches {
+		for range 2 * maxClusterFetches {
 			clusters[i].Sources = append(clusters[i].Sources, source)
 		}
 	}
 	results := FetchAll(t.Context(), clusters)
-	require.Len(t, results, 2*MaxConcurrentClusterFetches*len(clusters))
+	require.Len(t, results, 2*maxClusterFetches*len(clusters))
 	for _, r := range results {
 		require.NoError(t, r.Err)
 	}
-	assert.EqualValues(t, MaxConcurrentFetches, most.Load())
+	assert.EqualValues(t, maxFetches, most.Load())
 }
 
 // A cluster of many regions, none of which answers, keeps no other waiting.
@@ -185,7 +185,7 @@ func TestFetchAllFair(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
-		hanging := Cluster{Name: "hanging", Sources: slices.Repeat([]Source{hangs}, 4*MaxConcurrentFetches)}
+		hanging := Cluster{Name: "hanging", Sources: slices.Repeat([]Source{hangs}, 4*maxFetches)}
 		var answered time.Time
 		other := Cluster{Name: "other", Sources: []Source{fakeSource{"", func(ctx context.Context) (*Set, error) {
 			answered = time.Now()
@@ -200,7 +200,7 @@ func TestFetchAllFair(t *testing.T) {
 			require.ErrorIs(t, r.Err, context.DeadlineExceeded)
 		}
 		asked := slices.DeleteFunc(results[:last], func(r Result) bool { return r.Asked.IsZero() })
-		assert.Len(t, asked, MaxConcurrentClusterFetches, "the others' turn never came")
+		assert.Len(t, asked, maxClusterFetches, "the others' turn never came")
 	})
 }
 
@@ -214,13 +214,13 @@ func TestFetchAllAsked(t *testing.T) {
 			time.Sleep(takes)
 			return publishes("k")(ctx)
 		}}
-		sources := slices.Repeat([]Source{slow}, 2*MaxConcurrentClusterFetches)
+		sources := slices.Repeat([]Source{slow}, 2*maxClusterFetches)
 		turns := make(map[time.Duration]int)
 		for _, r := range FetchAll(t.Context(), []Cluster{{Name: "c", Sources: sources}}) {
 			turns[r.Asked.Sub(began)]++
 			assert.Equal(t, takes, r.Took, "without the wait for its turn")
 		}
-		assert.Equal(t, map[time.Duration]int{0: MaxConcurrentClusterFetches, takes: MaxConcurrentClusterFetches}, turns)
+		assert.Equal(t, map[time.Duration]int{0: maxClusterFetches, takes: maxClusterFetches}, turns)
 	})
 }
 
@@ -228,14 +228,14 @@ func TestFetchAllCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var started atomic.Int32
 	stuck := fakeSource{"", func(ctx context.Context) (*Set, error) {
-		if started.Add(1) == MaxConcurrentClusterFetches {
+		if started.Add(1) == maxClusterFetches {
 			cancel()
 		}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
 	cluster := Cluster{Name: "c", Federation: &Nomad{Address: "http://127.0.0.1:1"}}
-	for range 2 * MaxConcurrentClusterFetches {
+	for range 2 * maxClusterFetches {
 		cluster.Sources = append(cluster.Sources, stuck)
 	}
 	for _, r := range FetchAll(ctx, []Cluster{cluster}) {

@@ -4,8 +4,8 @@
 // [Parse] judges one document and returns its usable public keys. A [Source] is a place
 // that publishes one: a region of a Nomad cluster ([Nomad]), any [URL], an OpenID Connect
 // [Issuer], a [Kubernetes], a [File], or the caller's own ([Static], [SourceFunc]). [FetchAll] asks
-// the sources of many clusters side by side; [Watch] and [WatchCluster] tell what changes, as soon
-// as it does where Nomad can be asked.
+// the sources of many clusters side by side; [Watch] tells what changes, as soon as it does where
+// Nomad can be asked.
 //
 //	set, err := jwks.Nomad{Address: "https://nomad.example.com:4646"}.Fetch(ctx)
 //

@@ -54,6 +54,8 @@ type Result struct {
 	Region  string // "*" where the list of regions itself could not be fetched
 	Set     *Set
 	Err     error // a *ClusterError
+	// Unchanged reports whether a [Watch] yielded the same Set of this source before.
+	Unchanged bool
 	// Asked is a time from which Set is, if it isn't newer: when the question went out.
 	// A query that Nomad held until something changed is answered with what is there at
 	// the end of it: there it is a second before the reply arrived, which is what the

@@ -35,6 +35,12 @@ type told struct {
 }
 
 func (l *told) add(r Result) {
+	if r.Unchanged {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.unchanged = append(l.unchanged, r)
+		return
+	}
 	line := strings.Join(keyIDsOrNone(r.Set), " ")
 	if r.Err != nil {
 		line = "! " + r.Err.Error()
@@ -73,15 +79,6 @@ func (l *told) confirmed() int {
 	return len(l.unchanged)
 }
 
-func (l *told) options(o WatchOptions) WatchOptions {
-	o.OnUnchanged = func(r Result) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.unchanged = append(l.unchanged, r)
-	}
-	return o
-}
-
 // watching runs test beside a watch of s, and ends the watch after it.
 func watching(t *testing.T, s Source, o WatchOptions, test func(l *told)) {
 	t.Helper()
@@ -89,8 +86,11 @@ func watching(t *testing.T, s Source, o WatchOptions, test func(l *told)) {
 	l, ended := new(told), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for set, err := range Watch(ctx, s, l.options(o)) {
-			l.add(Result{Set: set, Err: err})
+		for r := range Watch(ctx, Cluster{Sources: []Source{s}}, o) {
+			if r.Region = ""; r.Err != nil {
+				r.Err = errors.Unwrap(r.Err)
+			}
+			l.add(r)
 		}
 	}()
 	defer func() { // also where test fails
@@ -157,7 +157,10 @@ func TestWatchAskedOfAHeldQuery(t *testing.T) {
 		time.AfterFunc(30*time.Second, func() { s.Region("").Rotate("EdDSA") })
 		time.AfterFunc(30*time.Second+100*time.Millisecond, func() { s.Region("").Rotate("EdDSA") })
 		began := time.Now()
-		for r := range WatchCluster(ctx, Cluster{Name: "a", Sources: []Source{n}}, WatchOptions{}) {
+		for r := range Watch(ctx, Cluster{Name: "a", Sources: []Source{n}}, WatchOptions{}) {
+			if r.Unchanged {
+				continue
+			}
 			if results = append(results, r); len(results) == 3 {
 				break
 			}
@@ -191,8 +194,11 @@ func TestWatchTook(t *testing.T) {
 					}))
 				})
 				var unchanged, changed []time.Duration
-				o := WatchOptions{OnUnchanged: func(r Result) { unchanged = append(unchanged, r.Took) }}
-				for r := range WatchCluster(ctx, Cluster{Name: "a", Sources: []Source{test.source(n)}}, o) {
+				for r := range Watch(ctx, Cluster{Name: "a", Sources: []Source{test.source(n)}}, WatchOptions{}) {
+					if r.Unchanged {
+						unchanged = append(unchanged, r.Took)
+						continue
+					}
 					if changed = append(changed, r.Took); r.Err != nil {
 						break
 					}
@@ -457,19 +463,19 @@ func TestWatchFile(t *testing.T) {
 
 func TestWatchConsumerStops(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakenomad.Server, n Nomad) {
-		for range Watch(t.Context(), n, WatchOptions{}) {
+		for range Watch(t.Context(), Cluster{Sources: []Source{n}}, WatchOptions{}) {
 			break
 		}
 		federated := Cluster{Name: "a", Sources: []Source{n}, Federation: &n}
-		for range WatchCluster(t.Context(), federated, WatchOptions{}) {
+		for range Watch(t.Context(), federated, WatchOptions{}) {
 			break
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		for range Watch(ctx, n, WatchOptions{}) {
+		for range Watch(ctx, Cluster{Sources: []Source{n}}, WatchOptions{}) {
 			t.Error("told after the end")
 		}
-		for range WatchCluster(ctx, federated, WatchOptions{}) {
+		for range Watch(ctx, federated, WatchOptions{}) {
 			t.Error("told after the end")
 		}
 	}, "eu", "us")
@@ -500,7 +506,7 @@ func watchingCluster(t *testing.T, c Cluster, o WatchOptions, test func(l *told)
 	l, ended := new(told), make(chan struct{})
 	go func() {
 		defer close(ended)
-		for r := range WatchCluster(ctx, c, l.options(o)) {
+		for r := range Watch(ctx, c, o) {
 			l.add(r)
 		}
 	}()

@@ -20,27 +20,41 @@ const allRegions = "*"
 // it left: which of the two can't be told, so it is a failed region, not a removed one.
 var ErrRegionGone = errors.New("region is gone from the federation's list")
 
-// WatchCluster merges the watches of a cluster's sources, each as [Watch] tells it, and
-// follows its Federation: the list of regions is asked for every Interval. A region that
-// joins is watched from then on; one that is gone yields a last Result, with an Err that
-// wraps [ErrRegionGone]. A region that Sources names is watched as that source alone.
+// Watch yields what a cluster publishes: of each source first what is there now, then each change,
+// and each error that is news. An error ends nothing, and the same one is yielded once, until it is
+// another or the source has recovered; then the set is yielded again, changed or not. A document that
+// is refused, an empty set included, is such an error: what was yielded before it isn't withdrawn.
+// Each further answer with the same set is yielded too, as Unchanged. The sequence ends when ctx
+// does or the consumer stops; nothing is left running then.
 //
-// A list that can't be read yields a Result with Region "*" and an Err, and ends no watch.
-// One that was read yields a Result with Region "*" and a Set without keys: once when each
-// region on it was heard of for the first time, and once after each such Err.
+// A [Nomad] region is asked with the index of its last reply, and answers as soon as something
+// changes (Nomad: blocking queries). Such a query that ends without an answer, because a proxy or a
+// time limit cut it short, says nothing: a question without an index follows, and its outcome
+// counts. An index that goes backwards, as after a restore, is forgotten. A [File], which must be a
+// regular one, is read every two seconds, and every other source asked every Interval, or as it
+// asks for itself as a [Poller].
 //
-// A Nomad agent takes 100 connections from one address by default (limits,
-// http_max_conns_per_client), and each region that is asked through it holds one.
+// The list of a Federation's regions is asked for every Interval. A region that joins is watched
+// from then on; one that is gone yields a last Result, with an Err that wraps [ErrRegionGone]. A
+// region that Sources names is watched as that source alone. A list that can't be read yields a
+// Result with Region "*" and an Err, and ends no watch. One that was read yields a Result with
+// Region "*" and a Set without keys: once when each region on it was heard of for the first time,
+// and once after each such Err.
 //
-// Errors are *ClusterErrors. The sequence ends when ctx does or the consumer stops, and
-// everything that it started has ended then.
-func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
+// No source is asked more than ten times in a row without a pause, and then once a second; after an
+// error, a document that is refused included, the pause grows from one second to a minute. A Nomad
+// agent takes 100 connections from one address by default (limits, http_max_conns_per_client), and
+// each region that is asked through it holds one. Of what a source publishes the digest of the last
+// document is kept; one that is the same byte for byte isn't even parsed.
+//
+// Errors are *ClusterErrors.
+func Watch(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
 	if len(c.Sources) == 1 && c.Federation == nil {
 		return watchOnly(ctx, c, o)
 	}
 	return func(yield func(Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		w := &clusterWatch{cluster: c, options: o, merged: make(chan clusterNews)}
+		w := &clusterWatch{cluster: c, options: o, merged: make(chan Result)}
 		defer w.running.Wait()
 		defer cancel()
 		for _, s := range c.Sources {
@@ -51,16 +65,9 @@ func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Resul
 		}
 		for {
 			select {
-			case n := <-w.merged:
-				if ctx.Err() != nil {
+			case r := <-w.merged:
+				if ctx.Err() != nil || !yield(r) {
 					return
-				}
-				if !n.unchanged {
-					if !yield(n.Result) {
-						return
-					}
-				} else if o.OnUnchanged != nil {
-					o.OnUnchanged(n.Result)
 				}
 			case <-ctx.Done():
 				return
@@ -69,41 +76,30 @@ func WatchCluster(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Resul
 	}
 }
 
-// watchOnly is WatchCluster where there is nothing to merge: the source is asked where the
+// watchOnly is Watch where there is nothing to merge: the source is asked where the
 // sequence is consumed, which saves each of many clusters a goroutine.
 func watchOnly(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
 		w, region := clusterWatch{cluster: c}, c.Sources[0].RegionName()
 		newWatch(c.Sources[0], o, func(n news) bool {
-			if !n.unchanged {
-				return yield(w.result(region, n))
-			}
-			if o.OnUnchanged != nil {
-				o.OnUnchanged(w.result(region, n))
-			}
-			return true
+			return yield(w.result(region, n))
 		}).run(ctx)
 	}
 }
 
-// clusterWatch is one run of WatchCluster.
+// clusterWatch is one run of Watch.
 type clusterWatch struct {
 	cluster Cluster
 	options WatchOptions
-	merged  chan clusterNews
+	merged  chan Result
 	running sync.WaitGroup
-}
-
-type clusterNews struct {
-	Result
-	unchanged bool
 }
 
 // watch sends on what one source tells, and calls heard after each.
 func (w *clusterWatch) watch(ctx context.Context, s Source, heard func()) {
 	region := s.RegionName()
 	newWatch(s, w.options, func(n news) bool {
-		sent := w.send(ctx, clusterNews{w.result(region, n), n.unchanged})
+		sent := w.send(ctx, w.result(region, n))
 		heard()
 		return sent
 	}).run(ctx)
@@ -114,12 +110,12 @@ func (w *clusterWatch) result(region string, n news) Result {
 	if err != nil {
 		err = &ClusterError{Cluster: w.cluster.Name, Region: region, Err: err}
 	}
-	return Result{Cluster: w.cluster.Name, Region: region, Set: n.set, Err: err, Asked: n.asked, Took: n.took}
+	return Result{Cluster: w.cluster.Name, Region: region, Set: n.set, Err: err, Unchanged: n.unchanged, Asked: n.asked, Took: n.took}
 }
 
-func (w *clusterWatch) send(ctx context.Context, n clusterNews) bool {
+func (w *clusterWatch) send(ctx context.Context, r Result) bool {
 	select {
-	case w.merged <- n:
+	case w.merged <- r:
 		return true
 	case <-ctx.Done():
 		return false
@@ -137,7 +133,7 @@ type regionWatch struct {
 func (w *clusterWatch) follow(ctx context.Context) {
 	regions := map[string]*regionWatch{}
 	known := &watch{tell: func(n news) bool { // remembers what was told of the list
-		return w.send(ctx, clusterNews{Result: w.result(allRegions, n)})
+		return w.send(ctx, w.result(allRegions, n))
 	}}
 	for {
 		asked, pause := time.Now(), wait.About(w.options.interval())
@@ -181,7 +177,7 @@ func (w *clusterWatch) update(ctx context.Context, regions map[string]*regionWat
 		<-r.ended // what it told comes before its end
 		delete(regions, name)
 		gone := fmt.Errorf("%w: its servers failed or it left; its keys stay until it is retired", ErrRegionGone)
-		if !w.send(ctx, clusterNews{Result: w.result(name, news{err: gone, asked: time.Now()})}) {
+		if !w.send(ctx, w.result(name, news{err: gone, asked: time.Now()})) {
 			return false
 		}
 	}

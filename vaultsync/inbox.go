@@ -102,7 +102,7 @@ func (b *inbox) fill(change func([]jwks.Result) []jwks.Result, urgent func(compl
 // confirm takes in that a set is still published. Only what was kept for want of that is news to
 // a mount.
 func (b *inbox) confirm(r jwks.Result) {
-	r.Set = b.noteReturn(r.Region, r.Set, false)
+	r.Set, r.Unchanged = b.noteReturn(r.Region, r.Set, false), false
 	b.mu.Lock()
 	at := slices.IndexFunc(b.results, func(old jwks.Result) bool { return old.Region == r.Region && old.Err == nil })
 	if at >= 0 {

@@ -18,8 +18,7 @@ type WatchOptions struct {
 	// Resync is the time after which a mount is synced although no cluster changed, which
 	// heals what others did to it; zero is 5 minutes. Jittered by ±10 %.
 	Resync time.Duration
-	// Sources says how often clusters are asked. Its OnUnchanged must be nil: [EventSame] tells of
-	// that.
+	// Sources says how often clusters are asked.
 	Sources jwks.WatchOptions
 	// Trigger has every cluster asked and every mount synced at once, each time that something is
 	// received from it, which is at most once a second. May be nil.
@@ -52,7 +51,7 @@ func (o WatchOptions) resync() time.Duration {
 // nil once everything that it started has ended. The error is that of [Harvester.Check],
 // returned at once; nothing that happens later ends a Watch.
 //
-// Each cluster that a target names is watched once ([jwks.WatchCluster]). When it changes,
+// Each cluster that a target names is watched once ([jwks.Watch]). When it changes,
 // the mounts that trust it are synced at once, each as [Mount.Sync] does, from the last that
 // was heard of each of their clusters; one that failed last keeps its keys. A mount has one
 // sync at a time. What changes meanwhile goes into the next one, which begins as soon as the
@@ -118,10 +117,6 @@ func pull(ctx context.Context, trigger <-chan struct{}, inboxes []*inbox, mounts
 
 // follow fills the inbox with what its cluster tells until ctx ends.
 func (b *inbox) follow(ctx context.Context, sources jwks.WatchOptions, onEvent func(Event)) {
-	sources.OnUnchanged = func(r jwks.Result) {
-		b.confirm(r)
-		b.tell(onEvent, Event{Kind: EventSame, Result: &r})
-	}
 	failing := map[string]time.Time{} // by region, since when
 	for ctx.Err() == nil {
 		asking, stop := context.WithCancel(ctx)
@@ -133,9 +128,14 @@ func (b *inbox) follow(ctx context.Context, sources jwks.WatchOptions, onEvent f
 			case <-asking.Done():
 			}
 		})
-		for r := range jwks.WatchCluster(asking, b.cluster, sources) {
+		for r := range jwks.Watch(asking, b.cluster, sources) {
 			if asking.Err() != nil {
 				break
+			}
+			if r.Unchanged {
+				b.confirm(r)
+				b.tell(onEvent, Event{Kind: EventSame, Result: &r})
+				continue
 			}
 			b.tellResult(r, failing, onEvent)
 			b.put(r)
