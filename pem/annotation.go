@@ -39,8 +39,9 @@ type Field struct{ Name, Value string }
 // or "alg". Times are RFC 3339 in the years 0 to 9999 of UTC. Fields that aren't known are
 // kept in their order behind those that are.
 type Annotation struct {
-	// Version is 1, or that of a newer harvest, whose keys are not to be touched: then
-	// the other fields are empty. 0 means that there is no annotation.
+	// Version is 1, or that of a newer harvest, whose keys are not to be touched: then the other
+	// fields are empty. 0 is written as 1 where there is an owner or a placeholder; else it means
+	// that there is no annotation.
 	Version int
 	// Cluster and Region own the key.
 	Cluster, Region string
@@ -69,7 +70,7 @@ type Annotation struct {
 var errAnnotation = errors.New("not an annotation")
 
 // IsZero reports whether there is no annotation.
-func (a Annotation) IsZero() bool { return a.Version == 0 }
+func (a Annotation) IsZero() bool { return a.Version == 0 && a.Cluster == "" && !a.Placeholder }
 
 // Newer reports whether the annotation was written by a newer harvest.
 func (a Annotation) Newer() bool { return a.Version > Version }
@@ -96,7 +97,7 @@ func (a Annotation) MarshalText() ([]byte, error) { return a.appendLine(nil) }
 
 // appendLine is MarshalText, appending to line.
 func (a Annotation) appendLine(line []byte) ([]byte, error) {
-	if a.Version != Version {
+	if a.Version != Version && a.Version != 0 {
 		return nil, fmt.Errorf("annotation of version %d can't be written", a.Version)
 	}
 	if !a.owned() {

@@ -29,7 +29,7 @@ func (m *Mount) Capabilities(ctx context.Context) ([]string, error) {
 		return nil, m.Wrap(err)
 	}
 	capabilities, err := s.capabilities(ctx)
-	return capabilities, m.Wrap(err)
+	return capabilities, m.Wrap(ended(ctx, err))
 }
 
 func (s *session) capabilities(ctx context.Context) ([]string, error) {

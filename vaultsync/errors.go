@@ -1,10 +1,12 @@
 package vaultsync
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 var (
@@ -18,6 +20,10 @@ var (
 	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would
 	// pass over the name and write the mount of that path in its only tree.
 	ErrNoNamespaces = vaultapi.ErrNoNamespaces
+	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that ran out.
+	ErrUnreachable = errors.New("no connection")
+	// ErrInvalid: wrong arguments, such as what [Harvester.Check] finds.
+	ErrInvalid = plan.ErrInvalid
 	// ErrConflict: another writer undid each of several writes.
 	ErrConflict = errors.New("another writer keeps changing the keys")
 )
@@ -35,3 +41,16 @@ func (e *MountError) Error() string {
 
 // Unwrap returns Err.
 func (e *MountError) Unwrap() error { return e.Err }
+
+// Is reports true for ErrUnreachable where Err is of that kind.
+func (e *MountError) Is(target error) bool {
+	return target == ErrUnreachable && Kind(e.Err) == "unreachable"
+}
+
+// ended has what went wrong after the end of a context wrap the context's error, whatever its cause.
+func ended(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return vaultapi.Stopped(ctx, err)
+}

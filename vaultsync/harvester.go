@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -200,16 +202,23 @@ func (h *Harvester) used() []jwks.Cluster {
 	return slices.DeleteFunc(slices.Clone(h.Clusters), func(c jwks.Cluster) bool { return !named[c.Name] })
 }
 
-// Check finds what is wrong with the Harvester before anything is fetched: names that are
-// bad, unknown or used twice, two targets with one mount, options that contradict
-// themselves. Errors of a target are *MountErrors.
+// Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
+// unknown or used twice, sources, mounts and clients that aren't there, two targets with one mount,
+// options that contradict themselves. Errors wrap [ErrInvalid]; those of a target are *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
 	if len(h.Targets) == 0 {
 		all = append(all, errors.New("no mounts to keep in sync"))
 	}
 	mounts := map[string]bool{}
-	for _, t := range h.Targets {
+	for i, t := range h.Targets {
+		if t.Mount == nil || t.Mount.Client == nil && t.Mount.Store == nil {
+			all = append(all, fmt.Errorf("target %d has no mount, or its mount no client", i))
+			continue
+		}
+		if err := t.Mount.check(); err != nil {
+			all = append(all, t.Mount.Wrap(err))
+		}
 		if name := t.Mount.String(); mounts[name] {
 			all = append(all, t.Mount.Wrap(errors.New("named by two targets, which would undo each other")))
 		} else {
@@ -219,8 +228,20 @@ func (h *Harvester) Check() error {
 			all = append(all, t.Mount.Wrap(err))
 		}
 	}
-	return errors.Join(all...)
+	if len(all) == 0 {
+		return nil
+	}
+	return &wrong{errors.Join(all...)}
 }
+
+// wrong is an error that is ErrInvalid too.
+type wrong struct{ error }
+
+// Is reports true for ErrInvalid.
+func (*wrong) Is(target error) bool { return target == ErrInvalid }
+
+// Unwrap returns the error.
+func (e *wrong) Unwrap() error { return e.error }
 
 // checkClusters also returns the names that are defined.
 func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
@@ -238,6 +259,10 @@ func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
 		}
 		regions := map[string]bool{}
 		for _, s := range c.Sources {
+			if isNil(s) {
+				all = append(all, fmt.Errorf("cluster %q has a source that is nil", c.Name))
+				continue
+			}
 			if region := s.RegionName(); regions[region] {
 				all = append(all, fmt.Errorf("cluster %q has two sources of region %q", c.Name, region))
 			} else {
@@ -255,6 +280,11 @@ func (t Target) check(clusters map[string]bool) (all []error) {
 			all = append(all, fmt.Errorf("cluster %q is not defined", name))
 		}
 	}
+	for _, name := range t.Options.AllowTurnover {
+		if cluster, _, _ := strings.Cut(name, "/"); cluster != "*" && !clusters[cluster] {
+			all = append(all, fmt.Errorf("allowed turnover: cluster %q is not defined", cluster))
+		}
+	}
 	for name := range t.Options.Pin {
 		if !clusters[name] {
 			all = append(all, fmt.Errorf("pin: cluster %q is not defined", name))
@@ -264,4 +294,10 @@ func (t Target) check(clusters map[string]bool) (all []error) {
 		all = append(all, err)
 	}
 	return all
+}
+
+// isNil reports whether a source is none, or a pointer to none.
+func isNil(s jwks.Source) bool {
+	v := reflect.ValueOf(s)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }

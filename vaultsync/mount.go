@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -48,7 +49,7 @@ func NewMount(c *api.Client, path string) *Mount {
 // Vault returns the address of the mount's Vault, without user name and password; "" where a
 // Store has the keys.
 func (m *Mount) Vault() string {
-	if m.Store != nil {
+	if m.Store != nil || m.Client == nil {
 		return ""
 	}
 	address, err := url.Parse(m.Client.Address())
@@ -61,7 +62,7 @@ func (m *Mount) Vault() string {
 
 // namespace returns the namespace in effect.
 func (m *Mount) namespace() string {
-	if m.Namespace != "" || m.Store != nil {
+	if m.Namespace != "" || m.Store != nil || m.Client == nil {
 		return strings.Trim(m.Namespace, "/")
 	}
 	return strings.Trim(m.Client.Namespace(), "/")
@@ -89,7 +90,7 @@ func (m *Mount) Read(ctx context.Context) (Config, error) {
 		return Config{}, m.Wrap(err)
 	}
 	config, err := s.read(ctx)
-	return config, m.Wrap(err)
+	return config, m.Wrap(ended(ctx, err))
 }
 
 // Session returns what setup, verify and lint ask Vault with: the client that reads follow the
@@ -114,9 +115,27 @@ type session struct {
 // String keeps the client's token out of what prints a session.
 func (s *session) String() string { return s.mount.String() }
 
+// check refuses what can't be a mount's path, and a client that no server is named for.
+func (m *Mount) check() error {
+	switch {
+	case m.Path == "" || strings.Contains(m.Path, ".."):
+		return fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", m.Path)
+	case m.Store != nil:
+		return nil
+	case m.Client == nil:
+		return errors.New("the mount has no client")
+	case strings.HasPrefix(m.Path, "auth/") || strings.Trim(m.Path, "/") != m.Path:
+		return fmt.Errorf("mount path %q: want it without auth/ and slashes around it, as NewMount makes it", m.Path)
+	}
+	if address, err := url.Parse(m.Client.Address()); err != nil || address.Scheme == "" || address.Opaque != "" {
+		return errors.New("Vault's address: want one such as https://vault.example.com:8200")
+	}
+	return nil
+}
+
 func (m *Mount) open() (*session, error) {
-	if m.Path == "" || strings.Contains(m.Path, "..") {
-		return nil, fmt.Errorf("mount path %q: want the path of a JWT auth method, such as jwt-nomad", m.Path)
+	if err := m.check(); err != nil {
+		return nil, &wrong{err}
 	}
 	if m.Store != nil {
 		return &session{&vaultapi.Session{Path: m.Path}, m}, nil

@@ -44,14 +44,14 @@ func past(until time.Time) func() bool {
 // none. The error is that of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
 	report := m.report()
-	report.Err = m.Wrap(m.contained(o, func() error {
+	report.Err = m.Wrap(ended(ctx, m.contained(o, func() error {
 		s, err := m.open()
 		if err == nil {
 			report.Config, report.Plan, err = s.plan(ctx, want, o)
 			report.Last, report.Done = report.Plan, report.Plan != nil && !report.Plan.Changed
 		}
 		return err
-	}))
+	})))
 	return report, report.failure()
 }
 
@@ -103,7 +103,7 @@ func (m *Mount) sync(ctx context.Context, want Desired, o Options, how conduct) 
 		}
 		return err
 	})
-	report.Err = m.Wrap(err)
+	report.Err = m.Wrap(ended(ctx, err))
 	report.synced = err == nil
 	return report
 }

@@ -316,7 +316,7 @@ func TestReadErrors(t *testing.T) {
 		"other type":  {func(v *fakevault.Server, _ *Mount) { v.Enable("", "jwt-nomad", "approle") }, ErrNoMount, "no JWT auth method"},
 		"sealed":      {func(v *fakevault.Server, _ *Mount) { v.Seal() }, ErrSealed, "unseal"},
 		"no token":    {func(_ *fakevault.Server, m *Mount) { m.Client.ClearToken() }, ErrForbidden, "harvest policy"},
-		"wrong token": {func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, ErrForbidden, `"read" on auth/jwt-nomad/config`},
+		"wrong token": {func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, ErrForbidden, "Vault knows no such token"},
 		"no such namespace": {func(_ *fakevault.Server, m *Mount) {
 			m.Namespace = "team-a"
 			m.Client.SetToken("nonsense")

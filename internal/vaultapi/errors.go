@@ -2,6 +2,7 @@ package vaultapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,6 +55,9 @@ func (s *Session) Explain(err error, path, capability string) error {
 // Unreachable returns why a request of a client got no answer, with what to do about it where that
 // can be told. It shows none of the secrets.
 func Unreachable(c *api.Client, err error, secrets ...string) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped before Vault answered: %w", context.Canceled)
+	}
 	cause := err
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // the URL is that of the mount
 		cause = wrapped.Err
@@ -64,6 +68,15 @@ func Unreachable(c *api.Client, err error, secrets ...string) error {
 		u.hint, u.given = nethint.Of(address, given, cause), given.Roots
 	}
 	return u
+}
+
+// Stopped returns what went wrong after the end of a context as an error that wraps the context's. A
+// request that was cut short says nothing about Vault.
+func Stopped(ctx context.Context, err error) error {
+	if _, ok := errors.AsType[*unreachable](err); ok {
+		return fmt.Errorf("stopped before Vault answered: %w: %w", ctx.Err(), context.Cause(ctx))
+	}
+	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }
 
 type unreachable struct {

@@ -158,8 +158,28 @@ func CheckClusterName(name string) error {
 	return nil
 }
 
-// Check refuses rules that contradict themselves or the desired clusters.
+// ErrInvalid: wrong arguments.
+var ErrInvalid = errors.New("wrong arguments")
+
+// invalid is an error that is ErrInvalid too.
+type invalid struct{ error }
+
+// Is reports true for ErrInvalid.
+func (invalid) Is(target error) bool { return target == ErrInvalid }
+
+// Unwrap returns the error.
+func (e invalid) Unwrap() error { return e.error }
+
+// Check refuses rules that contradict themselves or the desired clusters. The error wraps
+// [ErrInvalid].
 func (r Rules) Check(clusters []string) error {
+	if err := r.check(clusters); err != nil {
+		return invalid{err}
+	}
+	return nil
+}
+
+func (r Rules) check(clusters []string) error {
 	if len(clusters) == 0 {
 		return errors.New("no clusters: name at least one that this mount trusts")
 	}

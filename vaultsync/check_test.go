@@ -1,0 +1,127 @@
+package vaultsync
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// What a program gets wrong is an error before anything is asked, and never a panic.
+func TestCheckOfWrongArguments(t *testing.T) {
+	v := fakevault.New(t)
+	v.Enable("", "jwt-nomad", "jwt")
+	good := func() *Harvester {
+		return &Harvester{
+			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Static{}}}},
+			Targets:  []Target{{Mount: NewMount(v.Client(), "jwt-nomad"), Clusters: []string{"a"}}},
+		}
+	}
+	require.NoError(t, good().Check())
+	schemeless := v.Client()
+	schemeless.SetReadYourWrites(false)
+	require.NoError(t, schemeless.SetAddress("vault.example.com:8200"))
+	var nobody *faultySource
+	for says, spoil := range map[string]func(h *Harvester){
+		"no mount":                     func(h *Harvester) { h.Targets[0].Mount = nil },
+		"its mount no client":          func(h *Harvester) { h.Targets[0].Mount.Client = nil },
+		"source that is nil":           func(h *Harvester) { h.Clusters[0].Sources = []jwks.Source{nil} },
+		`"a" has a source that is nil`: func(h *Harvester) { h.Clusters[0].Sources = []jwks.Source{nobody} },
+		"Vault's address":              func(h *Harvester) { h.Targets[0].Mount.Client = schemeless },
+		"without auth/":                func(h *Harvester) { h.Targets[0].Mount.Path = "auth/jwt-nomad" },
+		"slashes around it":            func(h *Harvester) { h.Targets[0].Mount.Path = "jwt-nomad/" },
+		"mount path":                   func(h *Harvester) { h.Targets[0].Mount.Path = "" },
+		`cluster "aa" is not defined`:  func(h *Harvester) { h.Targets[0].Options.AllowTurnover = []string{"aa/r1"} },
+		"named by two targets":         func(h *Harvester) { h.Targets = append(h.Targets, h.Targets[0]) },
+		"can't be negative":            func(h *Harvester) { h.Targets[0].Options.MaxAge = -1 },
+	} {
+		t.Run(says, func(t *testing.T) {
+			h := good()
+			spoil(h)
+			err := h.Check()
+			require.ErrorContains(t, err, says)
+			require.ErrorIs(t, err, ErrInvalid)
+			assert.Equal(t, "invalid", Kind(err))
+			_, err = h.Sync(t.Context())
+			require.ErrorIs(t, err, ErrInvalid)
+			require.ErrorIs(t, h.Watch(t.Context(), WatchOptions{}), ErrInvalid)
+		})
+	}
+	for _, m := range []*Mount{{}, {Path: "jwt"}, {Path: "auth/jwt", Client: v.Client()}} {
+		_, err := m.Read(t.Context())
+		require.ErrorIs(t, err, ErrInvalid)
+		_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.ErrorIs(t, err, ErrInvalid)
+	}
+	_, err := NewMount(v.Client(), "jwt-nomad").Plan(t.Context(), Desired{}, Options{})
+	require.ErrorIs(t, err, ErrInvalid)
+}
+
+// Whoever stops something finds that they did, and no word that it was Vault's fault.
+func TestCancellation(t *testing.T) {
+	v := fakevault.New(t)
+	v.Enable("", "jwt-nomad", "jwt")
+	v.Enable("", "second", "jwt")
+	m, want := NewMount(v.Client(), "jwt-nomad"), desired(publish("a", "k1"))
+	h := Harvester{
+		Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.SourceFunc(func(ctx context.Context) (*jwks.Set, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})}}},
+		Targets: []Target{{Mount: m, Clusters: []string{"a"}}},
+	}
+	p, err := m.Plan(t.Context(), want, Options{})
+	require.NoError(t, err)
+	for name, cause := range map[string]error{"cancelled": nil, "with a cause": errors.New("the building is on fire")} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(cause)
+			for name, do := range map[string]func() error{
+				"read":     func() error { _, err := m.Read(ctx); return err },
+				"ask":      func() error { _, err := m.Capabilities(ctx); return err },
+				"plan":     func() error { _, err := m.Plan(ctx, want, Options{}); return err },
+				"sync":     func() error { _, err := m.Sync(ctx, want, Options{}); return err },
+				"apply":    func() error { _, err := m.Apply(ctx, p.Plan, Options{}); return err },
+				"sync all": func() error { _, err := h.Sync(ctx); return err },
+				"plan all": func() error { _, err := h.Plan(ctx); return err },
+				"wait to settle": func() error {
+					return waitCancelled(NewMount(v.Client(), map[bool]string{true: "jwt-nomad", false: "second"}[cause == nil]), cause, want)
+				},
+			} {
+				err := do()
+				require.ErrorIs(t, err, context.Canceled, name)
+				assert.NotContains(t, err.Error(), "can't be reached", name)
+				assert.Equal(t, "canceled", Kind(err), name)
+			}
+			require.NoError(t, h.Watch(ctx, WatchOptions{}))
+		})
+	}
+}
+
+// waitCancelled cancels a sync that has written and waits.
+func waitCancelled(m *Mount, cause error, want Desired) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	_, err := m.Sync(ctx, want, Options{DefaultRole: "r", Settle: 0, AllowTurnover: []string{"*"}, OnEvent: func(Event) { cancel(cause) }})
+	return err
+}
+
+func TestUnreachableIsNoTimeout(t *testing.T) {
+	config := api.DefaultConfig()
+	config.Address, config.MaxRetries = "http://127.0.0.1:1", 0
+	c, err := api.NewClient(config)
+	require.NoError(t, err)
+	_, err = NewMount(c, "jwt-nomad").Read(t.Context())
+	require.ErrorIs(t, err, ErrUnreachable)
+	assert.Equal(t, "unreachable", Kind(err))
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	_, err = NewMount(c, "jwt-nomad").Read(ctx)
+	require.NotErrorIs(t, err, ErrUnreachable)
+	assert.Equal(t, "timeout", Kind(err))
+}

@@ -1,0 +1,90 @@
+package vaultsync
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/textproto"
+	"strings"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/jwks"
+)
+
+// kindsOf are the kinds of errors with a sentinel. The words are part of the metrics and
+// of the log, and don't change.
+var kindsOf = []struct {
+	err  error
+	kind string
+}{
+	{ErrTurnover, "turnover"},
+	{ErrNotRead, "not_read"},
+	{ErrAlgorithm, "algorithm"},
+	{jwks.ErrRegionGone, "region_gone"},
+	{jwks.ErrPrivateKey, "private_key"},
+	{jwks.ErrNoKeys, "no_keys"},
+	{jwks.ErrMalformed, "malformed"},
+	{jwks.ErrTooLarge, "too_large"},
+	{jwks.ErrPlaintext, "plaintext"},
+	{jwks.ErrTokenNotSent, "token_not_sent"},
+	{ErrForbidden, "forbidden"},
+	{ErrSealed, "sealed"},
+	{ErrNoMount, "no_mount"},
+	{ErrNoNamespaces, "no_namespaces"},
+	{ErrNotStaticKeys, "not_static_keys"},
+	{ErrUnreadableFields, "unreadable_fields"},
+	{ErrLastKey, "last_key"},
+	{ErrTooLarge, "too_large"},
+	{ErrNoRoom, "no_room"},
+	{ErrConflict, "conflict"},
+	{ErrStale, "stale"},
+	{ErrRefused, "refused"},
+	{ErrReview, "review"},
+	{ErrInvalid, "invalid"},
+	{context.Canceled, "canceled"},
+	{context.DeadlineExceeded, "timeout"},
+}
+
+// Kind returns the kind of an error of jwks, of this package or of the network: a word for metrics and
+// alerts, such as "turnover" or "forbidden", as docs/errors.md has them. It is "other" where there is
+// none, and what its method Kind says of an error that has one.
+func Kind(err error) string {
+	if known, ok := errors.AsType[interface {
+		error
+		Kind() string
+	}](err); ok {
+		return known.Kind()
+	}
+	for _, k := range kindsOf {
+		if errors.Is(err, k.err) {
+			return k.kind
+		}
+	}
+	var status *jwks.StatusError
+	var response *api.ResponseError
+	var network net.Error
+	switch {
+	case errors.As(err, new(*contain.Error)):
+		return "panic"
+	case errors.As(err, &status), errors.As(err, &response):
+		return "status"
+	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),
+		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)),
+		strings.Contains(err.Error(), "failed to parse certificate from server"): // crypto/tls, which has no type for it
+		return "tls"
+	case errors.As(err, &network) && network.Timeout():
+		return "timeout"
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, new(textproto.ProtocolError)): // what an answer is that breaks off in its header
+		return "unreachable"
+	case errors.As(err, new(*json.SyntaxError)): // Vault's answer is none of Vault's
+		return "malformed"
+	}
+	return "other"
+}
