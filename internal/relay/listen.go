@@ -76,13 +76,13 @@ func (c *certificate) load() error {
 }
 
 func (c *certificate) stampNow() string {
-	var stamp string
+	var stamp []byte
 	for _, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
-			stamp += fmt.Sprintf("%d %d ", info.Size(), info.ModTime().UnixNano())
+			stamp = fmt.Appendf(stamp, "%d %d ", info.Size(), info.ModTime().UnixNano())
 		}
 	}
-	return stamp
+	return string(stamp)
 }
 
 // get returns the certificate as the files have it now. While they can't be used, the last good

@@ -266,7 +266,8 @@ func TestEditWhileRunningKeepsWhatIsServed(t *testing.T) {
 	assert.ElementsMatch(t, []string{"k1", "k2"}, servedBy(t, r))
 }
 
-// Another configuration goes on with what is served, by its own rules, whatever became of the files.
+// Another configuration goes on with what is served, by its own rules, whatever became of the
+// files.
 func TestReloadGoesOnWithWhatIsServed(t *testing.T) {
 	dir := t.TempDir()
 	before := open(t, dir)

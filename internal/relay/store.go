@@ -25,7 +25,8 @@ const (
 // nothing of it is published.
 var ErrState = errors.New("keys.pem is refused")
 
-// FilesError is what keeps a relay from reading or writing its files. Metrics and log have its kind.
+// FilesError is what keeps a relay from reading or writing its files. Metrics and log have its
+// kind.
 type FilesError struct{ Err error }
 
 // Error returns what Err says.
