@@ -22,10 +22,10 @@ var ErrRegionGone = errors.New("region is gone from the federation's list")
 
 // Watch yields what a cluster publishes: of each source first what is there now, then each change,
 // and each error that is news. An error ends nothing, and the same one is yielded once, until it is
-// another or the source has recovered; then the set is yielded again, changed or not. A document that
-// is refused, an empty set included, is such an error: what was yielded before it isn't withdrawn.
-// Each further answer with the same set is yielded too, as Unchanged. The sequence ends when ctx
-// does or the consumer stops; nothing is left running then.
+// another or the source has recovered; then the set is yielded again, changed or not. A document
+// that is refused, an empty set included, is such an error: what was yielded before it isn't
+// withdrawn. Each further answer with the same set is yielded too, as Unchanged. The sequence ends
+// when ctx does or the consumer stops; nothing is left running then.
 //
 // A [Nomad] region is asked with the index of its last reply, and answers as soon as something
 // changes (Nomad: blocking queries). Such a query that ends without an answer, because a proxy or a

@@ -50,11 +50,11 @@ func (a *app) complain(r *vaultsync.Report, hints render.Hint) {
 		}
 		hint := hints(of, err)
 		if mount, ok := err.(*vaultsync.MountError); ok { //nolint:errorlint // as it is joined
-			if key := mount.Vault + "\x00" + mount.Err.Error() + "\x00" + hint; told[key] {
+			key := mount.Vault + "\x00" + mount.Err.Error() + "\x00" + hint
+			if told[key] {
 				continue
-			} else {
-				told[key] = true
 			}
+			told[key] = true
 			err = together(mount, r.Mounts)
 		}
 		a.says.Fail(err, hint)

@@ -79,8 +79,8 @@ type Auth struct {
 	SecretIDFile string
 }
 
-// LogsIn reports whether the method logs in at Vault. The others have a token from elsewhere, or send
-// none, since an agent or proxy before Vault adds its own.
+// LogsIn reports whether the method logs in at Vault. The others have a token from elsewhere, or
+// send none, since an agent or proxy before Vault adds its own.
 func (a *Auth) LogsIn() bool { return a != nil && a.Method != "token_file" && !a.IsNone() }
 
 // IsNone reports whether no token is sent.

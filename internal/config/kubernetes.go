@@ -11,7 +11,7 @@ import (
 // What a pod has, where nothing else is said.
 const (
 	inClusterAddress = "https://kubernetes.default.svc"
-	inClusterSecrets = "/var/run/secrets/kubernetes.io/serviceaccount/"
+	inClusterSecrets = "/var/run/secrets/kubernetes.io/serviceaccount/" //nolint:gosec // a path
 	inClusterCA      = inClusterSecrets + "ca.crt"
 	inClusterToken   = inClusterSecrets + "token"
 )

@@ -33,8 +33,8 @@ listener "tcp" {
 }
 `
 
-// StartAgent starts "vault agent" or "vault proxy", as kind says, before the server, and returns when
-// it passes requests on with that token.
+// StartAgent starts "vault agent" or "vault proxy", as kind says, before the server, and returns
+// when it passes requests on with that token.
 func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, error) {
 	return withPorts(1, func(ports []int) (*Agent, error) {
 		dir, err := os.MkdirTemp("", "harvest-agent-")

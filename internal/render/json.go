@@ -11,8 +11,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// Hint returns what to do about an error of a mount, or of a cluster there; m is nil for an error of
-// a cluster alone. "" is nothing.
+// Hint returns what to do about an error of a mount, or of a cluster there; m is nil for an error
+// of a cluster alone. "" is nothing.
 type Hint func(m *vaultsync.MountReport, err error) string
 
 // cause is what a program goes by where something failed.

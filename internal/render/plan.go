@@ -163,8 +163,8 @@ func (o *Output) printRows(rows []row) {
 	}
 }
 
-// Mount writes what is to be done to one mount, where it is only planned, or was done. Why something
-// failed is for stderr: here is the kind. A mount without a plan has nothing else.
+// Mount writes what is to be done to one mount, where it is only planned, or was done. Why
+// something failed is for stderr: here is the kind. A mount without a plan has nothing else.
 func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
 	if m.Plan == nil {
 		return

@@ -96,7 +96,7 @@ func (c *verifier) kid() string {
 
 // checkPublished looks for the key in a key set alone.
 func (c *verifier) checkPublished() {
-	key, refusal, ok := c.signer()
+	key, ok, refusal := c.signer()
 	switch {
 	case !ok:
 		c.missed(nil)
@@ -113,19 +113,20 @@ func (c *verifier) checkPublished() {
 // fixWeak is what to do about a key that is published and must not be trusted.
 const fixWeak = "let the cluster rotate its keys; this one must not be trusted"
 
-// signer returns the published key that signed the token, and why it must not be trusted, if so.
-func (c *verifier) signer() (key vaultsync.Key, refusal error, ok bool) {
+// signer returns the published key that signed the token, if there is one, and why it must not be
+// trusted, if so.
+func (c *verifier) signer() (key vaultsync.Key, ok bool, refusal error) {
 	for _, r := range c.Want.Results {
 		if r.Set == nil {
 			continue
 		}
 		for _, k := range r.Set.Keys {
 			if c.Token.VerifiedBy(k.Public) {
-				return publishedAs(r, k), jwks.Judge(k), true
+				return publishedAs(r, k), true, jwks.Judge(k)
 			}
 		}
 	}
-	return vaultsync.Key{}, nil, false
+	return vaultsync.Key{}, false, nil
 }
 
 func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
@@ -136,7 +137,7 @@ func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
 // nearestMiss says which published key signed the token, and what keeps it from being
 // trusted.
 func (c *verifier) nearestMiss(elements []plan.Element) {
-	key, refusal, ok := c.signer()
+	key, ok, refusal := c.signer()
 	if !ok {
 		c.missed(elements)
 		return
