@@ -18,8 +18,8 @@ import (
 //  2. If nothing is to be done and nothing was written, the sync ends: one read, no write.
 //  3. If something is to be done, write it once. The write isn't sent if the read that it stands
 //     on is older than half of the settle time, by the monotonic or by the wall clock; then go
-//     back to 1. Options.Review is asked before, once for the same changes. A watch that has written often lately pauses before its first write, and goes
-//     back to 1 after it.
+//     back to 1. Options.Review is asked before, once for the same changes. A watch that has
+//     written often lately pauses before its first write, and goes back to 1 after it.
 //  4. Read back at once. If another writer undid the write, that is a conflict: back off and go
 //     back to 1. Settings that were undone three times are left to the other writer, so that
 //     keys don't wait for the end of that quarrel. After Options.Writes tries, give up.
