@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
@@ -203,8 +204,9 @@ func Check(ctx context.Context, name string, src []byte, o Checking) *Validation
 }
 
 // otherIssuers finds mounts that state a bound_issuer by which Vault would refuse every login of
-// a cluster: one whose issuer the file names. That of a Nomad isn't known without asking it;
-// harvest status -lint does.
+// a cluster: one whose issuer the file states. An address for discovery may be that of tokens with
+// other names as well, as at ADFS. That of a Nomad isn't known without asking it; harvest status
+// -lint does.
 func (r *fileReader) otherIssuers() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for i, m := range r.config.Mounts {
@@ -213,9 +215,14 @@ func (r *fileReader) otherIssuers() hcl.Diagnostics {
 			continue
 		}
 		for _, cluster := range r.config.Clusters {
-			if issuer := cluster.KnownIssuer(); issuer != "" && issuer != *bound && slices.Contains(m.Clusters, cluster.Name) {
+			switch issuer := cluster.KnownIssuer(); {
+			case issuer == "" || issuer == *bound || !slices.Contains(m.Clusters, cluster.Name):
+			case cluster.Issuer != "":
 				diags = append(diags, problem(r.issuers[i], "bound_issuer = %q: the tokens of %s name %q, and their logins would be refused; give %s a mount of its own, or state \"\"",
 					*bound, cluster.Name, issuer, cluster.Name))
+			case !slices.Contains(jwtrole.Alternatives(issuer), *bound):
+				r.warn(r.issuers[i], "bound_issuer = %q: the issuer of %s is %q; logins with tokens that name it are refused; compare it with the iss of a token (harvest verify)",
+					*bound, cluster.Name, issuer)
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func (l *linter) strangers(role *jwtrole.Role) {
 			if shared.Tenant {
 				p.Fix = "bind iss, which names the tenant, in bound_claims or by bound_issuer, and a claim that says whose a token is"
 			}
-		case shared == nil && !role.Narrows(nil):
+		case shared == nil && !role.Narrows(nil) && !mapsNomad(role):
 			p.Message = ": anyone who gets one there for the same audience logs in"
 			p.Fix = "bind what says whose a token is: bound_subject, or another claim in bound_claims; -ignore role_strangers if all of them may log in"
 		}
@@ -101,6 +101,18 @@ func ofNomad(role *jwtrole.Role) bool {
 	}
 	bound, _ := role.Fields["bound_claims"].(map[string]any)
 	for name := range bound {
+		if strings.HasPrefix(strings.TrimPrefix(name, "/"), "nomad_") {
+			return true
+		}
+	}
+	return false
+}
+
+// mapsNomad reports whether a role's policies may go by a claim of Nomad's: of a key set that is
+// carried as a file nothing says that it is one.
+func mapsNomad(role *jwtrole.Role) bool {
+	mappings, _ := role.Fields["claim_mappings"].(map[string]any)
+	for name := range mappings {
 		if strings.HasPrefix(strings.TrimPrefix(name, "/"), "nomad_") {
 			return true
 		}

@@ -1,15 +1,20 @@
 package lint
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fenced"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
@@ -146,6 +151,8 @@ func TestReport22Strangers(t *testing.T) {
 		"Nomad's user claim":           {github, "", object{"user_claim": "nomad_job_id"}, ""},
 		"GitLab.com":                   {gitlab, "", nil, "error"},
 		"GitLab.com, a project":        {gitlab, "", object{"bound_claims": object{"project_id": "22"}}, ""},
+		"a Nomad's in a file":          {"https://nomad.example.com", "", object{"claim_mappings": object{"nomad_job_id": "job"}}, ""},
+		"GitHub, a Nomad's mappings":   {github, "", object{"claim_mappings": object{"nomad_job_id": "job"}}, "error"},
 		"GitLab of one's own":          {"https://gitlab.example.com", "", nil, "warning"},
 		"of one's own, a branch":       {"https://gitlab.example.com", "", object{"bound_claims": object{"ref": "main"}}, ""},
 		"of one's own, anything":       {"https://gitlab.example.com", "", object{"bound_claims": object{"sub": "*"}, "bound_claims_type": "glob"}, "warning"},
@@ -179,4 +186,38 @@ func TestReport22Strangers(t *testing.T) {
 			assert.Equal(t, test.want, got, "%+v", found)
 		})
 	}
+}
+
+// Each role of the page about issuers binds enough, at the issuer and on the mount of its section.
+func TestRolesOfIssuersPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/issuers.md")
+	require.NoError(t, err)
+	bound := regexp.MustCompile(`bound_issuer = ("[^"]*")`)
+	roles := 0
+	for section := range strings.SplitSeq(string(page), "\n## ") {
+		blocks, ok := fenced.Blocks(section)
+		require.True(t, ok)
+		name, _, _ := strings.Cut(section, "\n")
+		issuer := ""
+		for _, b := range blocks {
+			if m := bound.FindStringSubmatch(b.Text); m != nil {
+				require.NoError(t, json.Unmarshal([]byte(m[1]), &issuer))
+			}
+			if b.Language != "json" {
+				continue
+			}
+			roles++
+			var role object
+			require.NoError(t, json.Unmarshal([]byte(b.Text), &role), name)
+			d := issues("a", issuer)
+			d.Nomad = issuer == ""
+			found, err := Inspect(Inspection{
+				Now: now, Path: "jwt", Clusters: []string{"a"}, Config: withField(config(), "bound_issuer", issuer),
+				Discovered: []jwks.Discovery{d}, Roles: []*jwtrole.Role{jwtrole.New("app", role)},
+			})
+			require.NoError(t, err)
+			assert.False(t, slices.ContainsFunc(found, Problem.Bites), "%s: %+v", name, found)
+		}
+	}
+	assert.Equal(t, 11, roles)
 }
