@@ -2,14 +2,12 @@ package jwks
 
 import (
 	"crypto"
-	"encoding/base64"
-	"encoding/json"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"fmt"
 	"math/big"
 	"slices"
 	"strings"
-
-	jose "github.com/go-jose/go-jose/v4"
 
 	"github.com/jwksharvest/harvest/internal/text"
 )
@@ -140,17 +138,16 @@ func (m *member) publicKey() (crypto.PublicKey, *objection) {
 	return m.ed25519Key()
 }
 
-// coordinateSizes are the bytes of a coordinate, by "crv" (RFC 7518 section 6.2.1.2).
-var coordinateSizes = map[string]int{"P-256": 32, "P-384": 48, "P-521": 66}
+// curves are those of EC keys, by "crv".
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
-// ecKey leaves the curve's equation to go-jose. It gets nothing else of the member: an "x5c" makes
-// it panic where GODEBUG=fips140=only forbids SHA-1, and a bad "x5u" would cost a good key.
-//
-// A coordinate that is too short gets zeros before it: some issuers write it as a number, and one
-// key in 128 then lacks a byte. The curve's equation tells these from what was cut off.
+// ecKey pads a coordinate that is too short with zeros (RFC 7518 section 6.2.1.2 has them): some
+// issuers write it as a number, and one key in 128 then lacks a byte. The curve's equation tells
+// these from what was cut off.
 func (m *member) ecKey() (crypto.PublicKey, *objection) {
-	size, short := coordinateSizes[m.curve], ""
-	coordinates := map[string]string{"kty": m.keyType, "crv": m.curve}
+	curve, short := curves[m.curve], ""
+	size := (curve.Params().BitSize + 7) / 8
+	point := []byte{4} // uncompressed: SEC 1, section 2.3.3
 	for _, c := range []struct{ name, value string }{{"x", m.x}, {"y", m.y}} {
 		b, why := octets(c.name, c.value)
 		if why != nil {
@@ -161,24 +158,20 @@ func (m *member) ecKey() (crypto.PublicKey, *objection) {
 		}
 		if len(b) < size {
 			short = fmt.Sprintf("%q has %d bytes; a coordinate of %s has %d", c.name, len(b), m.curve, size)
-			b = append(make([]byte, size-len(b)), b...)
 		}
-		coordinates[c.name] = base64.RawURLEncoding.EncodeToString(b)
+		point = append(append(point, make([]byte, size-len(b))...), b...)
 	}
-	data, err := json.Marshal(coordinates)
-	if err != nil {
-		return nil, object(ReasonMalformed, "%v", err)
-	}
-	var key jose.JSONWebKey
-	switch err := key.UnmarshalJSON(data); {
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	switch {
 	case err != nil && short != "":
 		return nil, object(ReasonPoint, "%s, and with zeros before it, it is no point of the curve", short)
 	case err != nil:
-		said := strings.TrimPrefix(err.Error(), "go-jose/go-jose: ")
-		return nil, object(ReasonPoint, "%s", text.Line(said, maxExcerpt))
+		return nil, offCurve
 	case short != "":
 		m.remark("a coordinate lacks its leading zeros (RFC 7518 section 6.2.1.2), as Keycloak before 20 writes it: " +
 			"taken, since with them it is a point of the curve; other readers refuse it until the issuer is upgraded")
 	}
-	return key.Key, nil
+	return key, nil
 }
+
+var offCurve = object(ReasonPoint, "EC key that is no point of its curve")

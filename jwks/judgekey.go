@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
@@ -118,9 +117,9 @@ func curveName(public *ecdsa.PublicKey) string {
 	if public == nil {
 		return ""
 	}
-	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+	for name, curve := range curves {
 		if public.Curve == curve {
-			return curve.Params().Name
+			return name
 		}
 	}
 	return "other than P-256, P-384 and P-521"
@@ -131,7 +130,7 @@ func judgePoint(public *ecdsa.PublicKey) *objection {
 		return object(ReasonMalformed, "EC key without coordinates")
 	}
 	if _, err := public.Bytes(); err != nil {
-		return object(ReasonPoint, "EC key that is no point of its curve")
+		return offCurve
 	}
 	return nil
 }
