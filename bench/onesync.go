@@ -83,16 +83,16 @@ func runOneSync(in, out string) error {
 	if err := json.Unmarshal(text, &o); err != nil {
 		return err
 	}
+	if o.Judged > 0 {
+		if err := o.judgeAhead(); err != nil {
+			return err
+		}
+	}
 	ctx := context.Background()
 	if o.Limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.Limit)
 		defer cancel()
-	}
-	if o.Judged > 0 {
-		if err := o.judgeAhead(); err != nil {
-			return err
-		}
 	}
 	do := o.sync
 	if o.Requests > 0 {

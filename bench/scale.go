@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/bench/internal/compare"
-	"github.com/jwksharvest/harvest/jwks"
 )
 
 // latency is that of each reply of a stand-in.
@@ -72,12 +71,12 @@ func scale() *compare.Table {
 		Title: "Many clusters, many mounts",
 		Text: fmt.Sprintf("The first sync of a Harvester: each cluster publishes one RSA key and answers after %v, as does Vault; each is on one mount. "+
 			"The time is until the last mount's write reached Vault: a round trip to the clusters, then to Vault for the mount, and for the write: the three that any such program needs. "+
-			"%d clusters are asked at a time, and 64 mounts of a Vault are synced at a time: beyond these each as many more take a round trip as well. "+
+			"512 clusters are asked at a time, and 64 mounts of a Vault are synced at a time: beyond these each as many more take a round trip as well. "+
 			"With one cluster silent and ten out of order (on a mount that has a configuration already) the keys of all others are written half a second after the last answer, "+
 			"without waiting for the silent one, which is given up after three quarters of the sync's time limit. "+
 			"Keys that a process sees for the first time are judged before they are trusted, some milliseconds of CPU an RSA key: a row of its own. In the others they were judged before the clock starts, "+
 			"as they are in a watch. "+
-			"Clusters and Vault are a lean stand-in in a process of its own on the same machine.", latency, 512),
+			"Clusters and Vault are a lean stand-in in a process of its own on the same machine.", latency),
 		Metrics: []compare.Metric{
 			{Unit: "ns", Name: "time to the last write"}, {Unit: "fetched-ns", Name: "to the last answer"}, {Unit: "cpu-ns", Name: "CPU"},
 			{Unit: "peak-B", Name: "peak memory"}, {Unit: "conns", Name: "connections"}, {Unit: "requests", Name: "requests"},
