@@ -82,4 +82,11 @@ func TestPlanUnderTwoNames(t *testing.T) {
 			assert.Equal(t, len(test.clashes) > 0, strings.Contains(strings.Join(p.Warnings, ""), `for cluster "aa" too`))
 		})
 	}
+	for n, more := range map[int]string{3: "", 4: "and 1 more"} {
+		names := many("k", n)
+		p, err := New(elements(trustAll("aa", names)...), onlyA(publish("a", names...)), Rules{Now: now})
+		require.NoError(t, err)
+		assert.Equal(t, more != "", strings.Contains(p.Warnings[0], " more"))
+		assert.Contains(t, p.Warnings[0], more)
+	}
 }

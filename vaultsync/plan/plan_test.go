@@ -535,6 +535,14 @@ func TestPlanRegionWithABadName(t *testing.T) {
 	assert.ErrorContains(t, p.Failed[0].Err, "can't stand in an annotation")
 }
 
+// What a retired region publishes is passed over, and nothing else with it.
+func TestPlanPassesOverARetiredRegion(t *testing.T) {
+	p, err := New(nil, onlyA(publish("a/r1", "k1"), publish("a/r2", "k2")), Rules{Now: now, Retired: []string{"a/r1"}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"+ a/r2 k2"}, describe(p, allNames...))
+	assert.Contains(t, p.Warnings[0], "a/r1 is retired")
+}
+
 // A region that has another name now is no reason to overlook one that is gone.
 func TestPlanRegionsRenamedAndGone(t *testing.T) {
 	current := elements(trust("a", "k1"), trust("b/r", "k3"))
@@ -639,6 +647,11 @@ func TestEmptied(t *testing.T) {
 	p, err = New(elements(standIn), want, Rules{Now: now})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"+ a k1", "- x"}, describe(p, "k1", "x"))
+
+	placeholder := func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} }
+	p, err = New(elements(standIn, trust("a", "y", placeholder), trust("a", "k2", placeholder)), want, allowed)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"= k2", "- y", "- x", "skip a k1"}, describe(p, allNames...), "one is enough")
 }
 
 // A region of a retired cluster, with a blank in its name, can't stand among the further owners
