@@ -130,6 +130,7 @@ func TestJudge(t *testing.T) {
 		"n empty":             {rsaMember(0, fields{"n": ""}), ReasonMalformed},
 		"n number":            {rsaMember(0, fields{"n": 5}), ReasonMalformed},
 		"n padded":            {rsaMember(0, fields{"n": base64.URLEncoding.EncodeToString(n.Bytes())}), ReasonMalformed},
+		"n of digits, short":  {rsaMember(0, fields{"n": strings.Repeat("1", 256)}), ReasonSize},
 		"n hexadecimal":       {rsaMember(0, fields{"n": n.Text(16)}), ReasonMalformed},
 		"n after 0x":          {rsaMember(0, fields{"n": "0x" + n.Text(16)}), ReasonMalformed},
 		"n decimal":           {rsaMember(0, fields{"n": n.String()}), ReasonMalformed},

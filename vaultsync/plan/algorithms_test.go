@@ -13,6 +13,7 @@ func TestPlanAlgorithmsOfAKey(t *testing.T) {
 	p, err := New(elements(trust("a", "k0")), desired(publish("a", "k0"), publishAs("b", "k1", "RS384", "RS256", "PS256")), Rules{Now: now})
 	require.NoError(t, err)
 	require.Len(t, p.Add, 1)
+	assert.Empty(t, p.Keep[0].Algorithms, "one is no list")
 	assert.Equal(t, "RS384", p.Add[0].Algorithm)
 	assert.Equal(t, []string{"RS384", "PS256", "RS256"}, p.Add[0].Algorithms)
 	assert.Contains(t, strings.Join(p.Next, "\n"), ` alg="RS384" algs="PS256 RS256 RS384" `)
@@ -22,6 +23,15 @@ func TestSignsWith(t *testing.T) {
 	for want, k := range map[string]Key{"[]": {}, "[RS256]": {Algorithm: "RS256"}, "[RS256 PS256]": {Algorithm: "RS256", Algorithms: []string{"RS256", "PS256"}}} {
 		assert.Equal(t, want, fmt.Sprint(k.SignsWith()))
 	}
+}
+
+// Of several owners of a key those are locked out whose logins are refused.
+func TestPlanLocksOutOneOfTwoOwners(t *testing.T) {
+	want := desired(publishAs("a", "k1", "RS256"), publishAs("b", "k1", "PS256"))
+	p, err := New(elements(trust("a", "k1", signs("RS256"), also("b"))), want, Rules{Now: now, Algorithms: []string{"RS256"}})
+	require.NoError(t, err)
+	require.Len(t, p.LockedOut, 1)
+	assert.Equal(t, "b", p.LockedOut[0].Owner.Cluster)
 }
 
 func TestPlanAlgorithmsAreASet(t *testing.T) {
