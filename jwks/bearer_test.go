@@ -90,9 +90,9 @@ type opaque struct{ http.RoundTripper }
 
 func TestTokenIsSentOverVerifiedTLSAlone(t *testing.T) {
 	s := newAuthorizing(t, serve(keySet(rsaMember(0, nil))))
-	unverified := s.Client().Transport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	unverified := s.Client().Transport.(*http.Transport).Clone()
 	unverified.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	dialing := s.Client().Transport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	dialing := s.Client().Transport.(*http.Transport).Clone()
 	dialing.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { panic("dialled") }
 	plain := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s.got = append(s.got, r.Header.Get("Authorization"))
@@ -128,7 +128,7 @@ func TestTokenIsSentOverVerifiedTLSAlone(t *testing.T) {
 // Which server chose the keys has to be known, with any transport.
 func TestUnverifiedTLSIsRefusedThroughAnyTransport(t *testing.T) {
 	s := newAuthorizing(t, serve(keySet(rsaMember(0, nil))))
-	unverified := s.Client().Transport.(*http.Transport).Clone() //nolint:errcheck // it is one
+	unverified := s.Client().Transport.(*http.Transport).Clone()
 	unverified.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	fetch := func(transport http.RoundTripper, allow bool) error {
 		_, err := (&Client{HTTPClient: &http.Client{Transport: transport}, AllowPlaintext: allow}).Fetch(t.Context(), s.URL)

@@ -1,7 +1,6 @@
 package jwks
 
 import (
-	"bytes"
 	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/binary"
@@ -47,13 +46,6 @@ func modulus(label string, bits int) *big.Int {
 	}
 	moduli.Store(name, new(big.Int).Set(n))
 	return n
-}
-
-// repeating returns a number without small factors, of so many bits, that repeats eight bytes.
-func repeating(label string, bits int) *big.Int {
-	octets := bytes.Repeat(stream(label, 8), bits/64)
-	octets[0] |= 0xc0
-	return oddCofactor(octets)
 }
 
 // primeModulus returns a prime of 2048 bits, the first above its odd number.

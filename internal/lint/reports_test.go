@@ -3,6 +3,7 @@ package lint
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -171,9 +172,7 @@ func TestReport22Strangers(t *testing.T) {
 			if test.issuer != "" {
 				in.Discovered = []jwks.Discovery{issues("a", test.issuer)}
 			}
-			for field, value := range test.role {
-				in.Roles[0].Fields[field] = value
-			}
+			maps.Copy(in.Roles[0].Fields, test.role)
 			got := ""
 			found, err := Inspect(in)
 			require.NoError(t, err)
