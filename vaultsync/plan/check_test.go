@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,4 +183,6 @@ func TestStoredPlanRefusesWhatItCantRead(t *testing.T) {
 			require.Error(t, new(Plan).UnmarshalJSON([]byte(text)))
 		})
 	}
+	whole := slices.Concat(good, []byte(strings.Repeat(" ", maxDocument-len(good))))
+	require.NoError(t, new(Plan).UnmarshalJSON(whole), "as large as may be")
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -550,6 +551,21 @@ func TestPlanRegionsRenamedAndGone(t *testing.T) {
 		p, err := New(current, desired(publish("a/r1", "k1"), publish("b/r2", "k4")), Rules{Now: now})
 		require.NoError(t, err)
 		assert.Equal(t, []string{"+ b/r2 k4", "~ a/r1 k1", "= b/r k3", "! b/r kept 1"}, describe(p, allNames...))
+	}
+}
+
+// Another key under the ID of a trusted one is no rotation, and no rebuilt cluster either.
+func TestTurnoverOfOneKeyID(t *testing.T) {
+	for kid, same := range map[string]string{"k1": "k1", "k2": "", "": ""} {
+		r := publish("a", "k2")
+		r.Set.Keys[0].KeyID = kid
+		unnamed := trust("a", "k3", func(b *pem.Block) { b.Annotation.KeyID = "" })
+		p, err := New(elements(unnamed, trust("a", "k1")), onlyA(r), Rules{Now: now})
+		require.NoError(t, err)
+		turnover, ok := errors.AsType[*TurnoverError](p.Failed[0].Err)
+		require.True(t, ok)
+		assert.Equal(t, same, turnover.SameKeyID)
+		assert.Equal(t, same != "", strings.Contains(turnover.Error(), `both sides have kid "k1"`))
 	}
 }
 
