@@ -76,6 +76,14 @@ func TestJudgeKey(t *testing.T) {
 }
 
 // A verdict is of the number, not of the variable that holds it.
+func TestJudgeNamesTheTypeOfAKey(t *testing.T) {
+	for kind, k := range map[string]Key{"RSA": {Public: &testKeys()[0].PublicKey}, "EC P-256": ownKey(t, "a")} {
+		k.Algorithms = []string{"none"}
+		require.ErrorContains(t, Judge(k), `alg "none" is no signature algorithm of a key of type `+kind)
+		assert.True(t, strings.HasSuffix(Judge(k).Error(), kind), Judge(k))
+	}
+}
+
 func TestJudgeKeyThatChanges(t *testing.T) {
 	public := &rsa.PublicKey{N: modulus("a", 2048), E: 65537}
 	require.NoError(t, Judge(Key{Public: public}))
@@ -172,7 +180,7 @@ func TestJudgedWhereItArrives(t *testing.T) {
 	arrives := func(label string) (fakeSource, *big.Int) {
 		n := modulus(label, 2048)
 		return fakeSource{fetch: func(context.Context) (*Set, error) {
-			return &Set{Keys: []Key{{KeyID: label, Public: &rsa.PublicKey{N: n, E: 65537}}}}, nil
+			return &Set{Keys: []Key{{Public: &testKeys()[0].PublicKey}, {KeyID: label, Public: &rsa.PublicKey{N: n, E: 65537}}}}, nil
 		}}, n
 	}
 	requireKnown := func(n *big.Int) {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,6 +49,8 @@ func TestNewSet(t *testing.T) {
 	assert.Len(t, none.Skipped, 1)
 	_, err = NewSet(make([]Key, MaxMembers+1)...)
 	require.ErrorIs(t, err, ErrTooLarge)
+	_, err = NewSet(slices.Repeat([]Key{good}, MaxMembers)...)
+	require.NoError(t, err)
 
 	// The caller's list of algorithms isn't written to.
 	list := make([]string, 1, 4)

@@ -231,6 +231,15 @@ func TestBudgetToTheLastByte(t *testing.T) {
 	}
 }
 
+// An annotation that gets no longer waits for no room.
+func TestBudgetSameLength(t *testing.T) {
+	r := publish("a", "k1")
+	r.Set.Keys[0].KeyID = "zz"
+	p := budgeted(t, elements(trust("a", "k1")), desired(r), Rules{Size: maxSize})
+	assert.True(t, isOn(p.Adopt, "k1"))
+	assert.Empty(t, p.Warnings)
+}
+
 // The region with the fewest keys has its turn first.
 func TestBudgetRegionsTakeTurns(t *testing.T) {
 	p := budgeted(t, elements(trust("a/r1", "k1")), onlyA(publish("a/r1", "k1", "k2"), publish("a/r2", "k3", "k4", "k5")), Rules{MaxKeys: 2})
