@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -217,15 +218,7 @@ func (c *checker) turnovers() error {
 	}
 	collect(c.current, trusted)
 	collect(c.next, published)
-	owners := slices.Collect(func(yield func(pem.Owner) bool) {
-		for o := range published {
-			if !yield(o) {
-				return
-			}
-		}
-	})
-	slices.SortFunc(owners, rankingOf(c.p.Clusters).compare)
-	for _, o := range owners {
+	for _, o := range slices.SortedFunc(maps.Keys(published), rankingOf(c.p.Clusters).compare) {
 		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return slices.Contains(trusted[o], f) })
 		if len(trusted[o]) > 0 && !shared && !c.rules.mayTurnOver(o) {
 			return &TurnoverError{Owner: o, Trusted: trusted[o], Published: published[o]}
@@ -235,12 +228,13 @@ func (c *checker) turnovers() error {
 }
 
 // room refuses more additions than a cluster has room for. Keys of several clusters count for none:
-// that a plan had room for them depends on who publishes what.
+// that a plan had room for them depends on who publishes what. Nor does a key that was foreign and
+// that nobody publishes any more: it may be nobody's again.
 func (c *checker) room() error {
 	there, counts, added := texts(c.current), map[string]int{}, map[string]int{}
 	for _, e := range c.next {
 		a := e.Block.Annotation
-		if !c.owned(e) || slices.ContainsFunc(a.Also, func(o pem.Owner) bool { return o.Cluster != a.Cluster }) {
+		if !c.owned(e) || a.Adopted && !a.Missing.IsZero() || slices.ContainsFunc(a.Also, func(o pem.Owner) bool { return o.Cluster != a.Cluster }) {
 			continue
 		}
 		counts[a.Cluster]++

@@ -236,7 +236,13 @@ func (v invariants) checkOwned(t *testing.T, e Element) {
 	young := slices.ContainsFunc(v.want.Results, func(r jwks.Result) bool {
 		return slices.Contains(left, pem.Owner{Cluster: r.Cluster, Region: r.Region}) && !r.Asked.IsZero() && !a.Added.Before(r.Asked) && !a.Added.After(now.Add(time.Minute))
 	})
-	retained := v.rules.Retain > 0 && len(left) > 0 && (a.Missing.IsZero() || v.rules.Now.Before(a.Missing.Add(v.rules.Retain)))
+	retain := v.rules.Retain
+	if retain == 0 && slices.ContainsFunc(v.want.Results, func(r jwks.Result) bool {
+		return r.Set != nil && r.Set.Unindexed && slices.Contains(left, pem.Owner{Cluster: r.Cluster, Region: r.Region})
+	}) {
+		retain = UnindexedRetain
+	}
+	retained := retain > 0 && len(left) > 0 && (a.Missing.IsZero() || v.rules.Now.Before(a.Missing.Add(retain)))
 	returns := a.Adopted && v.rules.Foreign != ForeignRemove && (len(left) > 0 || len(struck) == len(a.Owners())) &&
 		len(v.plan.Claimed)+len(v.plan.Foreign)-len(v.plan.GivenBack) > 0
 	switch {
@@ -244,7 +250,7 @@ func (v invariants) checkOwned(t *testing.T, e Element) {
 		require.True(t, trusted, "a key that must stay went: %q", e.Text)
 	case !weak(e.Fingerprint) && retained:
 		require.True(t, trusted || v.crowded(), "a retained key went: %q", e.Text)
-	case weak(e.Fingerprint), len(v.plan.Failed) == 0 && v.rules.Retain == 0 && !v.renamed(a):
+	case weak(e.Fingerprint), len(v.plan.Failed) == 0 && retain == 0 && !v.renamed(a):
 		require.False(t, trusted, "kept for nobody: %q", e.Text)
 	}
 }

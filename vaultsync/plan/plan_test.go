@@ -528,6 +528,31 @@ func TestPlanRetainsOneOfTwoElements(t *testing.T) {
 	}
 }
 
+// The mark of a key that comes and goes stays until it would cost the key.
+func TestPlanKeepsTheMarkOfALooseKey(t *testing.T) {
+	loose, indexed := publish("a", "k1"), publish("a", "k1")
+	loose.Set.Unindexed = true
+	for name, test := range map[string]struct {
+		r       jwks.Result
+		since   time.Duration
+		cleared bool
+	}{
+		"in the first three quarters": {loose, -44 * time.Minute, false},
+		"in the last quarter":         {loose, -46 * time.Minute, true},
+		"of a clock that runs ahead":  {loose, time.Hour, true},
+		"of an indexed source":        {indexed, -time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := New(elements(trust("a", "k1", missing(now.Add(test.since)))), onlyA(test.r), Rules{Now: now})
+			require.NoError(t, err)
+			assert.Equal(t, test.cleared, p.Changed)
+		})
+	}
+	p, err := New(elements(trust("a", "k1")), onlyA(loose), Rules{Now: now})
+	require.NoError(t, err)
+	assert.False(t, p.Changed, "it has none")
+}
+
 // A region with a name that nobody can have costs the others nothing.
 func TestPlanRegionWithABadName(t *testing.T) {
 	p, err := New(nil, onlyA(publish("a/r r", "k1"), publish("a/r", "k2")), Rules{Now: now})
