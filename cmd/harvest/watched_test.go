@@ -32,6 +32,7 @@ type watched struct {
 	token  string // name of the file
 	more   string // of the configuration
 	listen string
+	config string // its file
 	log    *fixture.Log
 	stop   func()
 }
@@ -56,6 +57,7 @@ func (w *watched) newToken() string {
 func (w *watched) start() {
 	w.t.Helper()
 	config := filepath.Join(w.t.TempDir(), "harvest.hcl")
+	w.config = config
 	require.NoError(w.t, os.WriteFile(config, fmt.Appendf(nil, `
 cluster "one" { address = %q }
 vault "main" {

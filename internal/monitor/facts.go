@@ -132,6 +132,17 @@ func (s *sourceState) keys(owner pem.Owner) []Key {
 	return keys
 }
 
+// keysOf returns a mount's keys, and those that its clusters publish besides; b.mu must be held.
+func (b *Board) keysOf(m *mountState) Keys {
+	keys := Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}
+	for source, s := range b.sources {
+		if slices.Contains(m.Clusters, source.Cluster) {
+			keys.AddPublished(s.keys(source), m.failed[source].kind == kindTurnover)
+		}
+	}
+	return keys
+}
+
 // Facts returns a copy of what a page shows, its times as they are called now.
 func (b *Board) Facts(now time.Time) Facts {
 	b.mu.Lock()
@@ -160,16 +171,11 @@ func (b *Board) Facts(now time.Time) Facts {
 		one := MountFacts{
 			ID: id, Clusters: m.Clusters, Synced: at(m.inSync), Known: m.attempted && m.read || len(m.keys.List) > 0,
 			Syncing: !m.attempted, InSync: m.synced, Partial: m.partial, Failing: m.failure.kind != "",
-			Last: last(m.failure.last), Keys: Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}, Warnings: m.warned,
+			Last: last(m.failure.last), Keys: b.keysOf(m), Warnings: m.warned,
 			Repaired: int(m.drift), Conflicts: int(m.conflicts), Settings: m.settings,
 		}
 		for source, failed := range m.failed {
 			one.Failures = append(one.Failures, SourceFailure{source, last(failed.last)})
-		}
-		for source, s := range b.sources {
-			if slices.Contains(m.Clusters, source.Cluster) {
-				one.Keys.AddPublished(s.keys(source), m.failed[source].kind == kindTurnover)
-			}
 		}
 		if m.forbidden != "" {
 			one.Problems = append(one.Problems, Problem{

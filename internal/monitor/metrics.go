@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,7 +26,7 @@ var _ prometheus.Collector = (*metrics)(nil)
 
 // descriptions of what is read from the board. They are made for a registry, not at start.
 type descriptions struct {
-	fetched, synced, published, trusted, foreign, twice, skipped, errors, drift, conflicts, fetches, writes, trust *prometheus.Desc
+	fetched, synced, published, trusted, untrusted, foreign, twice, skipped, errors, drift, conflicts, fetches, writes, trust *prometheus.Desc
 }
 
 func describe() *descriptions {
@@ -37,6 +38,7 @@ func describe() *descriptions {
 		synced:    desc("sync_last_success_timestamp_seconds", "When the mount was last found or made equal to what its clusters publish, all of them read; 0: not yet.", mountLabels),
 		published: desc("keys_published", "Usable keys that the source publishes, as last read.", sourceLabels),
 		trusted:   desc("keys_trusted", "Keys on the mount that are annotated as the cluster's and region's.", ownerLabels),
+		untrusted: desc("keys_untrusted", "Keys that the cluster and region publishes, and that the mount is to trust and doesn't yet: logins with them fail.", ownerLabels),
 		foreign:   desc("keys_foreign", "Keys on the mount that are nobody's: without an annotation, or adopted and no longer published.", mountLabels),
 		twice:     desc("keys_under_two_names", "Keys on the mount that are trusted for one of its clusters and under a name that isn't one of them.", mountLabels),
 		skipped:   desc("keys_skipped", "Members of the source's key set that were not taken, by reason.", append(sourceLabels[:2:2], "reason")),
@@ -69,7 +71,7 @@ func labelsOf(o pem.Owner) []string { return []string{o.Cluster, o.Region} }
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	d := describe()
-	for _, desc := range []*prometheus.Desc{d.fetched, d.synced, d.published, d.trusted, d.foreign, d.twice, d.skipped, d.errors, d.drift, d.conflicts, d.fetches, d.writes, d.trust} {
+	for _, desc := range []*prometheus.Desc{d.fetched, d.synced, d.published, d.trusted, d.untrusted, d.foreign, d.twice, d.skipped, d.errors, d.drift, d.conflicts, d.fetches, d.writes, d.trust} {
 		ch <- desc
 	}
 }
@@ -135,11 +137,32 @@ func (m *metrics) snapshot() []prometheus.Metric {
 		for owner, n := range owners {
 			add(d.trusted, gauge, float64(n), append(labelsOfMount(id), labelsOf(owner)...)...)
 		}
+		for owner, n := range b.untrusted(mount) {
+			add(d.untrusted, gauge, float64(n), append(labelsOfMount(id), labelsOf(owner)...)...)
+		}
 	}
 	for id, n := range b.errors {
 		add(d.errors, counter, n, append([]string{id.kind}, append(labelsOfMount(id.mount), labelsOf(id.source)...)...)...)
 	}
 	return all
+}
+
+// untrusted counts the keys that a mount is to trust and doesn't, by who publishes them; b.mu must be
+// held.
+func (b *Board) untrusted(m *mountState) map[pem.Owner]int {
+	count := map[pem.Owner]int{}
+	for source, s := range b.sources {
+		if s.arrived != nil && slices.Contains(m.Clusters, source.Cluster) {
+			count[source] = 0
+		}
+	}
+	keys := b.keysOf(m)
+	for _, k := range keys.List {
+		if _, read := count[k.Owner]; read && (k.State == Pending || k.State == Refused) {
+			count[k.Owner]++
+		}
+	}
+	return count
 }
 
 // seconds is a time for a timestamp metric, as the machine's clock has it now: where that

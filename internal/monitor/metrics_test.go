@@ -81,6 +81,7 @@ func TestMetrics(t *testing.T) {
 		`harvest_keys_published{cluster="us-east",region="eu"} 1`,
 		`harvest_keys_skipped{cluster="us-east",reason="size",region="eu"} 1`,
 		`harvest_keys_trusted{cluster="us-east",` + mount + `region="eu",vault="https://vault:8200"} 1`,
+		`harvest_keys_untrusted{cluster="us-east",` + mount + `region="eu",vault="https://vault:8200"} 0`,
 		`harvest_keys_foreign{` + mount + `vault="https://vault:8200"} 1`,
 		`harvest_publish_to_trust_seconds_bucket{cluster="us-east",` + mount + `region="eu",vault="https://vault:8200",le="0.05"} 1`,
 		`harvest_publish_to_trust_seconds_count{cluster="us-east",` + mount + `region="eu",vault="https://vault:8200"} 1`,

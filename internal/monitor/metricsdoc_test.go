@@ -104,6 +104,12 @@ func TestAlertRules(t *testing.T) {
 	decoder.KnownFields(true)
 	require.NoError(t, decoder.Decode(&file))
 	require.NotEmpty(t, file.Groups)
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	var headings []string
+	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(page), -1) {
+		headings = append(headings, strings.ReplaceAll(regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-"))
+	}
 	alerts := map[string]bool{}
 	for _, group := range file.Groups {
 		assert.NotEmpty(t, group.Name)
@@ -119,6 +125,9 @@ func TestAlertRules(t *testing.T) {
 			for _, annotation := range []string{"summary", "description"} {
 				assert.NotEmpty(t, rule.Annotations[annotation], rule.Alert)
 			}
+			anchor, ok := strings.CutPrefix(rule.Annotations["runbook_url"], "https://github.com/jwksharvest/harvest/blob/main/docs/operations.md#")
+			assert.True(t, ok, rule.Alert)
+			assert.Contains(t, headings, anchor, rule.Alert)
 		}
 	}
 }

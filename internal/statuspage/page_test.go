@@ -306,6 +306,10 @@ func TestPageShowsWhatIsPublishedAndUntrusted(t *testing.T) {
 
 			test.then(b)
 			assert.Len(t, b.OutOfSync(), 1)
+			families, err := monitor.NewRegistry(b, monitor.Build{}).Gather()
+			require.NoError(t, err)
+			assert.Contains(t, fmt.Sprint(families), `name:"harvest_keys_untrusted"`)
+			assert.Regexp(t, `name:"harvest_keys_untrusted".*?gauge:\{value:1\}`, fmt.Sprint(families))
 			p := New(b.Facts(now), "0.1.0", now)
 			body, err := p.HTML()
 			require.NoError(t, err)
