@@ -20,7 +20,8 @@ var (
 	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would
 	// pass over the name and write the mount of that path in its only tree.
 	ErrNoNamespaces = vaultapi.ErrNoNamespaces
-	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that ran out.
+	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that
+	// ran out.
 	ErrUnreachable = errors.New("no connection")
 	// ErrInvalid: wrong arguments, such as what [Harvester.Check] finds.
 	ErrInvalid = plan.ErrInvalid
@@ -47,7 +48,8 @@ func (e *MountError) Is(target error) bool {
 	return target == ErrUnreachable && Kind(e.Err) == "unreachable"
 }
 
-// ended has what went wrong after the end of a context wrap the context's error, whatever its cause.
+// ended has what went wrong after the end of a context wrap the context's error, whatever its
+// cause.
 func ended(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
 		return err

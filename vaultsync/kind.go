@@ -51,9 +51,9 @@ var kindsOf = []struct {
 	{context.DeadlineExceeded, "timeout"},
 }
 
-// Kind returns the kind of an error of jwks, of this package or of the network: a word for metrics and
-// alerts, such as "turnover" or "forbidden", as docs/errors.md has them. It is "other" where there is
-// none, and what its method Kind says of an error that has one.
+// Kind returns the kind of an error of jwks, of this package or of the network: a word for metrics
+// and alerts, such as "turnover" or "forbidden", as docs/errors.md has them. It is "other" where
+// there is none, and what its method Kind says of an error that has one.
 func Kind(err error) string {
 	if known, ok := errors.AsType[interface {
 		error

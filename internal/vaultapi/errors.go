@@ -70,8 +70,8 @@ func Unreachable(c *api.Client, err error, secrets ...string) error {
 	return u
 }
 
-// Stopped returns what went wrong after the end of a context as an error that wraps the context's. A
-// request that was cut short says nothing about Vault.
+// Stopped returns what went wrong after the end of a context as an error that wraps the context's.
+// A request that was cut short says nothing about Vault.
 func Stopped(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*unreachable](err); ok {
 		return fmt.Errorf("stopped before Vault answered: %w: %w", ctx.Err(), context.Cause(ctx))
