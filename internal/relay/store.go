@@ -68,18 +68,27 @@ func (r *Relay) read() ([]string, error) {
 	if err != nil {
 		return nil, r.fault(stateFile, err)
 	}
-	list, err := split(string(data))
+	list, elements, err := r.parse(string(data))
 	if err != nil {
 		return nil, r.refuse(err)
+	}
+	r.listed, r.written = elements, true
+	return list, nil
+}
+
+// parse returns the elements of a state file, or why harvest didn't write it.
+func (r *Relay) parse(text string) ([]string, []plan.Element, error) {
+	list, err := split(text)
+	if err != nil {
+		return nil, nil, err
 	}
 	elements := plan.Read(list)
 	for i, e := range elements {
 		if err := r.own(e); err != nil {
-			return nil, r.refuse(fmt.Errorf("element %d %w", i+1, err))
+			return nil, nil, fmt.Errorf("element %d %w", i+1, err)
 		}
 	}
-	r.listed, r.written = elements, true
-	return list, nil
+	return list, elements, nil
 }
 
 // mayBegin refuses a directory without a keys.pem in which other files of these names stand: they
