@@ -528,6 +528,26 @@ func TestPlanRetainsOneOfTwoElements(t *testing.T) {
 	}
 }
 
+// seen is a watch to which a key has been missing since then.
+type seen struct{ since time.Time }
+
+func (seen) NewerThan(pem.Fingerprint, time.Time) bool             { return false }
+func (s seen) MissingLess(_ pem.Fingerprint, d time.Duration) bool { return now.Sub(s.since) < d }
+func (s seen) MissingSince(pem.Fingerprint) time.Time              { return s.since }
+
+// A watch retains the key of a source without an index by what it has seen, and writes nothing.
+func TestPlanRetainsALooseKeyUnwritten(t *testing.T) {
+	r := publish("a", "k2")
+	r.Set.Unindexed = true
+	for since, removed := range map[time.Time]bool{{}: false, now.Add(-59 * time.Minute): false, now.Add(-UnindexedRetain): true} {
+		p, err := New(elements(trust("a", "k1"), trust("a", "k2")), onlyA(r), Rules{Now: now, History: seen{since}})
+		require.NoError(t, err)
+		assert.Equal(t, removed, isOn(p.Remove, "k1"), since)
+		assert.Equal(t, removed, p.Changed)
+		assert.Equal(t, !removed, p.Retained[fingerprint("k1")])
+	}
+}
+
 // The mark of a key that comes and goes stays until it would cost the key.
 func TestPlanKeepsTheMarkOfALooseKey(t *testing.T) {
 	loose, indexed := publish("a", "k1"), publish("a", "k1")
