@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
@@ -157,7 +158,7 @@ mount %q { clusters = ["west", "issuing"] }
 // tell which.
 func TestLintNamesRegions(t *testing.T) {
 	for region, agent := range map[string]*lab.Nomad{"us-east-1": east1, "us-east-2": east2} {
-		found := jwks.DiscoverAll(t.Context(), []jwks.Cluster{{Name: "own", Sources: []jwks.Source{jwks.Nomad{Address: agent.Address}}}})
+		found := discover.All(t.Context(), []jwks.Cluster{{Name: "own", Sources: []jwks.Source{jwks.Nomad{Address: agent.Address}}}})
 		require.Len(t, found, 1)
 		require.NoError(t, found[0].Err)
 		assert.Equal(t, region, found[0].RegionName)

@@ -76,70 +76,12 @@ func manyNames(n int) string {
 	return strings.Join(names, ",")
 }
 
-func TestDiscoverAll(t *testing.T) {
-	mux := http.NewServeMux()
-	var base string
-	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Query().Get("region") {
-		case "down":
-			http.Error(w, "No path to region", http.StatusInternalServerError)
-		case "bare":
-			http.NotFound(w, r)
-		default:
-			serve(fmt.Sprintf(`{"issuer": %q, "jwks_uri": %q}`, base, base+"/keys"))(w, r)
-		}
-	})
-	regions := `["bare", "down", "eu"]`
-	mux.HandleFunc("/v1/regions", func(w http.ResponseWriter, r *http.Request) { serve(regions)(w, r) })
-	base = newServer(t, mux.ServeHTTP).URL
-	agent := Nomad{Address: base}
-
-	found := DiscoverAll(t.Context(), []Cluster{
-		{Name: "all", Federation: &agent},
-		{Name: "own", Sources: []Source{&agent}},
-		{Name: "oidc", Sources: []Source{Issuer{Issuer: base}}},
-		{Name: "file", Sources: []Source{File("keys.json"), URL{Address: base + "/keys"}}},
-	})
-	require.Len(t, found, 5)
-	for i, want := range []Discovery{
-		{Cluster: "all", Region: "bare", Nomad: true, RegionName: "bare"},
-		{Cluster: "all", Region: "down", Nomad: true, RegionName: "down"},
-		{Cluster: "all", Region: "eu", Nomad: true, RegionName: "eu", Metadata: Metadata{Issuer: base}},
-		{Cluster: "own", Nomad: true, Metadata: Metadata{Issuer: base}}, // one of three regions
-		{Cluster: "oidc", Metadata: Metadata{Issuer: base}},
-	} {
-		got := found[i]
-		if want.Region == "down" {
-			var cluster *ClusterError
-			require.ErrorAs(t, got.Err, &cluster)
-			assert.Equal(t, "down", cluster.Region)
-			got.Err = nil
-		} else {
-			want.Metadata.Nomad, want.Metadata.Region = want.Nomad, want.RegionName
-		}
-		assert.Equal(t, want, got)
-	}
-
-	regions = `["global"]`
-	found = DiscoverAll(t.Context(), []Cluster{{Name: "own", Sources: []Source{agent}}})
-	require.Len(t, found, 1)
-	assert.Equal(t, "global", found[0].RegionName, "the agent's own region has a name where it is the only one")
-
-	regions = `{}`
-	found = DiscoverAll(t.Context(), []Cluster{{Name: "all", Federation: &agent}})
-	require.Len(t, found, 1)
-	assert.Equal(t, "*", found[0].Region)
-	require.ErrorContains(t, found[0].Err, "not a list of regions")
-}
-
 // An agent's own region among several is the one that has its keys.
 func TestDiscoverOwnRegion(t *testing.T) {
 	name := func(address string) string {
-		found := DiscoverAll(t.Context(), []Cluster{{Name: "own", Sources: []Source{Nomad{Address: address}}}})
-		require.Len(t, found, 1)
-		require.NoError(t, found[0].Err)
-		assert.Empty(t, found[0].Region, "its keys stay those of the region without a name")
-		return found[0].RegionName
+		found, err := Nomad{Address: address}.Discover(t.Context())
+		require.NoError(t, err)
+		return found.Region
 	}
 	agent := fakenomad.New(t, "eu", "ap", "us")
 	assert.Equal(t, "eu", name(agent.URL))

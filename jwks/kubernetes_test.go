@@ -120,19 +120,17 @@ func TestKubernetesWithoutItsCA(t *testing.T) {
 
 func TestWithIssuer(t *testing.T) {
 	const issuer = "https://issuer.example.com"
-	found := DiscoverAll(t.Context(), []Cluster{
-		{Name: "url", Sources: []Source{WithIssuer(URL{Address: "https://x"}, issuer)}},
-		{Name: "file", Sources: []Source{WithIssuer(File("f"), issuer)}},
-		{Name: "static", Sources: []Source{WithIssuer(Static{}, issuer)}},
-		{Name: "k8s", Sources: []Source{WithIssuer(Kubernetes{}, issuer)}}, // isn't asked
-		{Name: "bad", Sources: []Source{WithIssuer(Static{}, "a\nb")}},
-	})
-	require.Len(t, found, 5)
-	for _, d := range found[:4] {
-		require.NoError(t, d.Err)
-		assert.Equal(t, issuer, d.Metadata.Issuer, d.Cluster)
+	for _, s := range []Source{URL{Address: "https://x"}, File("f"), Static{}, Kubernetes{}} { // none is asked
+		d, ok := WithIssuer(s, issuer).(Discoverer)
+		require.True(t, ok)
+		m, err := d.Discover(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, Metadata{Issuer: issuer}, m)
 	}
-	require.Error(t, found[4].Err)
+	bad, ok := WithIssuer(Static{}, "a\nb").(Discoverer)
+	require.True(t, ok)
+	_, err := bad.Discover(t.Context())
+	require.Error(t, err)
 	_, polls := WithIssuer(File("f"), issuer).(Poller)
 	assert.True(t, polls)
 	_, polls = WithIssuer(Static{}, issuer).(Poller)

@@ -154,10 +154,11 @@ func TestFederationOfWrappedRegions(t *testing.T) {
 			require.NoError(t, r.Err)
 		}
 		assert.EqualValues(t, 2, asked.Load())
-		found := DiscoverAll(t.Context(), []Cluster{c})
-		require.Len(t, found, 2)
-		assert.True(t, found[1].Nomad)
-		assert.Equal(t, "us-east", found[1].RegionName)
+		d, ok := c.Federation.Source("us-east").(Discoverer)
+		require.True(t, ok)
+		m, err := d.Discover(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, Metadata{Nomad: true, Region: "us-east"}, m)
 		watchingCluster(t, c, WatchOptions{}, func(l *told) {
 			l.take()
 			s.Region("us-east").Rotate("EdDSA")

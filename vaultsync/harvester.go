@@ -174,14 +174,6 @@ func (h *Harvester) slots() map[string]chan struct{} {
 	return slots
 }
 
-// Discover asks the clusters that a target names what they say of their tokens: see
-// [jwks.DiscoverAll]. It leaves a quarter of the time for what comes after, as Sync does.
-func (h *Harvester) Discover(ctx context.Context) []jwks.Discovery {
-	ctx, cancel := wait.Most(ctx)
-	defer cancel()
-	return jwks.DiscoverAll(ctx, h.used())
-}
-
 const defaultParallel = 64
 
 func (h *Harvester) parallel() int {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/fakekubernetes"
 	"github.com/jwksharvest/harvest/jwks"
 )
@@ -78,7 +79,7 @@ func TestKubernetesIsRead(t *testing.T) {
 			set, err := c.Sources[0].Fetch(t.Context())
 			require.NoError(t, err)
 			assert.Len(t, set.Keys, 1)
-			found := jwks.DiscoverAll(t.Context(), []jwks.Cluster{c})
+			found := discover.All(t.Context(), []jwks.Cluster{c})
 			require.Len(t, found, 1)
 			assert.Equal(t, want, found[0].Metadata.Issuer)
 		}

@@ -4,14 +4,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/jwks"
 )
 
 // issuersOf returns what the tokens of a cluster may have as their iss: what its discovery document
 // says, another name of its access tokens included.
-func issuersOf(d jwks.Discovery) []string {
+func issuersOf(d discover.Discovery) []string {
 	var issuers []string
 	for _, issuer := range append([]string{d.Metadata.Issuer, d.Metadata.AccessTokenIssuer}, jwtrole.Alternatives(d.Metadata.Issuer)...) {
 		if issuer != "" && !slices.Contains(issuers, issuer) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
@@ -92,8 +93,8 @@ type Inspection struct {
 	Clusters []string
 	// Results are what clusters publish; those of others are passed over.
 	Results []jwks.Result
-	// Discovered are what they say of their tokens: see [jwks.DiscoverAll].
-	Discovered []jwks.Discovery
+	// Discovered are what they say of their tokens: see [discover.All].
+	Discovered []discover.Discovery
 	// Issuer is what a relay says that it publishes the keys of; "" is no relay's.
 	Issuer string
 	// Roles are the mount's roles, and RolesErr why some or all could not be read.
@@ -176,8 +177,8 @@ func (l *linter) shared() bool { return len(l.owners) > 1 }
 func (l *linter) ours(cluster string) bool { return slices.Contains(l.Clusters, cluster) }
 
 // discovered are the documents that could be read of this mount's clusters.
-func (l *linter) discovered() []jwks.Discovery {
-	return slices.DeleteFunc(slices.Clone(l.Discovered), func(d jwks.Discovery) bool {
+func (l *linter) discovered() []discover.Discovery {
+	return slices.DeleteFunc(slices.Clone(l.Discovered), func(d discover.Discovery) bool {
 		return d.Err != nil || !l.ours(d.Cluster)
 	})
 }
@@ -333,7 +334,7 @@ func (l *linter) sharedNames() {
 		lint  Lint
 		value string
 	}
-	first := map[use]jwks.Discovery{}
+	first := map[use]discover.Discovery{}
 	seen := map[string]bool{}
 	for _, d := range l.discovered() {
 		uses := []use{{LintSameRegion, d.RegionName}}

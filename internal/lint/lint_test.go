@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -19,9 +20,9 @@ import (
 )
 
 // says is what a Nomad says of its tokens; region is its owner's, or name as Nomad has it.
-func says(owner, issuer string, name ...string) jwks.Discovery {
+func says(owner, issuer string, name ...string) discover.Discovery {
 	cluster, region, _ := strings.Cut(owner, "/")
-	d := jwks.Discovery{Cluster: cluster, Region: region, Nomad: true, RegionName: region, Metadata: jwks.Metadata{Issuer: issuer}}
+	d := discover.Discovery{Cluster: cluster, Region: region, Nomad: true, RegionName: region, Metadata: jwks.Metadata{Issuer: issuer}}
 	if len(name) > 0 {
 		d.RegionName = name[0]
 	}
@@ -34,7 +35,7 @@ func wellKept() Inspection {
 		Now: now, Path: "jwt-nomad", Clusters: []string{"a", "b"},
 		Config:     config(trust("a", "k1"), trust("b", "k2")),
 		Results:    []jwks.Result{publish("a", "k1"), publish("b", "k2")},
-		Discovered: []jwks.Discovery{says("a", "https://a", "east"), says("b", "https://b", "west")},
+		Discovered: []discover.Discovery{says("a", "https://a", "east"), says("b", "https://b", "west")},
 		Roles:      []*jwtrole.Role{nomadRole(object{"bound_claims": object{"iss": "https://a"}})},
 		Accessor:   "auth_jwt_1", Policies: map[string]string{},
 	}
@@ -93,7 +94,7 @@ func TestInspect(t *testing.T) {
 		"bound_issuer without oidc_issuer": {
 			func(in *Inspection) {
 				in.Config, in.Clusters = withField(config(trust("a", "k1")), "bound_issuer", "https://a"), []string{"a"}
-				in.Discovered = []jwks.Discovery{says("a", "")}
+				in.Discovered = []discover.Discovery{says("a", "")}
 			},
 			[]string{"bound_issuer error a/ : a has no oidc_issuer"},
 		},
@@ -118,7 +119,7 @@ func TestInspect(t *testing.T) {
 		"a relay's issuer without oidc_issuer": {
 			func(in *Inspection) {
 				in.Config, in.Clusters, in.Roles, in.Issuer = config(trust("a", "k1")), []string{"a"}, nil, "https://a"
-				in.Discovered = []jwks.Discovery{says("a", "")}
+				in.Discovered = []discover.Discovery{says("a", "")}
 			},
 			[]string{"relay_issuer error a/ : a has no oidc_issuer: its tokens name none", "no_issuer note a/ : a has no oidc_issuer"},
 		},
@@ -200,7 +201,7 @@ func TestInspect(t *testing.T) {
 		"a Nomad without oidc_issuer, and a role that asks": {
 			func(in *Inspection) {
 				in.Config, in.Clusters = config(trust("a", "k1")), []string{"a"}
-				in.Discovered = []jwks.Discovery{says("a", "")}
+				in.Discovered = []discover.Discovery{says("a", "")}
 			},
 			[]string{"no_issuer error a/ : its logins are refused"},
 		},
@@ -275,7 +276,7 @@ func TestInspect(t *testing.T) {
 		"a Nomad without oidc_issuer": {
 			func(in *Inspection) {
 				in.Config, in.Clusters, in.Roles = config(trust("a", "k1")), []string{"a"}, nil
-				in.Discovered = []jwks.Discovery{says("a", "")}
+				in.Discovered = []discover.Discovery{says("a", "")}
 			},
 			[]string{"no_issuer note a/ : no role can be bound on it"},
 		},
@@ -286,7 +287,7 @@ func TestInspect(t *testing.T) {
 		"one issuer for the regions of one": {
 			func(in *Inspection) {
 				in.Config, in.Clusters = config(trust("a/r1", "k1"), trust("a/r2", "k2")), []string{"a"}
-				in.Discovered = []jwks.Discovery{says("a/r1", "https://a"), says("a/r2", "https://a")}
+				in.Discovered = []discover.Discovery{says("a/r1", "https://a"), says("a/r2", "https://a")}
 			},
 			nil,
 		},
@@ -296,7 +297,7 @@ func TestInspect(t *testing.T) {
 		},
 		"a region whose name isn't known": {
 			func(in *Inspection) {
-				in.Discovered = []jwks.Discovery{says("a", "https://a"), says("b", "https://b")}
+				in.Discovered = []discover.Discovery{says("a", "https://a"), says("b", "https://b")}
 			},
 			nil,
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/fenced"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
@@ -32,7 +33,7 @@ func reported(t *testing.T, config, role string) Inspection {
 }
 
 // discovered returns what an issuer says that serves a report's document.
-func discovered(t *testing.T, name, path string) []jwks.Discovery {
+func discovered(t *testing.T, name, path string) []discover.Discovery {
 	t.Helper()
 	document := string(fixture.Report(t, name))
 	var server *httptest.Server
@@ -40,15 +41,15 @@ func discovered(t *testing.T, name, path string) []jwks.Discovery {
 		_, _ = w.Write([]byte(strings.ReplaceAll(document, "http://127.0.0.1:8911", server.URL)))
 	}))
 	t.Cleanup(server.Close)
-	found := jwks.DiscoverAll(t.Context(), []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Issuer{Issuer: server.URL + path}}}})
+	found := discover.All(t.Context(), []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Issuer{Issuer: server.URL + path}}}})
 	require.Len(t, found, 1)
 	require.NoError(t, found[0].Err)
 	return found
 }
 
 // issues is what an issuer says of its tokens that is no Nomad.
-func issues(cluster, issuer string) jwks.Discovery {
-	return jwks.Discovery{Cluster: cluster, Metadata: jwks.Metadata{Issuer: issuer}}
+func issues(cluster, issuer string) discover.Discovery {
+	return discover.Discovery{Cluster: cluster, Metadata: jwks.Metadata{Issuer: issuer}}
 }
 
 // problems returns "lint severity" of what is found.
@@ -79,7 +80,7 @@ func TestReport17SecondIssuer(t *testing.T) {
 		"https://login.microsoftonline.com/t1/v2.0": "https://sts.windows.net/t1/",
 		"https://accounts.google.com":               "accounts.google.com",
 	} {
-		in.Discovered = []jwks.Discovery{issues("a", issuer)}
+		in.Discovered = []discover.Discovery{issues("a", issuer)}
 		in.Roles[0].Fields["bound_claims"] = object{"iss": other, "sub": "x"}
 		in.Config = config()
 		assert.Empty(t, problems(t, in), issuer)
@@ -101,7 +102,7 @@ func TestReport17SecondIssuer(t *testing.T) {
 // Cognito's access tokens have no "aud": an audience that is bound would lock them out.
 func TestReport21NoAudience(t *testing.T) {
 	in := reported(t, "21-mount-config.json", "21-cognito-role.json")
-	in.Discovered = []jwks.Discovery{issues("a", in.Config.BoundIssuer())}
+	in.Discovered = []discover.Discovery{issues("a", in.Config.BoundIssuer())}
 	found, err := Inspect(in)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
@@ -112,7 +113,7 @@ func TestReport21NoAudience(t *testing.T) {
 	in.Discovered = nil // a file, a URL
 	assert.Equal(t, []string{"role_audience warning"}, problems(t, in))
 
-	in.Discovered = []jwks.Discovery{says("a", in.Config.BoundIssuer())}
+	in.Discovered = []discover.Discovery{says("a", in.Config.BoundIssuer())}
 	assert.Equal(t, []string{"role_audience error"}, problems(t, in), "each of Nomad's tokens for Vault has one")
 
 	in.Clusters = []string{"a", "b"}
@@ -170,7 +171,7 @@ func TestReport22Strangers(t *testing.T) {
 			in := reported(t, "22-mount-config.json", "22-github-role.json")
 			in.Config = withField(config(), "bound_issuer", test.bound)
 			if test.issuer != "" {
-				in.Discovered = []jwks.Discovery{issues("a", test.issuer)}
+				in.Discovered = []discover.Discovery{issues("a", test.issuer)}
 			}
 			maps.Copy(in.Roles[0].Fields, test.role)
 			got := ""
@@ -212,7 +213,7 @@ func TestRolesOfIssuersPage(t *testing.T) {
 			d.Nomad = issuer == ""
 			found, err := Inspect(Inspection{
 				Now: now, Path: "jwt", Clusters: []string{"a"}, Config: withField(config(), "bound_issuer", issuer),
-				Discovered: []jwks.Discovery{d}, Roles: []*jwtrole.Role{jwtrole.New("app", role)},
+				Discovered: []discover.Discovery{d}, Roles: []*jwtrole.Role{jwtrole.New("app", role)},
 			})
 			require.NoError(t, err)
 			assert.False(t, slices.ContainsFunc(found, Problem.Bites), "%s: %+v", name, found)

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -86,7 +86,7 @@ func (l *linter) rotating(newest map[pem.Owner]plan.Element) []pem.Owner {
 
 // asked reports whether a cluster was asked for a discovery document.
 func (l *linter) asked(cluster string) bool {
-	return slices.ContainsFunc(l.Discovered, func(d jwks.Discovery) bool { return d.Cluster == cluster })
+	return slices.ContainsFunc(l.Discovered, func(d discover.Discovery) bool { return d.Cluster == cluster })
 }
 
 // publishes reports whether what an owner publishes was read, and has the key.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/setup"
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -48,7 +48,7 @@ func (s *Session) Apply(ctx context.Context, proposals []*setup.Proposal) (repor
 }
 
 // onlyRegions returns the names of the regions of those clusters that have one.
-func onlyRegions(discovered []jwks.Discovery) map[string]string {
+func onlyRegions(discovered []discover.Discovery) map[string]string {
 	regions, seen := map[string]string{}, map[string]bool{}
 	for _, d := range discovered {
 		if d.Nomad && d.RegionName != "" && !seen[d.Cluster] {
