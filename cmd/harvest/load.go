@@ -35,6 +35,9 @@ func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster boo
 func (a *app) load(cmd *cli.Command, needsCluster bool) (*config.Config, error) {
 	var cfg *config.Config
 	var err error
+	if cmd.IsSet("config") && cmd.String("config") == "" { // a variable that isn't set, say
+		return nil, usage(cmd, "-config is empty: name the file, or leave -config out")
+	}
 	if file := cmd.String("config"); file != "" {
 		for _, name := range singleOnly() {
 			if cmd.IsSet(name) && !selects(cmd, name) {

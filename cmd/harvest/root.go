@@ -32,7 +32,7 @@ func (a *app) root() *cli.Command {
 		OnUsageError:   onUsageError,
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Present() {
-				return usage(cmd, "unknown command %q", cmd.Args().First())
+				return unknownCommand(cmd)
 			}
 			cmd.Writer = a.stderr
 			_ = cli.ShowRootCommandHelp(cmd)
@@ -105,7 +105,7 @@ func (a *app) strict(commands []*cli.Command) {
 // lost its command must not look like a success.
 func noCommand(_ context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
-		return usage(cmd, "unknown command %q", cmd.Args().First())
+		return unknownCommand(cmd)
 	}
 	cmd.Writer = cmd.Root().ErrWriter
 	_ = cli.ShowSubcommandHelp(cmd)
@@ -114,6 +114,16 @@ func noCommand(_ context.Context, cmd *cli.Command) error {
 
 // badValue is what the library says of a value that a flag doesn't take.
 var badValue = text.Pattern(`^invalid value (".*") for flag -(\S+): `)
+
+// unknownCommand offers the command that was meant, where there is one that begins alike.
+func unknownCommand(cmd *cli.Command) error {
+	name := cmd.Args().First()
+	near := cli.SuggestCommand(cmd.Commands, name)
+	if near == "" || name == "" || near[0] != name[0] { // it suggests something for anything
+		return usage(cmd, "unknown command %q", name)
+	}
+	return usage(cmd, "unknown command %q; did you mean %s?", name, near)
+}
 
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	const undefined = "flag provided but not defined: "

@@ -46,6 +46,8 @@ func TestUsage(t *testing.T) {
 		want string
 	}{
 		"unknown command":        {[]string{"harvets"}, `unknown command "harvets"`},
+		"a slip in a command":    {[]string{"synk"}, `unknown command "synk"; did you mean sync?`},
+		"an empty -config":       {[]string{"plan", "-config", ""}, "-config is empty: name the file, or leave -config out"},
 		"unknown flag":           {with("sync", "-moun", "x"), "unknown flag -moun; did you mean -mount? (see `harvest sync -help`)"},
 		"unknown flag, no guess": {with("sync", "-zzz"), "unknown flag -zzz (see"},
 		"flag before command":    {[]string{"-config", "x", "sync"}, "unknown flag -config: flags follow the command"},
