@@ -147,8 +147,8 @@ func (m *metrics) snapshot() []prometheus.Metric {
 	return all
 }
 
-// untrusted counts the keys that a mount is to trust and doesn't, by who publishes them; b.mu must be
-// held.
+// untrusted counts the keys that a mount is to trust and doesn't, by who publishes them; b.mu must
+// be held.
 func (b *Board) untrusted(m *mountState) map[pem.Owner]int {
 	count := map[pem.Owner]int{}
 	for source, s := range b.sources {
