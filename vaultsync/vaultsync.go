@@ -5,14 +5,18 @@
 // changes ([Harvester.Watch]):
 //
 //	h := vaultsync.Harvester{
-//		Clusters: []jwks.Cluster{{Name: "us-east", Sources: []jwks.Source{jwks.Nomad{Address: "https://nomad.example.com:4646"}}}},
-//		Targets:  []vaultsync.Target{{Mount: vaultsync.NewMount(client, "jwt-nomad"), Clusters: []string{"us-east"}}},
+//		Clusters: []jwks.Cluster{{
+//			Name: "us-east", Sources: []jwks.Source{jwks.Nomad{Address: "https://nomad:4646"}},
+//		}},
+//		Targets: []vaultsync.Target{{
+//			Mount: vaultsync.NewMount(client, "jwt-nomad"), Clusters: []string{"us-east"},
+//		}},
 //	}
 //	report, err := h.Sync(ctx) // without an error everything is in sync
 //
 // A [Mount] can be planned and synced by itself, with keys from wherever ([Mount.Plan],
-// [Mount.Sync]), and a plan can be reviewed before it is written ([Options.Review]), or stored and
-// applied later ([Mount.Apply]). A plan is a pure function, [NewPlan]. It is applied with a
+// [Mount.Sync]), and a plan can be reviewed before it is written ([Options.Review]), or stored
+// and applied later ([Mount.Apply]). A plan is a pure function, [NewPlan]. It is applied with a
 // protocol that several harvesters can follow at once on one mount.
 //
 // Only keys with an annotation of this configuration's clusters are changed or removed (see

@@ -27,7 +27,7 @@ func (p *Plan) String() string {
 		line("*", c.Field, fmt.Sprintf("%q becomes %q", c.Before, c.After))
 	}
 	for _, f := range p.Failed {
-		line("!", f.Owner.String(), f.Err.Error())
+		line("!", f.Owner.String(), f.AsError().Err.Error())
 	}
 	stay := len(p.Keep) + len(p.Claimed) + len(p.Foreign)
 	fmt.Fprintf(&b, "%d %s\n", stay, plural(stay, "key stays", "keys stay"))
