@@ -184,9 +184,13 @@ func (s *Session) logIn(ctx context.Context, cfg *config.Config) map[int]*login 
 	return logins
 }
 
+// ofEnvironment stands in for the address of a Vault that the environment names, where it can't be
+// used: an identity without an address is that of a [vaultsync.Store].
+const ofEnvironment = "the environment's address"
+
 // mount returns the identity of a mount whose Vault can't be used.
 func (l *login) mount(v config.Vault, m config.Mount) vaultsync.MountID {
-	address, namespace := v.Address, cmp.Or(m.Namespace, v.Namespace)
+	address, namespace := cmp.Or(v.Address, ofEnvironment), cmp.Or(m.Namespace, v.Namespace)
 	if l.client != nil {
 		address, namespace = l.client.Address(), cmp.Or(m.Namespace, l.client.Namespace())
 	}

@@ -92,6 +92,22 @@ func TestAVaultThatCannotBeUsed(t *testing.T) {
 	assert.False(t, second)
 }
 
+// A mount whose Vault has no address, since the environment's can't be used, is told of as a mount:
+// without one it would pass for a relay.
+func TestAnAddressThatCannotBeUsed(t *testing.T) {
+	for _, address := range []string{"vault.example.com:8200", "https://user:secret@vault", "://", "https://%zz"} {
+		fakevault.ClearEnvironment(t)
+		t.Setenv("VAULT_ADDR", address)
+		cfg := &config.Config{Vaults: make([]config.Vault, 1), Mounts: []config.Mount{{Path: "jwt-nomad", Namespace: "team"}}}
+		s := session.Open(t.Context(), cfg, session.Options{})
+		report, err := s.Sync(t.Context())
+		require.NoError(t, err)
+		require.ErrorContains(t, report.Mounts[0].Err, "mount jwt-nomad in namespace team at the environment's address: VAULT_ADDR", address)
+		assert.NotContains(t, report.Mounts[0].Err.Error(), "secret")
+		s.Close()
+	}
+}
+
 // What is refused is not touched, and its reason is its report.
 func TestRefuse(t *testing.T) {
 	s, v := open(t, session.Options{})
