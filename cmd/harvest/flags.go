@@ -15,10 +15,11 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
+// What the help puts the flags under that matter less. The others have no category, and come first.
 const (
-	inCluster = "Cluster (one; several go into a file, see -config)"
-	inMount   = "Mount (one; several go into a file, see -config)"
-	inGeneral = "General"
+	inCluster = "More options of the cluster"
+	inMount   = "More options of the mount"
+	inGeneral = "More options"
 )
 
 // defaultTimeout bounds the whole of a command, so that cron runs never pile up.
@@ -27,10 +28,10 @@ const defaultTimeout = 2 * time.Minute
 // clusterFlags describe a single cluster. -config excludes them.
 func clusterFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "cluster", Category: inCluster, Usage: "the `NAME` of the cluster: it marks which of the mount's keys are its own"},
-		&cli.StringFlag{Name: "nomad-address", Category: inCluster, Usage: "`URL` of a Nomad agent; $NOMAD_ADDR"},
-		&cli.StringFlag{Name: "jwks-url", Category: inCluster, Usage: "`URL` of any JWKS document, instead of a Nomad agent"},
-		&cli.StringFlag{Name: "jwks-file", Category: inCluster, TakesFile: true, Usage: "`FILE` with a JWKS document, instead of a Nomad agent"},
+		&cli.StringFlag{Name: "cluster", Usage: "the `NAME` of the cluster: it marks which of the mount's keys are its own"},
+		&cli.StringFlag{Name: "nomad-address", Usage: "`URL` of a Nomad agent; $NOMAD_ADDR"},
+		&cli.StringFlag{Name: "jwks-url", Usage: "`URL` of any JWKS document, instead of a Nomad agent"},
+		&cli.StringFlag{Name: "jwks-file", TakesFile: true, Usage: "`FILE` with a JWKS document, instead of a Nomad agent"},
 		&cli.StringFlag{Name: "oidc-issuer", Category: inCluster, Usage: "`URL` of an OIDC issuer, instead of a Nomad agent"},
 		&cli.StringSliceFlag{Name: "pin", Category: inCluster, Usage: "trust only this key of the cluster: a `FINGERPRINT` (sha256:…); may be repeated"},
 		&cli.BoolFlag{Name: "allow-plaintext", Category: inCluster, Usage: "take keys over plain http or unverified TLS: anyone on that path chooses whom Vault trusts"},
@@ -53,7 +54,7 @@ func connectionFlags() []cli.Flag {
 // mountFlags describe a single mount. -config excludes them.
 func mountFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "mount", Category: inMount, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
+		&cli.StringFlag{Name: "mount", Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
 		&cli.StringFlag{Name: "namespace", Category: inMount, Usage: "its `NAMESPACE`; $VAULT_NAMESPACE"},
 		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn"},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
@@ -78,7 +79,7 @@ func ruleFlags() []cli.Flag {
 }
 
 func configFlag() cli.Flag {
-	return &cli.StringFlag{Name: "config", Category: inGeneral, TakesFile: true, Usage: "`FILE` in HCL with clusters, vaults and mounts"}
+	return &cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL with clusters, vaults and mounts, instead of flags for one cluster and one mount"}
 }
 
 func generalFlags(formats ...string) []cli.Flag {
@@ -97,7 +98,7 @@ func logFlags(usual string) []cli.Flag {
 }
 
 func formatFlag(formats ...string) cli.Flag {
-	return &cli.StringFlag{Name: "format", Category: inGeneral, Value: formats[0], Usage: "`FORMAT` of stdout: " + strings.Join(formats, ", "), Validator: oneOf(formats...)}
+	return &cli.StringFlag{Name: "format", Value: formats[0], Usage: "`FORMAT` of stdout: " + strings.Join(formats, ", "), Validator: oneOf(formats...)}
 }
 
 // singleOnly are the flags that -config excludes.

@@ -10,11 +10,11 @@ import (
 	"github.com/jwksharvest/harvest/internal/lint"
 )
 
-const inLint = "Lint"
+const inLint = "More options of -lint"
 
 func lintFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "lint", Category: inLint, Usage: "read roles and clusters too, and point out what will bite"},
+		&cli.BoolFlag{Name: "lint", Usage: "read roles and clusters too, and point out what will bite"},
 		&cli.StringSliceFlag{Name: "ignore", Category: inLint, Usage: "say nothing of `LINT`, such as unconfigured; may be repeated"},
 		&cli.DurationFlag{Name: "rotation", Category: inLint, Usage: "Nomad's root_key_rotation_threshold is `DURATION`, for -lint and -format html", DefaultText: "720h"},
 	}

@@ -26,9 +26,9 @@ func (a *app) pemCommand() *cli.Command {
 			"-format jwks prints the judged keys of all regions as one key set.\n" +
 			"-out DIR keeps one file per key in DIR, and removes those of keys that are gone.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.BoolFlag{Name: "annotate", Category: inGeneral, Usage: "say before each key whose it is, as sync does; needs -cluster"},
-			&cli.StringFlag{Name: "cluster", Category: inCluster, Usage: "the `NAME` for -annotate"},
-			&cli.StringFlag{Name: "out", Category: inGeneral, TakesFile: true, Usage: "write one file per key to `DIR`, not to stdout"},
+			&cli.BoolFlag{Name: "annotate", Usage: "say before each key whose it is, as sync does; needs -cluster"},
+			&cli.StringFlag{Name: "cluster", Usage: "the `NAME` for -annotate"},
+			&cli.StringFlag{Name: "out", TakesFile: true, Usage: "write one file per key to `DIR`, not to stdout"},
 		}, connectionFlags(), generalFlags("pem", "vault", "jwks", "json")),
 		ArgValidator: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Len() > 1 {

@@ -13,10 +13,10 @@ func (a *app) policyCommand() *cli.Command {
 		Description: "It reaches no Vault. To install it:\n\n" +
 			"   harvest policy -mount jwt-nomad | vault policy write harvest -",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "mount", Category: inGeneral, Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
-			&cli.StringFlag{Name: "namespace", Category: inGeneral, Usage: "its `NAMESPACE`"},
+			&cli.StringFlag{Name: "mount", Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
+			&cli.StringFlag{Name: "namespace", Usage: "its `NAMESPACE`"},
 			configFlag(),
-			&cli.BoolFlag{Name: "roles", Category: inGeneral, Usage: "let it read roles and policies too, for status -lint and verify"},
+			&cli.BoolFlag{Name: "roles", Usage: "let it read roles and policies too, for status -lint and verify"},
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
 			cfg, err := a.load(cmd, false)

@@ -4,15 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/manual"
+	"github.com/jwksharvest/harvest/internal/render"
+	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
+// ownHelp makes the library print help as everything else is printed. What it writes to is the
+// root's Writer.
+var ownHelp = sync.OnceFunc(func() {
+	cli.HelpPrinter = func(w io.Writer, _ string, cmd any) {
+		o, _ := w.(*render.Output)
+		of, _ := cmd.(*cli.Command)
+		manual.Help(o, o.Terminal, of)
+	}
+})
+
 // root returns the command with its subcommands. Nothing of it is made before run.
 func (a *app) root() *cli.Command {
+	ownHelp()
 	root := &cli.Command{
 		Name:  "harvest",
 		Usage: "keep the signing keys that Vault trusts equal to those that Nomad clusters publish",
@@ -22,11 +38,11 @@ func (a *app) root() *cli.Command {
 			"found something, setup left something as it is, or verify's token would not log in.",
 		Version:               buildInfo().Version,
 		Writer:                a.out,
-		ErrWriter:             a.stderr,
+		ErrWriter:             &render.Output{Output: terminal.Output{W: a.stderr, Terminal: a.errTerminal}},
 		Reader:                a.stdin,
 		EnableShellCompletion: true,
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
-			c.Hidden = false
+			describeCompletion(c)
 		},
 		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // run decides
 		OnUsageError:   onUsageError,
@@ -34,7 +50,7 @@ func (a *app) root() *cli.Command {
 			if cmd.Args().Present() {
 				return unknownCommand(cmd)
 			}
-			cmd.Writer = a.stderr
+			cmd.Writer = cmd.ErrWriter
 			_ = cli.ShowRootCommandHelp(cmd)
 			return exit(exitNothing) // a cron line that lost its command must not look like a success
 		},
@@ -107,7 +123,7 @@ func noCommand(_ context.Context, cmd *cli.Command) error {
 	if cmd.Args().Present() {
 		return unknownCommand(cmd)
 	}
-	cmd.Writer = cmd.Root().ErrWriter
+	cmd.Root().Writer = cmd.Root().ErrWriter
 	_ = cli.ShowSubcommandHelp(cmd)
 	return exit(exitNothing)
 }

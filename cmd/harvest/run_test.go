@@ -113,6 +113,10 @@ func TestHelp(t *testing.T) {
 	assert.Equal(t, exitNothing, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "COMMANDS:")
+	code, stdout, stderr = harvest(t, nil, "config")
+	assert.Equal(t, exitNothing, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "COMMANDS:")
 }
 
 type fullDisk struct{}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/manual"
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/verify"
@@ -136,6 +137,24 @@ func TestScreen(t *testing.T) {
 				golden(t, filepath.Join("screen", fmt.Sprintf("%s.%d.txt", test.name, width)), tags.Replace(text), vault.URL)
 			}
 		})
+	}
+}
+
+// TestScreenHelp: help keeps to the width, of which a file has 80, in every command, and its flags
+// have one dash.
+func TestScreenHelp(t *testing.T) {
+	for _, width := range []int{80, 120} {
+		golden(t, filepath.Join("screen", fmt.Sprintf("help.%d.txt", width)), onScreen(t, terminal.Terminal{Width: width}, "sync", "-help"), "$none")
+	}
+	names, _ := manual.Leaves(manRoot().Commands, "")
+	for _, name := range append(names, "", "config", "completion", "completion bash") {
+		if name == " help" { // which is help
+			continue
+		}
+		args := append(strings.Fields(name), "-help")
+		text := onScreen(t, terminal.Terminal{}, args...)
+		looksRight(t, onScreen(t, terminal.Terminal{Width: 80, Colour: true}, args...), text, 80)
+		assert.NotContains(t, text, "--", name)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultauth"
 )
 
-const inRole = "Role (one; several go into a file, as role blocks of a mount)"
+const inRole = "More options of the role"
 
 func (a *app) setupCommand() *cli.Command {
 	return &cli.Command{
@@ -28,13 +28,13 @@ func (a *app) setupCommand() *cli.Command {
 			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's:\n" +
 			"that of VAULT_TOKEN or `vault login`, for the Vault at VAULT_ADDR (or of -vault) and no other, although its vault\n" +
 			"block has an auth block. A block that is elsewhere logs in by its auth block.\n\n" +
-			"   harvest setup -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad",
+			"   harvest setup -cluster us-east -mount jwt-nomad \\\n      -nomad-address https://nomad.example.com:4646",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
 			&cli.StringFlag{Name: "vault", Category: inGeneral, Usage: "set up the mounts of one Vault of the file, by its `NAME` or address; VAULT_TOKEN is for it", DefaultText: "that of VAULT_ADDR"},
-			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "show what would be done, and do nothing"},
-			&cli.BoolFlag{Name: "y", Category: inGeneral, Usage: "don't ask"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"},
+			&cli.BoolFlag{Name: "y", Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
-			&cli.StringFlag{Name: "print", Category: inGeneral, Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)", Validator: oneOf("vault", "terraform", "removal")},
+			&cli.StringFlag{Name: "print", Usage: "change nothing, and print `FORM`: vault (its commands), terraform, or removal (the commands that undo it)", Validator: oneOf("vault", "terraform", "removal")},
 		}),
 		Action: a.setup,
 	}
@@ -43,7 +43,7 @@ func (a *app) setupCommand() *cli.Command {
 // roleFlags describe a single role. -config excludes them.
 func roleFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Category: inRole, Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: setup.DefaultRole},
+		&cli.StringFlag{Name: "role", Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: setup.DefaultRole},
 		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "ROLE.MOUNT, or the one it has"},
 		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: setup.DefaultAudience},
 		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: setup.DefaultUserClaim},

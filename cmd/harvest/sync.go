@@ -12,11 +12,11 @@ func (a *app) syncCommand() *cli.Command {
 		Name:  "sync",
 		Usage: "make Vault trust what the clusters publish: fetch, plan, apply, verify",
 		Description: "One cluster and one mount need no file:\n\n" +
-			"   harvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\n\n" +
+			"   harvest sync -cluster us-east -mount jwt-nomad \\\n      -nomad-address https://nomad.example.com:4646\n\n" +
 			"Vault's address, token and TLS come from VAULT_ADDR and its like, and from ~/.vault-token.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
-			&cli.BoolFlag{Name: "dry-run", Category: inGeneral, Usage: "change nothing, as plan does"},
-			&cli.BoolFlag{Name: "quiet", Category: inGeneral, Usage: "print only what changed or failed"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "change nothing, as plan does"},
+			&cli.BoolFlag{Name: "quiet", Usage: "print only what changed or failed"},
 			&cli.StringFlag{Name: "metrics-textfile", Category: inGeneral, TakesFile: true,
 				Usage: "write metrics to `FILE` for node_exporter's textfile collector; where that fails, the exit code is 1 at least"},
 		}),

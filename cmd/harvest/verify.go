@@ -36,8 +36,8 @@ func (a *app) verifyCommand() *cli.Command {
 			"Signs: = passes, x Vault would refuse it, ? a remark, or what was not compared. Exit codes: 0 it would log in\n" +
 			"(on one of the mounts, as far as could be compared); 1 nothing could be compared; 3 it would not log in.",
 		Flags: slices.Concat([]cli.Flag{
-			&cli.StringFlag{Name: "role", Category: inGeneral, Usage: "`NAME` of the role to log in with", DefaultText: "the mount's default_role"},
-			&cli.StringFlag{Name: "jwks", Category: inGeneral, TakesFile: true, Usage: "`SOURCE` of a key set to compare with instead of a mount: a file, a URL, or - (see pem)"},
+			&cli.StringFlag{Name: "role", Usage: "`NAME` of the role to log in with", DefaultText: "the mount's default_role"},
+			&cli.StringFlag{Name: "jwks", TakesFile: true, Usage: "`SOURCE` of a key set to compare with instead of a mount: a file, a URL, or - (see pem)"},
 		}, clusterFlags(), mount, deny, []cli.Flag{configFlag()}, generalFlags("text", "json")),
 		ArgValidator: func(_ context.Context, cmd *cli.Command) error {
 			if cmd.Args().Len() > 1 { // which may be anything, a part of a token too

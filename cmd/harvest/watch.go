@@ -51,7 +51,7 @@ func (a *app) watchCommand() *cli.Command {
 			&cli.StringFlag{Name: "relay-cert", Category: inGeneral, TakesFile: true, Usage: "`FILE` with the certificate that -relay-listen shows"},
 			&cli.StringFlag{Name: "relay-key", Category: inGeneral, TakesFile: true, Usage: "`FILE` with its key"},
 			&cli.BoolFlag{Name: "relay-allow-plaintext", Category: inGeneral, Usage: "serve relays over plain http off loopback too: anyone on that path chooses whom others trust"},
-			&cli.StringFlag{Name: "listen", Category: inGeneral, Usage: "serve a status page, metrics and health on `ADDRESS`, such as :8300 (on 127.0.0.1)"},
+			&cli.StringFlag{Name: "listen", Usage: "serve a status page, metrics and health on `ADDRESS`, such as :8300 (on 127.0.0.1)"},
 		}),
 		Action: a.watch,
 	}

@@ -1,7 +1,9 @@
-// Package manual writes the manual pages, from the command's definitions and what they don't say.
+// Package manual writes the manual pages and the help, from the command's definitions and what they
+// don't say.
 package manual
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -64,29 +66,31 @@ func placeholderOf(f cli.DocGenerationFlag) string {
 
 // flagText returns what a flag does, with its default.
 func flagText(f cli.Flag) string {
-	doc := docOf(f)
-	text := strings.ReplaceAll(doc.GetUsage(), "`", "")
+	text := strings.ReplaceAll(docOf(f).GetUsage(), "`", "")
 	text = strings.ToUpper(text[:1]) + text[1:] + "."
-	def := doc.GetDefaultText()
-	switch flag := f.(type) {
-	case *cli.StringFlag:
-		if flag.DefaultText == "" {
-			def = flag.Value
-		}
-	case *cli.DurationFlag:
-		if flag.DefaultText == "" {
-			def = map[bool]string{true: strings.TrimSuffix(flag.Value.String(), "0s"), false: ""}[flag.Value != 0]
-		}
-	case *cli.BoolFlag:
-		def = ""
-	}
-	if f.Names()[0] == turnover {
-		def = ""
-	}
-	if def != "" {
+	if def := defaultOf(f); def != "" {
 		text += "\nDefault: " + def + "."
 	}
 	return text
+}
+
+// defaultOf returns what holds where a flag isn't given, or "".
+func defaultOf(f cli.Flag) string {
+	switch flag := f.(type) {
+	case *cli.BoolFlag:
+		return ""
+	case *cli.StringFlag:
+		return cmp.Or(flag.DefaultText, flag.Value)
+	case *cli.DurationFlag:
+		if flag.DefaultText == "" && flag.Value == 0 {
+			return ""
+		}
+		return cmp.Or(flag.DefaultText, strings.TrimSuffix(flag.Value.String(), "0s"))
+	}
+	if f.Names()[0] == turnover {
+		return ""
+	}
+	return docOf(f).GetDefaultText()
 }
 
 func (r *roff) flags(flags []cli.Flag) {

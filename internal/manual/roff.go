@@ -7,7 +7,7 @@ import (
 )
 
 // manDate is the date that the manual pages carry: of the last change to what they say.
-const manDate = "2026-11-24"
+const manDate = "2026-11-26"
 
 // roff writes a manual page in the man(7) macros.
 type roff struct{ strings.Builder }
