@@ -58,7 +58,7 @@ func FlagTag(f cli.Flag) string {
 const turnover = "allow-turnover"
 
 func placeholderOf(f cli.DocGenerationFlag) string {
-	if p := quoted.FindString(f.GetUsage()); p != "" && strings.ToUpper(p) == p {
+	if p := quoted().FindString(f.GetUsage()); p != "" && strings.ToUpper(p) == p {
 		return strings.Trim(p, "`")
 	}
 	return "VALUE"

@@ -2,8 +2,9 @@ package manual
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // manDate is the date that the manual pages carry: of the last change to what they say.
@@ -46,18 +47,18 @@ func Escape(s string) string {
 }
 
 // quoted is what prose has in backquotes, and words that are typed as they stand.
-var quoted = regexp.MustCompile("`[^`]+`")
+var quoted = text.Pattern("`[^`]+`")
 
 // prose writes a paragraph's text, a sentence or a line at a time. What is in backquotes
 // is bold.
-func (r *roff) prose(text string) {
-	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+func (r *roff) prose(prose string) {
+	for i, line := range strings.Split(strings.TrimSpace(prose), "\n") {
 		if i > 0 && strings.HasPrefix(line, "-") { // about another flag
 			r.WriteString(".br\n")
 		}
 		var b strings.Builder
 		rest := line
-		for _, at := range quoted.FindAllString(line, -1) {
+		for _, at := range quoted().FindAllString(line, -1) {
 			before, after, _ := strings.Cut(rest, at)
 			b.WriteString(Escape(before) + `\fB` + Escape(strings.Trim(at, "`")) + `\fR`)
 			rest = after
