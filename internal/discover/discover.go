@@ -29,8 +29,8 @@ const (
 	maxClusterAsked = 8
 )
 
-// All asks every source of every cluster that is a jwks.Discoverer, in the order of jwks.FetchAll. A
-// failure is a Discovery like the others.
+// All asks every source of every cluster that is a jwks.Discoverer, in the order of
+// jwks.FetchAll. A failure is a Discovery like the others.
 func All(ctx context.Context, clusters []jwks.Cluster) []Discovery {
 	a := &asker{ctx: ctx, all: make(chan struct{}, maxAsked)}
 	found := make([][]Discovery, len(clusters))
