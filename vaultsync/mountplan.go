@@ -226,11 +226,11 @@ func (c Config) checkSize(p *Plan) error {
 
 // base tells apart configurations that a plan would be another one for.
 func (c Config) base(elements []plan.Element) string {
-	base := plan.Digest(elements)
+	base := []string{plan.Digest(elements)}
 	for _, field := range c.excluded() {
-		base += " " + field + "=" + settingText(c.fields[field])
+		base = append(base, field+"="+settingText(c.fields[field]))
 	}
-	return base
+	return strings.Join(base, " ")
 }
 
 // With returns the whole configuration as a plan for this one makes it: every field that

@@ -74,11 +74,11 @@ func TestServe(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, &h, l) }()
 	get := func(path string) (int, string) {
-		res, err := http.Get("http://" + l.Addr().String() + path) //nolint:noctx // a test
+		res, err := http.Get("http://" + l.Addr().String() + path)
 		if err != nil {
 			return 0, err.Error()
 		}
-		defer res.Body.Close() //nolint:errcheck // only read
+		defer res.Body.Close()
 		body, _ := io.ReadAll(res.Body)
 		return res.StatusCode, string(body)
 	}
@@ -158,9 +158,9 @@ func TestStoreAndApply(t *testing.T) {
 func TestRegistry(t *testing.T) {
 	nomad, token := jwkstest.NewNomad(t), filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(token, []byte("secret\n"), 0o600))
-	document, err := http.Get(nomad.Listen() + "/.well-known/jwks.json") //nolint:noctx // a test
+	document, err := http.Get(nomad.Listen() + "/.well-known/jwks.json")
 	require.NoError(t, err)
-	defer document.Body.Close() //nolint:errcheck // only read
+	defer document.Body.Close()
 	text, err := io.ReadAll(document.Body)
 	require.NoError(t, err)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

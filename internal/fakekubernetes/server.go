@@ -4,6 +4,7 @@
 package fakekubernetes
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -97,8 +98,8 @@ func (s *Server) Revoke(token string) {
 // is then turned.
 func Project(t testing.TB, volume, token string) (file string) {
 	t.Helper()
-	dir, err := os.MkdirTemp(volume, "..data-")
-	if err != nil {
+	dir := filepath.Join(volume, "..data-"+rand.Text())
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	link, next := filepath.Join(volume, "..data"), filepath.Join(volume, "..data_tmp")

@@ -224,7 +224,7 @@ func TestTransport(t *testing.T) {
 		if r.Body != nil {
 			sent, err := io.ReadAll(r.Body)
 			require.NoError(t, err)
-			require.Equal(t, `{"jwt_validation_pubkeys":["c"]}`, string(sent))
+			require.JSONEq(t, `{"jwt_validation_pubkeys":["c"]}`, string(sent))
 		}
 		return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
 	}))}
