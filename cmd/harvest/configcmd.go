@@ -50,9 +50,9 @@ func (a *app) configValidate(ctx context.Context, cmd *cli.Command) error {
 	name := cmd.String("config")
 	switch {
 	case name == "" && cmd.IsSet("config"):
-		return usage(cmd, "-config: name a file")
+		return emptyConfig(cmd)
 	case name == "":
-		name = config.Usual
+		name = a.usual
 	}
 	src, err := config.ReadFile(name)
 	if err != nil {

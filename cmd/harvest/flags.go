@@ -79,7 +79,7 @@ func ruleFlags() []cli.Flag {
 }
 
 func configFlag() cli.Flag {
-	return &cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL with clusters, vaults and mounts, instead of flags for one cluster and one mount"}
+	return &cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL with clusters, vaults and mounts, instead of flags for one cluster and one mount", DefaultText: config.Usual}
 }
 
 func generalFlags(formats ...string) []cli.Flag {

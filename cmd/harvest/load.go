@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/urfave/cli/v3"
@@ -15,9 +17,26 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 )
 
+// configFile returns the file that -config names. Without -config it is the usual one, if there is
+// one and no flag speaks of a cluster or a mount; "" is none.
+func (a *app) configFile(cmd *cli.Command) string {
+	if cmd.IsSet("config") || slices.ContainsFunc(singleOnly(), cmd.IsSet) {
+		return cmd.String("config")
+	}
+	if _, err := os.Stat(a.usual); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return a.usual
+}
+
+func emptyConfig(cmd *cli.Command) error { // a variable that isn't set, say
+	return usage(cmd, "-config is empty: name the file, or leave -config out")
+}
+
 // loadWithin is load, which may read a pipe, within -timeout.
 func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster bool) (*config.Config, error) {
-	if cmd.String("config") == "" { // there is nothing to read
+	file := a.configFile(cmd)
+	if file == "" { // there is nothing to read
 		return a.load(cmd, needsCluster)
 	}
 	ctx, cancel := withTimeout(ctx, cmd)
@@ -25,20 +44,20 @@ func (a *app) loadWithin(ctx context.Context, cmd *cli.Command, needsCluster boo
 	cfg, err := wait.Within(ctx, func() (*config.Config, error) { return a.load(cmd, needsCluster) })
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("configuration %s: not read to its end within %v (-timeout): is it a pipe that nobody writes to?",
-			cmd.String("config"), cmd.Duration("timeout"))
+			file, cmd.Duration("timeout"))
 	}
 	return cfg, err
 }
 
-// load returns what the -config file says or, without one, what the flags and the
+// load returns what the configuration file says or, without one, what the flags and the
 // environment say of a single mount and a single cluster, which only some commands need.
 func (a *app) load(cmd *cli.Command, needsCluster bool) (*config.Config, error) {
 	var cfg *config.Config
 	var err error
-	if cmd.IsSet("config") && cmd.String("config") == "" { // a variable that isn't set, say
-		return nil, usage(cmd, "-config is empty: name the file, or leave -config out")
+	if cmd.IsSet("config") && cmd.String("config") == "" {
+		return nil, emptyConfig(cmd)
 	}
-	if file := cmd.String("config"); file != "" {
+	if file := a.configFile(cmd); file != "" {
 		for _, name := range singleOnly() {
 			if cmd.IsSet(name) && !selects(cmd, name) {
 				return nil, usage(cmd, "-%s says what the file of -config says: set it there, or drop -config", name)

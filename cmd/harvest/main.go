@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
@@ -21,7 +22,7 @@ func mainCode() int {
 	context.AfterFunc(ctx, stop) // a second signal ends the process
 	_ = noCoreDumps(os.Getenv)   // where that fails there is a limit already that allows none
 	return run(ctx, os.Args, process{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, usual: config.Usual,
 		outTerminal: terminal.Of(os.Stdout, os.Getenv), errTerminal: terminal.Of(os.Stderr, os.Getenv),
 	})
 }

@@ -23,6 +23,7 @@ type process struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
+	usual          string // the configuration where none is named; "": there is none
 
 	outTerminal, errTerminal terminal.Terminal // what stdout and stderr lead to
 }

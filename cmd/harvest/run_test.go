@@ -4,13 +4,18 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/manual"
 )
 
 // now is the time of every run in this process.
@@ -117,6 +122,61 @@ func TestHelp(t *testing.T) {
 	assert.Equal(t, exitNothing, code)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "COMMANDS:")
+}
+
+// TestUsualConfiguration: every command has the same file where none is named, and flags of a mount
+// go before it.
+func TestUsualConfiguration(t *testing.T) {
+	noVault(t)
+	vault := fakevault.New(t)
+	vault.Enable("", "jwt-usual", "jwt")
+	t.Setenv("VAULT_ADDR", vault.URL)
+	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	usual := filepath.Join(t.TempDir(), "harvest.hcl")
+	call := func(args ...string) (int, string) {
+		var all bytes.Buffer
+		code := run(t.Context(), append([]string{"harvest"}, args...), process{
+			stdin: strings.NewReader(""), stdout: &all, stderr: &all, getenv: func(string) string { return "" }, now: time.Now, usual: usual,
+		})
+		return code, all.String()
+	}
+	code, said := call("sync")
+	assert.Equal(t, exitNothing, code)
+	assert.Contains(t, said, "no mount: give -mount PATH")
+	code, said = call("config", "validate")
+	assert.Equal(t, exitNothing, code)
+	assert.Contains(t, said, "open "+usual)
+
+	require.NoError(t, os.WriteFile(usual, []byte("cluster \"us-east\" { jwks_file = \"testdata/us-east.json\" }\nmount \"jwt-usual\" {\n  clusters = [\"us-east\"]\n  settle = \"300ms\"\n}\n"), 0o600))
+	for _, args := range []string{"policy", "plan", "sync -allow-empty", "sync -dry-run", "status", "config validate -skip-files", "setup -print vault"} {
+		code, said = call(strings.Fields(args)...)
+		assert.Zero(t, code, "%s: %s", args, said)
+		if args != "config validate -skip-files" {
+			assert.Contains(t, said, "jwt-usual", args)
+		}
+	}
+	_, said = call("policy", "-mount", "jwt-other")
+	assert.NotContains(t, said, "jwt-usual")
+	_, said = call("sync", "-cluster", "us-east")
+	assert.Contains(t, said, "no mount: give -mount PATH")
+	_, said = call("config", "validate", "-config", "")
+	assert.Contains(t, said, "-config is empty")
+	_, said = call("verify", "-config", "")
+	assert.Contains(t, said, "-config is empty")
+	_, said = call("setup", "-role", "x")
+	assert.Contains(t, said, "-role beside "+usual)
+
+	_, commands := manual.Leaves(manRoot().Commands, "")
+	count := 0
+	for _, c := range commands {
+		for _, f := range c.Flags {
+			if flag, ok := f.(*cli.StringFlag); ok && flag.Name == "config" {
+				count++
+				assert.Equal(t, config.Usual, flag.DefaultText, c.Name)
+			}
+		}
+	}
+	assert.Equal(t, 8, count)
 }
 
 type fullDisk struct{}

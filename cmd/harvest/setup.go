@@ -110,7 +110,7 @@ func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error)
 	}
 	for _, f := range roleFlags() {
 		if name := f.Names()[0]; !r.cfg.IsSingle() && r.cmd.IsSet(name) {
-			return nil, usage(r.cmd, "-%s beside -config: set it there, in a role block of the mount", name)
+			return nil, usage(r.cmd, "-%s beside %s: set it there, in a role block of the mount", name, r.cfg.File)
 		}
 	}
 	if err := r.cfg.SetRoles(r.cmd); err != nil {

@@ -102,7 +102,7 @@ func verdictCode(verdicts []*verify.Result) int {
 // understood before a token is asked for.
 func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logger) (func(context.Context, *verify.Token) ([]*verify.Result, error), error) {
 	if !cmd.IsSet("jwks") {
-		if cmd.String("config") == "" && cmd.String("mount") == "" {
+		if a.configFile(cmd) == "" && !cmd.IsSet("config") && cmd.String("mount") == "" {
 			return nil, usage(cmd, "nothing to compare with: give -mount PATH, -config FILE, or -jwks SOURCE")
 		}
 		cfg, err := a.loadWithin(ctx, cmd, false)
@@ -211,7 +211,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 				Want: vaultsync.Desired{Clusters: m.Config.Clusters, Results: results},
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
-				exactFix(cmd, v)
+				exactFix(cmd, cfg, v)
 			}
 		})
 	}
@@ -220,21 +220,21 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 }
 
 // exactFix puts the whole command in the place of "harvest sync".
-func exactFix(cmd *cli.Command, v *verify.Verdict) {
+func exactFix(cmd *cli.Command, cfg *config.Config, v *verify.Verdict) {
 	const short = "harvest sync"
 	for i, f := range v.Findings {
 		if before, after, ok := strings.Cut(f.Fix, short); ok {
-			v.Findings[i].Fix = before + syncCommand(cmd) + after
+			v.Findings[i].Fix = before + syncCommand(cmd, cfg) + after
 		}
 	}
 }
 
 // syncCommand is the sync of the same cluster and mount.
-func syncCommand(cmd *cli.Command) string {
+func syncCommand(cmd *cli.Command, cfg *config.Config) string {
 	words := []string{"harvest", "sync"}
 	for _, f := range slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}) {
 		name := f.Names()[0]
-		if !cmd.IsSet(name) || cmd.String("config") != "" && selects(cmd, name) {
+		if !cmd.IsSet(name) || !cfg.IsSingle() && selects(cmd, name) {
 			continue
 		}
 		switch value := cmd.Value(name).(type) {
@@ -248,7 +248,7 @@ func syncCommand(cmd *cli.Command) string {
 			words = append(words, "-"+name, text.ShellQuote(value))
 		}
 	}
-	if len(words) == 2 || cmd.String("config") == "" && cmd.String("cluster") == "" {
+	if cfg.IsSingle() && cmd.String("cluster") == "" {
 		return strings.Join(append(words[:2:2], "-cluster NAME"), " ") + " " + strings.Join(words[2:], " ")
 	}
 	return strings.Join(words, " ")

@@ -2,7 +2,7 @@ package config
 
 import _ "embed"
 
-// Usual is the file that harvest config validate reads where none is named.
+// Usual is the file that is read where neither a file nor a cluster or mount is named.
 const Usual = "/etc/harvest/harvest.hcl"
 
 // Sample is the file to start from. A line that begins with # and a letter is a setting,

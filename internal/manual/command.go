@@ -175,7 +175,7 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 		r.item(`\fB`+Escape(e.Names)+`\fR`, e.Text)
 	}
 	r.section("FILES")
-	r.item(`\fI`+usual+`\fR`, "The usual place of the configuration, which `config validate` reads where none is named; other commands read what `-config` names.\nSee harvest.hcl(5).")
+	r.item(`\fI`+usual+`\fR`, "The configuration that commands read where neither `-config` nor an option of a cluster or a mount is given.\nSee harvest.hcl(5).")
 	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block (setup: also where there is one, for the Vault at VAULT_ADDR).")
 	r.section("EXAMPLES")
 	for i, e := range examples {
