@@ -46,13 +46,16 @@ func (f File) Fetch(ctx context.Context) (*Set, error) {
 // fileInterval is how often a watch reads a file.
 const fileInterval = 2 * time.Second
 
-var errNotRegular = errors.New("not a regular file, which is what can be watched")
+var (
+	errNotRegular = errors.New("not a regular file, which is what can be watched")
+	errDirectory  = errors.New("is a directory; give the file in it")
+)
 
 // Poll is Fetch for a watch, every two seconds. The file must be a regular one.
 func (f File) Poll(ctx context.Context, q Query) (Answer, error) {
 	info, err := os.Stat(string(f))
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		err = errNotRegular
+		err = &fs.PathError{Op: "watch", Path: string(f), Err: errNotRegular}
 	}
 	if err != nil {
 		return Answer{}, fmt.Errorf("%s: %w", f, err)
@@ -89,7 +92,7 @@ func readFile(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory; give the file in it", text.Line(name, 2*maxExcerpt))
+		return nil, &fs.PathError{Op: "read", Path: text.Line(name, 2*maxExcerpt), Err: errDirectory}
 	}
 	stop := context.AfterFunc(ctx, func() {
 		_ = file.SetReadDeadline(time.Unix(1, 0)) // regular files have no deadlines, and need none

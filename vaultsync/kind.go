@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/textproto"
 	"strings"
@@ -80,6 +81,8 @@ func Kind(err error) string {
 		return "tls"
 	case errors.As(err, &network) && network.Timeout():
 		return "timeout"
+	case errors.As(err, new(*fs.PathError)): // the network's errors are below: a file's syscall.Errno passes for one
+		return "files"
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.As(err, new(textproto.ProtocolError)): // what an answer is that breaks off in its header
 		return "unreachable"

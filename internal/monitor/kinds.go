@@ -10,7 +10,7 @@ const (
 	KindUnreachable = "unreachable" // no connection, or a broken one
 	KindStatus      = "status"      // an answer with an error status
 	KindMalformed   = "malformed"   // an answer that isn't what was asked for
-	KindFiles       = "files"       // of a relay; its errors know their kind
+	KindFiles       = "files"       // one that can't be read, or a relay's; its errors know their kind
 	KindPanic       = "panic"       // a fault in harvest
 	KindOther       = "other"
 

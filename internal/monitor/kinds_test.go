@@ -1,11 +1,15 @@
 package monitor
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,4 +76,31 @@ func TestKindOfBrokenHeader(t *testing.T) {
 func TestKindOfACertificateThatCannotBeRead(t *testing.T) {
 	assert.Equal(t, KindTLS, KindOf(errors.New("tls: failed to parse certificate from server: x509: negative serial number")))
 	assert.Equal(t, KindOther, KindOf(errors.New("something else")))
+}
+
+// TestKindOfAFile: a file that can't be read is no network that fails, and a pipe that nobody
+// writes to takes time.
+func TestKindOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe, loop := filepath.Join(dir, "pipe"), filepath.Join(dir, "loop")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.Symlink(loop, loop))
+	for _, name := range []string{filepath.Join(dir, "missing"), filepath.Join(dir, "missing", "x"), filepath.Join(pipe, "x"), loop, dir, "nul\x00"} {
+		_, err := jwks.File(name).Fetch(t.Context())
+		require.Error(t, err)
+		assert.Equal(t, KindFiles, KindOf(err), err)
+		require.NotErrorIs(t, &vaultsync.MountError{Err: err}, vaultsync.ErrUnreachable)
+		_, err = jwks.File(name).Poll(t.Context(), jwks.Query{})
+		assert.Equal(t, KindFiles, KindOf(err), err)
+	}
+	_, err := jwks.File(pipe).Poll(t.Context(), jwks.Query{})
+	assert.Equal(t, KindFiles, KindOf(err), err)
+
+	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer writer.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = jwks.File(pipe).Fetch(ctx)
+	assert.Equal(t, KindTimeout, KindOf(err), err)
 }
