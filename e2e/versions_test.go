@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"slices"
@@ -14,16 +15,13 @@ import (
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
-// Another version of harvest (HARVEST_OTHER: a path) and this one share a mount, each with a
+// Another version of harvest (HARVEST_OTHER: a path; else the same) and this one share a mount, each with a
 // cluster, and then change places under watch: an upgrade and a downgrade. Nothing that is
 // published is lost, and what nobody owns stays as it is:
 //
 //	make versions OTHER=<commit>
 func TestTwoVersions(t *testing.T) {
-	other := os.Getenv("HARVEST_OTHER")
-	if other == "" {
-		t.Skip("HARVEST_OTHER names no other version of harvest: make versions")
-	}
+	other := cmp.Or(os.Getenv("HARVEST_OTHER"), harvestCommand)
 	out, err := exec.Command(other, "version").CombinedOutput()
 	require.NoError(t, err, string(out))
 	t.Logf("the other version: %s", out)
