@@ -56,7 +56,7 @@ func mountFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "mount", Usage: "`PATH` of the JWT auth method, such as jwt-nomad"},
 		&cli.StringFlag{Name: "namespace", Category: inMount, Usage: "its `NAMESPACE`; $VAULT_NAMESPACE"},
-		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn"},
+		&cli.StringFlag{Name: "foreign", Category: inMount, Usage: "`WHAT` to do with keys that have no annotation: keep, warn or remove", DefaultText: "warn", Validator: oneOf("keep", "warn", "remove")},
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", DefaultText: "1h for a URL or an issuer"},
 		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "trust at most `NUMBER` keys of a cluster; what is trusted and still published stays",
@@ -159,9 +159,14 @@ func oneOf(words ...string) func(string) error {
 		if slices.Contains(words, value) {
 			return nil
 		}
-		return fmt.Errorf("want %s", strings.Join(words, ", "))
+		return wantedError(words)
 	}
 }
+
+// wantedError is the words of which a flag takes one.
+type wantedError []string
+
+func (e wantedError) Error() string { return "want " + strings.Join(e, ", ") }
 
 func aboveZero(d time.Duration) error {
 	if d <= 0 {

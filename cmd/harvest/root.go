@@ -41,6 +41,7 @@ func (a *app) root() *cli.Command {
 		ErrWriter:             &render.Output{Output: terminal.Output{W: a.stderr, Terminal: a.errTerminal}},
 		Reader:                a.stdin,
 		EnableShellCompletion: true,
+		ShellComplete:         a.complete,
 		ConfigureShellCompletionCommand: func(c *cli.Command) {
 			describeCompletion(c)
 		},

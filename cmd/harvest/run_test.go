@@ -75,7 +75,7 @@ func TestUsage(t *testing.T) {
 		"bad mount":              {[]string{"plan", "-cluster", "a", "-mount", "../sys", "-jwks-file", "x"}, `-mount: mount path "../sys"`},
 		"bad pin":                {with("plan", "-pin", "abc"), `-pin: fingerprint "abc"`},
 		"short deny":             {with("plan", "-deny", "sha256:0123"), `-deny: fingerprint "sha256:0123"`},
-		"bad foreign":            {with("plan", "-foreign", "x"), `foreign "x": want keep, warn or remove`},
+		"bad foreign":            {with("plan", "-foreign", "x"), `-foreign "x": want keep, warn, remove`},
 		"bad URL":                {[]string{"plan", "-cluster", "a", "-mount", "m", "-nomad-address", "nomad:4646"}, "-nomad-address: not a URL"},
 		"region of a file":       {with("plan", "-region", "x"), "-region is a Nomad agent's"},
 		"certificate":            {with("plan", "-nomad-client-cert", "x"), "without its key: give -nomad-client-key"},

@@ -158,7 +158,7 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 		r.command(names[i], c, groups)
 	}
 	r.subsection("harvest completion")
-	r.prose("Print a script that completes commands and flags, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
+	r.prose("Print a script that completes commands, flags and the words that flags take, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
 	r.code(`source <(harvest completion bash)`)
 	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
 	r.section("OPTIONS")
