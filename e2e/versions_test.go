@@ -15,9 +15,9 @@ import (
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
-// Another version of harvest (HARVEST_OTHER: a path; else the same) and this one share a mount, each with a
-// cluster, and then change places under watch: an upgrade and a downgrade. Nothing that is
-// published is lost, and what nobody owns stays as it is:
+// Another version of harvest (HARVEST_OTHER: a path; else the same) and this one share a mount,
+// each with a cluster, and then change places under watch: an upgrade and a downgrade. Nothing
+// that is published is lost, and what nobody owns stays as it is:
 //
 //	make versions OTHER=<commit>
 func TestTwoVersions(t *testing.T) {
