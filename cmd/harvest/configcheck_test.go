@@ -86,9 +86,9 @@ mount "m" { clusters = ["a", "b"] }
 `, []string{`:3:1: warning: cluster "b" is read from the same place as "a" in line 2`}, 0},
 	"unused":      {"cluster \"a\" { jwks_file = \"us-east.json\" }\ncluster \"b\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{`:2:1: warning: cluster "b" is on no mount`}, 0},
 	"empty token": {"vault {\n  auth \"token_file\" {\n    path = \"empty\"\n  }\n}\ncluster \"a\" { jwks_file = \"us-east.json\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{":3:5: error: token file"}, 1},
-	// Number 29 of the reports: as in Terraform, where a resource's namespace lies in its
+	// As in Terraform, where a resource's namespace lies in its
 	// provider's.
-	"a relative namespace": {`
+	"report 29: a relative namespace": {`
 cluster "a" { jwks_file = "us-east.json" }
 vault {
   namespace = "admin"
