@@ -80,7 +80,9 @@ func TestVaultRefuses(t *testing.T) {
 			assert.Equal(t, 1, sync.code)
 			assert.Contains(t, sync.stderr, test.sync)
 			assert.Contains(t, sync.stderr, "harvest: mount "+mount+" at "+p.URL)
-			assert.Contains(t, sync.stdout, "nothing was written")
+			if sync.stdout != "" { // a mount that could be read, and not written
+				assert.Contains(t, sync.stdout, "nothing was written")
+			}
 			assert.NotContains(t, plan.stdout+plan.stderr+sync.stdout+sync.stderr, token)
 			assert.Equal(t, before, readConfig(t, c, mount))
 

@@ -75,7 +75,7 @@ func TestLoginsByEveryAlgorithm(t *testing.T) {
 	// And with none: no success, and the list isn't widened, until that is stated.
 	writeConfig(t, c, path, fixture.Changed(config, object{"jwt_supported_algs": []string{"ES256"}}))
 	r = syncNow(t, 3, append([]string{"-quiet"}, cluster...)...)
-	assert.Contains(t, r.stdout, "logins are refused for their algorithm")
+	assert.Contains(t, r.stderr, "logins are refused for their algorithm")
 	assert.Contains(t, r.stderr, "-jwt-supported-algs ES256,PS256,PS384,PS512,RS256,RS384,RS512")
 	assert.Equal(t, []any{"ES256"}, readConfig(t, c, path)["jwt_supported_algs"])
 	require.Error(t, logIn("RS256"))
