@@ -19,7 +19,7 @@ func smallDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	err := syscall.Mount("none", dir, "tmpfs", 0, "size=64k,mode=755")
-	if errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, fs.ErrPermission) && os.Getenv("CI") != "true" { // which runs as root
 		t.Skip("only root can mount a small disk")
 	}
 	require.NoError(t, err)
