@@ -32,7 +32,7 @@ type oneSync struct {
 	Prefix       string        // of the mounts' names
 	Limit        time.Duration // of the whole; 0: none
 	Requests     int           // no sync: so many requests, one after another
-	Judged       int           // so many clusters there are, the last of which these are: their keys are judged before it begins
+	Judged       int           // how many clusters there are in all; these are the last of them, and their keys are judged first
 }
 
 // oneSyncDone is what it did.

@@ -61,7 +61,7 @@ func below(u *url.URL, path string) *url.URL {
 }
 
 // shownAddress returns an address fit for an error: printable, and without user information
-// and the values of a query, which may be a signature that lets whoever knows it read. The
+// and the values of a query, which may be a signature that lets anyone who knows it read. The
 // region of a Nomad stays.
 func shownAddress(raw string) string {
 	if u, err := url.Parse(raw); err == nil && u.Opaque == "" {

@@ -140,7 +140,7 @@ func TestUnverifiedTLSIsRefusedThroughAnyTransport(t *testing.T) {
 	require.ErrorIs(t, fetch(forgetful{s.Client().Transport}, false), ErrPlaintext)
 }
 
-// forgetful is a transport that makes its responses anew.
+// forgetful is a transport whose responses don't show the TLS connection that they came over.
 type forgetful struct{ next http.RoundTripper }
 
 func (f forgetful) RoundTrip(r *http.Request) (*http.Response, error) {

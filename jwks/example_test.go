@@ -147,7 +147,7 @@ func (t traced) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // See each request of a source, retries, redirects and discovery included: decorate its transport.
-// What the transport does must show in Response.TLS, which says whether the server was verified.
+// What the transport does must show in Response.TLS, which reports whether the server was verified.
 func ExampleClient_roundTripper() {
 	nomad := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, "testdata/nomad-docs.json") // stands for an agent

@@ -122,7 +122,7 @@ func (f *fetcher) fetch(cluster string, source Source, own slots) Result {
 		return err
 	})
 	if err == nil && (result.Set == nil || len(result.Set.Keys) == 0) {
-		err = new(NoKeysError) // whoever reads the result may take its keys for granted
+		err = new(NoKeysError) // anyone who reads the result may take its keys for granted
 	}
 	if err != nil {
 		result.Set, result.Err = nil, &ClusterError{Cluster: cluster, Region: result.Region, Err: err}

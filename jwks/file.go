@@ -28,7 +28,7 @@ func (f File) String() string { return "file " + text.Line(string(f), 2*maxExcer
 // Fetch returns the keys of the file. It refuses directories, and wraps the errors of the
 // file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. It reads no more than
 // MaxDocument. A pipe that says nothing is waited for until ctx ends; the error is then that
-// of ctx, and what is written from then on is left to whoever reads the pipe next.
+// of ctx, and what is written from then on is left to anyone who reads the pipe next.
 func (f File) Fetch(ctx context.Context) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)

@@ -58,7 +58,7 @@ func marshalKey(pub crypto.PublicKey) ([]byte, error) {
 }
 
 // rsaEncryption is the AlgorithmIdentifier of each RSA key (RFC 3279 section 2.3.1), which
-// crypto/x509 puts together anew each time: a third of what the DER of a key takes.
+// crypto/x509 encodes it again for each key: a third of what the DER of a key takes.
 var rsaEncryption = []byte("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
 
 // verifies refuses keys for key agreement, which crypto/x509 encodes as well, and keys with

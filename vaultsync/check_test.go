@@ -63,7 +63,7 @@ func TestCheckOfWrongArguments(t *testing.T) {
 	require.ErrorIs(t, err, ErrInvalid)
 }
 
-// Whoever stops something finds that they did, and no word that it was Vault's fault.
+// Anyone who stops something finds that they did, and no word that it was Vault's fault.
 func TestCancellation(t *testing.T) {
 	v := fakevault.New(t)
 	v.Enable("", "jwt-nomad", "jwt")

@@ -258,7 +258,7 @@ func (c *convergence) write(ctx context.Context) error {
 	}
 	if asked, err := c.review(ctx); err != nil {
 		return err
-	} else if asked && c.late() > 0 { // whoever was asked took their time, which is no try
+	} else if asked && c.late() > 0 { // anyone who was asked took their time, which is no try
 		c.last, c.cause = unsent, errors.New("not written: the review took longer than half the settle time")
 		return nil
 	}

@@ -144,7 +144,7 @@ func TestModelReadBack(t *testing.T) {
 	assert.Greater(t, without.median(), defaultSettle)
 }
 
-// Where writes arrive too late for the promise, the next sync of whoever was undone heals it.
+// Where writes arrive too late for the promise, the next sync of the one that was undone heals it.
 func TestModelBeyondThePromise(t *testing.T) {
 	t.Parallel()
 	s := try(t, rounds(100), tooLate, without{}, found)

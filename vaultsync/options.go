@@ -56,7 +56,7 @@ type Options struct {
 
 	// Review is asked before each write, and may take its time: the mount is read again then, and
 	// who approved is not asked for the same changes again. An error keeps the mount as it is: the
-	// sync's error wraps it and ErrReview. A Watch asks anew at each of its tries. It must not
+	// sync's error wraps it and ErrReview. A Watch asks again at each of its tries. It must not
 	// change the plan. Nil approves all.
 	Review func(context.Context, *plan.Plan) error
 	// MaxAge is how old a plan may be that [Mount.Apply] writes; zero is a day.

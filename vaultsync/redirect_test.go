@@ -104,7 +104,7 @@ func TestTokenToAnotherHost(t *testing.T) {
 	}
 }
 
-// An upgrade to https is no reason to hand the token to whoever asks.
+// An upgrade to https is no reason to hand the token to anyone who asks.
 func TestTokenToAnotherHostByTLS(t *testing.T) {
 	other := fakevault.NewInProcess()
 	other.ListenTLS()

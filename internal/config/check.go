@@ -19,7 +19,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 )
 
-// namedFile is a file that the configuration names. Whoever runs harvest finds out that it
+// namedFile is a file that the configuration names. Anyone who runs harvest finds out that it
 // can't be used; harvest config validate finds out before.
 type namedFile struct {
 	at         hcl.Range // of the attribute
@@ -102,7 +102,7 @@ const maxCertificates = 16 << 20
 func expiries(name string, now time.Time) []string {
 	f, err := os.Open(name) //nolint:gosec // the operator names the file
 	if err != nil {
-		return nil // it was read a moment ago; whoever uses it will say so
+		return nil // it was read a moment ago; anyone who uses it will say so
 	}
 	defer f.Close() //nolint:errcheck // only read
 	rest, err := io.ReadAll(io.LimitReader(f, maxCertificates))

@@ -60,7 +60,7 @@ func readableByOthers(path string) bool {
 	}
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return false // whoever reads it will say so
+		return false // anyone who reads it will say so
 	}
 	const read, enter = 0o004, 0o001
 	info, err := os.Stat(path)

@@ -119,7 +119,7 @@ func (p *Proxy) meet(l *link, chunk []byte) {
 	}
 }
 
-// pass passes bytes on under the fault, and says whether the connection is still there.
+// pass passes bytes on under the fault, and reports whether the connection is still there.
 func (p *Proxy) pass(l *link, way Way, to *net.TCPConn, chunk []byte) bool {
 	e, n, last := l.next(way, len(chunk))
 	if !l.wait(e.delay) {
@@ -169,7 +169,7 @@ func (p *Proxy) leave(l *link, way Way, to *net.TCPConn) {
 	}
 }
 
-// wait waits, and says whether the connection is still there.
+// wait waits, and reports whether the connection is still there.
 func (l *link) wait(d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -192,7 +192,7 @@ func replace(dir, name string, data []byte) error {
 	return (&directory{root: root, path: dir}).replace(name, data)
 }
 
-// TestWholeFiles: whoever reads while a file is written sees the old contents or the new
+// TestWholeFiles: anyone who reads while a file is written sees the old contents or the new
 // ones, nothing between, and afterwards the file alone is there.
 func TestWholeFiles(t *testing.T) {
 	dir := t.TempDir()

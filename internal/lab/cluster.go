@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// leadsTimeout is how long a server may take to say whether it leads: a paused one never does.
+// leadsTimeout is how long a server may take to report whether it leads: a paused one never does.
 const leadsTimeout = 2 * time.Second
 
 // StartVaults starts n Vaults as one cluster on integrated storage, and returns when each of

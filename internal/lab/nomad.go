@@ -34,8 +34,8 @@ type NomadOptions struct {
 	Durable bool
 	// RotationThreshold is server.root_key_rotation_threshold, such as "720h"; "" is Nomad's.
 	RotationThreshold string
-	// ClientCertificates has the agent serve TLS, and want a certificate of its own CA from whoever
-	// asks (verify_https_client).
+	// ClientCertificates has the agent serve TLS, and want a certificate of its own CA from
+	// anyone who asks (verify_https_client).
 	ClientCertificates bool
 	// ConsulBlock is the agent's consul block as it stands, in the place of one that joins nothing.
 	ConsulBlock string

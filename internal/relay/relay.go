@@ -1,4 +1,4 @@
-// Package relay publishes the judged keys of clusters as a key set of its own, for whoever can't
+// Package relay publishes the judged keys of clusters as a key set of its own, for anyone who can't
 // read the clusters or shouldn't: Consul, a proxy, a cloud's workload identity.
 //
 // A relay is a directory. Its keys.pem is the state, a list of annotated elements as a mount of

@@ -328,7 +328,8 @@ func TestOtherFilesOfTheDirectoryStay(t *testing.T) {
 	}
 }
 
-// spoilt makes each write of a directory fail, whoever runs the tests, while it can be planned on.
+// spoilt makes each write of a directory fail, no matter who runs the tests, while it
+// can be planned on.
 type spoilt struct{ *Relay }
 
 func (s spoilt) Planned(ctx context.Context, p *plan.Plan) error {

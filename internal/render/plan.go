@@ -18,7 +18,7 @@ import (
 // The sign before a line of a plan.
 const (
 	signAdd     = "+" // published, and comes to be trusted
-	signAdopt   = "~" // trusted, and is annotated anew
+	signAdopt   = "~" // trusted, and is annotated again
 	signKeep    = "=" // trusted, and stays; the reason says so where it is another harvester's
 	signRemove  = "-" // trusted, and goes
 	signSkip    = "x" // published, and isn't trusted

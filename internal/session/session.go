@@ -29,8 +29,8 @@ type Options struct {
 	OnEvent func(vaultsync.Event)
 }
 
-// Session is a configuration made ready: its clusters and mounts, in its order. Whoever opened it
-// closes it.
+// Session is a configuration made ready: its clusters and mounts, in its order. Close it
+// after use.
 type Session struct {
 	Clusters []jwks.Cluster
 	Mounts   []Mount

@@ -18,7 +18,7 @@ type Mount struct {
 
 	Trusted  []vaultsync.Key `json:"trusted"`
 	Add      []vaultsync.Key `json:"add"`    // published, not trusted
-	Adopt    []vaultsync.Key `json:"adopt"`  // to be annotated anew
+	Adopt    []vaultsync.Key `json:"adopt"`  // to be annotated again
 	Remove   []vaultsync.Key `json:"remove"` // trusted, no longer published
 	Failed   []Failed        `json:"failed"`
 	Warnings []string        `json:"warnings"`

@@ -34,7 +34,7 @@ func pageRequest(t *testing.T) *http.Request {
 func TestPageStalledReaders(t *testing.T) {
 	at, made := now, 0
 	s := NewServer(monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" }), "0.1.0", func() time.Time { made++; return at })
-	s.wait = 0 // whoever would have to wait is told so
+	s.wait = 0 // anyone who would have to wait is told so
 	reached, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	const stalled = 10
 	for range stalled {
@@ -86,7 +86,7 @@ func TestPageBusy(t *testing.T) {
 		s.ServeHTTP(answer, pageRequest(t))
 		close(done)
 	}()
-	<-s.making // it is made for whoever waits
+	<-s.making // it is made for anyone who waits
 	<-done
 	assert.Equal(t, http.StatusOK, answer.Code)
 }

@@ -202,7 +202,7 @@ func (k *Keeper) refresh(ctx context.Context, anew bool) error {
 	ctx, cancel := context.WithTimeout(ctx, maxLogin)
 	defer cancel()
 	switch {
-	case k.vault.Auth.IsNone(): // whoever adds the token keeps it
+	case k.vault.Auth.IsNone(): // anyone who adds the token keeps it
 		return nil
 	case k.isLogin():
 		err := k.logIn(ctx)

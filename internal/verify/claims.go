@@ -66,8 +66,8 @@ func (c *verifier) hasAudience() bool {
 	return false
 }
 
-// plainWord is what may stand in a command for somebody to copy: a claim is whoever's wrote
-// the token.
+// plainWord is what may stand in a command for somebody to copy: anyone
+// may have written the claims of a token.
 var plainWord = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$`)
 
 // audiences returns a comma-separated list without repetitions.

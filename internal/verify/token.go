@@ -38,7 +38,7 @@ var tokenAlgorithms = []jose.SignatureAlgorithm{
 // Token is a JSON Web Token of which nothing is verified yet: anybody may have written it.
 // Its values are as they were sent, and not fit for a terminal.
 //
-// However it is printed, logged or marshalled, a Token shows its kid and alg alone: whoever
+// However it is printed, logged or marshalled, a Token shows its kid and alg alone: anyone who
 // reads the rest can log in with it.
 type Token struct {
 	KeyID     string // "kid" of the header; "" where there is none
@@ -224,7 +224,7 @@ func headerAlgorithm(encoded string) (string, error) {
 	}
 }
 
-// criticalExtension returns an extension that whoever reads the token must understand (RFC 7515
+// criticalExtension returns an extension that anyone who reads the token must understand (RFC 7515
 // section 4.1.11), and that Vault's library refuses; "" where there is none. It knows "b64" alone,
 // and nothing outside the protected header.
 func criticalExtension(s jose.Signature) string {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A cluster that publishes a foreign key for a while doesn't take it away from whoever pasted it:
-// the plans that follow one another leave it trusted, and say since when it is nobody's.
+// A cluster that publishes a foreign key for a while doesn't take it away from the one who
+// pasted it: the plans that follow one another leave it trusted, and say since when it is nobody's.
 func TestAdoptedKeyIsGivenBack(t *testing.T) {
 	current := []string{paste("k1"), paste("x"), trust("a", "k2")}
 	plan := func(day int, names ...string) *Plan {

@@ -195,7 +195,8 @@ func TestBudgetOwnersWithoutRoom(t *testing.T) {
 	assert.True(t, isOn(p.Remove, "k1"))
 }
 
-// An annotation that has room for any owner left out none: its key goes, whoever can't be read.
+// An annotation that has room for any owner left out none: its key goes, no matter who can't
+// be read.
 func TestBudgetOwnersWithRoom(t *testing.T) {
 	for left, removed := range map[int]bool{258: true, 257: false} {
 		takes := maxAlso - left // of two owners, each "a/", its name and a blank

@@ -70,7 +70,7 @@ func TestStoredPlanIsPrinted(t *testing.T) {
 	assert.NotContains(t, read.String(), "\x1b")
 }
 
-// Whoever can write the file can't have anything written that the rules of the day refuse.
+// Anyone who can write the file can't have anything written that the rules of the day refuse.
 func TestStoredPlanIsInput(t *testing.T) {
 	element := func(f func(*pem.Block)) string {
 		e := elements(trust("a", "k7"))[0]

@@ -264,7 +264,7 @@ func (v invariants) renamed(a pem.Annotation) bool {
 	})
 }
 
-// checkRewritten: an element that is annotated anew keeps what harvest doesn't own.
+// checkRewritten: an element that is annotated again keeps what harvest doesn't own.
 func (v invariants) checkRewritten(t *testing.T, old Element) {
 	t.Helper()
 	if kind := v.kind(old); kind != "owned" && kind != "foreign" || old.Opaque || len(v.with(old.Fingerprint, "owned", "foreign", "claimed", "placeholder")) != 1 {

@@ -42,7 +42,7 @@ type failure struct {
 }
 
 // MarshalJSON writes the documented form, empty lists as []. It is all that applying the plan
-// takes, and may be read back. Of the elements it has those that are new or annotated anew, and of
+// takes, and may be read back. Of the elements it has those that are new or annotated again, and of
 // those that stay a digest each.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	d := document{

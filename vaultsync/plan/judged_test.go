@@ -64,8 +64,8 @@ func TestPlanJudgesAllKeysUnfit(t *testing.T) {
 	assert.Equal(t, 1, plan.Failed[0].Kept)
 }
 
-// A trusted key of ours that must not be trusted counts as no longer published, whoever
-// publishes it, can't be read, or was asked before it was added.
+// A trusted key of ours that must not be trusted counts as no longer published, no
+// matter who publishes it, can't be read, or was asked before it was added.
 func TestPlanRemovesWeakKeys(t *testing.T) {
 	published := withKeys(publish("a", "k1"), jwks.Key{KeyID: "weak", Public: weakKey()})
 	asked := published

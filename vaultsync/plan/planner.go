@@ -169,8 +169,8 @@ func (p *planner) readResults() error {
 	return nil
 }
 
-// readSet takes in the keys of a set that may be trusted: this is where each is judged, whoever
-// read or made the set.
+// readSet takes in the keys of a set that may be trusted. Each is judged here, no matter who read
+// or made the set.
 func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var refusals []*jwks.KeyError
 	var skipped []Key
@@ -247,7 +247,7 @@ func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
 	return string(refusal.Reason) + ": " + refusal.Detail
 }
 
-// readTrusted sorts what the mount trusts. A denied key goes, whoever it belongs to.
+// readTrusted sorts what the mount trusts. A denied key goes, no matter whose it is.
 func (p *planner) readTrusted() {
 	for _, t := range p.trusted {
 		a := t.Block.Annotation

@@ -54,7 +54,7 @@ type Rules struct {
 	// isn't in it is not limited.
 	Pin map[string][]pem.Fingerprint
 	// Deny names keys that are never trusted and that are removed wherever they are
-	// found, whoever they belong to.
+	// found, no matter whose they are.
 	Deny []pem.Fingerprint
 	// AllowEmpty lets the last key go.
 	AllowEmpty bool

@@ -251,7 +251,7 @@ func mounts(t *testing.T, v *vault) {
 		}
 	})
 
-	// Whoever may do something on a mount is told its accessor, and others aren't.
+	// Anyone who may do something on a mount is told its accessor, and others aren't.
 	accessor := v.do(t, "GET", "sys/auth/"+m, nil)
 	const ui = "sys/internal/ui/mounts/auth/"
 	harvester := v.token(t, "harvester-of-"+m, `path "auth/`+m+`/config" { capabilities = ["read"] }`)
