@@ -13,8 +13,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
-// vaultEnvironment is the Vault of a block without an address where VAULT_ADDR isn't set.
-const vaultEnvironment = "https://127.0.0.1:8200"
+// defaultAddress is that of the Vault of a block without one where the environment names none.
+const defaultAddress = "https://127.0.0.1:8200"
 
 // Where an administrator's token comes from, in the JSON of setup too.
 const (
@@ -100,8 +100,10 @@ func (e environment) isFor(v config.Vault, named string) bool {
 	return v.Address == "" || config.NormalAddress(v.Address) == config.NormalAddress(e.getenv("VAULT_ADDR"))
 }
 
+// addressOf returns where a block's client sends its token (see NewClient): where the block has no
+// address, VAULT_AGENT_ADDR comes before VAULT_ADDR, as for the vault command.
 func (e environment) addressOf(v config.Vault) string {
-	return cmp.Or(v.Address, e.getenv("VAULT_ADDR"), vaultEnvironment)
+	return cmp.Or(v.Address, e.getenv("VAULT_AGENT_ADDR"), e.getenv("VAULT_ADDR"), defaultAddress)
 }
 
 // tokenOf returns where the token for a block comes from; "" is nowhere.
