@@ -217,10 +217,13 @@ func TestTokenIsInNoError(t *testing.T) {
 		"in a long redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://x.example.com/"+strings.Repeat("x", 470)+secretToken, http.StatusFound)
 		},
-		"in a document": serve(`{"keys": [{"` + secretToken + `": 1, "` + secretToken + `": 2}]}`),
-		"as a document": serve(string(quoted)),
-		"as a kid":      serve(`{"keys": [{"kty": "x", "kid": ` + string(quoted) + `}]}`),
-		"in broken TLS": func(w http.ResponseWriter, _ *http.Request) { hijackWith(w, "HTTP/1.1 "+secretToken+"\r\n\r\n") },
+		"in a document":               serve(`{"keys": [{"` + secretToken + `": 1, "` + secretToken + `": 2}]}`),
+		"as a document":               serve(string(quoted)),
+		"as a kid":                    serve(`{"keys": [{"kty": "x", "kid": ` + string(quoted) + `}]}`),
+		"as the kid of a good key":    serve(withKeyID(secretToken)),
+		"as an escaped kid":           serve(withKeyID(`\u0073` + secretToken[1:])),
+		"as the kid of a skipped key": serve(strings.Replace(withKeyID("k"), `"keys":[`, `"keys":[{"kty":"x","kid":"\u0073`+secretToken[1:]+`"},`, 1)),
+		"in broken TLS":               func(w http.ResponseWriter, _ *http.Request) { hijackWith(w, "HTTP/1.1 "+secretToken+"\r\n\r\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newAuthorizing(t, answer)
@@ -236,6 +239,11 @@ func TestTokenIsInNoError(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withKeyID is a document of one good key under that kid.
+func withKeyID(kid string) string {
+	return `{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"` + kid + `","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 }
 
 func hijackWith(w http.ResponseWriter, text string) {

@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,8 +117,30 @@ func (r *reply) parse(u *url.URL) (*Set, error) {
 		}
 		return nil, r.refuse(u, err)
 	}
+	if r.isRepeatedIn(set) {
+		return nil, r.refuse(u, errRepeated)
+	}
 	set.Index = r.index
 	return set, nil
+}
+
+// errRepeated: a key ID goes into Vault and is shown to anyone.
+var errRepeated = fmt.Errorf("%w: it repeats the token that was sent to it, which would be shown with its keys; "+
+	"look what answers there, and replace the token", ErrMalformed)
+
+// isRepeatedIn reports whether what is shown of a set holds the token that was sent for it.
+func (r *reply) isRepeatedIn(set *Set) bool {
+	for _, k := range set.Keys {
+		if r.hide(k.KeyID) != k.KeyID {
+			return true
+		}
+	}
+	for _, s := range set.Skipped {
+		if shown := s.Error(); r.hide(shown) != shown {
+			return true
+		}
+	}
+	return false
 }
 
 // get asks u, again where that may help, and names u in each error.
@@ -211,6 +234,9 @@ func (c *Client) ask(ctx context.Context, client *http.Client, u *url.URL, accep
 	}
 	if err != nil {
 		return nil, hidden(err, token)
+	}
+	if token != "" && bytes.Contains(reply.body, []byte(token)) {
+		return nil, errRepeated
 	}
 	reply.at, reply.hide = arrived, hide
 	return reply, nil

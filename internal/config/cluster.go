@@ -62,8 +62,8 @@ func (c Cluster) Open(r Reading) jwks.Cluster {
 	return cluster
 }
 
-// OpenWithin is Open for a cluster whose certificates may come from a pipe: where they don't in half
-// of the time that there is, the others have the rest.
+// OpenWithin is Open for a cluster whose certificates may come from a pipe: where they don't in
+// half of the time that there is, the others have the rest.
 func (c Cluster) OpenWithin(ctx context.Context, r Reading) jwks.Cluster {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc

@@ -15,6 +15,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/session"
+	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -47,6 +48,11 @@ mount "third" {
 
 // open opens a session with three mounts, the second of which has a Vault that can't be used.
 func open(t *testing.T, o session.Options) (*session.Session, *fakevault.Server) {
+	t.Helper()
+	return openFile(t, configuration, o)
+}
+
+func openFile(t *testing.T, configuration string, o session.Options) (*session.Session, *fakevault.Server) {
 	t.Helper()
 	fakevault.ClearEnvironment(t)
 	v := fakevault.New(t)
@@ -143,4 +149,33 @@ func TestProposeAndApply(t *testing.T) {
 	for _, p := range s.Propose(t.Context()) {
 		assert.False(t, p.HasChanges(), p.Path)
 	}
+}
+
+// Anyone has an account at GitHub: setup makes no role that takes all of its tokens.
+func TestProposeNoRoleForStrangers(t *testing.T) {
+	const block = `
+cluster "github" {
+  jwks_file = "$DIR/jwks.json"
+  issuer    = "https://token.actions.githubusercontent.com"
+}
+vault {
+  address = "$VAULT"
+  auth "token_file" { path = "$DIR/token" }
+}
+mount "first" {
+  clusters = ["github"]
+  ROLE
+}
+`
+	s, v := openFile(t, strings.Replace(block, "ROLE", "", 1), session.Options{})
+	p := s.Propose(t.Context())[0]
+	require.ErrorContains(t, p.Failure, `mount first at `+v.URL+`: github is GitHub Actions, where anyone gets an account`)
+	report, made, err := s.Apply(t.Context(), []*setup.Proposal{p})
+	require.NoError(t, err, "the others' error: there are none")
+	require.Error(t, report.Mounts[0].Err)
+	assert.False(t, made)
+	assert.Empty(t, v.Keys("", "first"))
+
+	s, _ = openFile(t, strings.Replace(block, "ROLE", `role "deploy" { bound = { repository = "our/repository" } }`, 1), session.Options{})
+	require.NoError(t, s.Propose(t.Context())[0].Failure)
 }

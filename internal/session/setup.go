@@ -2,17 +2,20 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/jwksharvest/harvest/internal/discover"
+	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // Propose reads every mount and every cluster, and returns what a setup would do to each mount.
 func (s *Session) Propose(ctx context.Context) []*setup.Proposal {
-	regions := onlyRegions(s.Discover(ctx))
+	discovered := s.Discover(ctx)
+	regions := onlyRegions(discovered)
 	results := s.Fetch(ctx)
 	proposals := make([]*setup.Proposal, len(s.Mounts))
 	var pending sync.WaitGroup
@@ -21,6 +24,9 @@ func (s *Session) Propose(ctx context.Context) []*setup.Proposal {
 			if m.Refused != nil {
 				proposals[i] = &setup.Proposal{Plan: &setup.Plan{MountID: m.ID()}, Target: m.Target, Want: m.Config.Setup}
 				proposals[i].Fail(m.Refused.Err)
+			} else if err := refuseStrangers(m, discovered); err != nil {
+				proposals[i] = &setup.Proposal{Plan: &setup.Plan{MountID: m.ID()}, Target: m.Target, Want: m.Config.Setup}
+				proposals[i].Fail(m.Target.Mount.Wrap(err))
 			} else {
 				proposals[i] = setup.Propose(ctx, m.Target, m.Config.Setup, results)
 			}
@@ -45,6 +51,24 @@ func (s *Session) Apply(ctx context.Context, proposals []*setup.Proposal) (repor
 	made = slices.ContainsFunc(proposals, func(p *setup.Proposal) bool { return p.Failure == nil && p.Changed() })
 	report, err = s.Sync(ctx)
 	return report, made, err
+}
+
+// refuseStrangers refuses to make a role by which anyone who has an account at an issuer that
+// everybody shares would log in.
+func refuseStrangers(m Mount, discovered []discover.Discovery) error {
+	bound := len(m.Config.Setup.Access) > 0
+	for _, a := range m.Config.Setup.Access {
+		bound = bound && len(a.Bound) > 0
+	}
+	for _, d := range discovered {
+		shared := jwtrole.SharedIssuer(d.Metadata.Issuer)
+		if shared != nil && !bound && slices.Contains(m.Config.Clusters, d.Cluster) {
+			return fmt.Errorf("%s is %s, where anyone gets an account, and the role that setup makes takes any of its tokens: "+
+				"say in a role block whose tokens it takes (bound = { %s = \"…\" }), or make the mount and its role yourself and run harvest sync (docs/issuers.md)",
+				d.Cluster, shared.Name, shared.Claims[0])
+		}
+	}
+	return nil
 }
 
 // onlyRegions returns the names of the regions of those clusters that have one.
