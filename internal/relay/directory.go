@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"runtime"
 
 	"github.com/jwksharvest/harvest/internal/files"
 )
@@ -27,7 +28,7 @@ func openDirectory(name string) (*directory, error) {
 		return nil, err
 	}
 	info, err := root.Stat(".")
-	if err == nil && info.Mode()&othersWrite != 0 {
+	if err == nil && othersWrite(info) {
 		err = fmt.Errorf("%s: every user of this machine may write it, and so choose whom others trust; chmod o-w it, or choose another directory", name)
 	}
 	if err != nil {
@@ -37,8 +38,9 @@ func openDirectory(name string) (*directory, error) {
 	return &directory{root}, nil
 }
 
-// othersWrite is the permission by which anyone writes a directory.
-const othersWrite fs.FileMode = 0o002
+// othersWrite reports whether anyone may write a file or a directory. Windows has other
+// permissions, of which its mode bits say nothing.
+func othersWrite(info fs.FileInfo) bool { return runtime.GOOS != "windows" && info.Mode()&0o002 != 0 }
 
 func (d *directory) close() { _ = d.root.Close() }
 
@@ -47,7 +49,12 @@ func (d *directory) has(name string) bool {
 	return err == nil
 }
 
-func (d *directory) read(name string) ([]byte, error) { return files.Read(d.root, name, maxFile) }
+func (d *directory) read(name string) ([]byte, error) {
+	if info, err := d.root.Stat(name); err == nil && othersWrite(info) {
+		return nil, errors.New("every user of this machine may write it, and so choose whom others trust: look at what it holds, then chmod o-w it")
+	}
+	return files.Read(d.root, name, maxFile)
+}
 
 // replace replaces a file, and makes the folder that it is in.
 func (d *directory) replace(name string, data []byte) error {

@@ -220,19 +220,23 @@ func TestRulesThatLeaveNothingServeAnEmptySet(t *testing.T) {
 func TestStateThatHarvestDidNotWriteIsRefused(t *testing.T) {
 	good := fakekeys.Trust("a", "k1")
 	for name, of := range map[string]struct{ state, want string }{
-		"foreign":         {good + "\n" + fakekeys.Paste("x"), "element 2 (" + fakekeys.Fingerprint("x").Short() + ") has no annotation"},
-		"another's":       {fakekeys.Trust("c", "x"), "is a key of c, which this relay doesn't publish"},
-		"shared":          {fakekeys.Trust("a", "x", fakekeys.Also("c/eu")), "is a key of c/eu"},
-		"a newer harvest": {strings.Replace(good, "harvest/1", "harvest/2", 1), "a newer harvest (harvest/2)"},
-		"no key":          {good + "\n-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "element 2 holds no key"},
-		"text":            {good + "\nremember the milk\n", "text after the last key"},
-		"cut short":       {good[:len(good)-30], "text after the last key"},
-		"a document":      {`{"keys":[]}`, "text after the last key"},
-		"too large":       {strings.Repeat("\n", 3<<20), "larger than"},
+		"foreign":          {good + "\n" + fakekeys.Paste("x"), "element 2 (" + fakekeys.Fingerprint("x").Short() + ") has no annotation"},
+		"another's":        {fakekeys.Trust("c", "x"), "is a key of c, which this relay doesn't publish"},
+		"shared":           {fakekeys.Trust("a", "x", fakekeys.Also("c/eu")), "is a key of c/eu"},
+		"a newer harvest":  {strings.Replace(good, "harvest/1", "harvest/2", 1), "a newer harvest (harvest/2)"},
+		"no key":           {good + "\n-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "element 2 holds no key"},
+		"text":             {good + "\nremember the milk\n", "text after the last key"},
+		"cut short":        {good[:len(good)-30], "text after the last key"},
+		"a document":       {`{"keys":[]}`, "text after the last key"},
+		"too large":        {strings.Repeat("\n", 3<<20), "larger than"},
+		"for all to write": {good + "\n", "every user of this machine may write it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, dir, "keys.pem", of.state)
+			if name == "for all to write" {
+				require.NoError(t, os.Chmod(filepath.Join(dir, "keys.pem"), 0o666))
+			}
 			write(t, dir, "jwks.json", "old")
 			r := open(t, dir)
 			w := get(t, r, keySetPath)
