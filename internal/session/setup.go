@@ -2,12 +2,10 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/jwksharvest/harvest/internal/discover"
-	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -53,19 +51,13 @@ func (s *Session) Apply(ctx context.Context, proposals []*setup.Proposal) (repor
 	return report, made, err
 }
 
-// refuseStrangers refuses to make a role by which anyone who has an account at an issuer that
-// everybody shares would log in.
+// refuseStrangers refuses a role for the tokens of an issuer that everybody shares.
 func refuseStrangers(m Mount, discovered []discover.Discovery) error {
-	bound := len(m.Config.Setup.Access) > 0
-	for _, a := range m.Config.Setup.Access {
-		bound = bound && len(a.Bound) > 0
-	}
 	for _, d := range discovered {
-		shared := jwtrole.SharedIssuer(d.Metadata.Issuer)
-		if shared != nil && !bound && slices.Contains(m.Config.Clusters, d.Cluster) {
-			return fmt.Errorf("%s is %s, where anyone gets an account, and the role that setup makes takes any of its tokens: "+
-				"say in a role block whose tokens it takes (bound = { %s = \"…\" }), or make the mount and its role yourself and run harvest sync (docs/issuers.md)",
-				d.Cluster, shared.Name, shared.Claims[0])
+		if slices.Contains(m.Config.Clusters, d.Cluster) {
+			if err := m.Config.Setup.RefuseStrangers(d.Cluster, d.Metadata.Issuer); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
