@@ -111,6 +111,10 @@ browser: lab ## Look at the status page while a real Nomad rotates its key, as b
 pictures: ## Take the pictures of the status page for the documentation
 	cd e2e/browser && HARVEST_PICTURES='$(CURDIR)/docs/img' ../../tools/chromium $(GO) test -count=1 -timeout 10m -run TestPictures .
 
+.PHONY: overview
+overview: ## Draw the picture at the top of the README again
+	$(GO) test -count=1 ./docs/img -update
+
 .PHONY: soak
 soak: e2e-older kills convergence history versions watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, two versions, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)

@@ -203,7 +203,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 }
 
 var (
-	aLink      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	aLink      = regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)\s"]+)[)"]`)
 	codeSpan   = regexp.MustCompile("`[^`\n]*`")
 	notInASlug = regexp.MustCompile(`[^\p{L}\p{N}\- _]`)
 )
