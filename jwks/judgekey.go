@@ -34,7 +34,7 @@ func Judge(k Key) error {
 	if why == nil {
 		return nil
 	}
-	return &KeyError{Position: -1, KeyID: text.Line(k.KeyID, maxShownKeyID), Reason: why.reason, Detail: why.detail}
+	return &KeyError{Position: -1, KeyID: text.KeyID(k.KeyID), Reason: why.reason, Detail: why.detail}
 }
 
 // Judge returns the set without the keys that [Judge] refuses, which it appends to Skipped, or

@@ -74,7 +74,7 @@ func (f SourceFunc) Fetch(ctx context.Context) (*Set, error) {
 	}
 	for _, k := range set.Keys {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("judging key %q: %w", text.Line(k.KeyID, maxShownKeyID), err)
+			return nil, fmt.Errorf("judging key %q: %w", text.KeyID(k.KeyID), err)
 		}
 		_ = Judge(k) // remembered
 	}

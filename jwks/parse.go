@@ -92,7 +92,7 @@ func (c *collector) add(position int, kid string, key *Key, why *objection) bool
 	if why != nil {
 		c.set.Skipped = append(c.set.Skipped, &KeyError{
 			Position: position,
-			KeyID:    text.Line(kid, maxShownKeyID),
+			KeyID:    text.KeyID(kid),
 			Reason:   why.reason,
 			Detail:   why.detail,
 		})
@@ -151,9 +151,6 @@ func (o *oddities) warnings() []string {
 	}
 	return warnings
 }
-
-// maxShownKeyID is how many bytes of a refused "kid" are shown.
-const maxShownKeyID = 64
 
 // identify returns what two keys have in common if, and only if, they are the same, and
 // fills in the thumbprint where the key has no "kid".

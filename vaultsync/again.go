@@ -78,9 +78,6 @@ func (b *inbox) set(region string) (*jwks.Set, bool) {
 	return nil, false
 }
 
-// maxShownKeyID is how many bytes of a key ID a warning shows.
-const maxShownKeyID = 64
-
 // recentSets are the sets that a region published last, the newest at the end.
 type recentSets struct {
 	digests [][sha256.Size]byte
@@ -162,13 +159,13 @@ func alternates(first, second []jwks.Key) string {
 	for _, k := range first {
 		if slices.ContainsFunc(second, func(other jwks.Key) bool { return other.KeyID == k.KeyID }) {
 			return fmt.Sprintf("its answers alternate, with two keys under one kid %q: servers behind this address that should share a key have each made one; "+
-				"logins with either work, and which server signs is chance", text.Line(k.KeyID, maxShownKeyID))
+				"logins with either work, and which server signs is chance", text.KeyID(k.KeyID))
 		}
 	}
 	const most = 4
 	var kids []string
 	for _, k := range second[:min(len(second), most)] {
-		kids = append(kids, text.Line(k.KeyID, maxShownKeyID))
+		kids = append(kids, text.KeyID(k.KeyID))
 	}
 	return fmt.Sprintf("its answers alternate: only one of two has %s; several servers or caches answer at this address, each with keys of its own or with older ones. "+
 		"The keys of both answers count as published", text.QuoteAll(kids))

@@ -215,7 +215,7 @@ func (r *fileReader) otherIssuers() hcl.Diagnostics {
 			continue
 		}
 		for _, cluster := range r.config.Clusters {
-			switch issuer := cluster.KnownIssuer(); {
+			switch issuer := cluster.knownIssuer(); {
 			case issuer == "" || issuer == *bound || !slices.Contains(m.Clusters, cluster.Name):
 			case cluster.Issuer != "":
 				diags = append(diags, problem(r.issuers[i], "bound_issuer = %q: the tokens of %s name %q, and their logins would be refused; give %s a mount of its own, or state \"\"",

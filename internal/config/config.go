@@ -50,8 +50,8 @@ func (c Cluster) URL() string {
 	return ""
 }
 
-// KnownIssuer returns the issuer of the cluster's tokens, or "" where the file doesn't say it.
-func (c Cluster) KnownIssuer() string { return cmp.Or(c.Issuer, c.OIDCIssuer) }
+// knownIssuer returns the issuer of the cluster's tokens, or "" where the file doesn't say it.
+func (c Cluster) knownIssuer() string { return cmp.Or(c.Issuer, c.OIDCIssuer) }
 
 // Vault is a vault block. The zero value is Vault as the environment describes it.
 type Vault struct {

@@ -67,7 +67,7 @@ func (r *fileReader) relay(hb *hclsyntax.Block) {
 		}
 	}
 	for _, cluster := range r.config.Clusters {
-		if issuer := cluster.KnownIssuer(); issuer != "" && m.Relay.Issuer != "" && issuer != m.Relay.Issuer && slices.Contains(m.Clusters, cluster.Name) {
+		if issuer := cluster.knownIssuer(); issuer != "" && m.Relay.Issuer != "" && issuer != m.Relay.Issuer && slices.Contains(m.Clusters, cluster.Name) {
 			b.problem("issuer", "the tokens of %s name %q, and nobody takes them for those of %q; give %s a relay of its own, or leave issuer out",
 				cluster.Name, issuer, m.Relay.Issuer, cluster.Name)
 		}

@@ -6,11 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
@@ -68,14 +69,11 @@ func (c Call) Of(err error, convertible bool) string {
 	return ""
 }
 
-// defaultVault is what vault/api asks where nothing names an address.
-const defaultVault = "https://127.0.0.1:8200"
-
 // vault returns what to do where a mount's Vault can't be reached: where its address and its CA's
 // certificate are named.
 func (c Call) vault(mount *vaultsync.MountError) string {
 	said := mount.Err.Error()
-	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == defaultVault
+	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == api.DefaultAddress
 	rest, secure := strings.CutPrefix(mount.Vault, "https://")
 	switch {
 	case errors.As(mount.Err, new(x509.UnknownAuthorityError)) && !givenCA(mount.Err):
@@ -88,7 +86,7 @@ func (c Call) vault(mount *vaultsync.MountError) string {
 	case strings.Contains(said, "use https://"):
 		address := "https://" + strings.TrimPrefix(mount.Vault, "http://")
 		return "Change Vault's address" + c.vaultSetting("VAULT_ADDR="+text.ShellQuote(address), fmt.Sprintf("address = %q", address))
-	case secure && strings.Contains(said, "doesn't speak TLS") && isLoopback(rest):
+	case secure && strings.Contains(said, "doesn't speak TLS") && !jwks.IsPlaintext("http://"+rest):
 		return "If it is a Vault of this machine without TLS, such as one in -dev mode, change its address" +
 			c.vaultSetting("VAULT_ADDR="+text.ShellQuote("http://"+rest), fmt.Sprintf("address = %q", "http://"+rest))
 	}
@@ -101,16 +99,6 @@ func (c Call) vaultSetting(variable, line string) string {
 		return ":\n  export " + variable
 	}
 	return fmt.Sprintf(", in its vault block in %s:\n  %s", c.File, line)
-}
-
-// isLoopback reports whether a host, with or without a port, is this machine.
-func isLoopback(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = host
-	}
-	ip := net.ParseIP(name)
-	return name == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // givenCA reports whether a CA's certificate was given already: then another one is wanted, which

@@ -14,8 +14,8 @@ import (
 // ErrNoRole: the mount has no role of this name.
 var ErrNoRole = errors.New("no such role")
 
-// MaxRoles is how many roles of a mount are read.
-const MaxRoles = 1000
+// maxRoles is how many roles of a mount are read.
+const maxRoles = 1000
 
 // Read returns a role of the mount. It needs the capability "read" on auth/<path>/role/<name>.
 // The error wraps [ErrNoRole], or what [vaultapi.Session.Explain] names.
@@ -41,7 +41,7 @@ func Path(mount, name string) string { return "auth/" + mount + "/role/" + name 
 // no role has any other name.
 var roleName = text.Pattern(`^[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_])?$`)
 
-// ReadAll returns the roles of the mount by name, at most MaxRoles. It needs the capabilities
+// ReadAll returns the roles of the mount by name, at most maxRoles. It needs the capabilities
 // "list" on auth/<path>/role and "read" on auth/<path>/role/*: see [Policy]. Where some can't be
 // read, the others are returned beside the error, which wraps what [vaultapi.Session.Explain]
 // names.
@@ -52,7 +52,7 @@ func ReadAll(ctx context.Context, s *vaultapi.Session) ([]*Role, error) {
 	}
 	slices.Sort(names)
 	var roles []*Role
-	for _, name := range names[:min(len(names), MaxRoles)] {
+	for _, name := range names[:min(len(names), maxRoles)] {
 		role, err := Read(ctx, s, name)
 		if errors.Is(err, ErrNoRole) {
 			continue // it went between the list and the read
@@ -62,8 +62,8 @@ func ReadAll(ctx context.Context, s *vaultapi.Session) ([]*Role, error) {
 		}
 		roles = append(roles, role)
 	}
-	if len(names) > MaxRoles {
-		return roles, fmt.Errorf("%w: %d roles; the first %d were read", vaultapi.ErrTooLarge, len(names), MaxRoles)
+	if len(names) > maxRoles {
+		return roles, fmt.Errorf("%w: %d roles; the first %d were read", vaultapi.ErrTooLarge, len(names), maxRoles)
 	}
 	return roles, nil
 }

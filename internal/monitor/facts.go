@@ -84,7 +84,7 @@ const (
 // Bounds of what a remote says; the page shows no more of it.
 const (
 	MaxText    = 300 // bytes of an error or a reason
-	MaxHint    = 4096
+	maxHint    = 4096
 	MaxRows    = 2000
 	MaxRemarks = 50 // of a mount
 )
@@ -137,7 +137,7 @@ func (b *Board) keysOf(m *mountState) Keys {
 	keys := Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}
 	for source, s := range b.sources {
 		if slices.Contains(m.Clusters, source.Cluster) {
-			keys.AddPublished(s.keys(source), m.failed[source].kind == kindTurnover)
+			keys.AddPublished(s.keys(source), m.failed[source].kind == "turnover")
 		}
 	}
 	return keys

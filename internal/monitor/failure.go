@@ -21,7 +21,7 @@ func (b *Board) Login(vault string, err error, at time.Time) {
 	log := b.log.With("vault", vault)
 	state := b.logins[vault]
 	if err != nil {
-		id := errorID{kind: KindLogin, mount: vaultsync.MountID{Vault: vault}}
+		id := errorID{kind: "login", mount: vaultsync.MountID{Vault: vault}}
 		b.fail(&state, id, err, at, log, slog.LevelError, "no token for Vault; trying on")
 		b.logins[vault] = state
 		return
@@ -35,7 +35,7 @@ func (b *Board) Login(vault string, err error, at time.Time) {
 // fail counts an error, and logs it where it is news; b.mu must be held.
 func (b *Board) fail(f *failure, id errorID, err error, at time.Time, log *slog.Logger, level slog.Level, message string) {
 	if id.kind == "" {
-		id.kind = KindOf(err)
+		id.kind = vaultsync.Kind(err)
 	}
 	b.errors[id]++
 	news := f.kind != id.kind
@@ -44,7 +44,7 @@ func (b *Board) fail(f *failure, id errorID, err error, at time.Time, log *slog.
 	}
 	f.kind = id.kind
 	hint := b.hint(err)
-	f.last = LastError{Shown(err), at, strings.Clone(text.Cut(hint, MaxHint))}
+	f.last = LastError{Shown(err), at, strings.Clone(text.Cut(hint, maxHint))}
 	if !news {
 		level = slog.LevelDebug
 	}

@@ -213,7 +213,7 @@ func TestOperationsNamesKinds(t *testing.T) {
 	_, table, found := strings.Cut(string(doc), "| fault | line | kind | what to do |\n")
 	require.True(t, found)
 	table, _, _ = strings.Cut(table, "\n\n")
-	kinds := []string{KindLogin, KindTLS, KindTimeout, KindUnreachable, KindStatus, KindMalformed}
+	kinds := []string{"login", "tls", "timeout", "unreachable", "status", "malformed"}
 	list, err := os.ReadFile("../../vaultsync/kind.go")
 	require.NoError(t, err)
 	for _, of := range regexp.MustCompile(`(?m)^\t\{[\w.]+, "(\w+)"\},$`).FindAllStringSubmatch(string(list), -1) {

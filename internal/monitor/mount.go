@@ -50,8 +50,8 @@ func (b *Board) Event(e vaultsync.Event, at time.Time) {
 		return
 	case vaultsync.EventUnwritable:
 		m.forbidden = Shown(e.Err)
-		b.errors[errorID{kind: KindOf(e.Err), mount: id}]++
-		log.Error("keys can't be written; watching all the same", "kind", KindOf(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
+		b.errors[errorID{kind: vaultsync.Kind(e.Err), mount: id}]++
+		log.Error("keys can't be written; watching all the same", "kind", vaultsync.Kind(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
 		return
 	case vaultsync.EventWritable:
 		m.forbidden = ""

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/pem"
@@ -26,7 +25,7 @@ func (h Hint) cause(m *vaultsync.MountReport, err error) cause {
 	if err == nil {
 		return cause{}
 	}
-	return cause{err.Error(), monitor.KindOf(err), h(m, err)}
+	return cause{err.Error(), vaultsync.Kind(err), h(m, err)}
 }
 
 type clusterJSON struct {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -97,7 +96,7 @@ func failureRow(f vaultsync.Failure) row {
 	case f.Kept == 0:
 		kept = "nothing to keep"
 	}
-	return row{sign: signFailed, owner: text.Escape(owner(f)), text: fmt.Sprintf("%s (%s)", kept, monitor.KindOf(f.Err)), wide: true}
+	return row{sign: signFailed, owner: text.Escape(owner(f)), text: fmt.Sprintf("%s (%s)", kept, vaultsync.Kind(f.Err)), wide: true}
 }
 
 func owner(f vaultsync.Failure) string {
@@ -179,7 +178,7 @@ func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
 		o.Printf("\n")
 	}
 	if m.Err != nil {
-		state, how := fmt.Sprintf("Not in sync (%s):", monitor.KindOf(m.Err)), notDone(m)
+		state, how := fmt.Sprintf("Not in sync (%s):", vaultsync.Kind(m.Err)), notDone(m)
 		if planned {
 			how = "planned only, nothing was written."
 		}

@@ -21,7 +21,7 @@ const (
 	DefaultRole     = "nomad-workloads"
 	DefaultAudience = jwtrole.DefaultAudience
 	DefaultKV       = "secret"
-	DefaultPeriod   = 30 * time.Minute
+	defaultPeriod   = 30 * time.Minute
 	// DefaultUserClaim is region:namespace:job:group:task:identity in Nomad's tokens, so that
 	// jobs of one name in two namespaces are two entities. `nomad setup vault` has
 	// /nomad_job_id: there they are one, and each reads the secrets of whichever logged in last.
@@ -64,7 +64,7 @@ type Access struct {
 	// NoDefaultPolicy leaves Vault's default policy out, without which a token can't renew itself.
 	NoDefaultPolicy bool
 	// Period is the period of the tokens, in which a task's must be renewed; zero is
-	// DefaultPeriod.
+	// defaultPeriod.
 	Period time.Duration
 	// MaxTTL is the longest life of a token, whatever is renewed; zero: no limit.
 	MaxTTL time.Duration
@@ -104,7 +104,7 @@ func (a Access) audiences() []string {
 	return a.Audiences
 }
 
-func (a Access) period() time.Duration { return cmp.Or(a.Period, DefaultPeriod) }
+func (a Access) period() time.Duration { return cmp.Or(a.Period, defaultPeriod) }
 
 var (
 	// Vault lowers the case of both names, so that only one spelling reads back.

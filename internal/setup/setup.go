@@ -20,8 +20,6 @@ var ErrNotOurs = errors.New("not ours to change")
 
 // Setup is what a mount needs besides its keys.
 type Setup struct {
-	// Description is that of a mount that isn't there yet; "" is a usual one.
-	Description string
 	// Access are the roles and their policies; none is the zero Access. Their roles
 	// and policies must have different names.
 	Access []Access

@@ -175,7 +175,7 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 		"no period":                {map[string]any{"token_period": 0}, Access{}, []string{"token_period"}, nil},
 		"a longer period":          {map[string]any{"token_period": 3600}, Access{}, []string{"token_period"}, nil},
 		"a shorter period":         {map[string]any{"token_period": 60}, Access{}, nil, []string{"token_period"}},
-		"a shorter period, stated": {map[string]any{"token_period": 60}, Access{Period: DefaultPeriod}, []string{"token_period"}, nil},
+		"a shorter period, stated": {map[string]any{"token_period": 60}, Access{Period: defaultPeriod}, []string{"token_period"}, nil},
 		"an end":                   {map[string]any{"token_explicit_max_ttl": 60}, Access{}, nil, []string{"token_explicit_max_ttl"}},
 		"another end, stated":      {map[string]any{"token_explicit_max_ttl": 60}, Access{MaxTTL: time.Hour}, []string{"token_explicit_max_ttl"}, nil},
 		"times that mean nothing beside a period": {map[string]any{"token_ttl": 3600, "token_max_ttl": 7200}, Access{}, nil, nil},

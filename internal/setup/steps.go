@@ -17,7 +17,7 @@ func newPlan(path string, now setupState, want Setup) *Plan {
 		mount.Action = ActionCreate
 		mount.Body = map[string]any{
 			"type":        "jwt",
-			"description": cmp.Or(want.Description, "Nomad workload identities; keys kept by harvest"),
+			"description": "Nomad workload identities; keys kept by harvest",
 		}
 	}
 	plan.Steps = append(plan.Steps, mount)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/lint"
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -65,7 +64,7 @@ func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 		s.Warnings, s.Settings = append(s.Warnings, m.Plan.Warnings...), append(s.Settings, m.Plan.Settings...)
 		for _, f := range m.Plan.Failed {
 			s.Failed = append(s.Failed, Failed{
-				Cluster: f.Cluster, Region: f.Region, Kept: f.Kept, Error: f.Err.Error(), Kind: monitor.KindOf(f.Err), Err: f.AsError(),
+				Cluster: f.Cluster, Region: f.Region, Kept: f.Kept, Error: f.Err.Error(), Kind: vaultsync.Kind(f.Err), Err: f.AsError(),
 			})
 		}
 	case mount != nil:
@@ -89,7 +88,7 @@ func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (
 // fail notes an error, or none.
 func (s *Mount) fail(err error) {
 	if err != nil {
-		s.Err, s.Error, s.Kind = err, err.Error(), monitor.KindOf(err)
+		s.Err, s.Error, s.Kind = err, err.Error(), vaultsync.Kind(err)
 	}
 }
 

@@ -172,7 +172,7 @@ func (p *Page) judge(f monitor.Facts) {
 	}
 	switch {
 	case errors > 0:
-		p.Verdict = standing{"bad", fmt.Sprintf("%d %s attention", errors, map[bool]string{true: "thing needs", false: "things need"}[errors == 1])}
+		p.Verdict = standing{"bad", fmt.Sprintf("%d %s attention", errors, text.Form(errors, "thing needs", "things need"))}
 	case len(f.Clusters) == 0:
 		p.Verdict = standing{"none", "Read, compared with no cluster"}
 	case inSync < len(f.Mounts):

@@ -77,6 +77,9 @@ func Line(s string, limit int) string {
 	return head(b.String(), limit-len(ellipsis)) + ellipsis
 }
 
+// KeyID returns as much of a key's ID as is shown, as one line.
+func KeyID(id string) string { return Line(id, 64) }
+
 // Cut returns s, or its first bytes, at most limit of them, and a mark that it was cut.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {

@@ -7,11 +7,14 @@ import (
 )
 
 // Plural returns the word, with an s unless n is 1.
-func Plural(n int, word string) string {
+func Plural(n int, word string) string { return Form(n, word, word+"s") }
+
+// Form returns the word for one, or that for any other number.
+func Form(n int, one, other string) string {
 	if n == 1 {
-		return word
+		return one
 	}
-	return word + "s"
+	return other
 }
 
 // Ago returns when t was, as a reader would put it: "3 h ago".

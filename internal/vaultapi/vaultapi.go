@@ -21,8 +21,8 @@ import (
 // bytes in Vault 1.21.1.
 const MaxConfig = 1<<20 - 4<<10
 
-// MaxResponse bounds a reply of Vault in bytes: a configuration and its escapes.
-const MaxResponse = 4 * MaxConfig
+// maxResponse bounds a reply of Vault in bytes: a configuration and its escapes.
+const maxResponse = 4 * MaxConfig
 
 // Session is a client of one mount's own. Where Vault has replicas, reads follow the writes of
 // the same session.
@@ -100,7 +100,7 @@ func (s *Session) Lookup(ctx context.Context, path string) (map[string]any, erro
 	if resp != nil && resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	if IsEmpty(err) || strings.HasPrefix(path, "sys/auth/") && noAuthEngine(err) {
+	if isEmpty(err) || strings.HasPrefix(path, "sys/auth/") && noAuthEngine(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *Session) Lookup(ctx context.Context, path string) (map[string]any, erro
 		return nil, fmt.Errorf("GET %s: Vault answered with status %d; of redirects one is followed: address the active node", path, resp.StatusCode)
 	}
 	var secret api.Secret
-	decoder := json.NewDecoder(&io.LimitedReader{R: resp.Body, N: MaxResponse})
+	decoder := json.NewDecoder(&io.LimitedReader{R: resp.Body, N: maxResponse})
 	decoder.UseNumber()
 	if err := decoder.Decode(&secret); err != nil {
 		return nil, fmt.Errorf("GET %s: Vault's answer can't be read: %w", path, err)
@@ -169,7 +169,7 @@ func (s *Session) Help(ctx context.Context, path string) (string, error) {
 	var said struct {
 		Help string `json:"help"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, MaxResponse)).Decode(&said); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&said); err != nil {
 		return "", fmt.Errorf("GET %s?help=1: Vault's answer can't be read: %w", path, err)
 	}
 	return said.Help, nil
@@ -192,7 +192,7 @@ func (s *Session) Clock(ctx context.Context) (time.Duration, error) {
 	var health struct {
 		Time int64 `json:"server_time_utc"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, MaxResponse)).Decode(&health); err != nil || health.Time == 0 {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health); err != nil || health.Time == 0 {
 		return 0, errors.New("sys/health doesn't say what time it is")
 	}
 	const half = 500 * time.Millisecond // it is cut to the second
@@ -213,7 +213,7 @@ func (s *Session) HasNamespaces(ctx context.Context) error {
 	var health struct {
 		Enterprise *bool `json:"enterprise"`
 	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, MaxResponse)).Decode(&health)
+	err = json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health)
 	if err != nil || health.Enterprise == nil || *health.Enterprise {
 		return nil
 	}
@@ -221,10 +221,10 @@ func (s *Session) HasNamespaces(ctx context.Context) error {
 		"take the namespace away", ErrNoNamespaces, s.Namespace)
 }
 
-// IsEmpty recognises the answer of a path where nothing is: 404 and {"errors":[]}, to the letter.
+// isEmpty recognises the answer of a path where nothing is: 404 and {"errors":[]}, to the letter.
 // A 404 of anything between here and Vault is not taken for it: a mount would be written as if it
 // were empty.
-func IsEmpty(err error) bool {
+func isEmpty(err error) bool {
 	var answer *api.ResponseError
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound && !answer.RawError &&
 		answer.Errors != nil && len(answer.Errors) == 0

@@ -8,13 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/vault/api"
+
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
-
-// defaultAddress is that of the Vault of a block without one where the environment names none.
-const defaultAddress = "https://127.0.0.1:8200"
 
 // Where an administrator's token comes from, in the JSON of setup too.
 const (
@@ -103,7 +102,7 @@ func (e environment) isFor(v config.Vault, named string) bool {
 // addressOf returns where a block's client sends its token (see NewClient): where the block has no
 // address, VAULT_AGENT_ADDR comes before VAULT_ADDR, as for the vault command.
 func (e environment) addressOf(v config.Vault) string {
-	return cmp.Or(v.Address, e.getenv("VAULT_AGENT_ADDR"), e.getenv("VAULT_ADDR"), defaultAddress)
+	return cmp.Or(v.Address, e.getenv("VAULT_AGENT_ADDR"), e.getenv("VAULT_ADDR"), api.DefaultAddress)
 }
 
 // tokenOf returns where the token for a block comes from; "" is nowhere.

@@ -35,7 +35,7 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
 	secret, err := client.Logical().WriteWithContext(ctx, path, body)
 	if err != nil {
-		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, LoginError(client, err, jwt))
+		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, loginError(client, err, jwt))
 	}
 	if secret == nil || secret.Auth == nil {
 		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
@@ -43,10 +43,10 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	return secret, nil
 }
 
-// LoginError turns what vault/api says of a failed login into what happened, bounded and
+// loginError turns what vault/api says of a failed login into what happened, bounded and
 // fit for a terminal. The error shows none of the secrets, which are those that the login
 // was tried with: a server may repeat them.
-func LoginError(c *api.Client, err error, secrets ...string) error {
+func loginError(c *api.Client, err error, secrets ...string) error {
 	var response *api.ResponseError
 	if !errors.As(err, &response) {
 		return vaultapi.Unreachable(c, err, secrets...)

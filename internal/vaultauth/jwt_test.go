@@ -38,7 +38,7 @@ func TestEchoedToken(t *testing.T) {
 	client, err := api.NewClient(nil)
 	require.NoError(t, err)
 	for _, before := range []string{"", strings.Repeat("x", 245), strings.Repeat("x", 255)} {
-		assert.NotContains(t, LoginError(client, errors.New(before+token), token).Error(), token[:8])
-		assert.NotContains(t, LoginError(client, &api.ResponseError{StatusCode: 400, Errors: []string{before, token}}, token).Error(), token[:8])
+		assert.NotContains(t, loginError(client, errors.New(before+token), token).Error(), token[:8])
+		assert.NotContains(t, loginError(client, &api.ResponseError{StatusCode: 400, Errors: []string{before, token}}, token).Error(), token[:8])
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -223,7 +222,7 @@ func TestKeeperFile(t *testing.T) {
 	fixture.Replace(t, name, first)
 	for err := k.next(t); ; err = k.next(t) {
 		require.Error(t, err)
-		if monitor.KindOf(err) == monitor.KindOther && s.Count("GET", "lookup-self") > 0 {
+		if vaultsync.Kind(err) == "other" && s.Count("GET", "lookup-self") > 0 {
 			break
 		}
 	}

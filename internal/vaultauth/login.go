@@ -61,7 +61,7 @@ func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api
 	}
 	if err != nil {
 		if v.Auth.Method != "jwt" { // which explains itself
-			err = LoginError(client, err, shown)
+			err = loginError(client, err, shown)
 		}
 		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
@@ -121,17 +121,17 @@ func loginMethod(ctx context.Context, c *config.Auth) (method api.AuthMethod, sh
 	}
 }
 
-// loginError is an error of kind login.
-type loginError string
+// tokenError is an error of kind login.
+type tokenError string
 
 // Error implements error.
-func (e loginError) Error() string { return string(e) }
+func (e tokenError) Error() string { return string(e) }
 
 // Kind returns the kind, for the metrics and the log.
-func (loginError) Kind() string { return "login" }
+func (tokenError) Kind() string { return "login" }
 
 // errNoToken: there is nothing to show Vault.
-const errNoToken = loginError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block (auth \"none\" where an agent adds the token)")
+const errNoToken = tokenError("no Vault token: set VAULT_TOKEN, run `vault login`, or give the vault block an auth block (auth \"none\" where an agent adds the token)")
 
 // useToken keeps the token that VAULT_TOKEN gave the client, or asks the token helper
 // (~/.vault-token).

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -22,7 +23,7 @@ func (c *verifier) checkKey() {
 	}
 	elements := c.Config.Elements()
 	for _, t := range elements {
-		if t.Opaque || !c.Token.VerifiedBy(t.Block.Public) {
+		if t.Opaque || !c.Token.verifiedBy(t.Block.Public) {
 			continue
 		}
 		key := t.Key("")
@@ -32,7 +33,7 @@ func (c *verifier) checkKey() {
 		return
 	}
 	if n := c.unreadable(elements); n > 0 {
-		c.note("key", "%d of the trusted elements %s no key that can be read here, and could not be tried", n, plural(n, "holds", "hold"))
+		c.note("key", "%d of the trusted elements %s no key that can be read here, and could not be tried", n, text.Form(n, "holds", "hold"))
 	}
 	c.nearestMiss(elements)
 }
@@ -121,7 +122,7 @@ func (c *verifier) signer() (key vaultsync.Key, ok bool, refusal error) {
 			continue
 		}
 		for _, k := range r.Set.Keys {
-			if c.Token.VerifiedBy(k.Public) {
+			if c.Token.verifiedBy(k.Public) {
 				return publishedAs(r, k), true, jwks.Judge(k)
 			}
 		}
@@ -206,17 +207,16 @@ func (c *verifier) missed(elements []plan.Element) {
 		return
 	}
 	fix := "it is of another cluster, or its key was dropped: log in with a fresh token"
-	text := fmt.Sprintf("no key that is %s signed it", map[bool]string{false: "trusted", true: "published"}[c.Offline])
+	said := "no key that is trusted signed it; it names kid " + c.kid()
 	switch {
-	case len(c.Want.Results) > 0 && !c.Offline:
-		text += fmt.Sprintf(", and kid %s isn't published by a cluster that was read", c.kid())
 	case c.Offline:
-		text += fmt.Sprintf("; it names kid %s", c.kid())
+		said = "no key that is published signed it; it names kid " + c.kid()
+	case len(c.Want.Results) > 0:
+		said = fmt.Sprintf("no key that is trusted signed it, and kid %s isn't published by a cluster that was read", c.kid())
 	default:
-		text += fmt.Sprintf("; it names kid %s", c.kid())
 		fix = "name its cluster (-cluster and its address, or -config FILE) to learn whether it publishes the key"
 	}
-	c.fail("key", fix, "%s%s", text, c.regionHint())
+	c.fail("key", fix, "%s%s", said, c.regionHint())
 	for _, r := range c.Want.Results {
 		if r.Err != nil {
 			c.note("key", "could not be read: %s", vaultapi.Clean(r.Err.Error()))
@@ -288,11 +288,4 @@ func (c *verifier) regionHint() string {
 		return ""
 	}
 	return fmt.Sprintf(" (by its sub, of Nomad region %s)", vaultapi.Quote(parts[0]))
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

@@ -44,7 +44,7 @@ func atMount(ctx context.Context, mount *vaultsync.Mount, v Verification, log *s
 	if err != nil {
 		return nil, mount.Wrap(err)
 	}
-	if role := EffectiveRole(v.Config, v.RoleName); role != "" && !v.Config.IsZero() {
+	if role := effectiveRole(v.Config, v.RoleName); role != "" && !v.Config.IsZero() {
 		v.Role, v.RoleErr = jwtrole.Read(ctx, session, role)
 		v.RoleErr = mount.Wrap(v.RoleErr)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
-// ReadToken reads a token, of MaxToken bytes at most, from the file of that name. Its errors hold
+// ReadToken reads a token, of maxToken bytes at most, from the file of that name. Its errors hold
 // nothing of it. When ctx ends so does the call, though not the read.
 func ReadToken(ctx context.Context, name string, open func() (io.ReadCloser, error)) (*Token, error) {
 	data, err := wait.Within(ctx, func() ([]byte, error) {
@@ -17,12 +17,12 @@ func ReadToken(ctx context.Context, name string, open func() (io.ReadCloser, err
 			return nil, err
 		}
 		defer r.Close()
-		return io.ReadAll(io.LimitReader(r, MaxToken+1))
+		return io.ReadAll(io.LimitReader(r, maxToken+1))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the token: %w", err)
 	}
-	token, err := ParseToken(data)
+	token, err := parseToken(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -19,7 +19,7 @@ import (
 // reported returns what there is to compare with a report's token, on the day on which it was made.
 func reported(t *testing.T, token, config, role, keys string) Verification {
 	t.Helper()
-	parsed, err := ParseToken(fixture.Report(t, token))
+	parsed, err := parseToken(fixture.Report(t, token))
 	require.NoError(t, err)
 	v := Verification{Token: parsed, Now: parsed.IssuedAt.Add(time.Minute), Path: "jwt", Offline: config == ""}
 	if config != "" {
@@ -39,7 +39,7 @@ func TestReport08KidNumberInHeader(t *testing.T) {
 	require.NoError(t, err)
 	signed := func(header string) error {
 		parts := raw(header) + "." + raw(`{"sub":"a"}`)
-		_, err := ParseToken([]byte(parts + "." + raw(string(ed25519.Sign(key, []byte(parts))))))
+		_, err := parseToken([]byte(parts + "." + raw(string(ed25519.Sign(key, []byte(parts))))))
 		return err
 	}
 	for header, words := range map[string]string{
@@ -52,7 +52,7 @@ func TestReport08KidNumberInHeader(t *testing.T) {
 		`{"alg":"EdDSA","crit":["` + canary + `more than fits"]}`: "must be understood",
 	} {
 		err := signed(header)
-		require.ErrorIs(t, err, ErrToken, header)
+		require.ErrorIs(t, err, errToken, header)
 		assert.Contains(t, err.Error(), words, header)
 		assert.NotContains(t, err.Error(), "cut off")
 	}

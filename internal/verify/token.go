@@ -22,12 +22,12 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 )
 
-// MaxToken is the size of a token in bytes, the white space around it included.
-const MaxToken = 64 << 10
+// maxToken is the size of a token in bytes, the white space around it included.
+const maxToken = 64 << 10
 
-// ErrToken: not a JSON Web Token that Vault takes and an asymmetric key may have signed. Wrapped
+// errToken: not a JSON Web Token that Vault takes and an asymmetric key may have signed. Wrapped
 // with the detail, in which no byte of the token stands but for what its header calls itself.
-var ErrToken = errors.New("not a signed JSON Web Token")
+var errToken = errors.New("not a signed JSON Web Token")
 
 // tokenAlgorithms are the "alg" values that Vault takes (RFC 7518 section 3.1, RFC 8037).
 var tokenAlgorithms = []jose.SignatureAlgorithm{
@@ -66,17 +66,17 @@ type Token struct {
 	signed *jose.JSONWebSignature
 }
 
-// ParseToken reads a JSON Web Token (RFC 7519) and verifies nothing. It takes the forms that
+// parseToken reads a JSON Web Token (RFC 7519) and verifies nothing. It takes the forms that
 // Vault takes: the compact serialization (RFC 7515 section 7.1), white space anywhere in it
 // and padding at the end of its parts, and the JSON serialization with one signature
 // (section 7.2): see [Token.Form]. The error wraps [jwks.ErrTooLarge], for more than
-// MaxToken bytes, or ErrToken: an encrypted token, an algorithm other than those of [Token], claims
+// maxToken bytes, or errToken: an encrypted token, an algorithm other than those of [Token], claims
 // that are no JSON object with each name once, or registered claims of a wrong type.
 //
 // "exp" and its like are found as Vault finds them, whatever the case of their letters.
-func ParseToken(data []byte) (*Token, error) {
-	if len(data) > MaxToken {
-		return nil, fmt.Errorf("token: %w: over %d bytes", jwks.ErrTooLarge, MaxToken)
+func parseToken(data []byte) (*Token, error) {
+	if len(data) > maxToken {
+		return nil, fmt.Errorf("token: %w: over %d bytes", jwks.ErrTooLarge, maxToken)
 	}
 	trimmed := strings.TrimSpace(string(data))
 	joined := strings.Join(strings.Fields(trimmed), "")
@@ -89,7 +89,7 @@ func ParseToken(data []byte) (*Token, error) {
 		t.Form = "the JSON serialization"
 		t.signed, err = parseJSONToken(joined)
 	} else if what := notCompact(joined, t.Form != ""); what != "" {
-		err = fmt.Errorf("%w: %s", ErrToken, what)
+		err = fmt.Errorf("%w: %s", errToken, what)
 	} else {
 		unpadded := withoutPadding(joined)
 		if unpadded != joined {
@@ -103,7 +103,7 @@ func ParseToken(data []byte) (*Token, error) {
 	header := t.signed.Signatures[0].Header
 	if name := criticalExtension(t.signed.Signatures[0]); name != "" {
 		return nil, fmt.Errorf("%w: its header has the extension %q, which must be understood (crit), and Vault doesn't know it: have the issuer leave it out",
-			ErrToken, text.Line(name, maxShownAlgorithm))
+			errToken, text.Line(name, maxShownAlgorithm))
 	}
 	t.KeyID, t.Algorithm, t.Nonce = header.KeyID, header.Algorithm, header.Nonce != ""
 	if err := t.readClaims(t.signed.UnsafePayloadWithoutVerification()); err != nil {
@@ -149,7 +149,7 @@ func parseCompactToken(text string) (*jose.JSONWebSignature, error) {
 	}
 	signed, err := jose.ParseSignedCompact(text, tokenAlgorithms)
 	if err != nil || len(signed.Signatures) != 1 {
-		return nil, fmt.Errorf("%w: alg %s, but the parts of the token can't be read; was it cut off or changed?", ErrToken, alg)
+		return nil, fmt.Errorf("%w: alg %s, but the parts of the token can't be read; was it cut off or changed?", errToken, alg)
 	}
 	return signed, nil
 }
@@ -166,7 +166,7 @@ func parseJSONToken(text string) (*jose.JSONWebSignature, error) {
 		Payload    *string     `json:"payload,omitempty"`
 		Signatures []signature `json:"signatures,omitempty"`
 	}
-	unreadable := fmt.Errorf("%w: JSON, and no token in the JSON serialization that Vault takes: one payload, one signature, an asymmetric alg", ErrToken)
+	unreadable := fmt.Errorf("%w: JSON, and no token in the JSON serialization that Vault takes: one payload, one signature, an asymmetric alg", errToken)
 	if json.Unmarshal([]byte(text), &document) != nil || document.Payload == nil {
 		return nil, unreadable
 	}
@@ -202,25 +202,25 @@ func headerAlgorithm(encoded string) (string, error) {
 		err = json.Unmarshal(b, &header)
 	}
 	if err != nil || header == nil {
-		return "", fmt.Errorf("%w: the header can't be read", ErrToken)
+		return "", fmt.Errorf("%w: the header can't be read", errToken)
 	}
 	for _, name := range []string{"alg", "kid", "nonce"} {
 		if _, isText := header[name].(string); !isText && header[name] != nil {
 			return "", fmt.Errorf("%w: the %s of its header is %s, and Vault, which wants a text there, refuses every such token: "+
-				"have the issuer write it as a text", ErrToken, name, kindOf(header[name]))
+				"have the issuer write it as a text", errToken, name, kindOf(header[name]))
 		}
 	}
 	switch alg, _ := header["alg"].(string); {
 	case slices.Contains(tokenAlgorithms, jose.SignatureAlgorithm(alg)):
 		return alg, nil
 	case alg == "":
-		return "", fmt.Errorf(`%w: the header has no "alg"`, ErrToken)
+		return "", fmt.Errorf(`%w: the header has no "alg"`, errToken)
 	case strings.EqualFold(alg, "none"):
-		return "", fmt.Errorf(`%w: its alg is "none": nobody signed it, and Vault refuses it`, ErrToken)
+		return "", fmt.Errorf(`%w: its alg is "none": nobody signed it, and Vault refuses it`, errToken)
 	case strings.HasPrefix(alg, "HS"):
-		return "", fmt.Errorf("%w: alg %q is made with a shared secret, which no public key verifies", ErrToken, text.Line(alg, maxShownAlgorithm))
+		return "", fmt.Errorf("%w: alg %q is made with a shared secret, which no public key verifies", errToken, text.Line(alg, maxShownAlgorithm))
 	default:
-		return "", fmt.Errorf("%w: alg %q is none that Vault takes", ErrToken, text.Line(alg, maxShownAlgorithm))
+		return "", fmt.Errorf("%w: alg %q is none that Vault takes", errToken, text.Line(alg, maxShownAlgorithm))
 	}
 }
 
@@ -264,17 +264,14 @@ func kindOf(v any) string {
 	return "an object"
 }
 
-// How many bytes are shown of a "kid", and of an unknown "alg".
-const (
-	maxShownKeyID     = 64
-	maxShownAlgorithm = 16
-)
+// maxShownAlgorithm is how many bytes of an unknown "alg" are shown.
+const maxShownAlgorithm = 16
 
 // readClaims fills in the claims, as github.com/hashicorp/cap's Validator reads them: all by
 // go-jose, and the registered ones of what came out by the standard library.
 func (t *Token) readClaims(payload []byte) error {
 	if err := json.Unmarshal(payload, &t.Claims); err != nil || t.Claims == nil {
-		return fmt.Errorf("%w: the claims are not one JSON object with each name once", ErrToken)
+		return fmt.Errorf("%w: the claims are not one JSON object with each name once", errToken)
 	}
 	all, err := stdjson.Marshal(t.Claims)
 	var registered struct {
@@ -290,7 +287,7 @@ func (t *Token) readClaims(payload []byte) error {
 		err = stdjson.Unmarshal(all, &registered)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: one of iss, sub, aud, exp, nbf, iat and jti is of a wrong type", ErrToken)
+		return fmt.Errorf("%w: one of iss, sub, aud, exp, nbf, iat and jti is of a wrong type", errToken)
 	}
 	t.Issuer, t.Subject, t.Audience = registered.Issuer, registered.Subject, registered.Audience
 	t.Expiry, t.NotBefore, t.IssuedAt = moment(registered.Expiry), moment(registered.NotBefore), moment(registered.IssuedAt)
@@ -326,16 +323,16 @@ func moment(s *seconds) time.Time {
 	return t
 }
 
-// VerifiedBy reports whether the private half of a key signed the token. The key's own
+// verifiedBy reports whether the private half of a key signed the token. The key's own
 // "kid" and "alg" mean nothing, as they mean nothing to Vault.
-func (t *Token) VerifiedBy(public crypto.PublicKey) bool {
+func (t *Token) verifiedBy(public crypto.PublicKey) bool {
 	_, err := t.signed.Verify(public)
 	return err == nil
 }
 
 // String returns the kid and alg, cleaned for printing, and nothing else of the token.
 func (t Token) String() string {
-	return fmt.Sprintf("token(kid %q, alg %s)", text.Line(t.KeyID, maxShownKeyID), t.Algorithm)
+	return fmt.Sprintf("token(kid %q, alg %s)", text.KeyID(t.KeyID), t.Algorithm)
 }
 
 // GoString implements fmt.GoStringer as String does.

@@ -45,7 +45,7 @@ func TestParseToken(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	text := signToken(t, jose.EdDSA, key, `{"iss":"https://nomad","sub":"eu:default:job","aud":["a","b"],"exp":2000,"nbf":1000,"iat":999.9,"x":{"y":1}}`)
-	got, err := ParseToken([]byte("\n " + text + "\r\n"))
+	got, err := parseToken([]byte("\n " + text + "\r\n"))
 	require.NoError(t, err)
 	assert.Equal(t, "key-1", got.KeyID)
 	assert.Equal(t, "EdDSA", got.Algorithm)
@@ -72,7 +72,7 @@ func TestParseToken(t *testing.T) {
 		"of two, the lower": {`{"exp":2000,"EXP":3000}`, func(got *Token) { assert.Equal(t, time.Unix(2000, 0), got.Expiry) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseToken([]byte(signToken(t, jose.EdDSA, key, c.payload)))
+			got, err := parseToken([]byte(signToken(t, jose.EdDSA, key, c.payload)))
 			require.NoError(t, err)
 			c.check(got)
 		})
@@ -89,39 +89,39 @@ func TestParseTokenRefuses(t *testing.T) {
 		token, words string
 		sentinel     error
 	}{
-		"nothing":       {" \n", "it is empty", ErrToken},
-		"one word":      {canary, "1 parts between dots", ErrToken},
-		"two tokens":    {good + "\n" + good, "several words", ErrToken},
-		"a Vault token": {"hvs." + canary, "a Vault token", ErrToken},
-		"JSON":          {`{"payload":"` + body + `","signatures":[]}`, "one payload, one signature", ErrToken},
+		"nothing":       {" \n", "it is empty", errToken},
+		"one word":      {canary, "1 parts between dots", errToken},
+		"two tokens":    {good + "\n" + good, "several words", errToken},
+		"a Vault token": {"hvs." + canary, "a Vault token", errToken},
+		"JSON":          {`{"payload":"` + body + `","signatures":[]}`, "one payload, one signature", errToken},
 		"JSON, two signatures": {`{"payload":"` + body + `","signatures":[{"protected":"` + header + `","signature":"AAAA"},{"protected":"` + header + `","signature":"AAAA"}]}`,
-			"one payload, one signature", ErrToken},
-		"JSON, a name twice":    {`{"payload":"` + body + `","payload":"","protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", ErrToken},
-		"JSON, no payload":      {`{"protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", ErrToken},
-		"JSON, a shared secret": {`{"payload":"` + body + `","header":{"alg":"HS256"},"signature":"AAAA"}`, "one payload, one signature", ErrToken},
-		"encrypted":             {raw(`{"alg":"dir"}`) + "..a.b.c", "encrypted", ErrToken},
-		"no signature":          {header + "." + body + ".", "signature is missing", ErrToken},
-		"alg none":              {raw(`{"alg":"none"}`) + "." + body + ".", "signature is missing", ErrToken},
-		"alg none, signed":      {raw(`{"alg":"nOne"}`) + "." + body + ".AAAA", "nobody signed it", ErrToken},
-		"a shared secret":       {raw(`{"alg":"HS256"}`) + "." + body + ".AAAA", "shared secret", ErrToken},
-		"RFC 9864":              {raw(`{"alg":"Ed25519"}`) + "." + body + ".AAAA", `alg "Ed25519" is none that Vault takes`, ErrToken},
-		"a long alg":            {raw(`{"alg":"\u001b`+strings.Repeat("x", 99)+canary+`"}`) + "." + body + ".AAAA", "is none that Vault takes", ErrToken},
-		"no alg":                {raw(`{}`) + "." + body + ".AAAA", `no "alg"`, ErrToken},
-		"alg twice":             {raw(`{"alg":"RS256","alg":"none"}`) + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a header of text":      {raw(canary) + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a header of no use":    {"%%" + canary + "." + body + ".AAAA", "header can't be read", ErrToken},
-		"a cut":                 {header + "." + rest[:len(rest)-1] + "!", "cut off or changed", ErrToken},
-		"claims of text":        {signToken(t, jose.EdDSA, key, canary), "not one JSON object", ErrToken},
-		"claims of a list":      {signToken(t, jose.EdDSA, key, `["`+canary+`"]`), "not one JSON object", ErrToken},
-		"claims of null":        {signToken(t, jose.EdDSA, key, `null`), "not one JSON object", ErrToken},
-		"a claim twice":         {signToken(t, jose.EdDSA, key, `{"sub":"a","sub":"`+canary+`"}`), "each name once", ErrToken},
-		"exp of text":           {signToken(t, jose.EdDSA, key, `{"exp":"`+canary+`"}`), "of a wrong type", ErrToken},
-		"iss of a number":       {signToken(t, jose.EdDSA, key, `{"iss":1}`), "of a wrong type", ErrToken},
-		"aud of a number":       {signToken(t, jose.EdDSA, key, `{"aud":[1]}`), "of a wrong type", ErrToken},
-		"too large":             {strings.Repeat("a", MaxToken+1), "over 65536 bytes", jwks.ErrTooLarge},
+			"one payload, one signature", errToken},
+		"JSON, a name twice":    {`{"payload":"` + body + `","payload":"","protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", errToken},
+		"JSON, no payload":      {`{"protected":"` + header + `","signature":"AAAA"}`, "one payload, one signature", errToken},
+		"JSON, a shared secret": {`{"payload":"` + body + `","header":{"alg":"HS256"},"signature":"AAAA"}`, "one payload, one signature", errToken},
+		"encrypted":             {raw(`{"alg":"dir"}`) + "..a.b.c", "encrypted", errToken},
+		"no signature":          {header + "." + body + ".", "signature is missing", errToken},
+		"alg none":              {raw(`{"alg":"none"}`) + "." + body + ".", "signature is missing", errToken},
+		"alg none, signed":      {raw(`{"alg":"nOne"}`) + "." + body + ".AAAA", "nobody signed it", errToken},
+		"a shared secret":       {raw(`{"alg":"HS256"}`) + "." + body + ".AAAA", "shared secret", errToken},
+		"RFC 9864":              {raw(`{"alg":"Ed25519"}`) + "." + body + ".AAAA", `alg "Ed25519" is none that Vault takes`, errToken},
+		"a long alg":            {raw(`{"alg":"\u001b`+strings.Repeat("x", 99)+canary+`"}`) + "." + body + ".AAAA", "is none that Vault takes", errToken},
+		"no alg":                {raw(`{}`) + "." + body + ".AAAA", `no "alg"`, errToken},
+		"alg twice":             {raw(`{"alg":"RS256","alg":"none"}`) + "." + body + ".AAAA", "header can't be read", errToken},
+		"a header of text":      {raw(canary) + "." + body + ".AAAA", "header can't be read", errToken},
+		"a header of no use":    {"%%" + canary + "." + body + ".AAAA", "header can't be read", errToken},
+		"a cut":                 {header + "." + rest[:len(rest)-1] + "!", "cut off or changed", errToken},
+		"claims of text":        {signToken(t, jose.EdDSA, key, canary), "not one JSON object", errToken},
+		"claims of a list":      {signToken(t, jose.EdDSA, key, `["`+canary+`"]`), "not one JSON object", errToken},
+		"claims of null":        {signToken(t, jose.EdDSA, key, `null`), "not one JSON object", errToken},
+		"a claim twice":         {signToken(t, jose.EdDSA, key, `{"sub":"a","sub":"`+canary+`"}`), "each name once", errToken},
+		"exp of text":           {signToken(t, jose.EdDSA, key, `{"exp":"`+canary+`"}`), "of a wrong type", errToken},
+		"iss of a number":       {signToken(t, jose.EdDSA, key, `{"iss":1}`), "of a wrong type", errToken},
+		"aud of a number":       {signToken(t, jose.EdDSA, key, `{"aud":[1]}`), "of a wrong type", errToken},
+		"too large":             {strings.Repeat("a", maxToken+1), "over 65536 bytes", jwks.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := ParseToken([]byte(c.token))
+			got, err := parseToken([]byte(c.token))
 			require.ErrorIs(t, err, c.sentinel)
 			require.Nil(t, got)
 			require.ErrorContains(t, err, c.words)
@@ -131,7 +131,7 @@ func TestParseTokenRefuses(t *testing.T) {
 	}
 }
 
-// Vault takes more forms than the compact serialization, and so does ParseToken.
+// Vault takes more forms than the compact serialization, and so does parseToken.
 func TestParseTokenForms(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
@@ -150,11 +150,11 @@ func TestParseTokenForms(t *testing.T) {
 		"flattened, padded": {`{"payload": "` + parts[1] + `==", "protected":"` + parts[0] + `=", "signature":"` + parts[2] + `="}`, "the JSON serialization"},
 		"general":           {`{"payload":"` + parts[1] + `","signatures":[{"protected":"` + parts[0] + `","header":{"alg":5},"signature":"` + parts[2] + `"}]}`, "the JSON serialization"},
 	} {
-		got, err := ParseToken([]byte(c.token))
+		got, err := parseToken([]byte(c.token))
 		require.NoError(t, err, name)
 		assert.Equal(t, c.form, got.Form, name)
 		assert.Equal(t, "a", got.Subject, name)
-		assert.True(t, got.VerifiedBy(key.Public()), name)
+		assert.True(t, got.verifiedBy(key.Public()), name)
 	}
 }
 
@@ -172,17 +172,17 @@ func TestTokenVerifiedBy(t *testing.T) {
 	}
 	for alg, signer := range signers {
 		text := signToken(t, alg, signer, `{"sub":"a"}`)
-		token, err := ParseToken([]byte(text))
+		token, err := parseToken([]byte(text))
 		require.NoError(t, err)
 		for _, other := range signers {
 			same := signer.Public().(interface{ Equal(x crypto.PublicKey) bool }).Equal(other.Public())
-			assert.Equal(t, same, token.VerifiedBy(other.Public()), "%s by %T", alg, other)
+			assert.Equal(t, same, token.verifiedBy(other.Public()), "%s by %T", alg, other)
 		}
 		parts := strings.Split(text, ".")
 		parts[1] = raw(`{"sub":"b"}`)
-		forged, err := ParseToken([]byte(strings.Join(parts, ".")))
+		forged, err := parseToken([]byte(strings.Join(parts, ".")))
 		require.NoError(t, err)
-		assert.False(t, forged.VerifiedBy(signer.Public()), "%s with other claims", alg)
+		assert.False(t, forged.verifiedBy(signer.Public()), "%s with other claims", alg)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestTokenIsRedacted(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	text := signToken(t, jose.EdDSA, key, `{"iss":"`+canary+`","aud":"`+canary+`"}`)
-	token, err := ParseToken([]byte(text))
+	token, err := parseToken([]byte(text))
 	require.NoError(t, err)
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
@@ -235,12 +235,12 @@ func FuzzParseToken(f *testing.F) {
 		if strings.HasPrefix(header, "{") {
 			signed = header[:len(header)-1] + `,"payload":"` + raw(marked) + `","signature":"` + signature + `"}`
 		}
-		token, err := ParseToken([]byte(signed))
+		token, err := parseToken([]byte(signed))
 		if (token == nil) == (err == nil) {
 			t.Fatal("a token and an error, or neither")
 		}
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), ErrToken.Error()) && !strings.HasPrefix(err.Error(), "token: ") {
+			if !strings.HasPrefix(err.Error(), errToken.Error()) && !strings.HasPrefix(err.Error(), "token: ") {
 				t.Fatalf("undocumented error %v", err)
 			}
 			if strings.Contains(err.Error(), canary) || !text.IsPrintable(err.Error()) || len(err.Error()) > 256 {
@@ -251,7 +251,7 @@ func FuzzParseToken(f *testing.F) {
 		if shown := fmt.Sprintf("%v %+v %#v", token, *token, token); strings.Contains(shown, canary) || !text.IsPrintable(shown) {
 			t.Fatalf("printed %q", shown)
 		}
-		if token.VerifiedBy(key.Public()) {
+		if token.verifiedBy(key.Public()) {
 			t.Fatal("verified by a key that signed nothing")
 		}
 	})

@@ -96,8 +96,8 @@ type Verification struct {
 	Plan    *vaultsync.Plan
 }
 
-// EffectiveRole returns the role of a login that names name, or none where it is "".
-func EffectiveRole(c vaultsync.Config, name string) string {
+// effectiveRole returns the role of a login that names name, or none where it is "".
+func effectiveRole(c vaultsync.Config, name string) string {
 	if name == "" {
 		name = c.DefaultRole()
 	}
@@ -189,7 +189,7 @@ func (c *verifier) checkClock() {
 }
 
 func (c *verifier) checkRole() {
-	name := EffectiveRole(c.Config, c.RoleName)
+	name := effectiveRole(c.Config, c.RoleName)
 	c.out.Role = name
 	switch {
 	case name == "":

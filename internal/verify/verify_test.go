@@ -46,7 +46,7 @@ func signedBy(t testing.TB, name, kid string, claims object) *Token {
 	}
 	text := encode(object{"alg": "EdDSA", "kid": kid}) + "." + encode(claims)
 	text += "." + base64.RawURLEncoding.EncodeToString(ed25519.Sign(ed25519.NewKeyFromSeed(seed[:]), []byte(text)))
-	token, err := ParseToken([]byte(text))
+	token, err := parseToken([]byte(text))
 	require.NoError(t, err)
 	return token
 }
@@ -378,7 +378,7 @@ func TestVerifyOffline(t *testing.T) {
 func TestVerifyWeakKey(t *testing.T) {
 	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	require.NoError(t, err)
-	token, err := ParseToken([]byte(signToken(t, jose.RS256, weak, fmt.Sprintf(`{"exp":%d}`, now.Add(time.Hour).Unix()))))
+	token, err := parseToken([]byte(signToken(t, jose.RS256, weak, fmt.Sprintf(`{"exp":%d}`, now.Add(time.Hour).Unix()))))
 	require.NoError(t, err)
 	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{
 		{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "key-1", Public: weak.Public()}}}},

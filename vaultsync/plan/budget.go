@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -310,7 +311,7 @@ func (b *budget) leaveOut() {
 	}
 	if longer > 0 {
 		b.warn("there is no room for the annotation of %d trusted %s, which %s as %s", longer,
-			plural(longer, "key", "keys"), plural(longer, "stays", "stay"), plural(longer, "it is", "they are"))
+			text.Form(longer, "key", "keys"), text.Form(longer, "stays", "stay"), text.Form(longer, "it is", "they are"))
 	}
 }
 
@@ -350,11 +351,4 @@ func (b *budget) roomError(s *share, waiting int) *RoomError {
 func jsonSize(text string) int {
 	b, _ := json.Marshal(text) // of a string there is no error
 	return len(b) + len(",")
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }

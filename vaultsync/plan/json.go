@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -150,7 +151,7 @@ func (p *Plan) matchElements() error {
 		}
 	}
 	if left > 0 {
-		return fmt.Errorf("%d of the elements that would be written %s on no list", left, plural(left, "is", "are"))
+		return fmt.Errorf("%d of the elements that would be written %s on no list", left, text.Form(left, "is", "are"))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -493,7 +494,7 @@ func (p *planner) passThrough() {
 		n++
 	}
 	if n > 0 && p.rules.foreign() == ForeignWarn {
-		p.warn("%d of the trusted keys %s no cluster's: anyone who holds a private half of one can log in", n, plural(n, "is", "are"))
+		p.warn("%d of the trusted keys %s no cluster's: anyone who holds a private half of one can log in", n, text.Form(n, "is", "are"))
 	}
 }
 

@@ -30,6 +30,6 @@ func (p *Plan) String() string {
 		line("!", f.Owner.String(), f.AsError().Err.Error())
 	}
 	stay := len(p.Keep) + len(p.Claimed) + len(p.Foreign)
-	fmt.Fprintf(&b, "%d %s\n", stay, plural(stay, "key stays", "keys stay"))
+	fmt.Fprintf(&b, "%d %s\n", stay, text.Form(stay, "key stays", "keys stay"))
 	return b.String()
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"errors"
 	"fmt"
+
+	"github.com/jwksharvest/harvest/internal/text"
 )
 
 // ErrNoRoom: keys that a cluster publishes wait, since the mount has no room for them. Wrapped by
@@ -28,7 +30,7 @@ type RoomError struct {
 
 // Error names what fills the mount, and what to do about it.
 func (e *RoomError) Error() string {
-	said := fmt.Sprintf("%v: %d %s", ErrNoRoom, e.Waiting, plural(e.Waiting, "waits", "wait"))
+	said := fmt.Sprintf("%v: %d %s", ErrNoRoom, e.Waiting, text.Form(e.Waiting, "waits", "wait"))
 	if e.Unjudged > 0 {
 		said += fmt.Sprintf(", %d of them to be judged, for which there was no time: the cluster publishes too many new keys at once", e.Unjudged)
 		if e.Unjudged == e.Waiting {

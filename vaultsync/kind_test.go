@@ -1,4 +1,4 @@
-package monitor
+package vaultsync
 
 import (
 	"context"
@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // TestKindOfTLS: a certificate of an unknown CA, and one that has expired, or isn't valid yet,
@@ -30,14 +29,14 @@ func TestKindOfTLS(t *testing.T) {
 	roots.AddCert(s.Certificate())
 	for name, config := range map[string]*tls.Config{
 		"unknown CA":    {MinVersion: tls.VersionTLS12},
-		"expired":       {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return now.AddDate(200, 0, 0) }},
-		"not yet valid": {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return now.AddDate(-80, 0, 0) }},
+		"expired":       {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return time.Now().AddDate(200, 0, 0) }},
+		"not yet valid": {MinVersion: tls.VersionTLS12, RootCAs: roots, Time: func() time.Time { return time.Now().AddDate(-80, 0, 0) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := &http.Client{Transport: &http.Transport{TLSClientConfig: config}}
 			_, err := jwks.Nomad{Address: s.URL, Client: &jwks.Client{HTTPClient: client}}.Fetch(t.Context())
 			require.Error(t, err)
-			assert.Equal(t, KindTLS, KindOf(err), err)
+			assert.Equal(t, "tls", Kind(err), err)
 			if name != "unknown CA" {
 				assert.ErrorContains(t, err, "look at this machine's clock")
 			}
@@ -45,8 +44,8 @@ func TestKindOfTLS(t *testing.T) {
 			vault.Address, vault.HttpClient, vault.MaxRetries = s.URL, client, 0
 			c, err := api.NewClient(vault)
 			require.NoError(t, err)
-			_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
-			assert.Equal(t, KindTLS, KindOf(err), err)
+			_, err = NewMount(c, "jwt-nomad").Read(t.Context())
+			assert.Equal(t, "tls", Kind(err), err)
 		})
 	}
 }
@@ -63,19 +62,19 @@ func TestKindOfBrokenHeader(t *testing.T) {
 	defer s.Close()
 	_, err := jwks.Nomad{Address: s.URL}.Fetch(t.Context())
 	require.Error(t, err)
-	assert.Equal(t, KindUnreachable, KindOf(err), err)
+	assert.Equal(t, "unreachable", Kind(err), err)
 	vault := api.DefaultConfig()
 	vault.Address, vault.MaxRetries = s.URL, 0
 	c, err := api.NewClient(vault)
 	require.NoError(t, err)
-	_, err = vaultsync.NewMount(c, "jwt-nomad").Read(t.Context())
-	assert.Equal(t, KindUnreachable, KindOf(err), err)
+	_, err = NewMount(c, "jwt-nomad").Read(t.Context())
+	assert.Equal(t, "unreachable", Kind(err), err)
 }
 
 // TestKindOfACertificateThatCannotBeRead: crypto/tls has no type for it.
 func TestKindOfACertificateThatCannotBeRead(t *testing.T) {
-	assert.Equal(t, KindTLS, KindOf(errors.New("tls: failed to parse certificate from server: x509: negative serial number")))
-	assert.Equal(t, KindOther, KindOf(errors.New("something else")))
+	assert.Equal(t, "tls", Kind(errors.New("tls: failed to parse certificate from server: x509: negative serial number")))
+	assert.Equal(t, "other", Kind(errors.New("something else")))
 }
 
 // TestKindOfAFile: a file that can't be read is no network that fails, and a pipe that nobody
@@ -88,13 +87,13 @@ func TestKindOfAFile(t *testing.T) {
 	for _, name := range []string{filepath.Join(dir, "missing"), filepath.Join(dir, "missing", "x"), filepath.Join(pipe, "x"), loop, dir, "nul\x00"} {
 		_, err := jwks.File(name).Fetch(t.Context())
 		require.Error(t, err)
-		assert.Equal(t, KindFiles, KindOf(err), err)
-		require.NotErrorIs(t, &vaultsync.MountError{Err: err}, vaultsync.ErrUnreachable)
+		assert.Equal(t, "files", Kind(err), err)
+		require.NotErrorIs(t, &MountError{Err: err}, ErrUnreachable)
 		_, err = jwks.File(name).Poll(t.Context(), jwks.Query{})
-		assert.Equal(t, KindFiles, KindOf(err), err)
+		assert.Equal(t, "files", Kind(err), err)
 	}
 	_, err := jwks.File(pipe).Poll(t.Context(), jwks.Query{})
-	assert.Equal(t, KindFiles, KindOf(err), err)
+	assert.Equal(t, "files", Kind(err), err)
 
 	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)
 	require.NoError(t, err)
@@ -102,5 +101,5 @@ func TestKindOfAFile(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err = jwks.File(pipe).Fetch(ctx)
-	assert.Equal(t, KindTimeout, KindOf(err), err)
+	assert.Equal(t, "timeout", Kind(err), err)
 }
