@@ -135,8 +135,9 @@ func judgePoint(public *ecdsa.PublicKey) *objection {
 	return nil
 }
 
-// rsaWeaknesses are the tests that take long, in the order in which they object.
-var rsaWeaknesses = []func(n *big.Int) *objection{notROCA, noSmallFactor, primesApart, noPattern, composite}
+// rsaWeaknesses are the tests that take long, in the order in which they object. [composite], which
+// takes longer than all of them together, objects after them.
+var rsaWeaknesses = []func(n *big.Int) *objection{notROCA, noSmallFactor, primesApart, noPattern}
 
 func judgeRSAKey(public *rsa.PublicKey) *objection {
 	if public == nil || public.N == nil || public.N.Sign() <= 0 {
@@ -149,14 +150,24 @@ func judgeRSAKey(public *rsa.PublicKey) *objection {
 	return weaknesses.of(n, func() *objection { return weakness(n) })
 }
 
-// weakness returns what makes a modulus weak that passes at a glance.
+// weakness returns what makes a modulus weak that passes at a glance. A login may be waiting for
+// the key: so the test that takes longest runs beside the others.
 func weakness(n *big.Int) *objection {
+	isComposite := sync.OnceValue(func() *objection { return composite(n) }) // a panic is the caller's
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() {
+		_ = contain.Panics(func() error {
+			isComposite()
+			return nil
+		})
+	})
 	for _, test := range rsaWeaknesses {
 		if why := test(n); why != nil {
 			return why
 		}
 	}
-	return nil
+	return isComposite()
 }
 
 // weaknesses are those of the moduli that were judged last.
