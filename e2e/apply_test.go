@@ -54,7 +54,7 @@ func TestStoredPlan(t *testing.T) {
 	refused := o
 	refused.Deny = []pem.Fingerprint{denied}
 	_, err = mount.Apply(t.Context(), stored(), refused)
-	require.ErrorIs(t, err, vaultsync.ErrRefused)
+	require.ErrorIs(t, err, plan.ErrRefused)
 	require.ErrorContains(t, err, denied.Short())
 	require.Error(t, login(c, path, ownToken(young)))
 
@@ -68,7 +68,7 @@ func TestStoredPlan(t *testing.T) {
 	_, err = mount.Sync(t.Context(), publishes(young), o)
 	require.NoError(t, err)
 	_, err = mount.Apply(t.Context(), stored(), o)
-	require.ErrorIs(t, err, vaultsync.ErrStale, "others have written since")
+	require.ErrorIs(t, err, plan.ErrStale, "others have written since")
 	require.Error(t, login(c, path, ownToken(old)))
 
 	o.Review = func(_ context.Context, p *plan.Plan) error {

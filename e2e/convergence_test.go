@@ -23,6 +23,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // window is how many keys a cluster publishes at most. A Nomad keeps an old key for an
@@ -224,7 +225,7 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 			Clusters: []jwks.Cluster{{Name: cluster.name, Sources: []jwks.Source{cluster}}},
 			Targets: []vaultsync.Target{{
 				Mount: vaultsync.NewMount(v.Client(), path), Clusters: []string{cluster.name},
-				Options: vaultsync.Options{Foreign: vaultsync.ForeignKeep, Settle: settle, OnEvent: func(e vaultsync.Event) {
+				Options: vaultsync.Options{Foreign: plan.ForeignKeep, Settle: settle, OnEvent: func(e vaultsync.Event) {
 					if e.Kind == vaultsync.EventError || e.Kind == vaultsync.EventFailed {
 						failed.Add(1)
 						t.Logf("%s: %v", cluster.name, e.Err)
@@ -303,7 +304,7 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 	after := readConfig(t, c, path)
 	keys := vaultsync.NewConfig(after).Trusted()
 	assert.Len(t, keys, min(window, rotations+1)*harvesters+1, "each key once")
-	assert.True(t, slices.ContainsFunc(keys, func(k vaultsync.Key) bool { return k.Cluster == "" && foreign.Equal(k.Public) }),
+	assert.True(t, slices.ContainsFunc(keys, func(k plan.Key) bool { return k.Cluster == "" && foreign.Equal(k.Public) }),
 		"the pasted key stays")
 	delete(after, "jwt_validation_pubkeys")
 	assert.Equal(t, fields, after, "only the keys may change")

@@ -26,6 +26,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 const historySettle = time.Second // the default
@@ -210,7 +211,7 @@ func (h *harvesting) harvester() *vaultsync.Harvester {
 		Clusters: []jwks.Cluster{{Name: h.name, Sources: []jwks.Source{h.cluster}}},
 		Targets: []vaultsync.Target{{
 			Mount: vaultsync.NewMount(h.client, h.path), Clusters: []string{h.name},
-			Options: vaultsync.Options{Foreign: vaultsync.ForeignKeep, Settle: historySettle, Deny: slices.Clone(h.denied)},
+			Options: vaultsync.Options{Foreign: plan.ForeignKeep, Settle: historySettle, Deny: slices.Clone(h.denied)},
 		}},
 	}
 }

@@ -30,6 +30,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // The servers that every test shares: a cluster of two federated regions and a cluster of
@@ -185,7 +186,7 @@ func readConfig(t *testing.T, c *api.Client, path string) map[string]any {
 }
 
 // trusted returns the keys of a mount.
-func trusted(t *testing.T, c *api.Client, path string) []vaultsync.Key {
+func trusted(t *testing.T, c *api.Client, path string) []plan.Key {
 	t.Helper()
 	return vaultsync.NewConfig(readConfig(t, c, path)).Trusted()
 }

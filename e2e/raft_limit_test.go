@@ -12,7 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/lab"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Integrated storage takes no entry over 1 MiB. What fits is written, up to the brim, the cluster
@@ -43,7 +43,7 @@ cluster "four" { jwks_file = %q }
 	require.Len(t, trusted(t, c, mount), 2*bulky)
 
 	r := sync(3, `["one", "two", "three", "four"]`, fmt.Sprintf("deny = [%q]", fingerprintOf(t, first)))
-	assert.Contains(t, r.stderr, `cluster "three": `+vaultsync.ErrNoRoom.Error())
+	assert.Contains(t, r.stderr, `cluster "three": `+plan.ErrNoRoom.Error())
 	assert.NotContains(t, r.stderr, `cluster "four"`)
 	now := fingerprints(t, c, mount)
 	assert.NotContains(t, now, fingerprintOf(t, first), "the denial")

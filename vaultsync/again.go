@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // askAgainWithin bounds a second question to a source.
@@ -21,7 +22,7 @@ const askAgainWithin = 10 * time.Second
 
 // again asks sources once more whose answers lack keys, and returns what is desired then: what
 // either of the two answers has is published. An answer that doesn't come changes nothing.
-func (m *subscriber) again(ctx context.Context, owners []pem.Owner) Desired {
+func (m *subscriber) again(ctx context.Context, owners []pem.Owner) plan.Desired {
 	ctx, cancel := context.WithTimeout(ctx, askAgainWithin)
 	defer cancel()
 	var asking sync.WaitGroup

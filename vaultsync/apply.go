@@ -12,26 +12,19 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-var (
-	// ErrStale: a plan is to be applied, and the mount is no longer what it was made of, or it is
-	// older than Options.MaxAge.
-	ErrStale = plan.ErrStale
-	// ErrRefused: a plan is to be applied that does what the options of now refuse.
-	ErrRefused = plan.ErrRefused
-	// ErrReview: Options.Review refused a plan. Wrapped with the error that it returned.
-	ErrReview = errors.New("the plan was not approved")
-)
+// ErrReview: [Options.Review] refused a plan. Wrapped with the error that it returned.
+var ErrReview = errors.New("the plan was not approved")
 
 // Apply writes a plan that was made earlier, by [Mount.Plan] or by another program that stored it,
 // and reads back, as [Mount.Sync] does. It writes what the plan says and nothing else. The plan is
 // input: its keys are judged again, and it is refused, by the name of a key or a cluster, where o
 // wouldn't plan it now.
 //
-// The error is that of a Sync. It wraps [ErrStale] where the mount has changed since, or changes
-// meanwhile, and where the plan is older than o.MaxAge; [ErrRefused], [ErrTurnover], [ErrNoRoom],
-// [ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a Sync's does.
-func (m *Mount) Apply(ctx context.Context, p *Plan, o Options) (*MountReport, error) {
-	report := m.sync(ctx, Desired{Clusters: p.Clusters}, o, conduct{plan: func(current Config, o Options, written bool) (*Plan, error) {
+// The error is that of a Sync. It wraps [plan.ErrStale] where the mount has changed since, or changes
+// meanwhile, and where the plan is older than o.MaxAge; [plan.ErrRefused], [plan.ErrTurnover], [plan.ErrNoRoom],
+// [plan.ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a Sync's does.
+func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountReport, error) {
+	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current Config, o Options, written bool) (*plan.Plan, error) {
 		return m.again(p, current, o, written)
 	}})
 	o.conclude(m, report)
@@ -40,9 +33,9 @@ func (m *Mount) Apply(ctx context.Context, p *Plan, o Options) (*MountReport, er
 
 // again returns the plan where it is still to be done, and a plan of nothing where it was done.
 // Once it was written, what others write beside it is theirs.
-func (m *Mount) again(p *Plan, current Config, o Options, written bool) (*Plan, error) {
+func (m *Mount) again(p *plan.Plan, current Config, o Options, written bool) (*plan.Plan, error) {
 	if p.Store != "" && p.Store != m.String() {
-		return nil, fmt.Errorf("%w: it is one for %s", ErrRefused, p.Store)
+		return nil, fmt.Errorf("%w: it is one for %s", plan.ErrRefused, p.Store)
 	}
 	if err := o.check(p.Clusters); err != nil {
 		return nil, err
@@ -57,9 +50,9 @@ func (m *Mount) again(p *Plan, current Config, o Options, written bool) (*Plan, 
 		return &done, nil
 	}
 	if p.Base != current.base(elements) {
-		return nil, fmt.Errorf("%w: the mount has changed since", ErrStale)
+		return nil, fmt.Errorf("%w: the mount has changed since", plan.ErrStale)
 	}
-	planner := mountPlanner{o: o, want: Desired{Clusters: p.Clusters}, current: current}
+	planner := mountPlanner{o: o, want: plan.Desired{Clusters: p.Clusters}, current: current}
 	if err := checkSettings(p, current, planner.stated()); err != nil {
 		return nil, err
 	}
@@ -74,26 +67,26 @@ func (m *Mount) again(p *Plan, current Config, o Options, written bool) (*Plan, 
 }
 
 // isDone reports whether a mount holds what a plan says.
-func isDone(p *Plan, current Config, elements []plan.Element) bool {
+func isDone(p *plan.Plan, current Config, elements []plan.Element) bool {
 	return p.Holds(elements) && current.Mode() == "" && len(settingsIn(p, current)) == len(p.Settings)
 }
 
 // hasLanded reports whether a mount shows all of a plan's changes, whatever others did since.
-func hasLanded(p *Plan, current Config) bool {
+func hasLanded(p *plan.Plan, current Config) bool {
 	done := landed(p, current)
 	return len(done.Add) == len(p.Add) && len(done.Adopt) == len(p.Adopt) && len(done.Remove) == len(p.Remove) &&
 		len(done.Settings) == len(p.Settings)
 }
 
 // checkSettings refuses settings that aren't stated any more, or that have changed since.
-func checkSettings(p *Plan, current Config, stated map[string]any) error {
+func checkSettings(p *plan.Plan, current Config, stated map[string]any) error {
 	for _, c := range p.Settings {
 		value, ok := stated[c.Field]
 		if !ok || settingText(value) != c.After {
-			return fmt.Errorf("%w: %s is not stated as %s", ErrRefused, vaultapi.Quote(c.Field), cmp.Or(c.After, "empty"))
+			return fmt.Errorf("%w: %s is not stated as %s", plan.ErrRefused, vaultapi.Quote(c.Field), cmp.Or(c.After, "empty"))
 		}
 		if settingText(current.fields[c.Field]) != c.Before {
-			return fmt.Errorf("%w: %s has changed since", ErrStale, vaultapi.Quote(c.Field))
+			return fmt.Errorf("%w: %s has changed since", plan.ErrStale, vaultapi.Quote(c.Field))
 		}
 	}
 	return nil
@@ -113,13 +106,13 @@ func (c *convergence) review(ctx context.Context) (asked bool, err error) {
 }
 
 // sameChanges reports whether two plans change the same. The times at which keys are added differ.
-func sameChanges(a, b *Plan) bool {
+func sameChanges(a, b *plan.Plan) bool {
 	type change struct {
 		pem.Owner
 		id, reason string
 		f          pem.Fingerprint
 	}
-	of := func(keys []Key) (all []change) {
+	of := func(keys []plan.Key) (all []change) {
 		for _, k := range keys {
 			all = append(all, change{k.Owner, k.KeyID, k.Reason, k.Fingerprint})
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 // planned returns a plan of a mount as it comes out of a file.
-func planned(t *testing.T, m *Mount, want Desired, o Options) *plan.Plan {
+func planned(t *testing.T, m *Mount, want plan.Desired, o Options) *plan.Plan {
 	t.Helper()
 	report, err := m.Plan(t.Context(), want, o)
 	require.NoError(t, err)
@@ -67,21 +67,21 @@ func TestApplyRefuses(t *testing.T) {
 		says    string
 	}{
 		"another writer came first": {between: func(t *testing.T, _ *fakevault.Server, m *Mount) {
-			_, err := m.Sync(t.Context(), Desired{Clusters: []string{"b"}, Results: desired(publish("b", "k7")).Results}, Options{})
+			_, err := m.Sync(t.Context(), plan.Desired{Clusters: []string{"b"}, Results: desired(publish("b", "k7")).Results}, Options{})
 			require.NoError(t, err)
-		}, o: stated, err: ErrStale, says: "has changed since"},
+		}, o: stated, err: plan.ErrStale, says: "has changed since"},
 		"another writer set the issuer": {between: func(t *testing.T, v *fakevault.Server, _ *Mount) {
 			require.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(v.Config("", "jwt-nomad"), object{issuerField: "https://x"})))
-		}, o: stated, err: ErrStale, says: "bound_issuer"},
-		"days later":                 {between: func(*testing.T, *fakevault.Server, *Mount) { time.Sleep(25 * time.Hour) }, o: stated, err: ErrStale, says: "25h0m"},
-		"denied by now":              {o: Options{Deny: []pem.Fingerprint{fingerprint("k2")}, Settings: stated.Settings}, err: ErrRefused, says: fingerprint("k2").Short()},
-		"pinned by now":              {o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k1")}}, Settings: stated.Settings}, err: ErrRefused, says: "not pinned for a"},
-		"retired by now":             {o: Options{Retired: []string{"a/"}, Settings: stated.Settings}, err: ErrRefused, says: "retired"},
-		"no room by now":             {o: Options{MaxKeys: 1, Settings: stated.Settings}, err: ErrNoRoom, says: "1 waits"},
-		"an issuer no longer stated": {o: Options{}, err: ErrRefused, says: "bound_issuer"},
-		"another issuer stated":      {o: Options{Settings: Settings{BoundIssuer: new("https://b")}}, err: ErrRefused, says: "bound_issuer"},
-		"for another mount":          {change: func(p *plan.Plan) { p.Store = "jwt-other" }, o: stated, err: ErrRefused, says: "jwt-other"},
-		"a setting that isn't ours": {change: func(p *plan.Plan) { p.Settings = []Change{{Field: "jwks_url", After: `"https://evil"`}} }, o: stated, err: ErrRefused,
+		}, o: stated, err: plan.ErrStale, says: "bound_issuer"},
+		"days later":                 {between: func(*testing.T, *fakevault.Server, *Mount) { time.Sleep(25 * time.Hour) }, o: stated, err: plan.ErrStale, says: "25h0m"},
+		"denied by now":              {o: Options{Deny: []pem.Fingerprint{fingerprint("k2")}, Settings: stated.Settings}, err: plan.ErrRefused, says: fingerprint("k2").Short()},
+		"pinned by now":              {o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k1")}}, Settings: stated.Settings}, err: plan.ErrRefused, says: "not pinned for a"},
+		"retired by now":             {o: Options{Retired: []string{"a/"}, Settings: stated.Settings}, err: plan.ErrRefused, says: "retired"},
+		"no room by now":             {o: Options{MaxKeys: 1, Settings: stated.Settings}, err: plan.ErrNoRoom, says: "1 waits"},
+		"an issuer no longer stated": {o: Options{}, err: plan.ErrRefused, says: "bound_issuer"},
+		"another issuer stated":      {o: Options{Settings: Settings{BoundIssuer: new("https://b")}}, err: plan.ErrRefused, says: "bound_issuer"},
+		"for another mount":          {change: func(p *plan.Plan) { p.Store = "jwt-other" }, o: stated, err: plan.ErrRefused, says: "jwt-other"},
+		"a setting that isn't ours": {change: func(p *plan.Plan) { p.Settings = []plan.Change{{Field: "jwks_url", After: `"https://evil"`}} }, o: stated, err: plan.ErrRefused,
 			says: "jwks_url"},
 	} {
 		t.Run(name, func(t *testing.T) {

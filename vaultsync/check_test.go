@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What a program gets wrong is an error before anything is asked, and never a panic.
@@ -46,21 +47,21 @@ func TestCheckOfWrongArguments(t *testing.T) {
 			spoil(h)
 			err := h.Check()
 			require.ErrorContains(t, err, says)
-			require.ErrorIs(t, err, ErrInvalid)
+			require.ErrorIs(t, err, plan.ErrInvalid)
 			assert.Equal(t, "invalid", Kind(err))
 			_, err = h.Sync(t.Context())
-			require.ErrorIs(t, err, ErrInvalid)
-			require.ErrorIs(t, h.Watch(t.Context(), WatchOptions{}), ErrInvalid)
+			require.ErrorIs(t, err, plan.ErrInvalid)
+			require.ErrorIs(t, h.Watch(t.Context(), WatchOptions{}), plan.ErrInvalid)
 		})
 	}
 	for _, m := range []*Mount{{}, {Path: "jwt"}, {Path: "auth/jwt", Client: v.Client()}} {
 		_, err := m.Read(t.Context())
-		require.ErrorIs(t, err, ErrInvalid)
+		require.ErrorIs(t, err, plan.ErrInvalid)
 		_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.ErrorIs(t, err, ErrInvalid)
+		require.ErrorIs(t, err, plan.ErrInvalid)
 	}
-	_, err := NewMount(v.Client(), "jwt-nomad").Plan(t.Context(), Desired{}, Options{})
-	require.ErrorIs(t, err, ErrInvalid)
+	_, err := NewMount(v.Client(), "jwt-nomad").Plan(t.Context(), plan.Desired{}, Options{})
+	require.ErrorIs(t, err, plan.ErrInvalid)
 }
 
 // Anyone who stops something finds that they did, and no word that it was Vault's fault.
@@ -105,7 +106,7 @@ func TestCancellation(t *testing.T) {
 }
 
 // waitCancelled cancels a sync that has written and waits.
-func waitCancelled(m *Mount, cause error, want Desired) error {
+func waitCancelled(m *Mount, cause error, want plan.Desired) error {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	_, err := m.Sync(ctx, want, Options{DefaultRole: "r", Settle: 0, AllowTurnover: []string{"*"}, OnEvent: func(Event) { cancel(cause) }})
 	return err

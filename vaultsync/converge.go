@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // convergence makes one mount hold what is wanted. Vault has no check-and-set, and others may
@@ -36,21 +37,21 @@ type convergence struct {
 	*session
 	o      Options
 	how    conduct
-	want   Desired
+	want   plan.Desired
 	given  circumstances
 	until  time.Time // keys are judged; zero: until all are
 	report *MountReport
 
 	// What the last read showed, and when it was asked for: the answer may be as old as that.
 	config Config
-	plan   *Plan
+	plan   *plan.Plan
 	readAt time.Time
 
 	last    attempt
-	cause   error // why, where it is undone or unsent
-	tries   int   // writes, and plans that were too late to be written
-	paused  bool  // for the watch's pace, so that want may be old
-	unknown *Plan // may have been written: the next read shows it; else nil
+	cause   error      // why, where it is undone or unsent
+	tries   int        // writes, and plans that were too late to be written
+	paused  bool       // for the watch's pace, so that want may be old
+	unknown *plan.Plan // may have been written: the next read shows it; else nil
 
 	askedAgain bool // sources whose answers lack keys
 
@@ -58,7 +59,7 @@ type convergence struct {
 	looks     int      // reads since the last try that found nothing left to do
 	looked    []string // the list, as the last of these showed it
 
-	approved *Plan // by Options.Review
+	approved *plan.Plan // by Options.Review
 
 	undoneSettings int   // conflicts about settings alone
 	left           error // why the settings are left to another writer; nil: they aren't
@@ -83,7 +84,7 @@ const (
 )
 
 // converge runs the protocol of [convergence].
-func (s *session) converge(ctx context.Context, want Desired, o Options, how conduct, report *MountReport) error {
+func (s *session) converge(ctx context.Context, want plan.Desired, o Options, how conduct, report *MountReport) error {
 	how = how.or()
 	c := &convergence{
 		session: s, o: o, how: how, want: want, report: report, unsettled: how.unsettled, until: judgeUntil(ctx, how.pace),
@@ -326,10 +327,10 @@ func (c *convergence) backOff(ctx context.Context) error {
 }
 
 // contested names what of a plan is open, by the first key of each list.
-func contested(p *Plan) string {
+func contested(p *plan.Plan) string {
 	for _, list := range []struct {
 		what string
-		keys []Key
+		keys []plan.Key
 	}{{"to be trusted", p.Add}, {"to be annotated", p.Adopt}, {"to be removed", p.Remove}} {
 		if n := len(list.keys); n > 0 {
 			return fmt.Sprintf("%d %s (%s)", n, list.what, list.keys[0].Fingerprint.Short())

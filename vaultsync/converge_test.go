@@ -13,6 +13,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/history"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What may happen on the way. The promise holds on the first three: no write arrives later
@@ -174,7 +175,7 @@ func TestSyncAfterSuspension(t *testing.T) {
 			}
 			return elapsed(read, now, now.Round(0).Add(-time.Hour)) // and set back: that alone holds up nothing
 		}}
-		want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+		want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 		report := s.target("only-a").Mount.sync(t.Context(), want, Options{Logger: log.logger()}, how)
 		require.NoError(t, report.Err)
 		assert.Equal(t, 1, report.Written)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 var (
@@ -23,8 +22,6 @@ var (
 	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that
 	// ran out.
 	ErrUnreachable = errors.New("no connection")
-	// ErrInvalid: wrong arguments, such as what [Harvester.Check] finds.
-	ErrInvalid = plan.ErrInvalid
 	// ErrConflict: another writer undid each of several writes.
 	ErrConflict = errors.New("another writer keeps changing the keys")
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // EventKind says what happened.
@@ -45,8 +46,8 @@ type Event struct {
 	// Owner is the cluster and region: of the key, or of what was read, failed or recovered. The
 	// Region of a federation's list of regions is "*".
 	pem.Owner
-	Key       Key           // of EventAdded, EventAdopted and EventRemoved
-	Set       Change        // of EventSet
+	Key       plan.Key      // of EventAdded, EventAdopted and EventRemoved
+	Set       plan.Change   // of EventSet
 	Err       error         // of EventFailed and EventUnread (a *jwks.ClusterError), EventConflict, EventError and EventUnwritable
 	Recovered time.Duration // of EventRecovered: how long it had failed
 	Report    *MountReport  // of EventSynced and EventError
@@ -87,11 +88,11 @@ func (o Options) emit(m *Mount, e Event) {
 }
 
 // announce tells the log and the caller what a write has changed.
-func (o Options) announce(m *Mount, p *Plan) {
+func (o Options) announce(m *Mount, p *plan.Plan) {
 	log := o.logger().With("mount", m.String())
 	for _, list := range []struct {
 		kind EventKind
-		keys []Key
+		keys []plan.Key
 	}{{EventAdded, p.Add}, {EventAdopted, p.Adopt}, {EventRemoved, p.Remove}} {
 		for _, k := range list.keys {
 			log.Info("key "+string(list.kind), "cluster", k.Cluster, "region", k.Region, "kid", k.KeyID,
@@ -106,11 +107,11 @@ func (o Options) announce(m *Mount, p *Plan) {
 }
 
 // warnNotRead tells them what could not be read.
-func (o Options) warnNotRead(m *Mount, p *Plan) {
+func (o Options) warnNotRead(m *Mount, p *plan.Plan) {
 	for _, f := range p.Failed {
 		err := f.AsError()
 		message := "keys kept"
-		if errors.Is(f.Err, ErrNoRoom) {
+		if errors.Is(f.Err, plan.ErrNoRoom) {
 			message = "keys wait for room"
 		}
 		o.logger().With(stack(err)...).Warn(message, "mount", m.String(), "cluster", f.Cluster, "region", f.Region, "kept", f.Kept, "error", err.Err)

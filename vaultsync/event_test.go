@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // states is what a service's metrics and readiness show, from events alone.
@@ -127,9 +128,9 @@ func TestTrigger(t *testing.T) {
 func TestEventIsALine(t *testing.T) {
 	f := fingerprint("k1")
 	for want, e := range map[string]Event{
-		"added: mount jwt at https://v: key a/r k1 RS256 " + f.Short():             {Kind: EventAdded, Mount: MountID{Vault: "https://v", Path: "jwt"}, Key: Key{Owner: pem.Owner{Cluster: "a", Region: "r"}, KeyID: "k1", Algorithm: "RS256", Fingerprint: f}},
+		"added: mount jwt at https://v: key a/r k1 RS256 " + f.Short():             {Kind: EventAdded, Mount: MountID{Vault: "https://v", Path: "jwt"}, Key: plan.Key{Owner: pem.Owner{Cluster: "a", Region: "r"}, KeyID: "k1", Algorithm: "RS256", Fingerprint: f}},
 		"unread: cluster a: " + jwks.ErrNoKeys.Error():                             {Kind: EventUnread, Owner: pem.Owner{Cluster: "a"}, Err: jwks.ErrNoKeys},
-		`set: mount jwt at https://v: bound_issuer from "" to "\"https://nomad\""`: {Kind: EventSet, Mount: MountID{Vault: "https://v", Path: "jwt"}, Set: Change{Field: "bound_issuer", After: `"https://nomad"`}},
+		`set: mount jwt at https://v: bound_issuer from "" to "\"https://nomad\""`: {Kind: EventSet, Mount: MountID{Vault: "https://v", Path: "jwt"}, Set: plan.Change{Field: "bound_issuer", After: `"https://nomad"`}},
 	} {
 		assert.Equal(t, want, e.String())
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // document is what a Nomad cluster publishes.
@@ -60,7 +61,7 @@ func ExampleNewPlan() {
 	if err != nil {
 		panic(err)
 	}
-	want := vaultsync.Desired{
+	want := plan.Desired{
 		Clusters: []string{"us-east", "eu-west"},
 		Results: []jwks.Result{
 			{Cluster: "us-east", Set: set},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // privateText is a private key in the list, where somebody put it.
@@ -49,7 +50,7 @@ func FuzzNewPlan(f *testing.F) {
 		case errors.Is(err, ErrUnreadableFields):
 			require.False(t, readable(current.fields))
 			return
-		case errors.Is(err, ErrLastKey):
+		case errors.Is(err, plan.ErrLastKey):
 			require.False(t, o.AllowEmpty)
 			return
 		}
@@ -67,7 +68,7 @@ func FuzzNewPlan(f *testing.F) {
 
 // drawMount makes a configuration of choices and of JSON of further fields, and what to make of
 // it.
-func drawMount(c *fakekeys.Choices, more []byte) (Config, Desired, Options) {
+func drawMount(c *fakekeys.Choices, more []byte) (Config, plan.Desired, Options) {
 	list := []any{}
 	for range c.Pick(4) {
 		list = append(list, c.Of(trust("a", "k1"), trust("b", "k2"), trust("z", "k3"), paste("x"), privateText))
@@ -93,7 +94,7 @@ func drawMount(c *fakekeys.Choices, more []byte) (Config, Desired, Options) {
 	if c.Rarely(4) {
 		o.Deny = append(o.Deny, fingerprint("k1"), fingerprint("x"))
 	}
-	want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k4")}}
+	want := plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k4")}}
 	if c.Rarely(2) {
 		want.Results = append(want.Results, publish("b", "k2"))
 	}
@@ -102,7 +103,7 @@ func drawMount(c *fakekeys.Choices, more []byte) (Config, Desired, Options) {
 
 // requireStored writes a plan, by way of JSON, and checks that there is room for it, and that
 // nothing is left to do then.
-func requireStored(t *testing.T, current Config, p *Plan, want Desired, o Options) {
+func requireStored(t *testing.T, current Config, p *plan.Plan, want plan.Desired, o Options) {
 	t.Helper()
 	body, err := current.With(p)
 	require.NoError(t, err)
@@ -138,7 +139,7 @@ func readable(fields map[string]any) bool {
 
 // requireFields checks that a plan was made for a mount with static keys alone, or for one that
 // may be converted, and that each other field goes back as it was.
-func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
+func requireFields(t *testing.T, fields map[string]any, p *plan.Plan, o Options) {
 	t.Helper()
 	require.True(t, readable(fields))
 	body, err := NewConfig(fields).With(p)
@@ -168,7 +169,7 @@ func requireFields(t *testing.T, fields map[string]any, p *Plan, o Options) {
 		_, stated := statedFields(o.Settings)[name]
 		require.True(t, name == keysField || stated || slices.Contains(slices.Collect(maps.Keys(fields)), name), "a new field %s", name)
 	}
-	require.True(t, !converted || !p.Changed || !slices.ContainsFunc(p.Failed, func(f Failure) bool { return !errors.Is(f.Err, ErrAlgorithm) }), "converted, and a cluster was cut off")
+	require.True(t, !converted || !p.Changed || !slices.ContainsFunc(p.Failed, func(f plan.Failure) bool { return !errors.Is(f.Err, ErrAlgorithm) }), "converted, and a cluster was cut off")
 }
 
 // statedFields returns the fields that settings state, whatever their value.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Target is a mount and what it is to trust.
@@ -196,7 +197,7 @@ func (h *Harvester) used() []jwks.Cluster {
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
 // unknown or used twice, sources, mounts and clients that aren't there, two targets with one mount,
-// options that contradict themselves. Errors wrap [ErrInvalid]; those of a target are *MountErrors.
+// options that contradict themselves. Errors wrap [plan.ErrInvalid]; those of a target are *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
 	if len(h.Targets) == 0 {
@@ -230,7 +231,7 @@ func (h *Harvester) Check() error {
 type wrong struct{ error }
 
 // Is reports true for ErrInvalid.
-func (*wrong) Is(target error) bool { return target == ErrInvalid }
+func (*wrong) Is(target error) bool { return target == plan.ErrInvalid }
 
 // Unwrap returns the error.
 func (e *wrong) Unwrap() error { return e.error }
@@ -239,7 +240,7 @@ func (e *wrong) Unwrap() error { return e.error }
 func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
 	names = map[string]bool{}
 	for _, c := range h.Clusters {
-		if err := CheckClusterName(c.Name); err != nil {
+		if err := plan.CheckClusterName(c.Name); err != nil {
 			all = append(all, err)
 		}
 		if names[c.Name] {

@@ -88,7 +88,7 @@ func (h *keyHistory) forget() {
 }
 
 // planned records which keys are in their retention period.
-func (h *keyHistory) planned(p *Plan) {
+func (h *keyHistory) planned(p *plan.Plan) {
 	if h == nil {
 		return
 	}

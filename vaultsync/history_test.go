@@ -79,7 +79,7 @@ func TestWatchRetainsThroughAStep(t *testing.T) {
 					require.NoError(t, err)
 					o := Options{Retain: time.Hour, Now: time.Now().Add(wall)}
 					how := conduct{history: test.seen, rest: func(context.Context, time.Duration) (bool, error) { return false, nil }}
-					want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
+					want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set, Asked: time.Now().Add(wall)}}}
 					require.NoError(t, NewMount(s.vault.Client(), "only-a").sync(t.Context(), want, o, how).Err)
 				}
 				sync()

@@ -3,6 +3,8 @@ package vaultsync
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // MarshalJSON writes the documented form: {"mounts": […]}, each as [MountReport.MarshalJSON]
@@ -20,7 +22,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 func (r *MountReport) MarshalJSON() ([]byte, error) {
 	p := r.Plan
 	if p == nil {
-		p = &Plan{}
+		p = &plan.Plan{}
 	}
 	ends := struct {
 		Error string `json:"error,omitempty"`

@@ -25,14 +25,14 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	m := NewMount(v.Client(), "jwt-nomad")
 	o := Options{Settle: 10 * time.Second} // a busy machine takes its time between a read and a write
 	how := conduct{rest: func(context.Context, time.Duration) (bool, error) { return true, nil }}
-	report := m.sync(t.Context(), Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{down("hostile"), publish("b", "old", "kept")}}, o, how)
+	report := m.sync(t.Context(), plan.Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{down("hostile"), publish("b", "old", "kept")}}, o, how)
 	require.NoError(t, report.Err)
 
 	began := time.Now()
-	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "kept", "new")}}
+	want := plan.Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "kept", "new")}}
 	how.pace = new(pace) // as in a watch
 	how.verdicts = new(plan.Verdicts)
-	var added, removed []Key
+	var added, removed []plan.Key
 	for syncs := 0; syncs < 20 && !hasKey(added, fingerprint("new")); syncs++ { // of 20,000 keys in turn
 		how.verdicts = how.verdicts.Published()
 		report = m.sync(t.Context(), want, o, how)
@@ -44,22 +44,22 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	assert.True(t, hasKey(removed, fingerprint("old")))
 	require.Len(t, report.Plan.Failed, 1)
 	assert.Equal(t, "hostile", report.Plan.Failed[0].Cluster)
-	require.ErrorIs(t, report.Plan.Failed[0].Err, ErrNoRoom)
+	require.ErrorIs(t, report.Plan.Failed[0].Err, plan.ErrNoRoom)
 }
 
 // A plan for a caller with a deadline is there long before it, and has what there was time for.
 func TestNewPlanWithin(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
-	want := Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 2000), publish("b", "new")}}
+	want := plan.Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 2000), publish("b", "new")}}
 	p, err := NewPlanWithin(ctx, Config{}, want, Options{Now: time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err())
 	assert.True(t, hasKey(p.Add, fingerprint("new")))
 	require.Len(t, p.Failed, 1)
-	require.ErrorIs(t, p.Failed[0].Err, ErrNoRoom)
+	require.ErrorIs(t, p.Failed[0].Err, plan.ErrNoRoom)
 }
 
-func hasKey(keys []Key, f pem.Fingerprint) bool {
-	return slices.ContainsFunc(keys, func(k Key) bool { return k.Fingerprint == f })
+func hasKey(keys []plan.Key, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(keys, func(k plan.Key) bool { return k.Fingerprint == f })
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/contain"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // kindsOf are the kinds of errors with a sentinel. The words are part of the metrics and
@@ -24,8 +25,8 @@ var kindsOf = []struct {
 	err  error
 	kind string
 }{
-	{ErrTurnover, "turnover"},
-	{ErrNotRead, "not_read"},
+	{plan.ErrTurnover, "turnover"},
+	{plan.ErrNotRead, "not_read"},
 	{ErrAlgorithm, "algorithm"},
 	{jwks.ErrRegionGone, "region_gone"},
 	{jwks.ErrPrivateKey, "private_key"},
@@ -40,14 +41,14 @@ var kindsOf = []struct {
 	{ErrNoNamespaces, "no_namespaces"},
 	{ErrNotStaticKeys, "not_static_keys"},
 	{ErrUnreadableFields, "unreadable_fields"},
-	{ErrLastKey, "last_key"},
+	{plan.ErrLastKey, "last_key"},
 	{ErrTooLarge, "too_large"},
-	{ErrNoRoom, "no_room"},
+	{plan.ErrNoRoom, "no_room"},
 	{ErrConflict, "conflict"},
-	{ErrStale, "stale"},
-	{ErrRefused, "refused"},
+	{plan.ErrStale, "stale"},
+	{plan.ErrRefused, "refused"},
 	{ErrReview, "review"},
-	{ErrInvalid, "invalid"},
+	{plan.ErrInvalid, "invalid"},
 	{context.Canceled, "canceled"},
 	{context.DeadlineExceeded, "timeout"},
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
@@ -183,7 +184,7 @@ func (s *session) read(ctx context.Context) (Config, error) {
 }
 
 // write sends the body of a plan once. An error may mean that it was carried out all the same.
-func (s *session) write(ctx context.Context, p *Plan, body map[string]any) error {
+func (s *session) write(ctx context.Context, p *plan.Plan, body map[string]any) error {
 	if s.mount.Store != nil {
 		return s.mount.Store.Write(ctx, p)
 	}

@@ -16,65 +16,23 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// What a plan is made of, and says: see package plan.
-type (
-	// Plan is what a sync would do to one mount. Its Warnings are one for each of the mount's
-	// settings first, then at most one for a cluster's region, and last what there is to say of the
-	// sets, of which each has at most 1,000 members.
-	Plan = plan.Plan
-	// Change is one field of a mount or role that changes, in JSON.
-	Change = plan.Change
-	// Desired is what a mount should trust.
-	Desired = plan.Desired
-	// Key is one key in a plan.
-	Key = plan.Key
-	// Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys
-	// there is no room, or whose logins are refused although its keys are trusted.
-	Failure = plan.Failure
-	// TurnoverError is ErrTurnover with the keys on both sides.
-	TurnoverError = plan.TurnoverError
-	// RoomError is ErrNoRoom with what takes the room.
-	RoomError = plan.RoomError
-)
-
-var (
-	// ErrTurnover: a cluster's published keys are all other ones than the trusted
-	// ones. Wrapped by a *TurnoverError.
-	ErrTurnover = plan.ErrTurnover
-	// ErrLastKey: no key would be left, and Vault takes no empty list.
-	ErrLastKey = plan.ErrLastKey
-	// ErrNotRead: a region that the mount has keys of, or a whole cluster, was not
-	// among those fetched.
-	ErrNotRead = plan.ErrNotRead
-	// ErrNoRoom: keys that a cluster publishes wait, since the mount has no room for them.
-	// Wrapped by a *RoomError.
-	ErrNoRoom = plan.ErrNoRoom
-)
-
-// ReasonDenied is the reason of a key on Remove or Skipped that is denied.
-const ReasonDenied = plan.ReasonDenied
-
-// CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
-// and "-", beginning with a letter or digit, 128 bytes at most.
-func CheckClusterName(name string) error { return plan.CheckClusterName(name) }
-
 // NewPlan returns what has to change on a mount with the configuration current, so that it
 // trusts what want holds, under o. It reads no clock (o.Now is the time) and no network,
 // and gives the same plan for the same arguments; only the key that stands in for an empty
 // list is made later, by [Config.With].
 //
-// The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [ErrLastKey] or [ErrTooLarge],
+// The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [plan.ErrLastKey] or [ErrTooLarge],
 // or says what is wrong with the arguments. A cluster that could not be read is no
 // error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no room: see
 // [Options.MaxKeys] and [MaxConfig].
-func NewPlan(current Config, want Desired, o Options) (*Plan, error) {
+func NewPlan(current Config, want plan.Desired, o Options) (*plan.Plan, error) {
 	return newPlan(current, want, o, circumstances{})
 }
 
 // NewPlanWithin is NewPlan, which may take half of the time until ctx's deadline, if there is one.
 // A cluster may publish a thousand keys that each take long to judge: one that there was no time
 // for isn't added, and stays where it is trusted.
-func NewPlanWithin(ctx context.Context, current Config, want Desired, o Options) (*Plan, error) {
+func NewPlanWithin(ctx context.Context, current Config, want plan.Desired, o Options) (*plan.Plan, error) {
 	var known plan.Verdicts
 	until := judgeUntil(ctx, nil)
 	known.JudgePublished(want, past(until))
@@ -84,7 +42,7 @@ func NewPlanWithin(ctx context.Context, current Config, want Desired, o Options)
 	return newPlan(current, want, o, circumstances{verdicts: &known})
 }
 
-func newPlan(current Config, want Desired, o Options, given circumstances) (*Plan, error) {
+func newPlan(current Config, want plan.Desired, o Options, given circumstances) (*plan.Plan, error) {
 	if err := o.check(want.Clusters); err != nil {
 		return nil, err
 	}
@@ -95,7 +53,7 @@ func newPlan(current Config, want Desired, o Options, given circumstances) (*Pla
 	elements := current.Elements()
 	given.history.note(elements)
 	p, err := plan.New(elements, want, m.rules())
-	if errors.Is(err, ErrLastKey) {
+	if errors.Is(err, plan.ErrLastKey) {
 		return nil, fmt.Errorf("%w, and Vault takes no empty list", err)
 	}
 	if err != nil {
@@ -110,9 +68,9 @@ func newPlan(current Config, want Desired, o Options, given circumstances) (*Pla
 type mountPlanner struct {
 	o       Options
 	given   circumstances
-	want    Desired
+	want    plan.Desired
 	current Config
-	plan    *Plan
+	plan    *plan.Plan
 }
 
 // rules returns what the mount's configuration and settings make of the options.
@@ -149,7 +107,7 @@ func bodySize(body map[string]any) int {
 }
 
 // finish adds what is a mount's to the plan.
-func (m *mountPlanner) finish() (*Plan, error) {
+func (m *mountPlanner) finish() (*plan.Plan, error) {
 	p := m.plan
 	if p.Emptied && !m.current.stored {
 		m.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
@@ -203,13 +161,13 @@ func (m *mountPlanner) warn(format string, args ...any) {
 }
 
 // keepsKeys reports whether a plan for this configuration writes settings alone.
-func (c Config) keepsKeys(p *Plan) bool {
+func (c Config) keepsKeys(p *plan.Plan) bool {
 	return len(p.Settings) > 0 && len(p.Add)+len(p.Adopt)+len(p.Remove) == 0 && c.Mode() == ""
 }
 
 // checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
 // whatever its size: it takes keys away.
-func (c Config) checkSize(p *Plan) error {
+func (c Config) checkSize(p *plan.Plan) error {
 	if c.stored {
 		return nil
 	}
@@ -236,7 +194,7 @@ func (c Config) base(elements []plan.Element) string {
 // With returns the whole configuration as a plan for this one makes it: every field that
 // harvest doesn't own as it was read. It makes the key that stands in for an empty list, where
 // there is to be one.
-func (c Config) With(p *Plan) (map[string]any, error) {
+func (c Config) With(p *plan.Plan) (map[string]any, error) {
 	next := p.Next
 	if p.Emptied {
 		element, err := newPlaceholder()
@@ -248,7 +206,7 @@ func (c Config) With(p *Plan) (map[string]any, error) {
 	return c.withElements(p, next)
 }
 
-func (c Config) withElements(p *Plan, elements []string) (map[string]any, error) {
+func (c Config) withElements(p *plan.Plan, elements []string) (map[string]any, error) {
 	settings, err := settingValues(p.Settings)
 	if err != nil {
 		return nil, err
@@ -261,15 +219,15 @@ func (c Config) withElements(p *Plan, elements []string) (map[string]any, error)
 }
 
 // landed returns the part of a plan that a later configuration shows to have been done.
-func landed(p *Plan, after Config) *Plan {
+func landed(p *plan.Plan, after Config) *plan.Plan {
 	trusted := map[pem.Fingerprint]bool{}
 	for _, e := range after.Elements() {
 		trusted[e.Fingerprint] = true
 	}
-	only := func(keys []Key, there bool) []Key {
-		return slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return trusted[k.Fingerprint] != there })
+	only := func(keys []plan.Key, there bool) []plan.Key {
+		return slices.DeleteFunc(slices.Clone(keys), func(k plan.Key) bool { return trusted[k.Fingerprint] != there })
 	}
-	return &Plan{
+	return &plan.Plan{
 		Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false), Settings: settingsIn(p, after),
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func config(elements ...string) Config {
@@ -20,7 +21,7 @@ func config(elements ...string) Config {
 
 // requireApplied checks what holds of any plan: once applied nothing is left to do, and
 // every field but the keys and what is stated is as it was.
-func requireApplied(t *testing.T, current Config, p *Plan, want Desired, o Options) {
+func requireApplied(t *testing.T, current Config, p *plan.Plan, want plan.Desired, o Options) {
 	t.Helper()
 	body, err := current.With(p)
 	require.NoError(t, err)
@@ -38,7 +39,7 @@ func requireApplied(t *testing.T, current Config, p *Plan, want Desired, o Optio
 }
 
 func TestPlanNewMount(t *testing.T) {
-	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	p, err := NewPlan(Config{}, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
 	require.NoError(t, err)
 	body, err := Config{}.With(p)
 	require.NoError(t, err)
@@ -75,7 +76,7 @@ func TestPlanRefusals(t *testing.T) {
 		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
 		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
 		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
-		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, ErrLastKey, "(denied), and Vault takes no empty list"},
+		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, plan.ErrLastKey, "(denied), and Vault takes no empty list"},
 		"negative":              {config(), good, Options{Settle: -1}, nil, "negative"},
 		"a plan's":              {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
 		"too large":             {huge, good, Options{Convert: true, DefaultRole: strings.Repeat("x", 1000)}, ErrTooLarge, "bytes"},
@@ -86,7 +87,7 @@ func TestPlanRefusals(t *testing.T) {
 			if len(test.want) > 1 {
 				clusters = append(clusters, "b")
 			}
-			p, err := NewPlan(test.current, Desired{Clusters: clusters, Results: test.want}, test.o)
+			p, err := NewPlan(test.current, plan.Desired{Clusters: clusters, Results: test.want}, test.o)
 			assert.Nil(t, p)
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
@@ -100,7 +101,7 @@ func TestPlanConvert(t *testing.T) {
 	current := config()
 	current.fields["jwks_url"] = "https://nomad.example.com"
 	current.fields["jwks_ca_pem"] = "x"
-	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
 	require.NoError(t, err)
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
@@ -110,13 +111,13 @@ func TestPlanConvert(t *testing.T) {
 	assert.Equal(t, "nomad-workloads", body["default_role"])
 	requireApplied(t, current, p, want, Options{Now: now})
 
-	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
+	p, err = NewPlan(current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
 	require.NoError(t, err)
 	assert.False(t, p.Changed, "without keys there is nothing to convert to")
 }
 
 func TestPlanAllowEmpty(t *testing.T) {
-	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
 	current := config(trust("a", "k1"))
 	p, err := NewPlan(current, want, o)
@@ -145,7 +146,7 @@ func TestPlanWarnings(t *testing.T) {
 	current := config(paste("x"))
 	current.fields[algsField] = []any{"RS256"}
 	current.fields["bound_issuer"] = "https://a.example.com"
-	p, err := NewPlan(current, Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
+	p, err := NewPlan(current, plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
 	require.NoError(t, err)
 	text := strings.Join(p.Warnings, "\n")
 	for _, want := range []string{"bound_issuer", "no cluster's"} {
@@ -154,13 +155,13 @@ func TestPlanWarnings(t *testing.T) {
 	require.Len(t, p.Failed, 2)
 	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
 	current.fields[algsField] = []any{}
-	p, err = NewPlan(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: ForeignKeep})
+	p, err = NewPlan(current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: plan.ForeignKeep})
 	require.NoError(t, err)
 	assert.Empty(t, p.Warnings)
 }
 
 func TestReportJSON(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1"), paste("x")), Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
+	p, err := NewPlan(config(trust("a", "k1"), paste("x")), plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
 	require.NoError(t, err)
 	b, err := json.Marshal(&Report{Mounts: []*MountReport{{MountID: MountID{Vault: "https://vault", Path: "jwt-nomad"}, Plan: p}, {Err: errDown}}})
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ func past(until time.Time) func() bool {
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
 // that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
 // none. The error is that of a Sync, for what could not be read.
-func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.report()
 	report.Err = m.Wrap(ended(ctx, m.contained(o, func() error {
 		s, err := m.open()
@@ -55,7 +55,7 @@ func (m *Mount) Plan(ctx context.Context, want Desired, o Options) (*MountReport
 	return report, report.failure()
 }
 
-func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *Plan, error) {
+func (s *session) plan(ctx context.Context, want plan.Desired, o Options) (Config, *plan.Plan, error) {
 	config, err := s.read(ctx)
 	if err != nil {
 		return Config{}, nil, err
@@ -87,14 +87,14 @@ func (s *session) plan(ctx context.Context, want Desired, o Options) (Config, *P
 // Without an error the mount is in sync. The error joins a *[jwks.ClusterError] for each cluster or
 // region that the mount keeps the keys of because they could not be learned, a turnover included,
 // and a *[MountError] for what went wrong with the mount itself, which is the report's Err.
-func (m *Mount) Sync(ctx context.Context, want Desired, o Options) (*MountReport, error) {
+func (m *Mount) Sync(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.sync(ctx, want, o, conduct{})
 	o.conclude(m, report)
 	return report, report.failure()
 }
 
 // sync is Sync, conducted as its caller wants, and tells nobody of its end.
-func (m *Mount) sync(ctx context.Context, want Desired, o Options, how conduct) *MountReport {
+func (m *Mount) sync(ctx context.Context, want plan.Desired, o Options, how conduct) *MountReport {
 	report := m.report()
 	err := m.contained(o, func() error {
 		s, err := m.open()
@@ -123,12 +123,12 @@ type conduct struct {
 	verdicts *plan.Verdicts
 	// again asks sources without an index once more, whose answers lack keys, and returns what is
 	// desired then; nil: they aren't asked.
-	again func(context.Context, []pem.Owner) Desired
+	again func(context.Context, []pem.Owner) plan.Desired
 	// plan makes the plan for a configuration, and is told whether something was written; nil:
 	// newPlan.
-	plan func(current Config, o Options, written bool) (*Plan, error)
+	plan func(current Config, o Options, written bool) (*plan.Plan, error)
 	// latest returns what is desired by the time of another try; nil: what it was.
-	latest func() Desired
+	latest func() plan.Desired
 	// rest waits out a settle time, and reports whether something newer is to be written by
 	// then. That ends the sync: its caller sees to another one, with unsettled set. Nil sleeps.
 	rest func(ctx context.Context, d time.Duration) (superseded bool, err error)

@@ -10,16 +10,6 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// Foreign says what becomes of trusted keys that carry no annotation.
-type Foreign = plan.Foreign
-
-// What becomes of foreign keys. One that a cluster publishes is adopted in any case.
-const (
-	ForeignKeep   = plan.ForeignKeep   // stay, without a word
-	ForeignWarn   = plan.ForeignWarn   // stay, with a warning; what "" means
-	ForeignRemove = plan.ForeignRemove // go, once every cluster, region and list of regions has been read or has keys here
-)
-
 // Options are the rules for one mount. The zero value is the careful default.
 type Options struct {
 	// Now is the time of the plan. [NewPlan] needs it; a zero Now is the current time
@@ -27,7 +17,7 @@ type Options struct {
 	Now time.Time
 	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private
 	// half is thrown away in the place of the last one, since Vault takes no empty list.
-	Foreign       Foreign
+	Foreign       plan.Foreign
 	Retired       []string
 	Retain        time.Duration
 	AllowTurnover []string
@@ -72,10 +62,6 @@ type Options struct {
 const (
 	defaultSettle = time.Second
 	defaultWrites = 10
-	// NoRetain is the Options.Retain that keeps no key for longer than it is published.
-	NoRetain = plan.NoRetain
-	// DefaultMaxKeys is Options.MaxKeys where that is zero.
-	DefaultMaxKeys = plan.DefaultMaxKeys
 )
 
 func (o Options) settle() time.Duration {

@@ -21,16 +21,16 @@ const (
 
 // pause returns how long a plan has to wait before it is written. A denied key goes at once, and
 // so does what mends another writer's doing.
-func (p *pace) pause(current Config, planned *Plan, now time.Time) time.Duration {
+func (p *pace) pause(current Config, planned *plan.Plan, now time.Time) time.Duration {
 	if p == nil || p.left == nil || !plan.Same(p.left, current.Keys()) ||
-		slices.ContainsFunc(planned.Remove, func(k Key) bool { return k.Reason == ReasonDenied }) {
+		slices.ContainsFunc(planned.Remove, func(k plan.Key) bool { return k.Reason == plan.ReasonDenied }) {
 		return 0
 	}
 	return p.full.Add(-(paceBurst - 1) * paceGap).Sub(now)
 }
 
 // wrote takes in that a plan was written, or may have been.
-func (p *pace) wrote(plan *Plan, at time.Time) {
+func (p *pace) wrote(plan *plan.Plan, at time.Time) {
 	if p == nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A cluster that publishes another key every second doesn't have the mount written as often; and
@@ -84,7 +85,7 @@ func TestWatchPacesNoMending(t *testing.T) {
 func TestPaceLetsDenialsThrough(t *testing.T) {
 	var p pace
 	config := config(trust("a", "k1"), trust("a", "x"))
-	planned := func(o Options) *Plan {
+	planned := func(o Options) *plan.Plan {
 		o.Now = now
 		p, err := NewPlan(config, desired(publish("a", "k1", "k2")), o)
 		require.NoError(t, err)
@@ -92,7 +93,7 @@ func TestPaceLetsDenialsThrough(t *testing.T) {
 	}
 	for range paceBurst {
 		assert.LessOrEqual(t, p.pause(config, planned(Options{}), now), time.Duration(0))
-		p.wrote(&Plan{Next: config.Keys()}, now)
+		p.wrote(&plan.Plan{Next: config.Keys()}, now)
 	}
 	assert.Equal(t, paceGap, p.pause(config, planned(Options{}), now))
 	assert.Equal(t, time.Second, p.pause(config, planned(Options{}), now.Add(paceGap-time.Second)))

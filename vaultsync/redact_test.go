@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // TestEchoedToken: a server that repeats the token it was sent doesn't get it into an
@@ -21,7 +22,7 @@ func TestEchoedToken(t *testing.T) {
 	s := fakevault.New(t)
 	s.Enable("", "jwt-nomad", "jwt")
 	key := jwks.Key{KeyID: "1", Algorithms: []string{"EdDSA"}, Public: fakenomad.NewKey("EdDSA").Public()}
-	want := Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{key}}}}}
+	want := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{key}}}}}
 	for _, before := range []string{"", strings.Repeat("x", 245), strings.Repeat("x", 255)} {
 		for _, code := range []int{400, 403, 404, 412, 418, 429, 500, 503} {
 			const token = "a-token-of-no-known-form"

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"time"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // MountReport is what became of one mount.
 type MountReport struct {
 	MountID
-	Plan       *Plan           // what the sync set out to do; nil where there could be no plan
+	Plan       *plan.Plan      // what the sync set out to do; nil where there could be no plan
 	Config     Config          // the configuration that Plan was made for
 	Written    int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
 	WriteTimes []time.Duration // how long each of these took to be answered, or to fail
@@ -20,7 +22,7 @@ type MountReport struct {
 	// that was tried again, because another writer undid it or a cluster changed meanwhile, made
 	// others before. After a Sync without an error nothing is left to do, and Keep, Claimed and
 	// Foreign of Last are what the mount holds.
-	Last *Plan
+	Last *plan.Plan
 	// Done reports whether Last was carried out: Vault took its write, or there was nothing to do.
 	Done bool
 

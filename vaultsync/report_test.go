@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What a mount holds after a sync that was tried again is on the last plan, which isn't the
@@ -83,7 +84,7 @@ func TestLastPlanOfAFailedSync(t *testing.T) {
 // A cluster that couldn't be read at first, and was when the sync was tried again, leaves the
 // mount in sync; one that was lost meanwhile doesn't.
 func TestInSyncByTheLastPlan(t *testing.T) {
-	whole, partial := new(Plan), &Plan{Failed: make([]Failure, 1)}
+	whole, partial := new(plan.Plan), &plan.Plan{Failed: make([]plan.Failure, 1)}
 	assert.True(t, (&MountReport{Plan: partial, Last: whole, synced: true}).InSync())
 	assert.False(t, (&MountReport{Plan: whole, Last: partial, synced: true}).InSync())
 	assert.False(t, (&MountReport{Plan: partial, synced: true}).InSync())

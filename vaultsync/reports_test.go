@@ -16,6 +16,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // reported returns the keys of an input of jwks/testdata/reports.
@@ -119,7 +120,7 @@ func TestReport05Turnover(t *testing.T) {
 		require.NoError(t, err)
 		f.next(b)
 		_, err = run(time.Now())
-		require.ErrorIs(t, err, ErrTurnover)
+		require.ErrorIs(t, err, plan.ErrTurnover)
 		assert.Equal(t, 2, f.asked)
 	})
 }
@@ -194,7 +195,7 @@ func TestReport06EndedAtOnce(t *testing.T) {
 	a, c := reported(t, "06-front-end-a"), reported(t, "06-front-end-c")
 	gone := fingerprintOf(t, a[1])
 	for name, o := range map[string]Options{
-		"denied": {Deny: []pem.Fingerprint{gone}}, "no retention": {Retain: NoRetain},
+		"denied": {Deny: []pem.Fingerprint{gone}}, "no retention": {Retain: plan.NoRetain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -258,7 +259,7 @@ func TestReport07OneKeyIDTwoKeys(t *testing.T) {
 		require.NoError(t, err)
 		f.next(follower)
 		_, err = run(time.Now())
-		require.ErrorIs(t, err, ErrTurnover)
+		require.ErrorIs(t, err, plan.ErrTurnover)
 		require.ErrorContains(t, err, `both sides have kid "9ad3b1a6-7e02-4d1c-b3a2-5f0e9f6c7d10", of different keys`)
 		assert.Equal(t, 1, f.asked, "Nomad's answer counts at once")
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Settings are what is stated of a mount's configuration besides its keys. What is stated is
@@ -92,18 +93,18 @@ func (m *mountPlanner) setStated() {
 		if before == after {
 			continue
 		}
-		m.plan.Settings = append(m.plan.Settings, Change{Field: field, Before: before, After: after})
+		m.plan.Settings = append(m.plan.Settings, plan.Change{Field: field, Before: before, After: after})
 		m.plan.Changed = true
 	}
 }
 
 // settingsIn returns those of the plan's settings that a later configuration has.
-func settingsIn(p *Plan, after Config) []Change {
-	return slices.DeleteFunc(slices.Clone(p.Settings), func(c Change) bool { return settingText(after.fields[c.Field]) != c.After })
+func settingsIn(p *plan.Plan, after Config) []plan.Change {
+	return slices.DeleteFunc(slices.Clone(p.Settings), func(c plan.Change) bool { return settingText(after.fields[c.Field]) != c.After })
 }
 
 // settingValues returns settings as they are written: settingText read back.
-func settingValues(changes []Change) (map[string]any, error) {
+func settingValues(changes []plan.Change) (map[string]any, error) {
 	values := map[string]any{}
 	for _, c := range changes {
 		var err error

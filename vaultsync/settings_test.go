@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func TestPlanSettings(t *testing.T) {
@@ -24,20 +25,20 @@ func TestPlanSettings(t *testing.T) {
 	for name, test := range map[string]struct {
 		fields map[string]any
 		stated Settings
-		want   []Change
+		want   []plan.Change
 		body   map[string]any // besides the keys and what isn't harvest's
 	}{
 		"nothing stated":   {fields([]any{"EdDSA"}, "https://b", "r"), Settings{}, nil, map[string]any{algsField: []any{"EdDSA"}, issuerField: "https://b", roleField: "r"}},
 		"as it is":         {fields([]any{"EdDSA", "RS256"}, "https://a", ""), stated, nil, nil},
 		"in another order": {fields([]any{"RS256", "EdDSA"}, "https://a", ""), stated, nil, nil},
-		"all differ": {fields([]any{"EdDSA"}, "", "r"), stated, []Change{
+		"all differ": {fields([]any{"EdDSA"}, "", "r"), stated, []plan.Change{
 			{Field: issuerField, Before: "", After: `"https://a"`}, {Field: roleField, Before: `"r"`, After: ""}, {Field: algsField, Before: `["EdDSA"]`, After: `["EdDSA","RS256"]`},
 		}, all},
-		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []Change{{Field: roleField, Before: `"r"`, After: `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
-		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []Change{{Field: issuerField, Before: `"https://a"`, After: ""}, {Field: roleField, Before: `"r"`, After: ""}, {Field: algsField, Before: `["EdDSA"]`, After: ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
-		"new mount":   {nil, stated, []Change{{Field: issuerField, Before: "", After: `"https://a"`}, {Field: algsField, Before: "", After: `["EdDSA","RS256"]`}}, nil},
-		"zero":        {map[string]any{keysField: []any{trust("a", "k1")}, issuerField: 0.0}, Settings{BoundIssuer: new("")}, []Change{{Field: issuerField, Before: "0", After: ""}}, nil},
-		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []Change{{Field: issuerField, Before: "7", After: `"https://a"`}, {Field: algsField, Before: `"RS256"`, After: `["EdDSA","RS256"]`}}, nil},
+		"one stated":  {fields(nil, "https://a", "r"), Settings{DefaultRole: new("s")}, []plan.Change{{Field: roleField, Before: `"r"`, After: `"s"`}}, map[string]any{algsField: []any(nil), issuerField: "https://a", roleField: "s"}},
+		"all cleared": {fields([]any{"EdDSA"}, "https://a", "r"), Settings{[]string{}, new(""), new("")}, []plan.Change{{Field: issuerField, Before: `"https://a"`, After: ""}, {Field: roleField, Before: `"r"`, After: ""}, {Field: algsField, Before: `["EdDSA"]`, After: ""}}, map[string]any{algsField: []string{}, issuerField: "", roleField: ""}},
+		"new mount":   {nil, stated, []plan.Change{{Field: issuerField, Before: "", After: `"https://a"`}, {Field: algsField, Before: "", After: `["EdDSA","RS256"]`}}, nil},
+		"zero":        {map[string]any{keysField: []any{trust("a", "k1")}, issuerField: 0.0}, Settings{BoundIssuer: new("")}, []plan.Change{{Field: issuerField, Before: "0", After: ""}}, nil},
+		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []plan.Change{{Field: issuerField, Before: "7", After: `"https://a"`}, {Field: algsField, Before: `"RS256"`, After: `["EdDSA","RS256"]`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := NewPlan(NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
@@ -63,13 +64,13 @@ func TestPlanSettings(t *testing.T) {
 		})
 	}
 
-	p, err := NewPlan(Config{}, Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
+	p, err := NewPlan(Config{}, plan.Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
 	require.NoError(t, err)
 	assert.False(t, p.Changed, "Vault takes no configuration without a key")
 
 	p, err = NewPlan(NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
 	require.NoError(t, err)
-	assert.Equal(t, []Change{{Field: roleField, Before: `"r"`, After: `"theirs"`}}, p.Settings, "what is stated counts")
+	assert.Equal(t, []plan.Change{{Field: roleField, Before: `"r"`, After: `"theirs"`}}, p.Settings, "what is stated counts")
 	assert.Empty(t, p.Warnings)
 }
 
@@ -148,7 +149,7 @@ func TestPlanLeftOut(t *testing.T) {
 	require.Len(t, p.Keep, 2)
 	assert.Equal(t, "k1", p.Keep[0].KeyID, "trusted and published: it never goes for its algorithm")
 	require.Len(t, p.Failed, 1)
-	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover, "as ever: k3 is another key than k4")
+	require.ErrorIs(t, p.Failed[0].Err, plan.ErrTurnover, "as ever: k3 is another key than k4")
 	require.Len(t, p.Skipped, 1)
 	assert.Equal(t, "k2", p.Skipped[0].KeyID)
 	assert.Equal(t, "left out: jwt_supported_algs is stated as [RS256]", p.Skipped[0].Reason)
@@ -290,7 +291,7 @@ func TestPlanDefaultRole(t *testing.T) {
 			if test.sets == "" {
 				assert.Empty(t, p.Settings)
 			} else {
-				assert.Equal(t, []Change{{Field: roleField, Before: "", After: `"` + test.sets + `"`}}, p.Settings)
+				assert.Equal(t, []plan.Change{{Field: roleField, Before: "", After: `"` + test.sets + `"`}}, p.Settings)
 			}
 			assert.Equal(t, test.sets != "", p.Changed)
 			body, err := NewConfig(test.fields).With(p)
@@ -305,7 +306,7 @@ func TestPlanDefaultRole(t *testing.T) {
 			}
 		})
 	}
-	p, err := NewPlan(NewConfig(nil), Desired{Clusters: []string{"a"}, Results: nil}, o)
+	p, err := NewPlan(NewConfig(nil), plan.Desired{Clusters: []string{"a"}, Results: nil}, o)
 	require.NoError(t, err)
 	assert.False(t, p.Changed, "without a key there is nothing to write")
 }

@@ -1,12 +1,16 @@
 package vaultsync
 
-import "time"
+import (
+	"time"
+
+	"github.com/jwksharvest/harvest/vaultsync/plan"
+)
 
 // Trusted returns the keys of a configuration in the order of the list: those with an
 // annotation by cluster and region, foreign ones without. An element that holds no key that
 // can be read here has the zero fingerprint.
-func (c Config) Trusted() []Key {
-	var out []Key
+func (c Config) Trusted() []plan.Key {
+	var out []plan.Key
 	for _, t := range c.Elements() {
 		reason := ""
 		switch a := t.Block.Annotation; {

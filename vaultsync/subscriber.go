@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // subscriber is a mount that is synced from the inboxes of its clusters: by a Sync once all are
@@ -116,12 +117,12 @@ func (m *subscriber) gather(ctx context.Context, until func() (at time.Time, ok 
 }
 
 // desired is what was heard by now.
-func (m *subscriber) desired() Desired {
+func (m *subscriber) desired() plan.Desired {
 	var results []jwks.Result
 	for _, b := range m.inboxes {
 		results = append(results, b.known()...)
 	}
-	return Desired{Clusters: m.target.Clusters, Results: results}
+	return plan.Desired{Clusters: m.target.Clusters, Results: results}
 }
 
 // sync makes the mount trust what was heard by now. The caller has acquired a slot.

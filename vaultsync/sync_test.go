@@ -21,6 +21,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,8 +40,8 @@ func inBubble(t *testing.T, test func(t *testing.T, v *fakevault.Server, m *Moun
 	})
 }
 
-func desired(results ...jwks.Result) Desired {
-	d := Desired{Results: results}
+func desired(results ...jwks.Result) plan.Desired {
+	d := plan.Desired{Results: results}
 	for _, r := range results {
 		d.Clusters = append(d.Clusters, r.Cluster)
 	}
@@ -102,16 +103,16 @@ func TestSyncOfATurnoverIsAnError(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, report.InSync())
 		report, err = m.Sync(t.Context(), desired(publish("a", "k2")), Options{})
-		require.ErrorIs(t, err, ErrTurnover)
+		require.ErrorIs(t, err, plan.ErrTurnover)
 		var cluster *jwks.ClusterError
 		require.ErrorAs(t, err, &cluster)
 		assert.Equal(t, "a", cluster.Cluster)
-		require.ErrorAs(t, err, new(*TurnoverError))
+		require.ErrorAs(t, err, new(*plan.TurnoverError))
 		require.NoError(t, report.Err, "it is none of the mount's")
 		assert.False(t, report.InSync())
 		assert.Equal(t, []string{"a k1"}, trustedNames(v))
 		_, err = m.Plan(t.Context(), desired(publish("a", "k2")), Options{})
-		require.ErrorIs(t, err, ErrTurnover)
+		require.ErrorIs(t, err, plan.ErrTurnover)
 	})
 }
 
@@ -564,7 +565,7 @@ func TestHarvesterNothing(t *testing.T) {
 		nothing bool
 	}{
 		"every cluster failed": {Report{[]jwks.Result{bad, bad}, []*MountReport{{}}}, true},
-		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &Plan{Changed: true}}}}, false},
+		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &plan.Plan{Changed: true}}}}, false},
 		"every mount failed":   {Report{[]jwks.Result{ok}, []*MountReport{{Err: errDown}}}, true},
 		"some of each":         {Report{[]jwks.Result{ok, bad}, []*MountReport{{Err: errDown}, {}}}, false},
 	} {

@@ -70,7 +70,7 @@ func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Opt
 	if early.Plan == nil {
 		return
 	}
-	var whole *Plan
+	var whole *plan.Plan
 	err := m.target.Mount.contained(o, func() (err error) {
 		whole, err = newPlan(early.Config, m.desired(), o, circumstances{verdicts: known})
 		return err
@@ -86,7 +86,7 @@ func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Opt
 }
 
 // dateFrom takes the days on which keys were added from a later plan.
-func dateFrom(p, later *Plan) {
+func dateFrom(p, later *plan.Plan) {
 	added := map[pem.Fingerprint]time.Time{}
 	for _, k := range slices.Concat(later.Add, later.Adopt, later.Keep) {
 		added[k.Fingerprint] = k.Added

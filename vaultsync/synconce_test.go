@@ -17,6 +17,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // lateSource answers after a time; zero: never.
@@ -88,7 +89,7 @@ func syncLate(t *testing.T, m *Mount, o Options, clusters ...jwks.Cluster) (*Rep
 	return report, l.told
 }
 
-func kidsOf(keys []Key) []string {
+func kidsOf(keys []plan.Key) []string {
 	var kids []string
 	for _, k := range keys {
 		kids = append(kids, k.KeyID)
@@ -237,7 +238,7 @@ func TestSyncEarlyRemovesOnlyDeniedKeys(t *testing.T) {
 		time.AfterFunc(5*time.Second, func() {
 			assert.ElementsMatch(t, []string{"a k1", "a k2", "b k3", "old k4", ""}, trustedNames(v))
 		})
-		report, told := syncLate(t, m, Options{Retired: []string{"old"}, Foreign: ForeignRemove, Deny: []pem.Fingerprint{fingerprint("k5")}},
+		report, told := syncLate(t, m, Options{Retired: []string{"old"}, Foreign: plan.ForeignRemove, Deny: []pem.Fingerprint{fingerprint("k5")}},
 			late("a", soon, publish("a", "k1")), late("b", 10*time.Second, publish("b", "k2", "k3", "k4")))
 		assert.True(t, report.InSync())
 		assert.ElementsMatch(t, []string{"a k1", "b k2", "b k3", "b k4"}, trustedNames(v))

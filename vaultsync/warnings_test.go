@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A mount's own warnings come before the remarks on sets, of which there may be very many:
@@ -16,7 +17,7 @@ func TestPlanWarnsOfTheMountFirst(t *testing.T) {
 	public := publicKey("x")
 	plan, err := NewPlan(NewConfig(map[string]any{
 		keysField: []any{paste("y"), paste("x")}, "bound_issuer": "https://issuer", "jwt_supported_algs": []any{"RS512"},
-	}), Desired{
+	}), plan.Desired{
 		Clusters: []string{"a", "b"},
 		Results: []jwks.Result{
 			{Cluster: "a", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "x", Public: public}}, Warnings: []string{"one", "two"}}},

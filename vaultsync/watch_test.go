@@ -19,6 +19,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // stage is two Nomads, a and b, and a Vault with mounts that trust one of them or both.
@@ -428,7 +429,7 @@ func TestWatchSourcesFail(t *testing.T) {
 			region.Rebuild() // other keys, and an index that starts over
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, ErrTurnover)
+			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, plan.ErrTurnover)
 			assert.Equal(t, []string{"a " + keys[0].ID}, s.trusted("only-a"))
 		})
 	})
@@ -442,7 +443,7 @@ func TestWatchSeesSoonThatATurnoverWasAllowed(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			s.nomads["a"].Region("").Rebuild()
 			time.Sleep(2 * time.Minute)
-			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, ErrTurnover)
+			require.ErrorIs(t, s.last("only-a").Plan.Failed[0].Err, plan.ErrTurnover)
 
 			allowed := s.harvest.Targets[slices.IndexFunc(s.harvest.Targets, func(t Target) bool { return t.Mount.Path == "only-a" })]
 			allowed.Options.AllowTurnover = []string{"a"}
@@ -583,7 +584,7 @@ func TestWatchFederation(t *testing.T) {
 			time.Sleep(30 * time.Minute)
 			synctest.Wait()
 			require.Len(t, s.trusted("jwt-nomad"), 3, "gone is failed, not removed")
-			require.ErrorIs(t, s.last("jwt-nomad").Plan.Failed[0].Err, ErrNotRead)
+			require.ErrorIs(t, s.last("jwt-nomad").Plan.Failed[0].Err, plan.ErrNotRead)
 			n.Region("eu").Rotate("EdDSA")
 			synctest.Wait()
 			require.Len(t, s.trusted("jwt-nomad"), 4)

@@ -102,7 +102,7 @@ func (m *watchedMount) trustsDenied(ctx context.Context) bool {
 	trusted := false
 	err := m.contained(func() error {
 		config, err := m.target.Mount.Read(ctx)
-		trusted = slices.ContainsFunc(config.Trusted(), func(k Key) bool { return m.target.Options.rules().Denies(k.Fingerprint) })
+		trusted = slices.ContainsFunc(config.Trusted(), func(k plan.Key) bool { return m.target.Options.rules().Denies(k.Fingerprint) })
 		return err
 	})
 	return err == nil && trusted
@@ -128,8 +128,8 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	last := report.Last
 	m.unconfirmed.Store(last != nil && last.Unconfirmed)
 	m.unjudged = last != nil && last.Unjudged
-	m.refused = last != nil && slices.ContainsFunc(last.Failed, func(f Failure) bool {
-		return errors.Is(f.Err, ErrTurnover) || errors.Is(f.Err, ErrNoRoom) || errors.Is(f.Err, ErrAlgorithm)
+	m.refused = last != nil && slices.ContainsFunc(last.Failed, func(f plan.Failure) bool {
+		return errors.Is(f.Err, plan.ErrTurnover) || errors.Is(f.Err, plan.ErrNoRoom) || errors.Is(f.Err, ErrAlgorithm)
 	})
 	return report, true
 }

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -108,10 +109,10 @@ func TestErrorsPage(t *testing.T) {
 	t.Parallel()
 	t.Run("errors", func(t *testing.T) {
 		var want []string
-		for _, pkg := range []string{"jwks", "pem", "vaultsync"} {
+		for _, pkg := range []string{"jwks", "pem", "vaultsync", "vaultsync/plan"} {
 			declared(t, filepath.Join("..", "..", pkg, "*.go"), func(name string, value ast.Expr) {
 				if sentinel.MatchString(name) || value == nil && errorType.MatchString(name) {
-					want = append(want, pkg+"."+name)
+					want = append(want, path.Base(pkg)+"."+name)
 				}
 			})
 		}
@@ -154,7 +155,7 @@ func TestErrorsPage(t *testing.T) {
 		known := rowsOf(t, "errors.md", "error")
 		for kind, cells := range got {
 			require.Len(t, cells, 2, kind)
-			for _, name := range regexp.MustCompile("`((?:jwks|pem|vaultsync)\\.\\w+)`").FindAllStringSubmatch(cells[0], -1) {
+			for _, name := range regexp.MustCompile("`((?:jwks|pem|plan|vaultsync)\\.\\w+)`").FindAllStringSubmatch(cells[0], -1) {
 				assert.Contains(t, known, name[1], kind)
 				errorsOf[kind]--
 			}

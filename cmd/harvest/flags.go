@@ -12,7 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What the help puts the flags under that matter less. The others have no category, and come first.
@@ -60,7 +60,7 @@ func mountFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "retired", Category: inMount, Usage: "strike off a `CLUSTER` or CLUSTER/REGION: its keys go; may be repeated"},
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", DefaultText: "1h for a URL or an issuer"},
 		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "trust at most `NUMBER` keys of a cluster; what is trusted and still published stays",
-			DefaultText: strconv.Itoa(vaultsync.DefaultMaxKeys)},
+			DefaultText: strconv.Itoa(plan.DefaultMaxKeys)},
 		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},
 		&cli.StringSliceFlag{Name: "jwt-supported-algs", Category: inMount, Usage: "let it take these algorithms alone: a list of `ALG`, or \"\" for all; not stated, its list stays"},
 		&cli.StringFlag{Name: "bound-issuer", Category: inMount, Usage: "let it take tokens of one `ISSUER` alone, or \"\" for any; not stated, its bound_issuer stays"},

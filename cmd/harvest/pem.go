@@ -12,7 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func (a *app) pemCommand() *cli.Command {
@@ -61,7 +61,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	if c.Name = name; name == "" {
 		c.Name = "source"
-	} else if err := vaultsync.CheckClusterName(name); err != nil {
+	} else if err := plan.CheckClusterName(name); err != nil {
 		return usage(cmd, "%w", err)
 	}
 	ctx, cancel := withTimeout(ctx, cmd)

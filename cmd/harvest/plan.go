@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func (a *app) planCommand() *cli.Command {
@@ -97,7 +98,7 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 }
 
 // printRemovals writes the commands that remove keys which went back to foreign.
-func (a *app) printRemovals(p *vaultsync.Plan) {
+func (a *app) printRemovals(p *plan.Plan) {
 	if p == nil {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/verify"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func (a *app) verifyCommand() *cli.Command {
@@ -135,7 +136,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		return nil, usage(cmd, "-jwks: name a file, a URL or -")
 	}
 	if name != "" {
-		if err := vaultsync.CheckClusterName(name); err != nil {
+		if err := plan.CheckClusterName(name); err != nil {
 			return nil, usage(cmd, "%w", err)
 		}
 	}
@@ -181,7 +182,7 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 	for i := range results {
 		results[i].Cluster = cmd.String("cluster")
 	}
-	v, err := verify.Verify(verify.Verification{Token: t, Now: a.now(), Offline: true, Want: vaultsync.Desired{Results: results}})
+	v, err := verify.Verify(verify.Verification{Token: t, Now: a.now(), Offline: true, Want: plan.Desired{Results: results}})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +209,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 			}
 			verdicts[i] = verify.AtMount(ctx, m.Target.Mount, verify.Verification{
 				Token: t, Now: a.now(), RoleName: cmd.String("role"), Options: m.Config.Options,
-				Want: vaultsync.Desired{Clusters: m.Config.Clusters, Results: results},
+				Want: plan.Desired{Clusters: m.Config.Clusters, Results: results},
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
 				exactFix(cmd, cfg, v)

@@ -138,7 +138,7 @@ func apply(ctx context.Context, mount *vaultsync.Mount, file string, o vaultsync
 		return err
 	}
 	_, err = mount.Apply(ctx, &p, o)
-	if errors.Is(err, vaultsync.ErrStale) {
+	if errors.Is(err, plan.ErrStale) {
 		return fmt.Errorf("make another plan: %w", err)
 	}
 	return err

@@ -59,7 +59,7 @@ func TestTrust(t *testing.T) {
 	east.Rotate("")
 	require.ErrorContains(t, trust(t.Context(), mount.Client, "jwt-nomad", addresses), "us-west")
 	assert.Len(t, vault.Keys("jwt-nomad"), 3, "one that is away costs nobody else anything")
-	require.ErrorIs(t, trust(t.Context(), mount.Client, "jwt-nomad", nil), vaultsync.ErrInvalid)
+	require.ErrorIs(t, trust(t.Context(), mount.Client, "jwt-nomad", nil), plan.ErrInvalid)
 }
 
 func TestServe(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // FuzzConfig: whatever the file, there is an error that names each mistake with its place, or
@@ -116,7 +117,7 @@ func requirePlaces(t *testing.T, src string, err error) {
 
 func requireCluster(t *testing.T, c Cluster) {
 	t.Helper()
-	require.NoError(t, vaultsync.CheckClusterName(c.Name))
+	require.NoError(t, plan.CheckClusterName(c.Name))
 	sources := slices.DeleteFunc([]string{c.Address, c.JWKSURL, c.JWKSFile, c.OIDCIssuer, c.Kubernetes}, func(s string) bool { return s == "" })
 	require.Len(t, sources, 1)
 	requireAddress(t, c.URL(), "http", "https")
@@ -171,7 +172,7 @@ func requireMounts(t *testing.T, cfg *Config) {
 		seen[cfg.Target(m)] = true
 		o := m.Options
 		require.NotEmpty(t, m.Clusters)
-		require.Contains(t, []vaultsync.Foreign{"", "keep", "warn", "remove"}, o.Foreign)
+		require.Contains(t, []plan.Foreign{"", "keep", "warn", "remove"}, o.Foreign)
 		require.True(t, o.Retain >= 0 && o.Retain <= tenYears && o.Settle >= 0 && o.Settle <= tenYears)
 		for _, name := range m.Clusters {
 			require.True(t, slices.ContainsFunc(cfg.Clusters, func(c Cluster) bool { return c.Name == name }))

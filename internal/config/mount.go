@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func (r *fileReader) vault(hb *hclsyntax.Block) {
@@ -95,7 +96,7 @@ func (r *fileReader) mount(hb *hclsyntax.Block) {
 	m := Mount{
 		Namespace: strings.Trim(b.text("namespace"), "/"), Path: name, Clusters: b.texts("clusters"), at: hb.DefRange(),
 		Options: vaultsync.Options{
-			Foreign: vaultsync.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.retention(), MaxKeys: b.count("max_keys"),
+			Foreign: plan.Foreign(b.text("foreign")), Retired: b.texts("retired"), Retain: b.retention(), MaxKeys: b.count("max_keys"),
 			AllowTurnover: b.texts("allow_turnover"), Deny: b.fingerprints("deny"), AllowEmpty: b.flag("allow_empty"),
 			Convert: b.flag("convert"), Settle: b.duration("settle"), Settings: b.settings(),
 		},
@@ -202,8 +203,8 @@ func (r *fileReader) clustersOf(b block, m Mount) {
 		switch cluster, _, _ := strings.Cut(name, "/"); {
 		case slices.Contains(m.Clusters, name):
 			r.problem(b.element("retired", i), "cluster %q is both trusted and retired; take it from one of the two", name)
-		case vaultsync.CheckClusterName(cluster) != nil:
-			r.problem(b.element("retired", i), "retired: %v", vaultsync.CheckClusterName(cluster))
+		case plan.CheckClusterName(cluster) != nil:
+			r.problem(b.element("retired", i), "retired: %v", plan.CheckClusterName(cluster))
 		}
 	}
 	for i, name := range m.Options.AllowTurnover {
@@ -251,7 +252,7 @@ func (b block) isEmptyText(name string) bool {
 func (b block) retention() time.Duration {
 	d := b.duration("retain")
 	if d == 0 && b.has("retain") {
-		return vaultsync.NoRetain
+		return plan.NoRetain
 	}
 	return d
 }

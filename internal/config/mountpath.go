@@ -6,7 +6,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // MountPath returns the path of a mount as vaultsync has it: without slashes around it,
@@ -28,8 +28,8 @@ func checkMountPath(path string) error {
 
 // checkForeign wants one of the words, or none.
 func checkForeign(word string) error {
-	switch vaultsync.Foreign(word) {
-	case "", vaultsync.ForeignKeep, vaultsync.ForeignWarn, vaultsync.ForeignRemove:
+	switch plan.Foreign(word) {
+	case "", plan.ForeignKeep, plan.ForeignWarn, plan.ForeignRemove:
 		return nil
 	}
 	return fmt.Errorf("foreign %q: want keep, warn or remove", word)

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Load reads a configuration file. The error names each mistake with its line and column.
@@ -123,7 +123,7 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	if err := vaultsync.CheckClusterName(name); err != nil {
+	if err := plan.CheckClusterName(name); err != nil {
 		r.problem(hb.LabelRanges[0], "%v", err)
 	}
 	if slices.ContainsFunc(r.config.Clusters, func(c Cluster) bool { return c.Name == name }) {

@@ -10,6 +10,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // AnyCluster as the cluster of a turnover stands for every one.
@@ -41,7 +42,7 @@ func Single(f Flags, getenv func(string) string, needsCluster bool) (*Config, er
 		return nil, fmt.Errorf("-mount: %w", err)
 	}
 	m.Options = vaultsync.Options{
-		Foreign: vaultsync.Foreign(f.String("foreign")), Retired: f.StringSlice("retired"),
+		Foreign: plan.Foreign(f.String("foreign")), Retired: f.StringSlice("retired"),
 		Retain: f.Duration("retain"), Settle: f.Duration("settle"), Convert: f.Bool("convert"), MaxKeys: f.Int("max-keys"),
 	}
 	m.Options.Settings = settings(f)
@@ -52,7 +53,7 @@ func Single(f Flags, getenv func(string) string, needsCluster bool) (*Config, er
 		return nil, err
 	}
 	if f.IsSet("retain") && m.Options.Retain == 0 {
-		m.Options.Retain = vaultsync.NoRetain
+		m.Options.Retain = plan.NoRetain
 	}
 	for _, name := range []string{"retain", "settle"} {
 		if d := f.Duration(name); d < 0 || IsLong(d) {
@@ -103,7 +104,7 @@ func singleCluster(f Flags, getenv func(string) string, name string) (Cluster, e
 		Name: name, Address: f.String("nomad-address"), JWKSURL: f.String("jwks-url"),
 		JWKSFile: f.String("jwks-file"), OIDCIssuer: f.String("oidc-issuer"), AllowPlaintext: f.Bool("allow-plaintext"),
 	}
-	if err := vaultsync.CheckClusterName(name); err != nil {
+	if err := plan.CheckClusterName(name); err != nil {
 		return c, err
 	}
 	var sources []string

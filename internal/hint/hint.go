@@ -17,6 +17,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Call is how the command was called.
@@ -30,8 +31,8 @@ type Call struct {
 // Of returns what to do about an error of a cluster or of a mount; "" where the error says all
 // there is to say. convertible is whether the mount could be made to trust static keys.
 func (c Call) Of(err error, convertible bool) string {
-	var turnover *vaultsync.TurnoverError
-	var full *vaultsync.RoomError
+	var turnover *plan.TurnoverError
+	var full *plan.RoomError
 	var cluster *jwks.ClusterError
 	var algorithm *vaultsync.AlgorithmError
 	errors.As(err, &cluster)
@@ -50,12 +51,12 @@ func (c Call) Of(err error, convertible bool) string {
 		return "If these are the cluster's keys" + c.setting("-max-keys "+n, "max_keys = "+n, "mount")
 	case errors.As(err, &algorithm):
 		return "To let it log in" + c.setting("-jwt-supported-algs "+strings.Join(algorithm.Mends, ","), "jwt_supported_algs = [\""+strings.Join(algorithm.Mends, "\", \"")+"\"]", "mount")
-	case errors.Is(err, vaultsync.ErrNotRead) && cluster != nil:
+	case errors.Is(err, plan.ErrNotRead) && cluster != nil:
 		name := cluster.Cluster + "/" + cluster.Region
 		return "If it is gone for good, strike it off" + c.setting("-retired "+text.ShellQuote(name), fmt.Sprintf("retired = [%q]", name), "mount")
 	case errors.Is(err, vaultsync.ErrNotStaticKeys) && convertible:
 		return "To make it trust static keys instead" + c.setting("-convert", "convert = true", "mount")
-	case errors.Is(err, vaultsync.ErrLastKey):
+	case errors.Is(err, plan.ErrLastKey):
 		return "If nobody is to log in on this mount any more:\n  " + c.Again("-allow-empty")
 	case errors.Is(err, jwks.ErrPlaintext):
 		return "If that path is safe all the same" + c.setting("-allow-plaintext", "allow_plaintext = true", "cluster")
@@ -112,7 +113,7 @@ func givenCA(err error) bool {
 }
 
 // turnover shows both sides and the exact command that lets it pass.
-func (c Call) turnover(e *vaultsync.TurnoverError) string {
+func (c Call) turnover(e *plan.TurnoverError) string {
 	name := e.Cluster
 	if e.Region != "" {
 		name += "/" + e.Region

@@ -19,6 +19,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // TestOf: each hint names the flag, or the line of the file where there is one.
@@ -29,12 +30,12 @@ func TestOf(t *testing.T) {
 		flag, block string
 	}{
 		"turnover": {
-			&vaultsync.TurnoverError{Owner: pem.Owner{Cluster: "us-east", Region: "one"}, Trusted: []pem.Fingerprint{{1}}},
+			&plan.TurnoverError{Owner: pem.Owner{Cluster: "us-east", Region: "one"}, Trusted: []pem.Fingerprint{{1}}},
 			"harvest sync -mount m -allow-turnover=us-east/one", "harvest sync -mount m -allow-turnover=us-east/one",
 		},
-		"not read":    {of(vaultsync.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},
+		"not read":    {of(plan.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},
 		"static keys": {vaultsync.ErrNotStaticKeys, "harvest sync -mount m -convert", "in its mount block in c.hcl:\n  convert = true"},
-		"last key":    {vaultsync.ErrLastKey, "harvest sync -mount m -allow-empty", "harvest sync -mount m -allow-empty"},
+		"last key":    {plan.ErrLastKey, "harvest sync -mount m -allow-empty", "harvest sync -mount m -allow-empty"},
 		"plaintext":   {of(jwks.ErrPlaintext), "harvest sync -mount m -allow-plaintext", "in its cluster block in c.hcl:\n  allow_plaintext = true"},
 		"unknown CA":  {of(x509.UnknownAuthorityError{}), "harvest sync -mount m -nomad-ca-cert FILE", "in its cluster block in c.hcl:\n  ca_cert = \"FILE\""},
 		"region":      {of(errors.New("500: No path to region")), "harvest sync -mount m -region=", ""},

@@ -10,6 +10,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Key is a published key as its file holds it.
@@ -67,7 +68,7 @@ func Collect(results []jwks.Result, annotate bool, now time.Time) ([]Key, error)
 // NewMountBody returns the configuration of a new mount with these keys. Of the results, which are
 // one cluster's, it has the algorithms.
 func NewMountBody(keys []Key, results []jwks.Result, now time.Time) (map[string]any, error) {
-	want := vaultsync.Desired{Clusters: []string{results[0].Cluster}, Results: results}
+	want := plan.Desired{Clusters: []string{results[0].Cluster}, Results: results}
 	plan, err := vaultsync.NewPlan(vaultsync.Config{}, want, vaultsync.Options{Now: now})
 	if err != nil {
 		return nil, err

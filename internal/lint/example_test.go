@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Ask what will bite on a mount although its keys are in sync. Here its algorithms leave out
@@ -34,7 +35,7 @@ func ExampleInspectMount() {
 		log.Fatal(err)
 	}
 	ctx, mount := context.Background(), vaultsync.NewMount(vault.Client(), "jwt-nomad")
-	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
+	want := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
 	if _, err := mount.Sync(ctx, want, vaultsync.Options{Settle: 300 * time.Millisecond}); !errors.Is(err, vaultsync.ErrAlgorithm) {
 		log.Fatal(err)
 	}

@@ -88,7 +88,7 @@ type Inspection struct {
 	Config vaultsync.Config
 	// Settings are what is stated of the configuration, as in [Options].
 	Settings vaultsync.Settings
-	// Clusters are the names that the mount trusts, as in [vaultsync.Desired]; none: nothing is
+	// Clusters are the names that the mount trusts, as in [plan.Desired]; none: nothing is
 	// said of clusters that it shouldn't.
 	Clusters []string
 	// Results are what clusters publish; those of others are passed over.
@@ -221,7 +221,7 @@ func (l *linter) algorithms() {
 }
 
 // refusedAlgorithms says what becomes of logins with a key.
-func refusedAlgorithms(k vaultsync.Key, refused, supported []string) string {
+func refusedAlgorithms(k plan.Key, refused, supported []string) string {
 	owner := "a foreign key"
 	if k.Cluster != "" {
 		owner = k.Owner.String()

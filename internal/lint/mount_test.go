@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // The policies of roles and the mount's accessor are read where the token may read them.
@@ -22,7 +23,7 @@ func TestMountInspectReadsPolicies(t *testing.T) {
 		defer v.Close()
 		v.Enable("", "jwt-nomad", "jwt")
 		m := vaultsync.NewMount(v.Client(), "jwt-nomad")
-		desired := vaultsync.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
+		desired := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 		_, err := m.Sync(t.Context(), desired, vaultsync.Options{})
 		require.NoError(t, err)
 		plan, err := setup.NewPlan(t.Context(), m, setup.Setup{Access: []setup.Access{{UserClaim: "/nomad_job_id"}}})

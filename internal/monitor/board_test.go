@@ -12,6 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Regions come and go as a remote says: what is gone must not pile up.
@@ -49,7 +50,7 @@ func TestRemarksAreBounded(t *testing.T) {
 		all = append(all, fmt.Sprintf("remark %d\x1b", i))
 		skipped = append(skipped, &jwks.KeyError{Position: i, Reason: jwks.ReasonSize})
 	}
-	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: &vaultsync.Plan{Warnings: all}}
+	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: &plan.Plan{Warnings: all}}
 	var log strings.Builder
 	b := New(slog.New(slog.NewTextHandler(&log, nil)), func(error) string { return "" })
 	b.Expect(map[vaultsync.MountID]Expected{{Vault: "v", Path: "p"}: {[]string{"us-east"}, "v"}})

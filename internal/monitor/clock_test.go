@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakeclock"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // TestBoardClockSteps: ages stay right when the clock is set: of what the log tells, and of the
@@ -25,7 +26,7 @@ func TestBoardClockSteps(t *testing.T) {
 			id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 			b.Expect(map[vaultsync.MountID]Expected{id: {[]string{"a"}, "https://vault:8200"}})
 			report := func(err error, at time.Time) {
-				b.Report(&vaultsync.MountReport{MountID: id, Plan: &vaultsync.Plan{}, Err: err}, at)
+				b.Report(&vaultsync.MountReport{MountID: id, Plan: &plan.Plan{}, Err: err}, at)
 			}
 			set := &jwks.Set{Keys: []jwks.Key{{}}}
 			// Now the clock is right; what happened before the step was told by the wrong one.

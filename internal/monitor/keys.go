@@ -11,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // KeyState is how a key stands to a mount; the page shows the word.
@@ -57,10 +58,10 @@ type Standing struct {
 
 // KeysOf returns the keys of a plan, as they stand before it is carried out or after. What
 // changes comes first: it is shown, however many keys stay as they are.
-func KeysOf(p *vaultsync.Plan, done bool) Keys {
+func KeysOf(p *plan.Plan, done bool) Keys {
 	var s Keys
 	for _, part := range []struct {
-		keys  []vaultsync.Key
+		keys  []plan.Key
 		state KeyState
 		kind  vaultsync.EventKind
 	}{
@@ -75,7 +76,7 @@ func KeysOf(p *vaultsync.Plan, done bool) Keys {
 				state, k.Reason = Trusted, ""
 			case state == Outgoing && done:
 				continue
-			case k.Reason == vaultsync.ReasonDenied:
+			case k.Reason == plan.ReasonDenied:
 				state = Denied
 				if part.state == Outgoing {
 					k.Reason = "denied, and still trusted: to be removed"
@@ -91,13 +92,13 @@ func KeysOf(p *vaultsync.Plan, done bool) Keys {
 	return s
 }
 
-func retained(p *vaultsync.Plan, f pem.Fingerprint) bool {
+func retained(p *plan.Plan, f pem.Fingerprint) bool {
 	_, retained := p.Retained[f]
 	return retained
 }
 
 // TrustedKeys returns the keys that a mount trusts, compared with nothing.
-func TrustedKeys(keys []vaultsync.Key) Keys {
+func TrustedKeys(keys []plan.Key) Keys {
 	var s Keys
 	for _, k := range keys {
 		state := Trusted
@@ -109,7 +110,7 @@ func TrustedKeys(keys []vaultsync.Key) Keys {
 	return s
 }
 
-func (s *Keys) add(k vaultsync.Key, state KeyState, trusted bool) {
+func (s *Keys) add(k plan.Key, state KeyState, trusted bool) {
 	if len(s.List) == MaxRows {
 		if s.More == nil {
 			s.More = map[Standing]int{}

@@ -19,6 +19,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // TestMetrics: every metric once, in Prometheus's conventions, and gone with what it is of.
@@ -58,15 +59,15 @@ func TestMetrics(t *testing.T) {
 	b.Unchanged(source, now)
 	source.Took = 0
 	b.Unchanged(source, now)
-	k := vaultsync.Key{Owner: pem.Owner{Cluster: "us-east", Region: "eu"}, KeyID: key.ID, Fingerprint: f}
+	k := plan.Key{Owner: pem.Owner{Cluster: "us-east", Region: "eu"}, KeyID: key.ID, Fingerprint: f}
 	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventAdded, Key: k}, now.Add(30*time.Millisecond))
 	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventConflict, Err: vaultsync.ErrConflict}, now)
 	b.Event(vaultsync.Event{Mount: id, Kind: vaultsync.EventAdded, Key: k}, now.Add(time.Second))
-	report := func(err error, plan *vaultsync.Plan) {
+	report := func(err error, plan *plan.Plan) {
 		b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: err,
 			WriteTimes: []time.Duration{time.Second / 4, 20 * time.Second}}, now)
 	}
-	report(nil, &vaultsync.Plan{Keep: []vaultsync.Key{k}, Foreign: []vaultsync.Key{{}}})
+	report(nil, &plan.Plan{Keep: []plan.Key{k}, Foreign: []plan.Key{{}}})
 	report(vaultsync.ErrSealed, nil)
 
 	problems, err := testutil.GatherAndLint(registry)

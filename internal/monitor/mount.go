@@ -10,6 +10,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Event takes in what happened at a time.
@@ -141,7 +142,7 @@ func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 }
 
 // planned tells of what a plan warns of and could not read, unless the source told already.
-func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, at time.Time, log *slog.Logger) {
+func (b *Board) planned(id vaultsync.MountID, m *mountState, p *plan.Plan, at time.Time, log *slog.Logger) {
 	told := make(map[string]bool, len(m.warned)) // a remote may be worth very many remarks
 	for _, w := range m.warned {
 		told[w] = true
@@ -157,7 +158,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, 
 		}
 		state := old[source]
 		message := "keys kept"
-		if errors.Is(f.Err, vaultsync.ErrNoRoom) {
+		if errors.Is(f.Err, plan.ErrNoRoom) {
 			message = "keys wait for room"
 		}
 		b.fail(&state, errorID{source: source, mount: id}, f.AsError(), at,
@@ -165,7 +166,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, 
 		m.failed[source] = state
 	}
 	for source := range old {
-		if _, still := m.failed[source]; !still && !slices.ContainsFunc(p.Failed, func(f vaultsync.Failure) bool {
+		if _, still := m.failed[source]; !still && !slices.ContainsFunc(p.Failed, func(f plan.Failure) bool {
 			return source == pem.Owner{Cluster: f.Cluster, Region: f.Region}
 		}) {
 			log.Info("cluster in sync again", "cluster", source.Cluster, "region", source.Region)
@@ -174,7 +175,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *vaultsync.Plan, 
 }
 
 // holds notes what a mount trusts once a plan was carried out.
-func (m *mountState) holds(p *vaultsync.Plan) {
+func (m *mountState) holds(p *plan.Plan) {
 	m.trusted, m.read, m.foreign = map[pem.Fingerprint]pem.Owner{}, true, len(p.Foreign)
 	m.twice = len(p.UnderTwoNames)
 	for _, k := range slices.Concat(p.Claimed, p.Keep, p.Adopt, p.Add) {

@@ -47,7 +47,7 @@ func publish(t *testing.T, r *Relay, results ...jwks.Result) error {
 			Now: r.Rules.Now, Deny: r.Rules.Deny, Pin: r.Rules.Pin, Retired: r.Rules.Retired, AllowEmpty: true, AllowTurnover: []string{"*"},
 		}
 		mount := &vaultsync.Mount{Path: Path(r.Name), Store: r}
-		report, _ := mount.Sync(t.Context(), vaultsync.Desired{Clusters: r.Clusters, Results: results}, o)
+		report, _ := mount.Sync(t.Context(), plan.Desired{Clusters: r.Clusters, Results: results}, o)
 		err = report.Err
 	})
 	return err
@@ -352,7 +352,7 @@ func TestDenialIsServedThoughNothingCanBeWritten(t *testing.T) {
 	before := read(t, dir, "keys.pem")
 	synctest.Test(t, func(t *testing.T) {
 		mount := &vaultsync.Mount{Path: "relay/nomad", Store: spoilt{r}}
-		report, _ := mount.Sync(t.Context(), vaultsync.Desired{Clusters: r.Clusters, Results: []jwks.Result{fakekeys.Publish("a", "k1", "k2", "k3")}},
+		report, _ := mount.Sync(t.Context(), plan.Desired{Clusters: r.Clusters, Results: []jwks.Result{fakekeys.Publish("a", "k1", "k2", "k3")}},
 			vaultsync.Options{Now: fakekeys.Now, Deny: []pem.Fingerprint{fakekeys.Fingerprint("k2")}})
 		require.ErrorContains(t, report.Err, "keys that go are served no more, and keys that come wait for the disk")
 	})

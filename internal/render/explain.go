@@ -7,7 +7,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // explainRepair says what a change of a role's user claim means, and how to end what it leaves
@@ -38,7 +38,7 @@ func (o *Output) explainRepair(s *setup.Proposal) {
 	}
 }
 
-func isClaimChange(c vaultsync.Change) bool { return c.Field == "user_claim" }
+func isClaimChange(c plan.Change) bool { return c.Field == "user_claim" }
 
 // changesClaim reports whether a step changes the user claim of a role that is there.
 func changesClaim(step setup.Step) bool {
@@ -63,7 +63,7 @@ done
 }
 
 // narrowerText tells a field by which a role stays narrower.
-func narrowerText(c vaultsync.Change) string {
+func narrowerText(c plan.Change) string {
 	text := fmt.Sprintf("%s: %s stays, narrower than here: %s", c.Field, c.Before, setup.Breaks(c.Field))
 	if setting := map[string]string{
 		"bound_subject": "bound_subject", "token_bound_cidrs": "bound_cidrs", "token_num_uses": "num_uses", "token_no_default_policy": "no_default_policy",

@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // The sign before a line of a plan.
@@ -40,9 +41,9 @@ type row struct {
 }
 
 // planRows returns the lines of a plan, by sign, then by owner and age.
-func planRows(p *vaultsync.Plan, now time.Time) []row {
+func planRows(p *plan.Plan, now time.Time) []row {
 	var rows []row
-	add := func(sign string, keys []vaultsync.Key, since bool) {
+	add := func(sign string, keys []plan.Key, since bool) {
 		keys = slices.Clone(keys)
 		status.SortKeys(keys)
 		for _, k := range keys {
@@ -68,7 +69,7 @@ func planRows(p *vaultsync.Plan, now time.Time) []row {
 // shortKeyID is how much of a kid is shown.
 const shortKeyID = 8
 
-func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
+func keyRow(sign string, k plan.Key, since bool, now time.Time) row {
 	r := row{sign: sign, owner: "foreign", kid: k.KeyID, alg: text.Escape(k.Algorithm), text: text.Escape(k.Reason)}
 	if k.Cluster != "" {
 		r.owner = text.Escape(k.Owner.String())
@@ -86,10 +87,10 @@ func keyRow(sign string, k vaultsync.Key, since bool, now time.Time) row {
 	return r
 }
 
-func failureRow(f vaultsync.Failure) row {
+func failureRow(f plan.Failure) row {
 	kept := fmt.Sprintf("%d %s kept", f.Kept, text.Plural(f.Kept, "key"))
 	switch {
-	case errors.Is(f.Err, vaultsync.ErrNoRoom) && f.Kept == 0:
+	case errors.Is(f.Err, plan.ErrNoRoom) && f.Kept == 0:
 		kept = "keys wait for room"
 	case errors.Is(f.Err, vaultsync.ErrAlgorithm):
 		kept = fmt.Sprintf("%d %s trusted in vain", f.Kept, text.Plural(f.Kept, "key"))
@@ -99,7 +100,7 @@ func failureRow(f vaultsync.Failure) row {
 	return row{sign: signFailed, owner: text.Escape(owner(f)), text: fmt.Sprintf("%s (%s)", kept, vaultsync.Kind(f.Err)), wide: true}
 }
 
-func owner(f vaultsync.Failure) string {
+func owner(f plan.Failure) string {
 	return pem.Owner{Cluster: f.Cluster, Region: f.Region}.String()
 }
 
@@ -255,11 +256,11 @@ func summary(m *vaultsync.MountReport) string {
 	line += "."
 	var unread, refused, crowded, shut []string
 	for _, f := range p.Failed {
-		_, full := f.Err.(*vaultsync.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
+		_, full := f.Err.(*plan.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
 		switch {
 		case full:
 			crowded = append(crowded, text.Escape(owner(f)))
-		case errors.Is(f.Err, vaultsync.ErrTurnover):
+		case errors.Is(f.Err, plan.ErrTurnover):
 			refused = append(refused, text.Escape(owner(f)))
 		case errors.Is(f.Err, vaultsync.ErrAlgorithm):
 			shut = append(shut, text.Escape(owner(f)))

@@ -15,6 +15,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A set that is worth a thousand remarks doesn't flood a terminal; JSON has all.
@@ -23,7 +24,7 @@ func TestRemarksAreBounded(t *testing.T) {
 	for i := range monitor.MaxRemarks + 7 {
 		all = append(all, fmt.Sprintf("remark %d\x1b", i))
 	}
-	plan := &vaultsync.Plan{Warnings: all}
+	plan := &plan.Plan{Warnings: all}
 	report := &vaultsync.MountReport{MountID: vaultsync.MountID{Vault: "v", Path: "p"}, Plan: plan}
 	const last = "remark 49\\x1b"
 	for name, write := range map[string]func(*Output){

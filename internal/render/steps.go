@@ -8,7 +8,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // setupSigns are the signs before a step, those of a plan.
@@ -70,7 +70,7 @@ func (o *Output) printSetup(s *setup.Proposal, now time.Time) {
 	o.explainShape(s)
 }
 
-func changeText(c vaultsync.Change) string { return orNothing(c.Before) + " -> " + orNothing(c.After) }
+func changeText(c plan.Change) string { return orNothing(c.Before) + " -> " + orNothing(c.After) }
 
 func orNothing(s string) string {
 	if s == "" {

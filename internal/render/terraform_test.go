@@ -24,6 +24,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // providerFields are the schemas of Terraform's providers, as far as we use them: the name of
@@ -279,7 +280,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 		"there": {current, "theirs", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := vaultsync.NewPlan(test.current, vaultsync.Desired{
+			plan, err := vaultsync.NewPlan(test.current, plan.Desired{
 				Clusters: []string{"a", "b"}, Results: []jwks.Result{publishes("a", first), publishes("b", second)},
 			}, vaultsync.Options{Now: time.Now(), DefaultRole: "nomad-workloads"})
 			require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Make a mount, with a role and a policy, for the workloads of a cluster; then give it the
@@ -24,17 +25,17 @@ func ExampleApply() {
 	}
 
 	ctx, want := context.Background(), setup.Setup{}
-	plan, err := setup.NewPlan(ctx, mount, want)
+	planned, err := setup.NewPlan(ctx, mount, want)
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, step := range plan.Steps {
+	for _, step := range planned.Steps {
 		fmt.Println(step.Action, step.Kind, step.Name)
 	}
-	if _, err := setup.Apply(ctx, mount, plan); err != nil {
+	if _, err := setup.Apply(ctx, mount, planned); err != nil {
 		log.Fatal(err)
 	}
-	keys := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
+	keys := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: set}}}
 	report, err := mount.Sync(ctx, keys, vaultsync.Options{DefaultRole: want.DefaultRole(), Settle: 300 * time.Millisecond})
 	if err != nil {
 		log.Fatal(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Proposal is what is to be done to one mount, its keys included.
@@ -41,7 +42,7 @@ func (p *Proposal) plan(ctx context.Context, results []jwks.Result) (err error) 
 			return err
 		}
 	}
-	desired := vaultsync.Desired{Clusters: p.Target.Clusters, Results: results}
+	desired := plan.Desired{Clusters: p.Target.Clusters, Results: results}
 	keys, err := vaultsync.NewPlanWithin(ctx, current, desired, p.Target.Options)
 	err = p.Target.Mount.Wrap(err)
 	p.Report = &vaultsync.MountReport{MountID: p.MountID, Plan: keys, Err: err}
@@ -64,7 +65,7 @@ func (p *Proposal) Fail(err error) {
 }
 
 // Keys returns the plan for the mount's keys; nil where there is none.
-func (p *Proposal) Keys() *vaultsync.Plan {
+func (p *Proposal) Keys() *plan.Plan {
 	if p.Report == nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A cluster with very many keys, each of which takes long to judge, keeps nobody from a proposal in
@@ -30,7 +31,7 @@ func TestProposeBesideAHostileCluster(t *testing.T) {
 			}, Setup{}, results)
 			require.NoError(t, p.Failure)
 			require.NoError(t, ctx.Err())
-			isNew := func(k vaultsync.Key) bool { return k.Fingerprint == fakekeys.Fingerprint("new") }
+			isNew := func(k plan.Key) bool { return k.Fingerprint == fakekeys.Fingerprint("new") }
 			assert.True(t, slices.ContainsFunc(p.Keys().Add, isNew))
 			assert.True(t, p.IsPartial())
 		})

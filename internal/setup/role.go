@@ -9,7 +9,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // narrowing are the fields by which a role gives less, what resets them, and what becomes of tasks.
@@ -42,7 +42,7 @@ func Breaks(field string) string {
 // compareRole returns what is to be written over a role that is there, what that changes, and
 // where the role gives less than it would: that stays unless it is to be overwritten or a says
 // otherwise.
-func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string]any, changes, narrower []vaultsync.Change) {
+func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string]any, changes, narrower []plan.Change) {
 	body = a.RoleBody()
 	role := jwtrole.New(a.role(), old)
 	for field, usual := range jwtrole.Leeways {
@@ -50,7 +50,7 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 		case d > usual || d != 0 && overwrite:
 			body[field] = 0
 		case d != 0:
-			narrower = append(narrower, vaultsync.Change{Field: field, Before: vaultapi.Canonical(old[field]), After: ""})
+			narrower = append(narrower, plan.Change{Field: field, Before: vaultapi.Canonical(old[field]), After: ""})
 		}
 	}
 	if role.Text("groups_claim") != "" {
@@ -68,7 +68,7 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 			body[n.field] = want
 			continue
 		}
-		narrower = append(narrower, vaultsync.Change{Field: n.field, Before: vaultapi.Canonical(old[n.field]), After: vaultapi.Canonical(want)})
+		narrower = append(narrower, plan.Change{Field: n.field, Before: vaultapi.Canonical(old[n.field]), After: vaultapi.Canonical(want)})
 		if named {
 			body[n.field] = old[n.field]
 		}
@@ -79,10 +79,10 @@ func (a Access) compareRole(old map[string]any, overwrite bool) (body map[string
 	for field, value := range body {
 		before, after := vaultapi.Canonical(old[field]), vaultapi.Canonical(value)
 		if before != after {
-			changes = append(changes, vaultsync.Change{Field: field, Before: before, After: after})
+			changes = append(changes, plan.Change{Field: field, Before: before, After: after})
 		}
 	}
-	byField := func(a, b vaultsync.Change) int { return cmp.Compare(a.Field, b.Field) }
+	byField := func(a, b plan.Change) int { return cmp.Compare(a.Field, b.Field) }
 	slices.SortFunc(changes, byField)
 	slices.SortFunc(narrower, byField)
 	return body, changes, narrower

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // ErrNotOurs: a role or policy is there that harvest didn't make for this mount, and it
@@ -99,10 +100,10 @@ type Step struct {
 	// off who logs in there.
 	Taken bool `json:"taken,omitempty"`
 	// Changes are the fields that differ, sorted by name.
-	Changes []vaultsync.Change `json:"changes"`
+	Changes []plan.Change `json:"changes"`
 	// Narrower are the fields by which a role that is there gives less than this setup would, and
 	// of which its Access says nothing: they stay unless Setup.Overwrite resets them. See [Breaks].
-	Narrower []vaultsync.Change `json:"narrower,omitempty"`
+	Narrower []plan.Change `json:"narrower,omitempty"`
 	// Body is what is written. The policy of a mount that isn't there yet holds
 	// PendingAccessor in the place of the accessor.
 	Body map[string]any `json:"body"`
@@ -155,7 +156,7 @@ func (p *Plan) Overwritable() bool {
 	return !taken && slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action == ActionRefuse })
 }
 
-func fieldNames(changes []vaultsync.Change) string {
+func fieldNames(changes []plan.Change) string {
 	var names []string
 	for _, c := range changes {
 		names = append(names, c.Field)

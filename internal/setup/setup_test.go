@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // actions returns the steps of a plan, as "kind name: action".
@@ -130,19 +131,19 @@ func TestSetupRepairs(t *testing.T) {
 			"role_type": "jwt", "bound_audiences": []string{"other"}, "token_period": 7200,
 		})
 		require.NoError(t, err)
-		plan, err := NewPlan(t.Context(), m, Setup{})
+		planned, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
-		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: keep", "role nomad-workloads: change"}, actions(plan))
-		assert.Equal(t, []vaultsync.Change{
+		assert.Equal(t, []string{"mount jwt-nomad: keep", "policy nomad-workloads.jwt-nomad: keep", "role nomad-workloads: change"}, actions(planned))
+		assert.Equal(t, []plan.Change{
 			{Field: "bound_audiences", Before: `["other"]`, After: `["vault.io"]`}, {Field: "token_period", Before: "7200", After: "1800"},
-		}, plan.Steps[2].Changes)
+		}, planned.Steps[2].Changes)
 		setUp(t, m, Setup{})
-		plan, err = NewPlan(t.Context(), m, Setup{})
+		planned, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
-		assert.False(t, plan.Changed())
+		assert.False(t, planned.Changed())
 
-		plan = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
-		assert.Equal(t, ActionChange, plan.Steps[1].Action, "a policy that harvest made is harvest's to change")
+		planned = setUp(t, m, Setup{Access: []Access{{KV: "kv"}}})
+		assert.Equal(t, ActionChange, planned.Steps[1].Action, "a policy that harvest made is harvest's to change")
 	})
 }
 
@@ -203,7 +204,7 @@ func TestSetupRepairsWhatWidens(t *testing.T) {
 				maps.Copy(body, test.written)
 				_, err := logical.Write(role, body)
 				require.NoError(t, err)
-				fields := func(changes []vaultsync.Change) (names []string) {
+				fields := func(changes []plan.Change) (names []string) {
 					for _, c := range changes {
 						names = append(names, c.Field)
 					}
@@ -384,9 +385,9 @@ func TestDefaultPolicy(t *testing.T) {
 // be overwritten.
 func TestSetupOverNomads(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *vaultsync.Mount) {
-		plan, err := NewPlan(t.Context(), m, Setup{})
+		planned, err := NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
-		text := strings.ReplaceAll(nomadsPolicy, "auth_jwt_X", plan.Accessor)
+		text := strings.ReplaceAll(nomadsPolicy, "auth_jwt_X", planned.Accessor)
 		_, err = m.Client.Logical().Write("sys/policies/acl/nomad-workloads", map[string]any{"policy": text})
 		require.NoError(t, err)
 		_, err = m.Client.Logical().Write("auth/jwt-nomad/role/nomad-workloads", map[string]any{
@@ -395,17 +396,17 @@ func TestSetupOverNomads(t *testing.T) {
 			"token_type":     "service", "token_period": "30m", "token_policies": []string{"nomad-workloads"},
 		})
 		require.NoError(t, err)
-		plan, err = NewPlan(t.Context(), m, Setup{})
+		planned, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
-		require.ErrorIs(t, plan.Err(), ErrNotOurs)
-		require.Len(t, plan.Steps, 3)
-		assert.Equal(t, ActionRefuse, plan.Steps[2].Action)
-		assert.Equal(t, []vaultsync.Change{{Field: "token_policies", Before: `["nomad-workloads"]`, After: `["nomad-workloads.jwt-nomad"]`}, {Field: "user_claim", Before: `"/nomad_job_id"`, After: `"sub"`}, {Field: "user_claim_json_pointer", Before: "true", After: ""}}, plan.Steps[2].Changes)
+		require.ErrorIs(t, planned.Err(), ErrNotOurs)
+		require.Len(t, planned.Steps, 3)
+		assert.Equal(t, ActionRefuse, planned.Steps[2].Action)
+		assert.Equal(t, []plan.Change{{Field: "token_policies", Before: `["nomad-workloads"]`, After: `["nomad-workloads.jwt-nomad"]`}, {Field: "user_claim", Before: `"/nomad_job_id"`, After: `"sub"`}, {Field: "user_claim_json_pointer", Before: "true", After: ""}}, planned.Steps[2].Changes)
 		setUp(t, m, Setup{Overwrite: true})
-		plan, err = NewPlan(t.Context(), m, Setup{})
+		planned, err = NewPlan(t.Context(), m, Setup{})
 		require.NoError(t, err)
-		assert.False(t, plan.Changed(), actions(plan))
-		require.NoError(t, plan.Err())
+		assert.False(t, planned.Changed(), actions(planned))
+		require.NoError(t, planned.Err())
 	})
 }
 
@@ -573,7 +574,7 @@ func TestSetupGoesOn(t *testing.T) {
 	})
 }
 
-var desired = vaultsync.Desired{Clusters: []string{"a"}, Results: []jwks.Result{fakekeys.Publish("a", "k1")}}
+var desired = plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{fakekeys.Publish("a", "k1")}}
 
 // inBubble runs a test where time stands still, with a mount of a Vault.
 func inBubble(t *testing.T, test func(t *testing.T, v *fakevault.Server, m *vaultsync.Mount)) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // newPlan compares what there is with what is wanted.
@@ -45,7 +46,7 @@ func policyStep(now setupState, want Setup, a Access) Step {
 	if there {
 		step.Foreign, step.Taken = now.whose(old)
 	}
-	step.Changes = []vaultsync.Change{{Field: "policy", Before: old, After: text}}
+	step.Changes = []plan.Change{{Field: "policy", Before: old, After: text}}
 	step.Action = action(there, step.Foreign, want)
 	if step.Taken {
 		step.Action = ActionRefuse

@@ -9,6 +9,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Facts returns what a run of status has read.
@@ -38,7 +39,7 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 			m.Keys, m.Partial, m.Settings = monitor.KeysOf(s.Plan, false), len(s.Plan.Failed) > 0, len(s.Plan.Settings)
 			refused := map[pem.Owner]bool{}
 			for _, failed := range s.Plan.Failed {
-				refused[failed.Owner] = errors.Is(failed.Err, vaultsync.ErrTurnover)
+				refused[failed.Owner] = errors.Is(failed.Err, plan.ErrTurnover)
 				if !unread[failed.Owner] { // else the cluster has it
 					m.Failures = append(m.Failures, monitor.SourceFailure{Owner: failed.Owner, Last: last(failed.Err)})
 				}

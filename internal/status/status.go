@@ -9,20 +9,21 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Mount is what one mount trusts and what is pending there.
 type Mount struct {
 	vaultsync.MountID
 
-	Trusted  []vaultsync.Key `json:"trusted"`
-	Add      []vaultsync.Key `json:"add"`    // published, not trusted
-	Adopt    []vaultsync.Key `json:"adopt"`  // to be annotated again
-	Remove   []vaultsync.Key `json:"remove"` // trusted, no longer published
-	Failed   []Failed        `json:"failed"`
-	Warnings []string        `json:"warnings"`
+	Trusted  []plan.Key `json:"trusted"`
+	Add      []plan.Key `json:"add"`    // published, not trusted
+	Adopt    []plan.Key `json:"adopt"`  // to be annotated again
+	Remove   []plan.Key `json:"remove"` // trusted, no longer published
+	Failed   []Failed   `json:"failed"`
+	Warnings []string   `json:"warnings"`
 	// Settings are what is stated of the mount and is otherwise.
-	Settings []vaultsync.Change `json:"settings"`
+	Settings []plan.Change `json:"settings"`
 	// Lint is what -lint found; without it there is none.
 	Lint []lint.Problem `json:"lint,omitzero"`
 	// InSync is nil where it was compared with nothing.
@@ -31,7 +32,7 @@ type Mount struct {
 	Kind   string `json:"kind,omitempty"` // of Err
 	Hint   string `json:"hint,omitempty"` // what to do about Err, where somebody has said so
 
-	Plan   *vaultsync.Plan  `json:"-"` // nil without clusters, or where there could be none
+	Plan   *plan.Plan       `json:"-"` // nil without clusters, or where there could be none
 	Config vaultsync.Config `json:"-"` // as it was read
 	Read   bool             `json:"-"` // the mount could be read
 	Err    error            `json:"-"`
@@ -53,8 +54,8 @@ type Failed struct {
 func of(ctx context.Context, mount *vaultsync.Mount, m *vaultsync.MountReport) (*vaultsync.MountReport, *Mount) {
 	s := &Mount{
 		MountID: m.MountID,
-		Trusted: []vaultsync.Key{}, Add: []vaultsync.Key{}, Adopt: []vaultsync.Key{}, Remove: []vaultsync.Key{},
-		Failed: []Failed{}, Warnings: []string{}, Settings: []vaultsync.Change{},
+		Trusted: []plan.Key{}, Add: []plan.Key{}, Adopt: []plan.Key{}, Remove: []plan.Key{},
+		Failed: []Failed{}, Warnings: []string{}, Settings: []plan.Change{},
 	}
 	switch {
 	case m.Plan != nil:
@@ -111,8 +112,8 @@ func (s *Mount) inspect(ctx context.Context, mount *vaultsync.Mount, in lint.Ins
 }
 
 // SortKeys sorts by owner, foreign keys last, and then by age, the newest first.
-func SortKeys(keys []vaultsync.Key) {
-	slices.SortStableFunc(keys, func(a, b vaultsync.Key) int {
+func SortKeys(keys []plan.Key) {
+	slices.SortStableFunc(keys, func(a, b plan.Key) int {
 		if (a.Cluster == "") != (b.Cluster == "") {
 			return strings.Compare(b.Cluster, a.Cluster)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Without a plan a mount is read by itself, and what is empty is an empty list in JSON.
@@ -39,7 +40,7 @@ func TestOfAMountWithoutAPlan(t *testing.T) {
 // Owners stay together, foreign keys come last, and of one owner's the newest first.
 func TestSortKeys(t *testing.T) {
 	old, young := time.Unix(1, 0), time.Unix(2, 0)
-	keys := []vaultsync.Key{{KeyID: "foreign"}, {KeyID: "b", Owner: pem.Owner{Cluster: "b"}}, {KeyID: "a-old", Owner: pem.Owner{Cluster: "a"}, Added: old}, {KeyID: "a-new", Owner: pem.Owner{Cluster: "a"}, Added: young}}
+	keys := []plan.Key{{KeyID: "foreign"}, {KeyID: "b", Owner: pem.Owner{Cluster: "b"}}, {KeyID: "a-old", Owner: pem.Owner{Cluster: "a"}, Added: old}, {KeyID: "a-new", Owner: pem.Owner{Cluster: "a"}, Added: young}}
 	SortKeys(keys)
 	var ids []string
 	for _, k := range keys {

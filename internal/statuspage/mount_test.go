@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // What others wrote while a sync was under way is on the page and in the metrics: the sync's
@@ -31,7 +32,7 @@ func TestBoardTakesWhatTheMountHolds(t *testing.T) {
 	}
 	write(element(t, ours, "us-east", now))
 	others := false
-	report, err := mount.Sync(t.Context(), vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{
+	report, err := mount.Sync(t.Context(), plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{
 		Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{ours, fresh}},
 	}}}, vaultsync.Options{
 		Settle: 400 * time.Millisecond,

@@ -21,6 +21,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // examplePage is the page that the documentation shows: every state there is.
@@ -205,8 +206,8 @@ func TestPageOfWatch(t *testing.T) {
 		return vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list})
 	}
 	old, gone := element(t, older, "us-east", now.Add(-time.Hour)), element(t, oldest, "us-east", now.Add(-2*time.Hour))
-	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{older, fresh}}}}}
-	plan := func(current vaultsync.Config) *vaultsync.Plan {
+	want := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{older, fresh}}}}}
+	plan := func(current vaultsync.Config) *plan.Plan {
 		p, err := vaultsync.NewPlan(current, want, vaultsync.Options{Now: now, Retain: time.Hour})
 		require.NoError(t, err)
 		return p
@@ -268,10 +269,10 @@ func TestPageShowsWhatIsPublishedAndUntrusted(t *testing.T) {
 	publish := func(keys ...jwks.Key) jwks.Result {
 		return jwks.Result{Cluster: "us-east", Set: &jwks.Set{Keys: keys}}
 	}
-	planned := func(r jwks.Result) *vaultsync.Plan {
+	planned := func(r jwks.Result) *plan.Plan {
 		list := []any{element(t, old, "us-east", now.Add(-time.Hour))}
 		p, err := vaultsync.NewPlan(vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list}),
-			vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{r}}, vaultsync.Options{Now: now})
+			plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{r}}, vaultsync.Options{Now: now})
 		require.NoError(t, err)
 		return p
 	}
@@ -333,15 +334,15 @@ func TestPageIsBounded(t *testing.T) {
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
 	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"us-east"}}})
-	plan := &vaultsync.Plan{}
+	planned := &plan.Plan{}
 	for i := range monitor.MaxRows {
 		if i > 0 {
-			plan.Keep = append(plan.Keep, vaultsync.Key{Owner: pem.Owner{Cluster: "us-east"}, KeyID: strings.Repeat("k", 256), Reason: "published"})
+			planned.Keep = append(planned.Keep, plan.Key{Owner: pem.Owner{Cluster: "us-east"}, KeyID: strings.Repeat("k", 256), Reason: "published"})
 		}
-		plan.Skipped = append(plan.Skipped, vaultsync.Key{Owner: pem.Owner{Cluster: "us-east"}, Reason: strings.Repeat("r", 4000)})
-		plan.Warnings = append(plan.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
+		planned.Skipped = append(planned.Skipped, plan.Key{Owner: pem.Owner{Cluster: "us-east"}, Reason: strings.Repeat("r", 4000)})
+		planned.Warnings = append(planned.Warnings, fmt.Sprint(i, strings.Repeat("w", 4000)))
 	}
-	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: planned}, now)
 	b.Result(jwks.Result{Cluster: "us-east", Err: errors.New(strings.Repeat("e", 4000))}, now)
 	f := b.Facts(now)
 	require.Len(t, f.Mounts, 1)
@@ -365,23 +366,23 @@ func TestPageIsBounded(t *testing.T) {
 // counted, in the figures too.
 func TestPageShowsChangesFirst(t *testing.T) {
 	fingerprint := func(i int) pem.Fingerprint { return sha256.Sum256([]byte(fmt.Sprint(i))) }
-	list := func(from, n int, cluster, reason string) (keys []vaultsync.Key) {
+	list := func(from, n int, cluster, reason string) (keys []plan.Key) {
 		for i := range n {
-			keys = append(keys, vaultsync.Key{Owner: pem.Owner{Cluster: cluster}, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
+			keys = append(keys, plan.Key{Owner: pem.Owner{Cluster: cluster}, KeyID: fmt.Sprint(cluster, from+i), Reason: reason, Fingerprint: fingerprint(from + i)})
 		}
 		return keys
 	}
-	plan := &vaultsync.Plan{
+	planned := &plan.Plan{
 		Keep: list(10_000, monitor.MaxRows+5, "kept", "published"), Add: list(0, 3, "added", ""), Changed: true,
-		Remove:  append(list(100, 2, "removed", ""), list(200, 1, "refused", vaultsync.ReasonDenied)...),
+		Remove:  append(list(100, 2, "removed", ""), list(200, 1, "refused", plan.ReasonDenied)...),
 		Claimed: list(300, 1, "claimed", ""), Foreign: list(400, 2, "", ""),
-		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", vaultsync.ReasonDenied)...),
+		Skipped: append(list(500, 4, "skipped", "weak"), list(600, 1, "refused", plan.ReasonDenied)...),
 	}
 	id := vaultsync.MountID{Vault: "https://vault:8200", Namespace: "", Path: "jwt-nomad"}
 	b := monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" })
 	b.Expect(map[vaultsync.MountID]monitor.Expected{id: {Clusters: []string{"kept"}}})
 	b.Result(jwks.Result{Cluster: "kept", Set: &jwks.Set{Keys: []jwks.Key{keyOf("80ef")}}}, now)
-	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan, Err: errors.New("sealed")}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: planned, Err: errors.New("sealed")}, now)
 	look := func() (p *Page, shown map[string]int) {
 		p, shown = New(b.Facts(now), "0.1.0", now), map[string]int{}
 		for _, k := range p.Mounts[0].Keys {
@@ -403,15 +404,15 @@ func TestPageShowsChangesFirst(t *testing.T) {
 	assert.Contains(t, string(body), "<p class=\"more\">19 more keys aren&#39;t shown: 11 trusted")
 
 	// What happens to keys then keeps the sums.
-	for kind, k := range map[vaultsync.EventKind]vaultsync.Key{
-		vaultsync.EventAdded: plan.Add[0], vaultsync.EventRemoved: plan.Remove[0], vaultsync.EventAdopted: plan.Keep[monitor.MaxRows],
+	for kind, k := range map[vaultsync.EventKind]plan.Key{
+		vaultsync.EventAdded: planned.Add[0], vaultsync.EventRemoved: planned.Remove[0], vaultsync.EventAdopted: planned.Keep[monitor.MaxRows],
 	} {
 		b.Event(vaultsync.Event{Mount: id, Kind: kind, Key: k}, now)
 	}
 	p, _ = look()
 	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
 	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value, "one came, one went")
-	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: planned}, now)
 	p, shown = look()
 	assert.Equal(t, "none", p.Mounts[0].Drift)
 	assert.Equal(t, 3, shown["added trusted"])

@@ -11,7 +11,6 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -71,12 +70,12 @@ func (c *verifier) rules() plan.Rules {
 	return plan.Rules{Deny: c.Options.Deny, Pin: c.Options.Pin, Retired: c.Options.Retired}
 }
 
-func hasKey(keys []vaultsync.Key, f pem.Fingerprint) bool {
-	return slices.ContainsFunc(keys, func(k vaultsync.Key) bool { return k.Fingerprint == f })
+func hasKey(keys []plan.Key, f pem.Fingerprint) bool {
+	return slices.ContainsFunc(keys, func(k plan.Key) bool { return k.Fingerprint == f })
 }
 
 // keyName returns a key as people are told of it.
-func keyName(k vaultsync.Key) string {
+func keyName(k plan.Key) string {
 	name := "kid " + vaultapi.KeyID(k.KeyID)
 	if k.KeyID == "" {
 		name = "a key without a kid"
@@ -116,7 +115,7 @@ const fixWeak = "let the cluster rotate its keys; this one must not be trusted"
 
 // signer returns the published key that signed the token, if there is one, and why it must not be
 // trusted, if so.
-func (c *verifier) signer() (key vaultsync.Key, ok bool, refusal error) {
+func (c *verifier) signer() (key plan.Key, ok bool, refusal error) {
 	for _, r := range c.Want.Results {
 		if r.Set == nil {
 			continue
@@ -127,10 +126,10 @@ func (c *verifier) signer() (key vaultsync.Key, ok bool, refusal error) {
 			}
 		}
 	}
-	return vaultsync.Key{}, false, nil
+	return plan.Key{}, false, nil
 }
 
-func publishedAs(r jwks.Result, k jwks.Key) vaultsync.Key {
+func publishedAs(r jwks.Result, k jwks.Key) plan.Key {
 	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
 	return plan.NewKey(pem.Owner{Cluster: r.Cluster, Region: r.Region}, k, f)
 }
@@ -170,14 +169,14 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	}
 }
 
-func turnedOver(plan *vaultsync.Plan, key vaultsync.Key) bool {
-	return slices.ContainsFunc(plan.Failed, func(f vaultsync.Failure) bool {
-		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, vaultsync.ErrTurnover)
+func turnedOver(planned *plan.Plan, key plan.Key) bool {
+	return slices.ContainsFunc(planned.Failed, func(f plan.Failure) bool {
+		return f.Cluster == key.Cluster && f.Region == key.Region && errors.Is(f.Err, plan.ErrTurnover)
 	})
 }
 
-func waits(planned *vaultsync.Plan, key vaultsync.Key) bool {
-	return slices.ContainsFunc(planned.Skipped, func(k vaultsync.Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == plan.ReasonNoRoom })
+func waits(planned *plan.Plan, key plan.Key) bool {
+	return slices.ContainsFunc(planned.Skipped, func(k plan.Key) bool { return k.Fingerprint == key.Fingerprint && k.Reason == plan.ReasonNoRoom })
 }
 
 // missed deals with a token that no known key signed: the kid is all that is left to go by.

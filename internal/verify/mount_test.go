@@ -13,6 +13,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // A cluster with very many keys, each of which takes long to judge, doesn't hold up a verdict on
@@ -23,14 +24,14 @@ func TestAtMountBesideManyDearKeys(t *testing.T) {
 	v.Enable("", "jwt-nomad", "jwt")
 	m := vaultsync.NewMount(v.Client(), "jwt-nomad")
 	clusters := []string{"hostile", "b"}
-	report, _ := m.Sync(t.Context(), vaultsync.Desired{Clusters: clusters, Results: []jwks.Result{down("hostile"), publish("b", "k")}}, vaultsync.Options{})
+	report, _ := m.Sync(t.Context(), plan.Desired{Clusters: clusters, Results: []jwks.Result{down("hostile"), publish("b", "k")}}, vaultsync.Options{})
 	require.NoError(t, report.Err)
 
 	for key, miss := range map[string]Miss{"k": "", "new": MissNotTrusted} {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // all of them take minutes
 		r := AtMount(ctx, m, Verification{
 			Token: signedBy(t, key, key, workload(nil)), Now: now,
-			Want: vaultsync.Desired{Clusters: clusters, Results: []jwks.Result{fakekeys.Dear("hostile", 3000), publish("b", "k", "new")}},
+			Want: plan.Desired{Clusters: clusters, Results: []jwks.Result{fakekeys.Dear("hostile", 3000), publish("b", "k", "new")}},
 		}, slog.New(slog.DiscardHandler))
 		require.NoError(t, r.Err)
 		assert.Equal(t, miss, r.Miss, findingsOf(r.Verdict))

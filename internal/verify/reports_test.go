@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // reported returns what there is to compare with a report's token, on the day on which it was made.
@@ -28,7 +29,7 @@ func reported(t *testing.T, token, config, role, keys string) Verification {
 	}
 	set, err := jwks.Parse(fixture.Report(t, keys))
 	require.NoError(t, err)
-	v.Want = vaultsync.Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set}}}
+	v.Want = plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{{Cluster: "a", Set: set}}}
 	return v
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Outcome is what came of comparing one thing.
@@ -58,7 +59,7 @@ type Verdict struct {
 	RoleChecked bool `json:"role_checked"`
 	// Key is the key that verifies the signature, the first in Vault's order; nil where none
 	// does. Of a miss it is the published key that does, where there is one.
-	Key *vaultsync.Key `json:"key"`
+	Key *plan.Key `json:"key"`
 	// Miss says why no trusted key does; "" where one does.
 	Miss Miss `json:"miss,omitempty"`
 	// Findings are in the order in which Vault compares.
@@ -89,11 +90,11 @@ type Verification struct {
 
 	// Want is what the mount should trust, and may hold results of other clusters as well.
 	// Without results the nearest miss is not looked for among published keys.
-	Want vaultsync.Desired
+	Want plan.Desired
 	// Options are the mount's rules, and Plan is what a sync would do by them; nil: nothing is said
 	// of that.
 	Options vaultsync.Options
-	Plan    *vaultsync.Plan
+	Plan    *plan.Plan
 }
 
 // effectiveRole returns the role of a login that names name, or none where it is "".

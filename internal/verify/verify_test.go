@@ -22,6 +22,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // object is a JSON object. In a change of one, nil takes a member away.
@@ -205,11 +206,11 @@ func TestVerifyKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		signer, kid string // kid: signer where it is ""
 		trusted     []string
-		want        vaultsync.Desired
+		want        plan.Desired
 		options     vaultsync.Options
 		miss        Miss
 		words       []string // of the findings
-		cluster     string   // of vaultsync.Key
+		cluster     string   // of plan.Key
 	}{
 		"trusted": {signer: "a", trusted: []string{trust("us-east/r1", "b"), trust("us-east/r1", "a")},
 			cluster: "us-east", words: []string{"ok key: signed by kid a of us-east/r1 (" + fingerprint("a").Short() + "), trusted"}},
@@ -218,32 +219,32 @@ func TestVerifyKey(t *testing.T) {
 		"foreign": {signer: "a", trusted: []string{paste("a")}, words: []string{"signed by a key without a kid", "note key: the key is foreign"}},
 		"in retention": {signer: "a", trusted: []string{trust("us-east", "a", missing(now.Add(-time.Minute)))},
 			cluster: "us-east", words: []string{"in its retention period"}},
-		"trusted and dropped": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b")}},
+		"trusted and dropped": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b")}},
 			cluster: "us-east", words: []string{"no longer published: the next sync removes it"}},
-		"trusted and denied": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"trusted and denied": {signer: "a", trusted: []string{trust("us-east", "a"), trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			options: vaultsync.Options{Deny: []pem.Fingerprint{fingerprint("a")}}, cluster: "us-east", words: []string{"the key is denied: the next sync removes it"}},
 
-		"published, not yet trusted": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"published, not yet trusted": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			miss: MissNotTrusted, cluster: "us-east", words: []string{"fail key: signed by kid a, published by us-east, not yet trusted [run harvest sync]"}},
-		"turnover": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
+		"turnover": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
 			miss: MissTurnover, cluster: "us-east", words: []string{"-allow-turnover=us-east"}},
-		"turnover allowed": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
+		"turnover allowed": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a")}},
 			options: vaultsync.Options{AllowTurnover: east}, miss: MissNotTrusted, cluster: "us-east"},
-		"denied": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"denied": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			options: vaultsync.Options{Deny: []pem.Fingerprint{fingerprint("a")}}, miss: MissRefused, cluster: "us-east", words: []string{"published by us-east, and denied"}},
-		"not pinned": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"not pinned": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			options: vaultsync.Options{Pin: map[string][]pem.Fingerprint{"us-east": {fingerprint("b")}}}, miss: MissRefused, cluster: "us-east", words: []string{fingerprint("a").String()}},
-		"retired": {signer: "a", trusted: []string{trust("us-east/r2", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east/r1", "a"), publish("us-east/r2", "b")}},
+		"retired": {signer: "a", trusted: []string{trust("us-east/r2", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east/r1", "a"), publish("us-east/r2", "b")}},
 			options: vaultsync.Options{Retired: []string{"us-east/r1"}}, miss: MissRefused, cluster: "us-east", words: []string{"which is retired"}},
-		"of a cluster of another mount": {signer: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b"), publish("eu-west", "a")}},
+		"of a cluster of another mount": {signer: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "b"), publish("eu-west", "a")}},
 			miss: MissElsewhere, cluster: "eu-west", words: []string{"published by eu-west, a cluster that this mount isn't to trust"}},
-		"refused": {signer: "x", kid: "weak", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{skipped(publish("us-east", "b"), "weak")}},
+		"refused": {signer: "x", kid: "weak", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{skipped(publish("us-east", "b"), "weak")}},
 			miss: MissRefused, words: []string{"kid weak, which us-east publishes, and which is refused: size: 1024 bits"}},
 		"forged, by a trusted kid": {signer: "x", kid: "b", trusted: []string{trust("us-east", "b")},
 			miss: MissForged, words: []string{"it names kid b of us-east (" + fingerprint("b").Short() + "), trusted, which didn't sign it"}},
-		"forged, by a published kid": {signer: "x", kid: "a", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		"forged, by a published kid": {signer: "x", kid: "a", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: east, Results: []jwks.Result{publish("us-east", "a", "b")}},
 			miss: MissForged, words: []string{"published, which didn't sign it"}},
-		"unknown, with clusters": {signer: "x", trusted: []string{trust("us-east", "b")}, want: vaultsync.Desired{Clusters: []string{"us-east", "eu-west"}, Results: []jwks.Result{publish("us-east", "b"), down("eu-west")}},
+		"unknown, with clusters": {signer: "x", trusted: []string{trust("us-east", "b")}, want: plan.Desired{Clusters: []string{"us-east", "eu-west"}, Results: []jwks.Result{publish("us-east", "b"), down("eu-west")}},
 			miss: MissUnknown, words: []string{"kid x isn't published by a cluster that was read", `of Nomad region "eu-west"`, "note key: could not be read:"}},
 		"unknown, without": {signer: "x", trusted: []string{trust("us-east", "b")},
 			miss: MissUnknown, words: []string{"it names kid x", "name its cluster"}},
@@ -257,7 +258,7 @@ func TestVerifyKey(t *testing.T) {
 			if kid == "" {
 				kid = c.signer
 			}
-			var planned *vaultsync.Plan
+			var planned *plan.Plan
 			if len(c.want.Clusters) > 0 {
 				o := c.options
 				o.Now = now
@@ -356,7 +357,7 @@ func TestVerifyClock(t *testing.T) {
 func TestVerifyOffline(t *testing.T) {
 	result := publish("", "b", "a")
 	verify := func(token *Token) *Verdict {
-		v, err := Verify(Verification{Token: token, Now: now, Offline: true, Want: vaultsync.Desired{Results: []jwks.Result{result}}})
+		v, err := Verify(Verification{Token: token, Now: now, Offline: true, Want: plan.Desired{Results: []jwks.Result{result}}})
 		require.NoError(t, err)
 		return v
 	}
@@ -380,7 +381,7 @@ func TestVerifyWeakKey(t *testing.T) {
 	require.NoError(t, err)
 	token, err := parseToken([]byte(signToken(t, jose.RS256, weak, fmt.Sprintf(`{"exp":%d}`, now.Add(time.Hour).Unix()))))
 	require.NoError(t, err)
-	want := vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{
+	want := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{
 		{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{{KeyID: "key-1", Public: weak.Public()}}}},
 	}}
 	for name, offline := range map[string]bool{"on a mount": false, "of a key set alone": true} {
@@ -398,7 +399,7 @@ func TestVerifyWeakKey(t *testing.T) {
 func TestVerdictJSON(t *testing.T) {
 	v, err := Verify(Verification{
 		Token: signedBy(t, "a", "a", workload(nil)), Now: now, Path: "jwt-nomad", Config: config(trust("us-east", "b")),
-		RoleName: "workloads", Role: nomadRole(nil), Want: vaultsync.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{publish("us-east", "a", "b")}},
+		RoleName: "workloads", Role: nomadRole(nil), Want: plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{publish("us-east", "a", "b")}},
 	})
 	require.NoError(t, err)
 	v.Findings = v.Findings[1:2]
