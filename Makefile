@@ -115,6 +115,10 @@ pictures: ## Take the pictures of the status page for the documentation
 overview: ## Draw the picture at the top of the README again
 	$(GO) test -count=1 ./docs/img -update
 
+.PHONY: cast
+cast: lab ## Play make demo on real servers, and draw what it prints for the README
+	$(GO) test -count=1 -run TestCast ./examples/demo -update
+
 .PHONY: soak
 soak: e2e-older kills convergence history versions watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, two versions, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)

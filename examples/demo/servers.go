@@ -35,8 +35,16 @@ const (
 	secret = "opensesame"
 )
 
+// anyServers are real ones where there are binaries of them, and stand-ins else.
+func anyServers(ctx context.Context) (*servers, error) {
+	if s, err := realServers(ctx); s != nil || err != nil {
+		return s, err
+	}
+	return standIns(ctx)
+}
+
 // standIns serve from inside this process.
-func standIns() (*servers, error) {
+func standIns(context.Context) (*servers, error) {
 	vault, east, west := fakevault.Start(), fakenomad.Start("us-east"), fakenomad.Start("eu-west")
 	client := vault.Client()
 	if err := prepare(client); err != nil {
