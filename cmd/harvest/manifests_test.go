@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,140 +21,75 @@ import (
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
-// What the manifests of examples/kubernetes use of Kubernetes's API (core/v1, apps/v1, batch/v1,
-// rbac.authorization.k8s.io/v1). A field that isn't here is a mistake.
-type (
-	manifestMeta struct {
-		Name      string            `yaml:"name"`
-		Namespace string            `yaml:"namespace"`
-		Labels    map[string]string `yaml:"labels"`
+// manifestFields are what the manifests of examples/kubernetes use of Kubernetes's API (core/v1,
+// apps/v1, batch/v1, rbac.authorization.k8s.io/v1). A field that isn't here is a mistake; @ is the
+// template of a pod, and - an item of a list.
+const manifestFields = `
+apiVersion kind metadata.name metadata.namespace metadata.labels.* data.harvest.hcl
+roleRef.apiGroup roleRef.kind roleRef.name subjects.-.kind subjects.-.name subjects.-.namespace
+spec.replicas spec.selector.matchLabels.* spec.schedule spec.concurrencyPolicy spec.startingDeadlineSeconds
+spec.successfulJobsHistoryLimit spec.failedJobsHistoryLimit
+spec.jobTemplate.spec.backoffLimit spec.jobTemplate.spec.activeDeadlineSeconds
+@.metadata.labels.* @.spec.serviceAccountName @.spec.restartPolicy
+@.spec.securityContext.runAsNonRoot @.spec.securityContext.runAsUser @.spec.securityContext.fsGroup @.spec.securityContext.seccompProfile.type
+@.spec.volumes.-.name @.spec.volumes.-.configMap.name
+@.spec.containers.-.name @.spec.containers.-.image @.spec.containers.-.args.-
+@.spec.containers.-.ports.-.name @.spec.containers.-.ports.-.containerPort
+@.spec.containers.-.livenessProbe.httpGet.path @.spec.containers.-.livenessProbe.httpGet.port
+@.spec.containers.-.readinessProbe.httpGet.path @.spec.containers.-.readinessProbe.httpGet.port
+@.spec.containers.-.resources.requests.cpu @.spec.containers.-.resources.requests.memory @.spec.containers.-.resources.limits.memory
+@.spec.containers.-.securityContext.allowPrivilegeEscalation @.spec.containers.-.securityContext.readOnlyRootFilesystem
+@.spec.containers.-.securityContext.capabilities.drop.-
+@.spec.containers.-.volumeMounts.-.name @.spec.containers.-.volumeMounts.-.mountPath @.spec.containers.-.volumeMounts.-.readOnly`
+
+// manifest is an object of a file by the paths of its fields.
+type manifest map[string]string
+
+func (m manifest) add(path string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, inner := range value {
+			m.add(path+"."+name, inner)
+		}
+	case []any:
+		for _, inner := range value {
+			m.add(path+".-", inner)
+		}
+	default:
+		name := strings.TrimPrefix(path, ".")
+		m[name] = strings.TrimSpace(m[name] + " " + fmt.Sprint(value)) // of a list's items one after another
 	}
-	manifestObject struct {
-		APIVersion string       `yaml:"apiVersion"`
-		Kind       string       `yaml:"kind"`
-		Metadata   manifestMeta `yaml:"metadata"`
-	}
-	manifestBinding struct {
-		manifestObject `yaml:",inline"`
-		RoleRef        struct {
-			APIGroup string `yaml:"apiGroup"`
-			Kind     string `yaml:"kind"`
-			Name     string `yaml:"name"`
-		} `yaml:"roleRef"`
-		Subjects []struct {
-			Kind      string `yaml:"kind"`
-			Name      string `yaml:"name"`
-			Namespace string `yaml:"namespace"`
-		} `yaml:"subjects"`
-	}
-	manifestConfigMap struct {
-		manifestObject `yaml:",inline"`
-		Data           map[string]string `yaml:"data"`
-	}
-	manifestDeployment struct {
-		manifestObject `yaml:",inline"`
-		Spec           struct {
-			Replicas int `yaml:"replicas"`
-			Selector struct {
-				MatchLabels map[string]string `yaml:"matchLabels"`
-			} `yaml:"selector"`
-			Template manifestTemplate `yaml:"template"`
-		} `yaml:"spec"`
-	}
-	manifestCronJob struct {
-		manifestObject `yaml:",inline"`
-		Spec           struct {
-			Schedule                   string `yaml:"schedule"`
-			ConcurrencyPolicy          string `yaml:"concurrencyPolicy"`
-			StartingDeadlineSeconds    int    `yaml:"startingDeadlineSeconds"`
-			SuccessfulJobsHistoryLimit int    `yaml:"successfulJobsHistoryLimit"`
-			FailedJobsHistoryLimit     int    `yaml:"failedJobsHistoryLimit"`
-			JobTemplate                struct {
-				Spec struct {
-					BackoffLimit          int              `yaml:"backoffLimit"`
-					ActiveDeadlineSeconds int              `yaml:"activeDeadlineSeconds"`
-					Template              manifestTemplate `yaml:"template"`
-				} `yaml:"spec"`
-			} `yaml:"jobTemplate"`
-		} `yaml:"spec"`
-	}
-	manifestTemplate struct {
-		Metadata manifestMeta `yaml:"metadata"`
-		Spec     struct {
-			ServiceAccountName string `yaml:"serviceAccountName"`
-			RestartPolicy      string `yaml:"restartPolicy"`
-			SecurityContext    struct {
-				RunAsNonRoot   bool              `yaml:"runAsNonRoot"`
-				RunAsUser      int               `yaml:"runAsUser"`
-				FSGroup        int               `yaml:"fsGroup"`
-				SeccompProfile map[string]string `yaml:"seccompProfile"`
-			} `yaml:"securityContext"`
-			Containers []manifestContainer `yaml:"containers"`
-			Volumes    []struct {
-				Name      string `yaml:"name"`
-				ConfigMap struct {
-					Name string `yaml:"name"`
-				} `yaml:"configMap"`
-			} `yaml:"volumes"`
-		} `yaml:"spec"`
-	}
-	manifestContainer struct {
-		Name  string   `yaml:"name"`
-		Image string   `yaml:"image"`
-		Args  []string `yaml:"args"`
-		Ports []struct {
-			Name          string `yaml:"name"`
-			ContainerPort int    `yaml:"containerPort"`
-		} `yaml:"ports"`
-		LivenessProbe   *manifestProbe               `yaml:"livenessProbe"`
-		ReadinessProbe  *manifestProbe               `yaml:"readinessProbe"`
-		Resources       map[string]map[string]string `yaml:"resources"`
-		SecurityContext struct {
-			AllowPrivilegeEscalation bool                `yaml:"allowPrivilegeEscalation"`
-			ReadOnlyRootFilesystem   bool                `yaml:"readOnlyRootFilesystem"`
-			Capabilities             map[string][]string `yaml:"capabilities"`
-		} `yaml:"securityContext"`
-		VolumeMounts []struct {
-			Name      string `yaml:"name"`
-			MountPath string `yaml:"mountPath"`
-			ReadOnly  bool   `yaml:"readOnly"`
-		} `yaml:"volumeMounts"`
-	}
-	manifestProbe struct {
-		HTTPGet struct {
-			Path string `yaml:"path"`
-			Port string `yaml:"port"`
-		} `yaml:"httpGet"`
-	}
-)
+}
 
 // manifests returns the objects of a file, by kind.
-func manifests(t *testing.T, name string) map[string]any {
+func manifests(t *testing.T, name string) map[string]manifest {
 	t.Helper()
+	known := strings.Fields(manifestFields)
 	text, err := os.ReadFile(filepath.Join("..", "..", "examples", "kubernetes", name))
 	require.NoError(t, err)
-	all := map[string]any{}
+	all := map[string]manifest{}
 	for d := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var node yaml.Node
-		err := d.Decode(&node)
+		var object map[string]any
+		err := d.Decode(&object)
 		if errors.Is(err, io.EOF) {
 			return all
 		}
 		require.NoError(t, err, name)
-		var object manifestObject
-		require.NoError(t, node.Decode(&object))
-		known := map[string]any{
-			"v1 Namespace": new(manifestObject), "v1 ServiceAccount": new(manifestObject), "v1 ConfigMap": new(manifestConfigMap),
-			"rbac.authorization.k8s.io/v1 ClusterRoleBinding": new(manifestBinding),
-			"batch/v1 CronJob": new(manifestCronJob), "apps/v1 Deployment": new(manifestDeployment),
-		}[object.APIVersion+" "+object.Kind]
-		require.NotNil(t, known, "%s: %s %s", name, object.APIVersion, object.Kind)
-		one, err := yaml.Marshal(&node)
-		require.NoError(t, err)
-		strict := yaml.NewDecoder(bytes.NewReader(one))
-		strict.KnownFields(true)
-		require.NoError(t, strict.Decode(known), "%s: %s", name, object.Kind)
-		all[object.Kind] = known
+		m := manifest{}
+		m.add("", object)
+		kind := m["apiVersion"] + " " + m["kind"]
+		require.Contains(t, []string{
+			"v1 Namespace", "v1 ServiceAccount", "v1 ConfigMap", "rbac.authorization.k8s.io/v1 ClusterRoleBinding", "batch/v1 CronJob", "apps/v1 Deployment",
+		}, kind, name)
+		for path := range m {
+			path, _, labels := strings.Cut(path, "abels.")
+			if labels {
+				path += "abels.*"
+			}
+			path = strings.Replace(strings.Replace(path, "spec.jobTemplate.spec.template.", "@.", 1), "spec.template.", "@.", 1)
+			require.Contains(t, known, path, "%s: %s", name, kind)
+		}
+		all[m["kind"]] = m
 	}
 }
 
@@ -161,60 +98,50 @@ func manifests(t *testing.T, name string) map[string]any {
 func TestKubernetesManifests(t *testing.T) {
 	base := manifests(t, "base.yaml")
 	for _, kind := range []string{"Namespace", "ServiceAccount"} {
-		object, ok := base[kind].(*manifestObject)
-		require.True(t, ok, kind)
-		assert.Equal(t, "harvest", object.Metadata.Name)
+		assert.Equal(t, "harvest", base[kind]["metadata.name"])
 	}
-	binding, ok := base["ClusterRoleBinding"].(*manifestBinding)
-	require.True(t, ok)
-	assert.Equal(t, "system:service-account-issuer-discovery", binding.RoleRef.Name)
-	assert.Equal(t, "ClusterRole", binding.RoleRef.Kind)
-	require.Len(t, binding.Subjects, 1)
-	assert.Equal(t, "harvest/harvest", binding.Subjects[0].Namespace+"/"+binding.Subjects[0].Name)
-
-	settings, ok := base["ConfigMap"].(*manifestConfigMap)
-	require.True(t, ok)
-	v := config.Check(t.Context(), "harvest.hcl", []byte(settings.Data["harvest.hcl"]), config.Checking{SkipFiles: true, Now: time.Now(), Getenv: os.Getenv})
+	binding := base["ClusterRoleBinding"]
+	assert.Equal(t, "ClusterRole system:service-account-issuer-discovery", binding["roleRef.kind"]+" "+binding["roleRef.name"])
+	assert.Equal(t, "harvest/harvest", binding["subjects.-.namespace"]+"/"+binding["subjects.-.name"])
+	v := config.Check(t.Context(), "harvest.hcl", []byte(base["ConfigMap"]["data.harvest.hcl"]), config.Checking{SkipFiles: true, Now: time.Now(), Getenv: os.Getenv})
 	assert.Empty(t, v.Errors)
 	assert.Empty(t, v.Warnings)
 
-	cron, ok := manifests(t, "cronjob.yaml")["CronJob"].(*manifestCronJob)
-	require.True(t, ok)
-	assert.Equal(t, "Forbid", cron.Spec.ConcurrencyPolicy)
-	requireTemplate(t, cron.Metadata, cron.Spec.JobTemplate.Spec.Template)
-	assert.Equal(t, "Never", cron.Spec.JobTemplate.Spec.Template.Spec.RestartPolicy)
-
-	watch, ok := manifests(t, "deployment.yaml")["Deployment"].(*manifestDeployment)
-	require.True(t, ok)
-	requireTemplate(t, watch.Metadata, watch.Spec.Template)
-	assert.Equal(t, watch.Spec.Selector.MatchLabels, watch.Spec.Template.Metadata.Labels)
-	c := watch.Spec.Template.Spec.Containers[0]
-	require.Len(t, c.Ports, 1)
-	assert.Equal(t, 9090, c.Ports[0].ContainerPort)
-	assert.Contains(t, c.Args, ":9090")
-	assert.Equal(t, "/healthz http", c.LivenessProbe.HTTPGet.Path+" "+c.LivenessProbe.HTTPGet.Port)
-	assert.Equal(t, "/readyz http", c.ReadinessProbe.HTTPGet.Path+" "+c.ReadinessProbe.HTTPGet.Port)
+	cron := manifests(t, "cronjob.yaml")["CronJob"]
+	assert.Equal(t, "Forbid", cron["spec.concurrencyPolicy"])
+	assert.Equal(t, "Never", cron["spec.jobTemplate.spec.template.spec.restartPolicy"])
+	requireTemplate(t, cron, "spec.jobTemplate.spec.template.")
+	watch := manifests(t, "deployment.yaml")["Deployment"]
+	requireTemplate(t, watch, "spec.template.")
+	for path, label := range watch {
+		if name, is := strings.CutPrefix(path, "spec.selector.matchLabels."); is {
+			assert.Equal(t, watch["spec.template.metadata.labels."+name], label)
+		}
+	}
+	container := "spec.template.spec.containers.-."
+	assert.Equal(t, "9090", watch[container+"ports.-.containerPort"])
+	assert.Contains(t, watch[container+"args.-"], ":9090")
+	assert.Equal(t, "/healthz http", watch[container+"livenessProbe.httpGet.path"]+" "+watch[container+"livenessProbe.httpGet.port"])
+	assert.Equal(t, "/readyz http", watch[container+"readinessProbe.httpGet.path"]+" "+watch[container+"readinessProbe.httpGet.port"])
 }
 
 // requireTemplate checks what the pods of both have in common.
-func requireTemplate(t *testing.T, of manifestMeta, template manifestTemplate) {
+func requireTemplate(t *testing.T, m manifest, template string) {
 	t.Helper()
-	assert.Equal(t, "harvest", of.Namespace)
-	pod := template.Spec
-	assert.Equal(t, "harvest", pod.ServiceAccountName)
-	assert.True(t, pod.SecurityContext.RunAsNonRoot)
-	require.Len(t, pod.Containers, 1)
-	c := pod.Containers[0]
+	assert.Equal(t, "harvest", m["metadata.namespace"])
+	pod, container := template+"spec.", template+"spec.containers.-."
 	a := &app{out: &render.Output{}, says: &terminal.Messages{}}
-	assert.Empty(t, checkCommand(a.root(), c.Args))
-	at := slices.Index(c.Args, "-config")
+	args := strings.Fields(m[container+"args.-"])
+	assert.Empty(t, checkCommand(a.root(), args))
+	at := slices.Index(args, "-config")
 	require.GreaterOrEqual(t, at, 0)
-	require.Len(t, c.VolumeMounts, 1)
-	assert.Equal(t, c.VolumeMounts[0].MountPath+"/harvest.hcl", c.Args[at+1])
-	require.Len(t, pod.Volumes, 1)
-	assert.Equal(t, c.VolumeMounts[0].Name, pod.Volumes[0].Name)
-	assert.Equal(t, "harvest", pod.Volumes[0].ConfigMap.Name)
-	assert.False(t, c.SecurityContext.AllowPrivilegeEscalation)
-	assert.True(t, c.SecurityContext.ReadOnlyRootFilesystem)
-	assert.Equal(t, []string{"ALL"}, c.SecurityContext.Capabilities["drop"])
+	assert.Equal(t, m[container+"volumeMounts.-.mountPath"]+"/harvest.hcl", args[at+1])
+	assert.Equal(t, m[container+"volumeMounts.-.name"], m[pod+"volumes.-.name"])
+	for path, want := range map[string]string{
+		pod + "serviceAccountName": "harvest", pod + "securityContext.runAsNonRoot": "true", pod + "volumes.-.configMap.name": "harvest",
+		container + "name": "harvest", container + "securityContext.allowPrivilegeEscalation": "false",
+		container + "securityContext.readOnlyRootFilesystem": "true", container + "securityContext.capabilities.drop.-": "ALL",
+	} {
+		assert.Equal(t, want, m[path], path)
+	}
 }
