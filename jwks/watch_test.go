@@ -112,6 +112,12 @@ func inBubble(t *testing.T, test func(t *testing.T, s *fakenomad.Server, n Nomad
 	})
 }
 
+// runInBubble is inBubble in a test of that name.
+func runInBubble(t *testing.T, name string, test func(t *testing.T, s *fakenomad.Server, n Nomad)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { inBubble(t, test) })
+}
+
 func published(r *fakenomad.Region) string {
 	var ids []string
 	for _, k := range r.Keys() {
@@ -181,34 +187,32 @@ func TestWatchTook(t *testing.T) {
 		"held":   {func(n Nomad) Source { return n }, 0},
 		"polled": {func(n Nomad) Source { return URL{Address: n.Address + keysPath, Client: n.Client} }, takes},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
-				s.Inject(fault.On("GET", keysPath, fault.Delay(takes)))
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				time.AfterFunc(3*time.Minute, func() { s.Region("").Rotate("EdDSA") })
-				time.AfterFunc(10*time.Minute, func() {
-					s.Inject(fault.On("GET", keysPath, func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-						time.Sleep(takes)
-						fault.Status(http.StatusForbidden)(w, r, next)
-					}))
-				})
-				var unchanged, changed []time.Duration
-				for r := range Watch(ctx, Cluster{Name: "a", Sources: []Source{test.source(n)}}, WatchOptions{}) {
-					if r.Unchanged {
-						unchanged = append(unchanged, r.Took)
-						continue
-					}
-					if changed = append(changed, r.Took); r.Err != nil {
-						break
-					}
-				}
-				assert.Equal(t, []time.Duration{takes, test.unchanged, takes}, changed)
-				assert.NotEmpty(t, unchanged)
-				for _, took := range unchanged {
-					assert.Equal(t, test.unchanged, took)
-				}
+		runInBubble(t, name, func(t *testing.T, s *fakenomad.Server, n Nomad) {
+			s.Inject(fault.On("GET", keysPath, fault.Delay(takes)))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			time.AfterFunc(3*time.Minute, func() { s.Region("").Rotate("EdDSA") })
+			time.AfterFunc(10*time.Minute, func() {
+				s.Inject(fault.On("GET", keysPath, func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+					time.Sleep(takes)
+					fault.Status(http.StatusForbidden)(w, r, next)
+				}))
 			})
+			var unchanged, changed []time.Duration
+			for r := range Watch(ctx, Cluster{Name: "a", Sources: []Source{test.source(n)}}, WatchOptions{}) {
+				if r.Unchanged {
+					unchanged = append(unchanged, r.Took)
+					continue
+				}
+				if changed = append(changed, r.Took); r.Err != nil {
+					break
+				}
+			}
+			assert.Equal(t, []time.Duration{takes, test.unchanged, takes}, changed)
+			assert.NotEmpty(t, unchanged)
+			for _, took := range unchanged {
+				assert.Equal(t, test.unchanged, took)
+			}
 		})
 	}
 }
@@ -291,19 +295,17 @@ func TestWatchCutShort(t *testing.T) {
 		"504 at once, ever":  {fault.Status(504), 2 * 17},
 		"connection refused": {fault.Drop(), 2 * 17},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
-				s.Inject(held(test.fault))
-				watching(t, n, WatchOptions{}, func(l *told) {
-					time.Sleep(10 * time.Minute)
-					assert.Len(t, l.take(), 1, "nothing is told")
-					assert.InDelta(t, test.asked, s.Count("", ""), 6)
-					assert.GreaterOrEqual(t, l.confirmed(), 7, "and what is there is confirmed")
-					s.ClearFaults()
-					time.Sleep(2 * time.Minute)
-					s.Region("").Rotate("EdDSA")
-					assert.Len(t, l.take(), 1)
-				})
+		runInBubble(t, name, func(t *testing.T, s *fakenomad.Server, n Nomad) {
+			s.Inject(held(test.fault))
+			watching(t, n, WatchOptions{}, func(l *told) {
+				time.Sleep(10 * time.Minute)
+				assert.Len(t, l.take(), 1, "nothing is told")
+				assert.InDelta(t, test.asked, s.Count("", ""), 6)
+				assert.GreaterOrEqual(t, l.confirmed(), 7, "and what is there is confirmed")
+				s.ClearFaults()
+				time.Sleep(2 * time.Minute)
+				s.Region("").Rotate("EdDSA")
+				assert.Len(t, l.take(), 1)
 			})
 		})
 	}
@@ -405,21 +407,19 @@ func TestWatchPolls(t *testing.T) {
 			return &n
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
-				region := s.Region("")
-				s.SetIssuer(s.URL)
-				region.HideIndex(true)
-				watching(t, source(n), WatchOptions{}, func(l *told) {
-					require.Equal(t, []string{published(region)}, l.take())
-					time.Sleep(time.Hour)
-					assert.Empty(t, l.take())
-					assert.InDelta(t, 60, s.Count("GET", keysPath), 3)
-					assert.InDelta(t, 60, l.confirmed(), 3)
-					region.Rotate("EdDSA")
-					time.Sleep(66 * time.Second)
-					require.Equal(t, []string{published(region)}, l.take())
-				})
+		runInBubble(t, name, func(t *testing.T, s *fakenomad.Server, n Nomad) {
+			region := s.Region("")
+			s.SetIssuer(s.URL)
+			region.HideIndex(true)
+			watching(t, source(n), WatchOptions{}, func(l *told) {
+				require.Equal(t, []string{published(region)}, l.take())
+				time.Sleep(time.Hour)
+				assert.Empty(t, l.take())
+				assert.InDelta(t, 60, s.Count("GET", keysPath), 3)
+				assert.InDelta(t, 60, l.confirmed(), 3)
+				region.Rotate("EdDSA")
+				time.Sleep(66 * time.Second)
+				require.Equal(t, []string{published(region)}, l.take())
 			})
 		})
 	}

@@ -30,8 +30,7 @@ func planned(t *testing.T, m *Mount, want plan.Desired, o Options) *plan.Plan {
 
 func TestApply(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), Options{})
 		o := Options{Settings: Settings{Algorithms: []string{"RS256", "EdDSA"}, BoundIssuer: new("https://a")}}
 		p := planned(t, m, desired(publish("a", "k1", "k2")), o)
 		require.Len(t, p.Add, 1)
@@ -67,8 +66,7 @@ func TestApplyRefuses(t *testing.T) {
 		says    string
 	}{
 		"another writer came first": {between: func(t *testing.T, _ *fakevault.Server, m *Mount) {
-			_, err := m.Sync(t.Context(), plan.Desired{Clusters: []string{"b"}, Results: desired(publish("b", "k7")).Results}, Options{})
-			require.NoError(t, err)
+			synced(t, m, plan.Desired{Clusters: []string{"b"}, Results: desired(publish("b", "k7")).Results}, Options{})
 		}, o: stated, err: plan.ErrStale, says: "has changed since"},
 		"another writer set the issuer": {between: func(t *testing.T, v *fakevault.Server, _ *Mount) {
 			require.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(v.Config("", "jwt-nomad"), object{issuerField: "https://x"})))
@@ -84,25 +82,22 @@ func TestApplyRefuses(t *testing.T) {
 		"a setting that isn't ours": {change: func(p *plan.Plan) { p.Settings = []plan.Change{{Field: "jwks_url", After: `"https://evil"`}} }, o: stated, err: plan.ErrRefused,
 			says: "jwks_url"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.NoError(t, err)
-				p := planned(t, m, desired(publish("a", "k1", "k2")), stated)
-				if test.between != nil {
-					test.between(t, v, m)
-				}
-				if test.change != nil {
-					test.change(p)
-				}
-				before := v.Config("", "jwt-nomad")
-				report, err := m.Apply(t.Context(), p, test.o)
-				require.ErrorAs(t, err, new(*MountError))
-				require.ErrorIs(t, err, test.err)
-				require.ErrorContains(t, err, test.says)
-				assert.Zero(t, report.Written)
-				assert.Equal(t, before, v.Config("", "jwt-nomad"))
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			synced(t, m, desired(publish("a", "k1")), Options{})
+			p := planned(t, m, desired(publish("a", "k1", "k2")), stated)
+			if test.between != nil {
+				test.between(t, v, m)
+			}
+			if test.change != nil {
+				test.change(p)
+			}
+			before := v.Config("", "jwt-nomad")
+			report, err := m.Apply(t.Context(), p, test.o)
+			require.ErrorAs(t, err, new(*MountError))
+			require.ErrorIs(t, err, test.err)
+			require.ErrorContains(t, err, test.says)
+			assert.Zero(t, report.Written)
+			assert.Equal(t, before, v.Config("", "jwt-nomad"))
 		})
 	}
 }
@@ -117,22 +112,19 @@ func TestApplyBesideOthers(t *testing.T) {
 			require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: base}))
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.NoError(t, err)
-				base := v.Keys("", "jwt-nomad")
-				p := planned(t, m, desired(publish("a", "k1", "k2")), Options{})
-				done := false
-				_, err = m.Apply(t.Context(), p, Options{OnEvent: func(e Event) {
-					if e.Kind == EventAdded && !done {
-						done = true
-						other(t, v, base)
-					}
-				}})
-				require.NoError(t, err)
-				assert.Subset(t, trustedNames(v), []string{"a k1", "a k2"})
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			synced(t, m, desired(publish("a", "k1")), Options{})
+			base := v.Keys("", "jwt-nomad")
+			p := planned(t, m, desired(publish("a", "k1", "k2")), Options{})
+			done := false
+			_, err := m.Apply(t.Context(), p, Options{OnEvent: func(e Event) {
+				if e.Kind == EventAdded && !done {
+					done = true
+					other(t, v, base)
+				}
+			}})
+			require.NoError(t, err)
+			assert.Subset(t, trustedNames(v), []string{"a k1", "a k2"})
 		})
 	}
 }
@@ -146,16 +138,14 @@ func TestReview(t *testing.T) {
 		return nil
 	}
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1", "k2", "k3")), Options{Review: careful})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1", "k2", "k3")), Options{Review: careful})
 		report, err := m.Sync(t.Context(), desired(publish("a", "k3")), Options{Review: careful})
 		require.ErrorIs(t, err, refusal)
 		require.ErrorIs(t, err, ErrReview)
 		require.ErrorAs(t, err, new(*MountError))
 		assert.Zero(t, report.Written)
 		assert.Len(t, trustedNames(v), 3)
-		_, err = m.Sync(t.Context(), desired(publish("a", "k2", "k3")), Options{Review: careful})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k2", "k3")), Options{Review: careful})
 		assert.ElementsMatch(t, []string{"a k2", "a k3"}, trustedNames(v))
 	})
 }
@@ -164,23 +154,21 @@ func TestReview(t *testing.T) {
 // asked again where that is something else.
 func TestReviewTakesItsTime(t *testing.T) {
 	for name, meanwhile := range map[string]bool{"nobody else writes": false, "another harvester writes": true} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				asked := 0
-				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 1, Review: func(_ context.Context, p *plan.Plan) error {
-					asked++
-					assert.Len(t, p.Add, 1)
-					time.Sleep(24 * time.Hour)
-					if meanwhile && asked == 1 {
-						require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("b", "k7")}}))
-					}
-					return nil
-				}})
-				require.NoError(t, err)
-				assert.Equal(t, 1, report.Written)
-				assert.Contains(t, trustedNames(v), "a k1")
-				assert.Equal(t, map[bool]int{false: 1, true: 2}[meanwhile], asked)
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			asked := 0
+			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 1, Review: func(_ context.Context, p *plan.Plan) error {
+				asked++
+				assert.Len(t, p.Add, 1)
+				time.Sleep(24 * time.Hour)
+				if meanwhile && asked == 1 {
+					require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("b", "k7")}}))
+				}
+				return nil
+			}})
+			require.NoError(t, err)
+			assert.Equal(t, 1, report.Written)
+			assert.Contains(t, trustedNames(v), "a k1")
+			assert.Equal(t, map[bool]int{false: 1, true: 2}[meanwhile], asked)
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -24,6 +25,7 @@ func TestCheckOfWrongArguments(t *testing.T) {
 			Targets:  []Target{{Mount: NewMount(v.Client(), "jwt-nomad"), Clusters: []string{"a"}}},
 		}
 	}
+	source := func(h *Harvester, sources ...jwks.Source) { h.Clusters[0].Sources = sources }
 	require.NoError(t, good().Check())
 	schemeless := v.Client()
 	schemeless.SetReadYourWrites(false)
@@ -32,14 +34,23 @@ func TestCheckOfWrongArguments(t *testing.T) {
 	for says, spoil := range map[string]func(h *Harvester){
 		"no mount":                     func(h *Harvester) { h.Targets[0].Mount = nil },
 		"its mount no client":          func(h *Harvester) { h.Targets[0].Mount.Client = nil },
-		"source that is nil":           func(h *Harvester) { h.Clusters[0].Sources = []jwks.Source{nil} },
-		`"a" has a source that is nil`: func(h *Harvester) { h.Clusters[0].Sources = []jwks.Source{nobody} },
+		"source that is nil":           func(h *Harvester) { source(h, nil) },
+		`"a" has a source that is nil`: func(h *Harvester) { source(h, nobody) },
 		"Vault's address":              func(h *Harvester) { h.Targets[0].Mount.Client = schemeless },
 		"without auth/":                func(h *Harvester) { h.Targets[0].Mount.Path = "auth/jwt-nomad" },
 		"slashes around it":            func(h *Harvester) { h.Targets[0].Mount.Path = "jwt-nomad/" },
 		"mount path":                   func(h *Harvester) { h.Targets[0].Mount.Path = "" },
 		`cluster "aa" is not defined`:  func(h *Harvester) { h.Targets[0].Options.AllowTurnover = []string{"aa/r1"} },
 		"named by two targets":         func(h *Harvester) { h.Targets = append(h.Targets, h.Targets[0]) },
+		"no mounts":                    func(h *Harvester) { h.Targets = nil },
+		`"z" is not defined`:           func(h *Harvester) { h.Targets[0].Clusters = []string{"a", "z"} },
+		"defined twice":                func(h *Harvester) { h.Clusters = append(h.Clusters, h.Clusters...) },
+		"two sources":                  func(h *Harvester) { source(h, jwks.Static{}, jwks.Static{}) },
+		"no source":                    func(h *Harvester) { source(h) },
+		"pin: cluster":                 func(h *Harvester) { h.Targets[0].Options.Pin = map[string][]pem.Fingerprint{"b": {fingerprint("k1")}} },
+		"cluster name":                 func(h *Harvester) { h.Clusters[0].Name, h.Targets[0].Clusters[0] = "a b", "a b" },
+		"no clusters":                  func(h *Harvester) { h.Targets[0].Clusters = nil },
+		`foreign = "no"`:               func(h *Harvester) { h.Targets[0].Options.Foreign = "no" },
 		"can't be negative":            func(h *Harvester) { h.Targets[0].Options.MaxAge = -1 },
 	} {
 		t.Run(says, func(t *testing.T) {
@@ -49,11 +60,13 @@ func TestCheckOfWrongArguments(t *testing.T) {
 			require.ErrorContains(t, err, says)
 			require.ErrorIs(t, err, plan.ErrInvalid)
 			assert.Equal(t, "invalid", Kind(err))
-			_, err = h.Sync(t.Context())
+			report, err := h.Sync(t.Context())
+			assert.Nil(t, report)
 			require.ErrorIs(t, err, plan.ErrInvalid)
 			require.ErrorIs(t, h.Watch(t.Context(), WatchOptions{}), plan.ErrInvalid)
 		})
 	}
+	assert.Empty(t, v.Requests())
 	for _, m := range []*Mount{{}, {Path: "jwt"}, {Path: "auth/jwt", Client: v.Client()}} {
 		_, err := m.Read(t.Context())
 		require.ErrorIs(t, err, plan.ErrInvalid)

@@ -49,27 +49,25 @@ func (s *stage) fail(path string, broken *bool, log *record) {
 // The panic of one mount is its error, and nobody else's.
 func TestSyncContainsPanics(t *testing.T) {
 	for name, run := range map[string]func(*Harvester, context.Context) (*Report, error){"Sync": (*Harvester).Sync, "Plan": (*Harvester).Plan} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, func(t *testing.T, s *stage) {
-				var log record
-				broken := true
-				s.fail("only-a", &broken, &log)
-				report, err := run(s.harvest, t.Context())
-				require.Error(t, err)
-				for _, m := range report.Mounts {
-					assert.Equal(t, m.Path == "only-a", m.Err != nil, "%s: %v", m.Path, m.Err)
-				}
-				failed, ok := errors.AsType[*MountError](err)
-				require.True(t, ok)
-				assert.Equal(t, "only-a", failed.Path)
-				require.ErrorContains(t, failed, "out of order")
-				require.ErrorAs(t, failed, new(*contain.Error))
-				token := s.target("only-a").Mount.Client.Token()
-				assert.NotContains(t, err.Error(), token)
-				assert.NotContains(t, err.Error(), "goroutine")
-				assert.Contains(t, log.String(), "contain_test.go")
-				assert.NotContains(t, log.String(), "out of order: "+token)
-			})
+		runOnStage(t, name, func(t *testing.T, s *stage) {
+			var log record
+			broken := true
+			s.fail("only-a", &broken, &log)
+			report, err := run(s.harvest, t.Context())
+			require.Error(t, err)
+			for _, m := range report.Mounts {
+				assert.Equal(t, m.Path == "only-a", m.Err != nil, "%s: %v", m.Path, m.Err)
+			}
+			failed, ok := errors.AsType[*MountError](err)
+			require.True(t, ok)
+			assert.Equal(t, "only-a", failed.Path)
+			require.ErrorContains(t, failed, "out of order")
+			require.ErrorAs(t, failed, new(*contain.Error))
+			token := s.target("only-a").Mount.Client.Token()
+			assert.NotContains(t, err.Error(), token)
+			assert.NotContains(t, err.Error(), "goroutine")
+			assert.Contains(t, log.String(), "contain_test.go")
+			assert.NotContains(t, log.String(), "out of order: "+token)
 		})
 	}
 }
@@ -102,32 +100,30 @@ func TestWatchContainsPanics(t *testing.T) {
 			})
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, func(t *testing.T, s *stage) {
-				var log record
-				for i := range s.harvest.Targets {
-					s.harvest.Targets[i].Options.Logger = log.logger()
+		runOnStage(t, name, func(t *testing.T, s *stage) {
+			var log record
+			for i := range s.harvest.Targets {
+				s.harvest.Targets[i].Options.Logger = log.logger()
+			}
+			o := s.options()
+			var fixed atomic.Bool
+			arrange(s, &o, func() {
+				if !fixed.Load() {
+					panic("out of order")
 				}
-				o := s.options()
-				var fixed atomic.Bool
-				arrange(s, &o, func() {
-					if !fixed.Load() {
-						panic("out of order")
-					}
-				})
-				s.watching(o, func() {
-					s.requireTrusted("only-b", "b")
-					s.requireTrusted("both", "a", "b")
-					time.Sleep(3 * time.Minute)
-					synctest.Wait()
-					assert.Contains(t, log.String(), `"msg":"panic"`)
-					assert.Contains(t, log.String(), "contain_test.go")
-					fixed.Store(true)
-					s.nomads["a"].Region("").Rotate("EdDSA")
-					time.Sleep(2 * time.Minute)
-					s.requireTrusted("only-a", "a")
-					s.requireTrusted("both", "a", "b")
-				})
+			})
+			s.watching(o, func() {
+				s.requireTrusted("only-b", "b")
+				s.requireTrusted("both", "a", "b")
+				time.Sleep(3 * time.Minute)
+				synctest.Wait()
+				assert.Contains(t, log.String(), `"msg":"panic"`)
+				assert.Contains(t, log.String(), "contain_test.go")
+				fixed.Store(true)
+				s.nomads["a"].Region("").Rotate("EdDSA")
+				time.Sleep(2 * time.Minute)
+				s.requireTrusted("only-a", "a")
+				s.requireTrusted("both", "a", "b")
 			})
 		})
 	}

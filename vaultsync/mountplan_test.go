@@ -19,12 +19,27 @@ func config(elements ...string) Config {
 	return NewConfig(fixture.Changed(fixture.Mount(elements...), object{"new_in_vault_9": json.Number("7")}))
 }
 
+// planOf plans without an error.
+func planOf(t *testing.T, current Config, want plan.Desired, o Options) *plan.Plan {
+	t.Helper()
+	p, err := NewPlan(current, want, o)
+	require.NoError(t, err)
+	return p
+}
+
+// bodyOf returns what a plan makes of a mount's fields.
+func bodyOf(t *testing.T, current Config, p *plan.Plan) map[string]any {
+	t.Helper()
+	body, err := current.With(p)
+	require.NoError(t, err)
+	return body
+}
+
 // requireApplied checks what holds of any plan: once applied nothing is left to do, and
 // every field but the keys and what is stated is as it was.
 func requireApplied(t *testing.T, current Config, p *plan.Plan, want plan.Desired, o Options) {
 	t.Helper()
-	body, err := current.With(p)
-	require.NoError(t, err)
+	body := bodyOf(t, current, p)
 	for field, value := range current.fields {
 		if _, stated := statedFields(o.Settings)[field]; field != keysField && current.Mode() == "" && !stated {
 			require.Equal(t, value, body[field], field)
@@ -33,16 +48,13 @@ func requireApplied(t *testing.T, current Config, p *plan.Plan, want plan.Desire
 	if len(p.Next) == 0 {
 		return
 	}
-	again, err := NewPlan(NewConfig(body), want, o)
-	require.NoError(t, err)
+	again := planOf(t, NewConfig(body), want, o)
 	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v, %v", again.Add, again.Settings)
 }
 
 func TestPlanNewMount(t *testing.T) {
-	p, err := NewPlan(Config{}, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
-	require.NoError(t, err)
-	body, err := Config{}.With(p)
-	require.NoError(t, err)
+	p := planOf(t, Config{}, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	body := bodyOf(t, Config{}, p)
 	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
 }
 
@@ -102,17 +114,14 @@ func TestPlanConvert(t *testing.T) {
 	current.fields["jwks_url"] = "https://nomad.example.com"
 	current.fields["jwks_ca_pem"] = "x"
 	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
-	p, err := NewPlan(current, want, Options{Now: now, Convert: true})
-	require.NoError(t, err)
+	p := planOf(t, current, want, Options{Now: now, Convert: true})
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
-	body, err := current.With(p)
-	require.NoError(t, err)
+	body := bodyOf(t, current, p)
 	assert.NotContains(t, body, "jwks_url")
 	assert.Equal(t, "nomad-workloads", body["default_role"])
 	requireApplied(t, current, p, want, Options{Now: now})
 
-	p, err = NewPlan(current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
-	require.NoError(t, err)
+	p = planOf(t, current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{down("a")}}, Options{Now: now, Convert: true})
 	assert.False(t, p.Changed, "without keys there is nothing to convert to")
 }
 
@@ -120,24 +129,19 @@ func TestPlanAllowEmpty(t *testing.T) {
 	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	o := Options{Now: now, AllowEmpty: true, Deny: []pem.Fingerprint{fingerprint("k1")}}
 	current := config(trust("a", "k1"))
-	p, err := NewPlan(current, want, o)
-	require.NoError(t, err)
+	p := planOf(t, current, want, o)
 	require.True(t, p.Changed)
-	body, err := current.With(p)
-	require.NoError(t, err)
-	other, err := current.With(p)
-	require.NoError(t, err)
+	body := bodyOf(t, current, p)
+	other := bodyOf(t, current, p)
 	require.Len(t, body[keysField], 1)
 	assert.NotEqual(t, body[keysField], other[keysField], "a fresh key each time, its private half in nobody's hands")
 
 	placeholder := body[keysField].([]string)[0]
 	for name, o := range map[string]Options{"allowed": o, "no longer allowed": {Now: now, Deny: o.Deny}} {
-		p, err = NewPlan(config(placeholder), want, o)
-		require.NoError(t, err, name)
+		p = planOf(t, config(placeholder), want, o)
 		assert.False(t, p.Changed, name)
 	}
-	p, err = NewPlan(config(placeholder), want, Options{Now: now})
-	require.NoError(t, err)
+	p = planOf(t, config(placeholder), want, Options{Now: now})
 	assert.Len(t, p.Add, 1)
 	assert.Len(t, p.Remove, 1)
 }
@@ -146,8 +150,7 @@ func TestPlanWarnings(t *testing.T) {
 	current := config(paste("x"))
 	current.fields[algsField] = []any{"RS256"}
 	current.fields["bound_issuer"] = "https://a.example.com"
-	p, err := NewPlan(current, plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, current, plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
 	text := strings.Join(p.Warnings, "\n")
 	for _, want := range []string{"bound_issuer", "no cluster's"} {
 		assert.Contains(t, text, want)
@@ -155,14 +158,12 @@ func TestPlanWarnings(t *testing.T) {
 	require.Len(t, p.Failed, 2)
 	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
 	current.fields[algsField] = []any{}
-	p, err = NewPlan(current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: plan.ForeignKeep})
-	require.NoError(t, err)
+	p = planOf(t, current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: plan.ForeignKeep})
 	assert.Empty(t, p.Warnings)
 }
 
 func TestReportJSON(t *testing.T) {
-	p, err := NewPlan(config(trust("a", "k1"), paste("x")), plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, config(trust("a", "k1"), paste("x")), plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1", "k2"), down("b")}}, Options{Now: now})
 	b, err := json.Marshal(&Report{Mounts: []*MountReport{{MountID: MountID{Vault: "https://vault", Path: "jwt-nomad"}, Plan: p}, {Err: errDown}}})
 	require.NoError(t, err)
 	var got struct{ Mounts []map[string]any }

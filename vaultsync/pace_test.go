@@ -87,8 +87,7 @@ func TestPaceLetsDenialsThrough(t *testing.T) {
 	config := config(trust("a", "k1"), trust("a", "x"))
 	planned := func(o Options) *plan.Plan {
 		o.Now = now
-		p, err := NewPlan(config, desired(publish("a", "k1", "k2")), o)
-		require.NoError(t, err)
+		p := planOf(t, config, desired(publish("a", "k1", "k2")), o)
 		return p
 	}
 	for range paceBurst {

@@ -34,6 +34,7 @@ type frontEnds struct {
 	mu      sync.Mutex
 	answers [][]jwks.Key
 	asked   int
+	indexed bool
 }
 
 func (f *frontEnds) RegionName() string { return "" }
@@ -46,6 +47,9 @@ func (f *frontEnds) Fetch(context.Context) (*jwks.Set, error) {
 	if len(f.answers) > 1 {
 		f.answers = f.answers[1:]
 	}
+	if f.indexed {
+		return &jwks.Set{Keys: keys, Index: 7}, nil
+	}
 	return &jwks.Set{Keys: keys, Unindexed: true}, nil
 }
 
@@ -57,17 +61,46 @@ func (f *frontEnds) next(answers ...[]jwks.Key) {
 }
 
 // behind is a Vault whose mount trusts what front ends publish.
-func behind(s *fakevault.Server, f *frontEnds) (*Harvester, func(now time.Time) (*MountReport, error)) {
-	s.Enable("", "jwt", "jwt")
-	h := &Harvester{
-		Clusters: []jwks.Cluster{{Name: "idp", Sources: []jwks.Source{f}}},
-		Targets:  []Target{{Mount: NewMount(s.Client(), "jwt"), Clusters: []string{"idp"}}},
-	}
-	return h, func(now time.Time) (*MountReport, error) {
-		h.Targets[0].Options.Now = now
-		r, err := h.Sync(context.Background())
-		return r.Mounts[0], err
-	}
+type behind struct {
+	*frontEnds
+	vault *fakevault.Server
+	h     *Harvester
+}
+
+// inFront runs a test on fake time, with a mount that was synced with the first keys.
+func inFront(t *testing.T, first []jwks.Key, test func(t *testing.T, b *behind)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		v := fakevault.NewInProcess()
+		defer v.Close()
+		v.Enable("", "jwt", "jwt")
+		f := &frontEnds{answers: [][]jwks.Key{first}}
+		b := &behind{f, v, &Harvester{
+			Clusters: []jwks.Cluster{{Name: "idp", Sources: []jwks.Source{f}}},
+			Targets:  []Target{{Mount: NewMount(v.Client(), "jwt"), Clusters: []string{"idp"}}},
+		}}
+		_, err := b.run(time.Now())
+		require.NoError(t, err)
+		assert.Equal(t, 1, f.asked)
+		test(t, b)
+	})
+}
+
+// run syncs at a time.
+func (b *behind) run(now time.Time) (*MountReport, error) {
+	b.h.Targets[0].Options.Now = now
+	r, err := b.h.Sync(context.Background())
+	return r.Mounts[0], err
+}
+
+// watching runs test beside a watch.
+func (b *behind) watching(t *testing.T, test func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- b.h.Watch(ctx, WatchOptions{}) }()
+	defer func() { cancel(); require.NoError(t, <-ended) }()
+	test()
 }
 
 func trustedKeys(t *testing.T, h *Harvester) []pem.Fingerprint {
@@ -83,230 +116,155 @@ func trustedKeys(t *testing.T, h *Harvester) []pem.Fingerprint {
 
 // One address, several nodes, each with a key of its own: what either of two answers has counts.
 func TestReport05NodesWithKeysOfTheirOwn(t *testing.T) {
-	a, b := reported(t, "05-answer-a"), reported(t, "05-answer-b")
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{a}}
-		h, run := behind(s, f)
-		now := time.Now()
-		_, err := run(now)
-		require.NoError(t, err)
-		f.next(b, a)
-		report, err := run(now)
+	one, other := reported(t, "05-answer-a"), reported(t, "05-answer-b")
+	inFront(t, one, func(t *testing.T, b *behind) {
+		b.next(other, one)
+		report, err := b.run(time.Now())
 		require.NoError(t, err, "no turnover: the other answer has the key that is trusted")
 		assert.Len(t, report.Plan.Add, 1)
-		require.NotEmpty(t, report.Plan.Warnings)
 		assert.Contains(t, strings.Join(report.Plan.Warnings, "\n"), "its answers alternate")
-		f.next(a, b, a, b)
+		b.next(one, other, one, other)
 		for range 2 {
-			report, err = run(now)
+			report, err = b.run(time.Now())
 			require.NoError(t, err)
 			assert.Zero(t, report.Written)
 		}
-		assert.Len(t, trustedKeys(t, h), 2)
+		assert.Len(t, trustedKeys(t, b.h), 2)
 	})
 }
 
 // A turnover that both answers show is one.
 func TestReport05Turnover(t *testing.T) {
-	a, b := reported(t, "05-answer-a"), reported(t, "05-answer-b")
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{a}}
-		_, run := behind(s, f)
-		_, err := run(time.Now())
-		require.NoError(t, err)
-		f.next(b)
-		_, err = run(time.Now())
+	inFront(t, reported(t, "05-answer-a"), func(t *testing.T, b *behind) {
+		b.next(reported(t, "05-answer-b"))
+		_, err := b.run(time.Now())
 		require.ErrorIs(t, err, plan.ErrTurnover)
-		assert.Equal(t, 2, f.asked)
+		assert.Equal(t, 2, b.asked)
 	})
 }
 
 func TestReport06FrontEndsInRotation(t *testing.T) {
-	a, b, c := reported(t, "06-front-end-a"), reported(t, "06-front-end-b"), reported(t, "06-front-end-c")
-	gone := fingerprintOf(t, b[1]) // XWQkT7…, which c has no longer
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{a}}
-		h, run := behind(s, f)
+	first, second, third := reported(t, "06-front-end-a"), reported(t, "06-front-end-b"), reported(t, "06-front-end-c")
+	gone := fingerprintOf(t, second[1]) // XWQkT7…, which the third has no longer
+	inFront(t, first, func(t *testing.T, b *behind) {
 		start := time.Now()
-		_, err := run(start)
-		require.NoError(t, err)
-		assert.Equal(t, 1, f.asked)
-
-		// The old and the new in turn: nothing that one of two answers has is missing.
-		f.next(c, b)
-		report, err := run(start)
-		require.NoError(t, err)
-		assert.Equal(t, 1, report.Written, "what is new is trusted")
-		assert.Len(t, trustedKeys(t, h), 6)
-		f.next(c, a, b, c, a, c)
-		for range 3 {
-			report, err = run(start.Add(time.Minute))
+		run := func(minute int) *MountReport {
+			report, err := b.run(start.Add(time.Duration(minute) * time.Minute))
 			require.NoError(t, err)
-			assert.Zero(t, report.Written)
+			return report
+		}
+		// The old and the new in turn: nothing that one of two answers has is missing.
+		b.next(third, second)
+		assert.Equal(t, 1, run(0).Written, "what is new is trusted")
+		assert.Len(t, trustedKeys(t, b.h), 6)
+		b.next(third, first, second, third, first, third)
+		for range 3 {
+			assert.Zero(t, run(1).Written)
 		}
 
 		// Missing from both: one write begins the period, and none ends it that does nothing else.
-		f.next(c)
+		b.next(third)
 		writes := 0
 		for minute := 2; minute < 40; minute++ {
 			if minute%2 == 0 {
-				f.next(c)
+				b.next(third)
 			} else {
-				f.next(c, b)
+				b.next(third, second)
 			}
-			report, err = run(start.Add(time.Duration(minute) * time.Minute))
-			require.NoError(t, err)
+			report := run(minute)
 			writes += report.Written
 			if minute%2 == 0 {
-				assert.Equal(t, 2, f.asked)
+				assert.Equal(t, 2, b.asked)
 				assert.Contains(t, strings.Join(report.Plan.Warnings, "\n"), `key "XWQkT7hF4e70Dbru0H73IZNDiA4"`)
 				assert.Contains(t, strings.Join(report.Plan.Warnings, "\n"), "until it is denied")
 			}
 		}
 		assert.Equal(t, 1, writes)
-		assert.Contains(t, trustedKeys(t, h), gone)
+		assert.Contains(t, trustedKeys(t, b.h), gone)
 
 		// Published again near the end, it has a whole period before it when it goes for good.
-		f.next(c, b)
-		report, err = run(start.Add(55 * time.Minute))
-		require.NoError(t, err)
-		assert.Equal(t, 1, report.Written)
-		f.next(c)
+		b.next(third, second)
+		assert.Equal(t, 1, run(55).Written)
+		b.next(third)
 		for _, minute := range []int{61, 119, 120} {
-			_, err = run(start.Add(time.Duration(minute) * time.Minute))
-			require.NoError(t, err)
-			assert.Contains(t, trustedKeys(t, h), gone)
+			run(minute)
+			assert.Contains(t, trustedKeys(t, b.h), gone)
 		}
-		report, err = run(start.Add(121 * time.Minute))
-		require.NoError(t, err)
-		assert.Len(t, report.Plan.Remove, 1)
-		assert.NotContains(t, trustedKeys(t, h), gone)
+		assert.Len(t, run(121).Plan.Remove, 1)
+		assert.NotContains(t, trustedKeys(t, b.h), gone)
 	})
 }
 
 // After a leak nobody waits, and who doesn't want the period has none.
 func TestReport06EndedAtOnce(t *testing.T) {
-	a, c := reported(t, "06-front-end-a"), reported(t, "06-front-end-c")
-	gone := fingerprintOf(t, a[1])
-	for name, o := range map[string]Options{
-		"denied": {Deny: []pem.Fingerprint{gone}}, "no retention": {Retain: plan.NoRetain},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := fakevault.NewInProcess()
-				defer s.Close()
-				f := &frontEnds{answers: [][]jwks.Key{a}}
-				h, run := behind(s, f)
-				_, err := run(time.Now())
-				require.NoError(t, err)
-				h.Targets[0].Options = o
-				f.next(c)
-				_, err = run(time.Now())
-				require.NoError(t, err)
-				assert.NotContains(t, trustedKeys(t, h), gone)
-			})
+	first, third := reported(t, "06-front-end-a"), reported(t, "06-front-end-c")
+	gone := fingerprintOf(t, first[1])
+	for _, o := range []Options{{Deny: []pem.Fingerprint{gone}}, {Retain: plan.NoRetain}} {
+		inFront(t, first, func(t *testing.T, b *behind) {
+			b.h.Targets[0].Options = o
+			b.next(third)
+			_, err := b.run(time.Now())
+			require.NoError(t, err)
+			assert.NotContains(t, trustedKeys(t, b.h), gone)
 		})
 	}
 }
 
 // A watch remembers the beginning by itself, and writes the end alone.
 func TestReport06Watched(t *testing.T) {
-	a := reported(t, "06-front-end-a")
-	onlyOld := a[:1:1]
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{a}}
-		h, _ := behind(s, f)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- h.Watch(ctx, WatchOptions{}) }()
-		defer func() { cancel(); require.NoError(t, <-ended) }()
-		time.Sleep(time.Minute)
-		require.Len(t, trustedKeys(t, h), 4)
-		writes := s.Count("PUT", "auth/jwt/config")
-		f.next(onlyOld)
-		time.Sleep(50 * time.Minute)
-		assert.Equal(t, writes, s.Count("PUT", "auth/jwt/config"))
-		f.next(a) // back for a while: the period is another one then
-		time.Sleep(10 * time.Minute)
-		f.next(onlyOld)
-		time.Sleep(55 * time.Minute)
-		assert.Len(t, trustedKeys(t, h), 4)
-		assert.Equal(t, writes, s.Count("PUT", "auth/jwt/config"))
-		time.Sleep(15 * time.Minute)
-		assert.Len(t, trustedKeys(t, h), 1)
-		assert.Equal(t, writes+1, s.Count("PUT", "auth/jwt/config"))
+	first := reported(t, "06-front-end-a")
+	inFront(t, first, func(t *testing.T, b *behind) {
+		b.watching(t, func() {
+			time.Sleep(time.Minute)
+			require.Len(t, trustedKeys(t, b.h), 4)
+			writes := b.vault.Count("PUT", "auth/jwt/config")
+			b.next(first[:1:1])
+			time.Sleep(50 * time.Minute)
+			assert.Equal(t, writes, b.vault.Count("PUT", "auth/jwt/config"))
+			b.next(first) // back for a while: the period is another one then
+			time.Sleep(10 * time.Minute)
+			b.next(first[:1:1])
+			time.Sleep(55 * time.Minute)
+			assert.Len(t, trustedKeys(t, b.h), 4)
+			assert.Equal(t, writes, b.vault.Count("PUT", "auth/jwt/config"))
+			time.Sleep(15 * time.Minute)
+			assert.Len(t, trustedKeys(t, b.h), 1)
+			assert.Equal(t, writes+1, b.vault.Count("PUT", "auth/jwt/config"))
+		})
 	})
 }
 
-// Leader and follower of a Nomad 1.7.0 have one kid, and a key each.
+// Leader and follower of a Nomad 1.7.0 have one kid, and a key each. A watch notices that a set was
+// there before.
 func TestReport07OneKeyIDTwoKeys(t *testing.T) {
 	leader, follower := reported(t, "07-leader"), reported(t, "07-follower")
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{leader}}
-		h, run := behind(s, f)
-		h.Clusters[0].Sources[0] = indexed{f}
-		_, err := run(time.Now())
-		require.NoError(t, err)
-		f.next(follower)
-		_, err = run(time.Now())
+	inFront(t, leader, func(t *testing.T, b *behind) {
+		b.indexed = true
+		b.next(follower)
+		_, err := b.run(time.Now())
 		require.ErrorIs(t, err, plan.ErrTurnover)
 		require.ErrorContains(t, err, `both sides have kid "9ad3b1a6-7e02-4d1c-b3a2-5f0e9f6c7d10", of different keys`)
-		assert.Equal(t, 1, f.asked, "Nomad's answer counts at once")
-	})
-}
+		assert.Equal(t, 1, b.asked, "Nomad's answer counts at once")
 
-// A watch notices that a set was there before.
-func TestReport07WatchedAlternation(t *testing.T) {
-	leader, follower := reported(t, "07-leader"), reported(t, "07-follower")
-	synctest.Test(t, func(t *testing.T) {
-		s := fakevault.NewInProcess()
-		defer s.Close()
-		f := &frontEnds{answers: [][]jwks.Key{leader}}
-		h, _ := behind(s, f)
-		h.Clusters[0].Sources[0] = indexed{f}
+		b.next(leader)
 		var last *MountReport
-		h.OnEvent = func(e Event) {
+		b.h.OnEvent = func(e Event) {
 			if e.Kind == EventSynced {
 				last = e.Report
 			}
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- h.Watch(ctx, WatchOptions{}) }()
-		warnings := func() string {
+		b.watching(t, func() {
 			synctest.Wait()
-			return strings.Join(last.Last.Warnings, "\n")
-		}
-		synctest.Wait()
-		for range 2 {
-			f.next(follower)
-			time.Sleep(6 * time.Minute)
-			f.next(leader)
-			time.Sleep(6 * time.Minute)
-			assert.Contains(t, warnings(), "it went back to a set of keys that it published before")
-		}
-		cancel()
-		require.NoError(t, <-ended)
+			for range 2 {
+				b.next(follower)
+				time.Sleep(6 * time.Minute)
+				b.next(leader)
+				time.Sleep(6 * time.Minute)
+				synctest.Wait()
+				assert.Contains(t, strings.Join(last.Last.Warnings, "\n"), "it went back to a set of keys that it published before")
+			}
+		})
 	})
-}
-
-// indexed is a source with an index.
-type indexed struct{ *frontEnds }
-
-func (i indexed) Fetch(ctx context.Context) (*jwks.Set, error) {
-	set, err := i.frontEnds.Fetch(ctx)
-	set.Unindexed, set.Index = false, 7
-	return set, err
 }
 
 func fingerprintOf(t *testing.T, k jwks.Key) pem.Fingerprint {

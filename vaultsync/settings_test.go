@@ -41,14 +41,12 @@ func TestPlanSettings(t *testing.T) {
 		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []plan.Change{{Field: issuerField, Before: "7", After: `"https://a"`}, {Field: algsField, Before: `"RS256"`, After: `["EdDSA","RS256"]`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPlan(NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
-			require.NoError(t, err)
+			p := planOf(t, NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
 			assert.Equal(t, test.want, p.Settings)
 			assert.Equal(t, len(test.want) > 0 || test.fields == nil, p.Changed)
 			assert.Empty(t, p.Failed)
 			assert.Empty(t, p.Warnings)
-			body, err := NewConfig(test.fields).With(p)
-			require.NoError(t, err)
+			body := bodyOf(t, NewConfig(test.fields), p)
 			for field, value := range test.body {
 				assert.Equal(t, value, body[field], field)
 			}
@@ -58,18 +56,15 @@ func TestPlanSettings(t *testing.T) {
 			if !p.Changed {
 				return
 			}
-			again, err := NewPlan(NewConfig(body), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
-			require.NoError(t, err)
+			again := planOf(t, NewConfig(body), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
 			assert.False(t, again.Changed, "%+v", again.Settings)
 		})
 	}
 
-	p, err := NewPlan(Config{}, plan.Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
-	require.NoError(t, err)
+	p := planOf(t, Config{}, plan.Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
 	assert.False(t, p.Changed, "Vault takes no configuration without a key")
 
-	p, err = NewPlan(NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
-	require.NoError(t, err)
+	p = planOf(t, NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
 	assert.Equal(t, []plan.Change{{Field: roleField, Before: `"r"`, After: `"theirs"`}}, p.Settings, "what is stated counts")
 	assert.Empty(t, p.Warnings)
 }
@@ -113,8 +108,7 @@ func TestPlanLockedOut(t *testing.T) {
 		return c
 	}
 	want := desired(publish("a", "k1", "k2"), publishAs("b", "k4", "PS256", "RS256"), publish("c", "k3"))
-	p, err := NewPlan(listed("RS256", "ES999"), want, Options{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, listed("RS256", "ES999"), want, Options{Now: now})
 	assert.Len(t, p.Add, 2, "trusted, so that to state the list is all that is left to do")
 	assert.Empty(t, p.Settings, "no list is widened unless that is stated")
 	assert.Empty(t, p.Warnings)
@@ -130,12 +124,10 @@ func TestPlanLockedOut(t *testing.T) {
 	assert.False(t, report.InSync())
 	require.ErrorIs(t, (&Report{Mounts: []*MountReport{report}}).Err(), ErrAlgorithm)
 
-	p, err = NewPlan(listed("RS256"), want, Options{Now: now, Settings: Settings{Algorithms: []string{"EdDSA", "RS256"}}})
-	require.NoError(t, err)
+	p = planOf(t, listed("RS256"), want, Options{Now: now, Settings: Settings{Algorithms: []string{"EdDSA", "RS256"}}})
 	assert.Empty(t, p.Failed, "what the error says mends it")
 
-	p, err = NewPlan(listed(), want, Options{Now: now})
-	require.NoError(t, err)
+	p = planOf(t, listed(), want, Options{Now: now})
 	assert.Empty(t, p.Failed)
 }
 
@@ -144,8 +136,7 @@ func TestPlanLockedOut(t *testing.T) {
 func TestPlanLeftOut(t *testing.T) {
 	o := Options{Now: now, Settings: Settings{Algorithms: []string{"RS256"}}}
 	want := desired(publish("a", "k1", "k2"), publishAs("b", "k3", "PS256", "RS256"))
-	p, err := NewPlan(config(trust("a", "k1"), trust("b", "k4")), want, o)
-	require.NoError(t, err)
+	p := planOf(t, config(trust("a", "k1"), trust("b", "k4")), want, o)
 	require.Len(t, p.Keep, 2)
 	assert.Equal(t, "k1", p.Keep[0].KeyID, "trusted and published: it never goes for its algorithm")
 	require.Len(t, p.Failed, 1)
@@ -155,8 +146,7 @@ func TestPlanLeftOut(t *testing.T) {
 	assert.Equal(t, "left out: jwt_supported_algs is stated as [RS256]", p.Skipped[0].Reason)
 	assert.Equal(t, []string{"jwt_supported_algs is stated as [RS256], and a signs with EdDSA (kid k1): these logins of it are refused once that is written"}, p.Warnings)
 
-	p, err = NewPlan(config(trust("b", "k3", signs("PS256", "RS256"))), want, o)
-	require.NoError(t, err)
+	p = planOf(t, config(trust("b", "k3", signs("PS256", "RS256"))), want, o)
 	assert.Empty(t, p.Failed, "left out is no failure")
 	assert.Empty(t, p.Warnings)
 	assert.Len(t, p.Skipped, 2)
@@ -164,8 +154,7 @@ func TestPlanLeftOut(t *testing.T) {
 
 	// One of its two clusters signs with an algorithm of the list.
 	shared := []jwks.Result{publishAs("a", "k1", "PS256"), publishAs("b", "k1", "RS256")}
-	p, err = NewPlan(config(), desired(shared...), o)
-	require.NoError(t, err)
+	p = planOf(t, config(), desired(shared...), o)
 	assert.Len(t, p.Add, 1)
 	assert.Empty(t, p.Skipped)
 }
@@ -175,15 +164,13 @@ func TestSyncSettingsDrift(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		var told []string
 		o := Options{Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) { told = append(told, string(e.Kind)+" "+e.Set.Field+e.Key.KeyID) }}
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), o)
 		config := v.Config("", "jwt-nomad")
 		assert.Equal(t, "mine", config[roleField])
 		require.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(config, object{roleField: "theirs", issuerField: "https://x"})))
 
 		told = nil
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1")), o)
 		assert.True(t, report.InSync())
 		assert.Equal(t, 1, report.Written)
 		assert.Equal(t, []string{"set default_role", "synced "}, told)
@@ -286,16 +273,14 @@ func TestPlanDefaultRole(t *testing.T) {
 		"another role": {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "theirs"}, "", `default_role is "theirs" and stays`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPlan(NewConfig(test.fields), want, o)
-			require.NoError(t, err)
+			p := planOf(t, NewConfig(test.fields), want, o)
 			if test.sets == "" {
 				assert.Empty(t, p.Settings)
 			} else {
 				assert.Equal(t, []plan.Change{{Field: roleField, Before: "", After: `"` + test.sets + `"`}}, p.Settings)
 			}
 			assert.Equal(t, test.sets != "", p.Changed)
-			body, err := NewConfig(test.fields).With(p)
-			require.NoError(t, err)
+			body := bodyOf(t, NewConfig(test.fields), p)
 			if test.warns == "" {
 				assert.Equal(t, "r", body[roleField])
 				assert.Empty(t, p.Warnings)
@@ -306,8 +291,7 @@ func TestPlanDefaultRole(t *testing.T) {
 			}
 		})
 	}
-	p, err := NewPlan(NewConfig(nil), plan.Desired{Clusters: []string{"a"}, Results: nil}, o)
-	require.NoError(t, err)
+	p := planOf(t, NewConfig(nil), plan.Desired{Clusters: []string{"a"}, Results: nil}, o)
 	assert.False(t, p.Changed, "without a key there is nothing to write")
 }
 

@@ -50,20 +50,17 @@ func TestStoreIsSyncedAsAMountIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &memory{}
 		m := &Mount{Path: "elsewhere", Store: s}
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{AllowEmpty: true})
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1")), Options{AllowEmpty: true})
 		assert.True(t, report.InSync())
 		assert.Equal(t, []string{"a k1"}, s.names())
 
 		s.plans, s.writes = 0, 0
-		_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{AllowEmpty: true})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), Options{AllowEmpty: true})
 		assert.Equal(t, 1, s.plans, "it hears of a plan without changes too")
 		assert.Zero(t, s.writes)
 
 		deny := Options{AllowEmpty: true, Deny: []pem.Fingerprint{report.Plan.Add[0].Fingerprint}}
-		report, err = m.Sync(t.Context(), desired(publish("a", "k1")), deny)
-		require.NoError(t, err)
+		report = synced(t, m, desired(publish("a", "k1")), deny)
 		assert.Empty(t, s.list, "a store takes an empty list")
 		assert.Empty(t, report.Plan.Warnings)
 	})
@@ -72,14 +69,12 @@ func TestStoreIsSyncedAsAMountIs(t *testing.T) {
 func TestStoreThatCannotWriteFailsTheSync(t *testing.T) {
 	full := errors.New("no space left")
 	for name, s := range map[string]*memory{"on a plan": {planned: full}, "on a write": {refused: full}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				report, err := (&Mount{Path: "elsewhere", Store: s}).Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.ErrorIs(t, err, full)
-				require.EqualError(t, err, "elsewhere: no space left")
-				require.NotNil(t, report.Plan, "the report has what was to be done")
-				assert.Empty(t, s.list)
-			})
+		synctest.Test(t, func(t *testing.T) {
+			report, err := (&Mount{Path: "elsewhere", Store: s}).Sync(t.Context(), desired(publish("a", "k1")), Options{})
+			require.ErrorIs(t, err, full, name)
+			require.EqualError(t, err, "elsewhere: no space left")
+			require.NotNil(t, report.Plan, "the report has what was to be done")
+			assert.Empty(t, s.list)
 		})
 	}
 }

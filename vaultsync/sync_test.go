@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -20,7 +19,6 @@ import (
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -38,6 +36,20 @@ func inBubble(t *testing.T, test func(t *testing.T, v *fakevault.Server, m *Moun
 		v.Enable("", "jwt-nomad", "jwt")
 		test(t, v, NewMount(v.Client(), "auth/jwt-nomad/"))
 	})
+}
+
+// runInBubble is inBubble in a test of that name.
+func runInBubble(t *testing.T, name string, test func(t *testing.T, v *fakevault.Server, m *Mount)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { inBubble(t, test) })
+}
+
+// synced syncs without an error.
+func synced(t *testing.T, m *Mount, want plan.Desired, o Options) *MountReport {
+	t.Helper()
+	report, err := m.Sync(t.Context(), want, o)
+	require.NoError(t, err)
+	return report
 }
 
 func desired(results ...jwks.Result) plan.Desired {
@@ -61,8 +73,7 @@ func TestSyncFirstAndSteady(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		var events []string
 		o := Options{OnEvent: func(e Event) { events = append(events, string(e.Kind)+" "+e.Key.KeyID) }}
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1", "k2")), o)
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1", "k2")), o)
 		assert.Equal(t, 1, report.Written)
 		assert.Zero(t, report.Conflicts)
 		assert.True(t, report.InSync())
@@ -71,8 +82,7 @@ func TestSyncFirstAndSteady(t *testing.T) {
 		assert.Empty(t, v.Config("", "jwt-nomad")[algsField])
 
 		v.ClearRequests()
-		report, err = m.Sync(t.Context(), desired(publish("a", "k2", "k1")), Options{})
-		require.NoError(t, err)
+		report = synced(t, m, desired(publish("a", "k2", "k1")), Options{})
 		assert.False(t, report.Plan.Changed)
 		assert.Equal(t, 1, v.Count("GET", configPath), "a sync in steady state reads once")
 		assert.Len(t, v.Requests(), 1, "and does nothing else")
@@ -86,8 +96,7 @@ func TestSyncKeepsOtherFields(t *testing.T) {
 			algsField: []string{"RS256", "EdDSA"},
 		}))
 		before := v.Config("", "jwt-nomad")
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), Options{})
 		after := v.Config("", "jwt-nomad")
 		delete(before, keysField)
 		delete(after, keysField)
@@ -99,10 +108,8 @@ func TestSyncKeepsOtherFields(t *testing.T) {
 // An unsynced mount is never a nil error, and its kinds are what errors.As finds.
 func TestSyncOfATurnoverIsAnError(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
-		assert.True(t, report.InSync())
-		report, err = m.Sync(t.Context(), desired(publish("a", "k2")), Options{})
+		assert.True(t, synced(t, m, desired(publish("a", "k1")), Options{}).InSync())
+		report, err := m.Sync(t.Context(), desired(publish("a", "k2")), Options{})
 		require.ErrorIs(t, err, plan.ErrTurnover)
 		var cluster *jwks.ClusterError
 		require.ErrorAs(t, err, &cluster)
@@ -126,29 +133,24 @@ func TestSyncLostUpdate(t *testing.T) {
 		}
 	}
 	for name, read := range map[string]int64{"before the read back": 1, "before the second look": 2} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				overwrite(v)()
-				v.Inject(fault.On("GET", configPath, fault.Between(read, read+1, fault.First(overwrite(v)))))
-				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.NoError(t, err)
-				assert.Equal(t, 2, report.Written)
-				assert.Equal(t, 1, report.Conflicts)
-				assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			overwrite(v)()
+			v.Inject(fault.On("GET", configPath, fault.Between(read, read+1, fault.First(overwrite(v)))))
+			report := synced(t, m, desired(publish("a", "k1")), Options{})
+			assert.Equal(t, 2, report.Written)
+			assert.Equal(t, 1, report.Conflicts)
+			assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
 		})
 	}
-	t.Run("for ever", func(t *testing.T) {
-		inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-			overwrite(v)()
-			v.Inject(fault.On("GET", configPath, fault.Between(1, 99, fault.First(overwrite(v)))))
-			start := time.Now()
-			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 4})
-			require.ErrorIs(t, err, ErrConflict)
-			require.ErrorContains(t, err, "jwt-nomad")
-			assert.Equal(t, 4, report.Written)
-			assert.Greater(t, time.Since(start), time.Second/4, "never in a tight loop")
-		})
+	runInBubble(t, "for ever", func(t *testing.T, v *fakevault.Server, m *Mount) {
+		overwrite(v)()
+		v.Inject(fault.On("GET", configPath, fault.Between(1, 99, fault.First(overwrite(v)))))
+		start := time.Now()
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 4})
+		require.ErrorIs(t, err, ErrConflict)
+		require.ErrorContains(t, err, "jwt-nomad")
+		assert.Equal(t, 4, report.Written)
+		assert.Greater(t, time.Since(start), time.Second/4, "never in a tight loop")
 	})
 }
 
@@ -161,23 +163,20 @@ func TestSyncNeverStill(t *testing.T) {
 		"always there":   {nil, 1 + 1 + mostLooks},
 		"undone at last": {map[int]bool{1 + mostLooks: true, 3 + mostLooks: true}, 1 + mostLooks + 1 + 2 + 1 + mostLooks},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				reads := 0
-				v.Inject(fault.On("GET", configPath, fault.First(func() {
-					elements := append(v.Keys("", "jwt-nomad"), trust("z", fmt.Sprint("x", reads)))
-					if test.undone[reads] {
-						elements = elements[len(elements)-1:]
-					}
-					v.SetConfig("", "jwt-nomad", map[string]any{keysField: elements})
-					reads++
-				})))
-				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.NoError(t, err)
-				assert.Equal(t, len(test.undone), report.Conflicts)
-				assert.Equal(t, test.reads, reads)
-				assert.Contains(t, trustedNames(v), "a k1")
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			reads := 0
+			v.Inject(fault.On("GET", configPath, fault.First(func() {
+				elements := append(v.Keys("", "jwt-nomad"), trust("z", fmt.Sprint("x", reads)))
+				if test.undone[reads] {
+					elements = elements[len(elements)-1:]
+				}
+				v.SetConfig("", "jwt-nomad", map[string]any{keysField: elements})
+				reads++
+			})))
+			report := synced(t, m, desired(publish("a", "k1")), Options{})
+			assert.Equal(t, len(test.undone), report.Conflicts)
+			assert.Equal(t, test.reads, reads)
+			assert.Contains(t, trustedNames(v), "a k1")
 		})
 	}
 }
@@ -189,13 +188,11 @@ func TestSyncWriteTimes(t *testing.T) {
 		v.Inject(fault.On("PUT", configPath, fault.Times(1, fault.Delay(200*time.Millisecond))))
 		v.Inject(fault.On("PUT", configPath, fault.Delay(time.Second)))
 		v.Inject(fault.On("GET", configPath, fault.Delay(100*time.Millisecond)))
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1")), Options{})
 		assert.Equal(t, []time.Duration{1200 * time.Millisecond, time.Second}, report.WriteTimes)
 		assert.Equal(t, len(report.WriteTimes), report.Written)
 
-		report, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		report = synced(t, m, desired(publish("a", "k1")), Options{})
 		assert.Empty(t, report.WriteTimes)
 	})
 }
@@ -209,8 +206,7 @@ func TestSyncLostAnswerAndLostUpdate(t *testing.T) {
 				panic(err)
 			}
 		})
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1")), Options{})
 		assert.Equal(t, 2, report.Written)
 		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
 	})
@@ -225,8 +221,7 @@ func TestSyncSlowRead(t *testing.T) {
 				panic(err)
 			}
 		}))))
-		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		report := synced(t, m, desired(publish("a", "k1")), Options{})
 		assert.Equal(t, 1, report.Written)
 		assert.Zero(t, report.Conflicts)
 		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
@@ -275,34 +270,32 @@ func TestSyncWriteFaults(t *testing.T) {
 		"too large":          {fault.Status(500, "put failed due to value being too large, max value size for key is 1048576, got 1048577"), 1, ErrTooLarge, "fewer clusters"},
 		"hangs":              {fault.Hold(nil), 3, nil, "can't be reached"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				m.Client.SetMaxRetries(2) // must not hold for writes
-				v.Inject(fault.On("PUT", configPath, test.fault))
-				var added int
-				report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 3, OnEvent: func(e Event) {
-					if e.Kind == EventAdded {
-						added++
-					}
-				}})
-				if test.says == "" {
-					require.NoError(t, err)
-					assert.Equal(t, []string{"a k1"}, trustedNames(v))
-					assert.Equal(t, 1, added, "a write whose answer was lost is made known, once")
-				} else {
-					require.ErrorContains(t, err, test.says)
-					require.ErrorContains(t, err, "jwt-nomad")
-					assert.Empty(t, trustedNames(v))
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			m.Client.SetMaxRetries(2) // must not hold for writes
+			v.Inject(fault.On("PUT", configPath, test.fault))
+			var added int
+			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 3, OnEvent: func(e Event) {
+				if e.Kind == EventAdded {
+					added++
 				}
-				if test.is != nil {
-					require.ErrorIs(t, err, test.is)
-				}
-				assert.Equal(t, test.requests, v.Count("PUT", configPath))
-				if errors.Is(test.is, ErrForbidden) {
-					test.requests--
-				}
-				assert.Equal(t, test.requests, report.Written, "each write is sent once, and one that is refused is none")
-			})
+			}})
+			if test.says == "" {
+				require.NoError(t, err)
+				assert.Equal(t, []string{"a k1"}, trustedNames(v))
+				assert.Equal(t, 1, added, "a write whose answer was lost is made known, once")
+			} else {
+				require.ErrorContains(t, err, test.says)
+				require.ErrorContains(t, err, "jwt-nomad")
+				assert.Empty(t, trustedNames(v))
+			}
+			if test.is != nil {
+				require.ErrorIs(t, err, test.is)
+			}
+			assert.Equal(t, test.requests, v.Count("PUT", configPath))
+			if errors.Is(test.is, ErrForbidden) {
+				test.requests--
+			}
+			assert.Equal(t, test.requests, report.Written, "each write is sent once, and one that is refused is none")
 		})
 	}
 }
@@ -338,21 +331,19 @@ func TestReadErrors(t *testing.T) {
 		}, nil, "status 404 isn't Vault's"},
 		"bad path": {func(_ *fakevault.Server, m *Mount) { m.Path = "../sys" }, nil, "mount path"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				test.prepare(v, m)
-				_, err := m.Read(t.Context())
-				var mount *MountError
-				require.ErrorAs(t, err, &mount)
-				assert.Equal(t, m.Path, mount.Path)
-				if test.is != nil {
-					require.ErrorIs(t, err, test.is)
-				}
-				require.ErrorContains(t, err, test.says)
-				_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-				require.Error(t, err)
-				assert.Zero(t, v.Count("PUT", ""), "what can't be read isn't written")
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			test.prepare(v, m)
+			_, err := m.Read(t.Context())
+			var mount *MountError
+			require.ErrorAs(t, err, &mount)
+			assert.Equal(t, m.Path, mount.Path)
+			if test.is != nil {
+				require.ErrorIs(t, err, test.is)
+			}
+			require.ErrorContains(t, err, test.says)
+			_, err = m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+			require.Error(t, err)
+			assert.Zero(t, v.Count("PUT", ""), "what can't be read isn't written")
 		})
 	}
 }
@@ -361,8 +352,7 @@ func TestReadRetries(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		m.Client.SetMaxRetries(2)
 		v.Inject(fault.On("GET", configPath, fault.Times(2, fault.Status(503, "busy"))))
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), Options{})
 	})
 }
 
@@ -375,21 +365,19 @@ func TestReadRetriesEndInTime(t *testing.T) {
 			fault.Status(429, "rate limit quota exceeded")(w, r, next)
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				m.Client.SetMaxRetries(2)
-				m.Client.SetBackoff(api.DefaultConfig().Backoff)
-				limit := 3 * time.Second
-				if name == "retry after" {
-					limit = 2 * time.Minute
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), limit)
-				defer cancel()
-				v.Inject(fault.On("GET", configPath, f))
-				_, err := m.Sync(ctx, desired(publish("a", "k1")), Options{})
-				require.ErrorContains(t, err, "Vault limits the rate of requests (429)")
-				assert.Equal(t, 1, v.Count("GET", configPath))
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			m.Client.SetMaxRetries(2)
+			m.Client.SetBackoff(api.DefaultConfig().Backoff)
+			limit := 3 * time.Second
+			if name == "retry after" {
+				limit = 2 * time.Minute
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			v.Inject(fault.On("GET", configPath, f))
+			_, err := m.Sync(ctx, desired(publish("a", "k1")), Options{})
+			require.ErrorContains(t, err, "Vault limits the rate of requests (429)")
+			assert.Equal(t, 1, v.Count("GET", configPath))
 		})
 	}
 }
@@ -401,8 +389,7 @@ func TestReadYourWrites(t *testing.T) {
 			w.Header().Set("X-Vault-Index", "djE6Y2x1c3RlcjoxOjA6bWFj") // v1:cluster:1:0:mac
 			next(w, r)
 		}))
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err)
+		synced(t, m, desired(publish("a", "k1")), Options{})
 		written := false
 		for _, r := range v.Requests() {
 			assert.Equal(t, written, r.Method == "GET" && r.Header.Get("X-Vault-Index") != "", r.String())
@@ -461,8 +448,7 @@ func TestMountUsesItsNamespaceAndToken(t *testing.T) {
 		token := v.Token("team-a", fakevault.Grants{"auth/jwt-nomad/config": {"read", "update"}})
 		m.Client.SetToken(token)
 		m.Namespace = "team-a/"
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.NoError(t, err, "read and update are all it takes")
+		synced(t, m, desired(publish("a", "k1")), Options{}) // read and update are all it takes
 		assert.Len(t, v.Keys("team-a", "jwt-nomad"), 1)
 		assert.Empty(t, trustedNames(v))
 		assert.Empty(t, m.Client.Headers().Get("X-Vault-Namespace"), "the caller's client is never changed")
@@ -571,70 +557,6 @@ func TestHarvesterNothing(t *testing.T) {
 	} {
 		assert.Equal(t, test.nothing, test.report.Nothing(), name)
 	}
-}
-
-func TestHarvesterCheck(t *testing.T) {
-	v := fakevault.NewInProcess()
-	defer v.Close()
-	m := NewMount(v.Client(), "jwt-nomad")
-	cluster := func(name string) jwks.Cluster {
-		return jwks.Cluster{Name: name, Sources: []jwks.Source{&countingSource{}}}
-	}
-	a := []jwks.Cluster{cluster("a")}
-	for says, h := range map[string]Harvester{
-		"no mounts":     {Clusters: a},
-		"not defined":   {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a", "z"}}}},
-		"defined twice": {Clusters: append(a, a...), Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
-		"two targets":   {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}}, {Mount: m, Clusters: []string{"a"}}}},
-		"two sources": {
-			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{&countingSource{}, &countingSource{}}}},
-			Targets:  []Target{{Mount: m, Clusters: []string{"a"}}},
-		},
-		"pin: cluster": {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{
-			Pin: map[string][]pem.Fingerprint{"b": {fingerprint("k1")}},
-		}}}},
-		"no source":        {Clusters: []jwks.Cluster{{Name: "a"}}, Targets: []Target{{Mount: m, Clusters: []string{"a"}}}},
-		"cluster name":     {Clusters: []jwks.Cluster{cluster("a b")}, Targets: []Target{{Mount: m, Clusters: []string{"a b"}}}},
-		"no clusters":      {Clusters: a, Targets: []Target{{Mount: m}}},
-		"foreign = \"no\"": {Clusters: a, Targets: []Target{{Mount: m, Clusters: []string{"a"}, Options: Options{Foreign: "no"}}}},
-	} {
-		report, err := h.Sync(t.Context())
-		assert.Nil(t, report, says)
-		require.ErrorContains(t, err, says)
-	}
-	assert.Empty(t, v.Requests())
-}
-
-// Ten harvesters, a cluster each, rotate at random moments on one mount whose Vault
-// answers after random delays: at the end the mount holds just the union.
-func TestConvergence(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, _ *Mount) {
-		require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{paste("x")}, "default_role": "r"}))
-		v.Inject(func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
-			time.Sleep(rand.N(40 * time.Millisecond))
-			fault.Then(func() { time.Sleep(rand.N(40 * time.Millisecond)) })(w, r, next)
-		})
-		const harvesters, rotations = 10, 5
-		var want []string
-		var wg sync.WaitGroup
-		for i := range harvesters {
-			name := fmt.Sprintf("c%d", i)
-			want = append(want, fmt.Sprintf("%s %s-%d", name, name, rotations), fmt.Sprintf("%s %s-%d", name, name, rotations-1))
-			wg.Go(func() {
-				m := NewMount(v.Client(), "jwt-nomad")
-				for r := 1; r <= rotations; r++ {
-					time.Sleep(rand.N(2 * time.Second))
-					keys := publish(name, fmt.Sprintf("%s-%d", name, r-1), fmt.Sprintf("%s-%d", name, r))
-					if _, err := m.Sync(context.Background(), desired(keys), Options{Writes: 50}); err != nil {
-						t.Errorf("%s: %v", name, err)
-					}
-				}
-			})
-		}
-		wg.Wait()
-		assert.ElementsMatch(t, append(want, ""), trustedNames(v))
-		assert.Equal(t, "r", v.Config("", "jwt-nomad")["default_role"])
-	})
 }
 
 func TestPolicy(t *testing.T) {

@@ -181,35 +181,33 @@ func TestSyncDoesNotWaitForTheSilent(t *testing.T) {
 			trusted: []string{"a k1", "b k2"},
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				configured(t, v, trust("b", "k2"))
-				report, told := syncLate(t, m, Options{}, test.clusters...)
-				mount := report.Mounts[0]
-				require.NoError(t, mount.Err)
-				assert.ElementsMatch(t, test.told, told)
-				assert.Equal(t, test.add, kidsOf(mount.Plan.Add))
-				assert.Equal(t, len(test.add) > 0, mount.Plan.Changed)
-				var failed []string
-				for _, f := range mount.Plan.Failed {
-					failed = append(failed, f.Cluster)
-					require.NotErrorIs(t, f.Err, jwks.ErrPending)
-				}
-				assert.ElementsMatch(t, test.failed, failed)
-				assert.Equal(t, len(test.failed) == 0, report.InSync())
-				assert.Equal(t, test.written, mount.Written)
-				assert.Len(t, mount.WriteTimes, test.written)
-				assert.Equal(t, test.reads, v.Count("GET", configPath))
-				assert.Equal(t, test.written, v.Count("PUT", configPath))
-				assert.ElementsMatch(t, test.trusted, trustedNames(v))
-				if name == "answers later" {
-					added := mount.Plan.Add
-					assert.Equal(t, 10*time.Second-early, added[1].Added.Sub(added[0].Added), "the days that stand on the mount")
-				}
-				for _, r := range report.Clusters {
-					require.NotErrorIs(t, r.Err, jwks.ErrPending)
-				}
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			configured(t, v, trust("b", "k2"))
+			report, told := syncLate(t, m, Options{}, test.clusters...)
+			mount := report.Mounts[0]
+			require.NoError(t, mount.Err)
+			assert.ElementsMatch(t, test.told, told)
+			assert.Equal(t, test.add, kidsOf(mount.Plan.Add))
+			assert.Equal(t, len(test.add) > 0, mount.Plan.Changed)
+			var failed []string
+			for _, f := range mount.Plan.Failed {
+				failed = append(failed, f.Cluster)
+				require.NotErrorIs(t, f.Err, jwks.ErrPending)
+			}
+			assert.ElementsMatch(t, test.failed, failed)
+			assert.Equal(t, len(test.failed) == 0, report.InSync())
+			assert.Equal(t, test.written, mount.Written)
+			assert.Len(t, mount.WriteTimes, test.written)
+			assert.Equal(t, test.reads, v.Count("GET", configPath))
+			assert.Equal(t, test.written, v.Count("PUT", configPath))
+			assert.ElementsMatch(t, test.trusted, trustedNames(v))
+			if name == "answers later" {
+				added := mount.Plan.Add
+				assert.Equal(t, 10*time.Second-early, added[1].Added.Sub(added[0].Added), "the days that stand on the mount")
+			}
+			for _, r := range report.Clusters {
+				require.NotErrorIs(t, r.Err, jwks.ErrPending)
+			}
 		})
 	}
 }
@@ -311,39 +309,37 @@ func TestSyncTwiceWithFaults(t *testing.T) {
 			told: []string{"error"}, says: "Vault is sealed",
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				m.Client.SetMaxRetries(0)
-				configured(t, v, trust("b", "k2"))
-				if test.early != nil {
-					v.Inject(test.early)
-				}
-				time.AfterFunc(10*time.Second, func() {
-					v.ClearFaults()
-					if test.later != nil {
-						v.Inject(test.later)
-					}
-				})
-				report, told := syncLate(t, m, Options{}, late("a", soon, publish("a", "k1")), late("b", 11*time.Second, publish("b", "k2", "k3")))
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			m.Client.SetMaxRetries(0)
+			configured(t, v, trust("b", "k2"))
+			if test.early != nil {
+				v.Inject(test.early)
+			}
+			time.AfterFunc(10*time.Second, func() {
 				v.ClearFaults()
-				mount := report.Mounts[0]
-				for i, what := range told {
-					_, told[i], _ = strings.Cut(what, " ")
-				}
-				assert.ElementsMatch(t, test.told, told)
-				assert.ElementsMatch(t, test.trusted, trustedNames(v))
-				assert.Equal(t, test.written, mount.Written)
-				if test.says == "" {
-					require.NoError(t, mount.Err)
-				} else {
-					require.ErrorContains(t, mount.Err, test.says)
-				}
-				if test.add == nil {
-					assert.Nil(t, mount.Plan)
-				} else {
-					assert.Equal(t, test.add, kidsOf(mount.Plan.Add))
+				if test.later != nil {
+					v.Inject(test.later)
 				}
 			})
+			report, told := syncLate(t, m, Options{}, late("a", soon, publish("a", "k1")), late("b", 11*time.Second, publish("b", "k2", "k3")))
+			v.ClearFaults()
+			mount := report.Mounts[0]
+			for i, what := range told {
+				_, told[i], _ = strings.Cut(what, " ")
+			}
+			assert.ElementsMatch(t, test.told, told)
+			assert.ElementsMatch(t, test.trusted, trustedNames(v))
+			assert.Equal(t, test.written, mount.Written)
+			if test.says == "" {
+				require.NoError(t, mount.Err)
+			} else {
+				require.ErrorContains(t, mount.Err, test.says)
+			}
+			if test.add == nil {
+				assert.Nil(t, mount.Plan)
+			} else {
+				assert.Equal(t, test.add, kidsOf(mount.Plan.Add))
+			}
 		})
 	}
 }

@@ -26,18 +26,16 @@ func TestSyncPauses(t *testing.T) {
 		"short": {asShortAsMayBe, (125 + 250 + 500 + 1000 + 2000) * time.Millisecond, 2 * time.Second},
 		"long":  {asLongAsMayBe, (250 + 500 + 1000 + 2000 + 4000) * time.Millisecond, 2500 * time.Millisecond},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				began := time.Now()
-				var wrote time.Time
-				v.Inject(fault.On("PUT", configPath, fault.Times(5, fault.Status(http.StatusServiceUnavailable))))
-				v.Inject(fault.On("PUT", configPath, fault.First(func() { wrote = time.Now() })))
-				report := m.sync(t.Context(), desired(publish("a", "k1")), Options{Settle: 2 * time.Second}, conduct{jitter: test.jitter})
-				require.NoError(t, report.Err)
-				assert.Equal(t, 6, report.Written)
-				assert.Equal(t, test.failed, wrote.Sub(began))
-				assert.Equal(t, test.failed+test.look, time.Since(began))
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			began := time.Now()
+			var wrote time.Time
+			v.Inject(fault.On("PUT", configPath, fault.Times(5, fault.Status(http.StatusServiceUnavailable))))
+			v.Inject(fault.On("PUT", configPath, fault.First(func() { wrote = time.Now() })))
+			report := m.sync(t.Context(), desired(publish("a", "k1")), Options{Settle: 2 * time.Second}, conduct{jitter: test.jitter})
+			require.NoError(t, report.Err)
+			assert.Equal(t, 6, report.Written)
+			assert.Equal(t, test.failed, wrote.Sub(began))
+			assert.Equal(t, test.failed+test.look, time.Since(began))
 		})
 	}
 }
@@ -65,19 +63,17 @@ func TestSyncOldestRead(t *testing.T) {
 // that may take; else the plan judges them.
 func TestSyncJudgesTrustedKeys(t *testing.T) {
 	for name, paced := range map[string]bool{"a single sync": false, "a watch": true} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-				configured(t, v, trust("a", "k1"), trust("a", "weak"))
-				how := conduct{verdicts: new(plan.Verdicts)}
-				if paced {
-					how.pace = new(pace)
-				}
-				report := m.sync(t.Context(), desired(publish("a", "k1")), Options{}, how)
-				require.NoError(t, report.Err)
-				require.Len(t, report.Plan.Remove, 1)
-				assert.Contains(t, report.Plan.Remove[0].Reason, "must not be trusted")
-				assert.Equal(t, paced, how.verdicts.OnTrusted())
-			})
+		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			configured(t, v, trust("a", "k1"), trust("a", "weak"))
+			how := conduct{verdicts: new(plan.Verdicts)}
+			if paced {
+				how.pace = new(pace)
+			}
+			report := m.sync(t.Context(), desired(publish("a", "k1")), Options{}, how)
+			require.NoError(t, report.Err)
+			require.Len(t, report.Plan.Remove, 1)
+			assert.Contains(t, report.Plan.Remove[0].Reason, "must not be trusted")
+			assert.Equal(t, paced, how.verdicts.OnTrusted())
 		})
 	}
 }

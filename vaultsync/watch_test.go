@@ -3,7 +3,6 @@ package vaultsync
 import (
 	"context"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -60,6 +59,12 @@ func onStage(t *testing.T, test func(t *testing.T, s *stage)) {
 		}
 		test(t, s)
 	})
+}
+
+// runOnStage is onStage in a test of that name.
+func runOnStage(t *testing.T, name string, test func(t *testing.T, s *stage)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { onStage(t, test) })
 }
 
 func (s *stage) source(name string) jwks.Nomad {
@@ -248,24 +253,6 @@ func TestWatchCoalesces(t *testing.T) {
 	})
 }
 
-// A sync that has to try again, and waits for that, tries it with what is published by then.
-func TestWatchTriesAgainWithTheLatest(t *testing.T) {
-	onStage(t, func(t *testing.T, s *stage) {
-		s.watching(s.options(), func() {
-			time.Sleep(time.Minute)
-			s.vault.ClearRequests()
-			s.vault.Inject(fault.On("PUT", "only-a"+configPath, fault.Times(3, fault.Status(http.StatusServiceUnavailable))))
-			region := s.nomads["a"].Region("")
-			region.Rotate("EdDSA")
-			time.Sleep(10 * time.Millisecond)
-			region.Rotate("EdDSA")
-			time.Sleep(2 * time.Second)
-			s.requireTrusted("only-a", "a")
-			assert.Equal(t, 4, s.writes("only-a"), "the first that succeeds has both")
-		})
-	})
-}
-
 func TestWatchVaultAway(t *testing.T) {
 	inject := func(f fault.Fault) func(*fakevault.Server) {
 		return func(v *fakevault.Server) { v.Inject(f) }
@@ -285,27 +272,25 @@ func TestWatchVaultAway(t *testing.T) {
 		"no data":     {inject(fault.Answer(http.StatusOK, "application/json", `{}`)), (*fakevault.Server).ClearFaults, nil},
 		"a 404":       {inject(fault.Answer(http.StatusNotFound, "text/html", "not found")), (*fakevault.Server).ClearFaults, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, func(t *testing.T, s *stage) {
-				s.watching(s.options(), func() {
-					time.Sleep(time.Minute)
-					before := s.trusted("both")
-					test.away(s.vault)
-					s.vault.ClearRequests()
-					s.nomads["a"].Region("").Rotate("EdDSA")
-					time.Sleep(time.Hour)
-					require.Error(t, s.last("both").Err)
-					if test.err != nil {
-						require.ErrorIs(t, s.last("both").Err, test.err)
-					}
-					assert.InDelta(t, 70, s.reads("both"), 15, "ever less often, to once a minute")
-					assert.Equal(t, before, s.trusted("both"))
-					test.back(s.vault)
-					time.Sleep(61 * time.Second)
-					s.requireTrusted("both", "a", "b")
-					s.requireTrusted("only-b", "b")
-					assert.NoError(t, s.last("only-a").Err)
-				})
+		runOnStage(t, name, func(t *testing.T, s *stage) {
+			s.watching(s.options(), func() {
+				time.Sleep(time.Minute)
+				before := s.trusted("both")
+				test.away(s.vault)
+				s.vault.ClearRequests()
+				s.nomads["a"].Region("").Rotate("EdDSA")
+				time.Sleep(time.Hour)
+				require.Error(t, s.last("both").Err)
+				if test.err != nil {
+					require.ErrorIs(t, s.last("both").Err, test.err)
+				}
+				assert.InDelta(t, 70, s.reads("both"), 15, "ever less often, to once a minute")
+				assert.Equal(t, before, s.trusted("both"))
+				test.back(s.vault)
+				time.Sleep(61 * time.Second)
+				s.requireTrusted("both", "a", "b")
+				s.requireTrusted("only-b", "b")
+				assert.NoError(t, s.last("only-a").Err)
 			})
 		})
 	}
@@ -366,24 +351,6 @@ func TestWatchResyncHealsDrift(t *testing.T) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			assert.Greater(t, len(s.reports["only-a"]), 11, "each is reported")
-		})
-	})
-}
-
-// A key that another harvester wrote after our last question stays until our next answer,
-// and a key that came and went goes.
-func TestWatchKeepsWhatItsSetIsTooOldFor(t *testing.T) {
-	onStage(t, func(t *testing.T, s *stage) {
-		s.watching(s.options(), func() {
-			time.Sleep(50 * time.Second)
-			keys := append(s.vault.Keys("", "both"), trust("a", "k9", added(time.Now())))
-			require.NoError(t, s.vault.WriteConfig("", "both", map[string]any{keysField: keys}))
-			s.nomads["b"].Region("").Rotate("EdDSA") // has it look at the mount, with a set of a's of some seconds ago
-			synctest.Wait()
-			assert.Contains(t, s.trusted("both"), "a k9")
-			assert.Len(t, s.trusted("both"), 4)
-			time.Sleep(48 * time.Second)
-			s.requireTrusted("both", "a", "b")
 		})
 	})
 }
@@ -471,25 +438,23 @@ func TestWatchSourceFaults(t *testing.T) {
 		"502":           fault.Answer(http.StatusBadGateway, "text/plain", "restoring"),
 		"a private key": fault.Answer(http.StatusOK, "application/json", `{"keys":[{"kty":"oct","k":"AAAA"}]}`),
 	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, func(t *testing.T, s *stage) {
-				s.watching(s.options(), func() {
-					time.Sleep(time.Minute)
-					before := s.trusted("only-a")
-					s.nomads["a"].Inject(f)
-					s.nomads["a"].Region("").Rotate("EdDSA") // ends the query that is held
-					s.nomads["b"].Region("").Rotate("EdDSA")
-					time.Sleep(20 * time.Minute)
-					synctest.Wait()
-					require.Len(t, s.last("only-a").Plan.Failed, 1)
-					assert.Subset(t, s.trusted("only-a"), before, "nothing is removed")
-					s.requireTrusted("only-b", "b")
-					s.nomads["a"].ClearFaults()
-					time.Sleep(3 * time.Minute)
-					s.requireTrusted("only-a", "a")
-					s.requireTrusted("both", "a", "b")
-					assert.True(t, s.last("only-a").InSync())
-				})
+		runOnStage(t, name, func(t *testing.T, s *stage) {
+			s.watching(s.options(), func() {
+				time.Sleep(time.Minute)
+				before := s.trusted("only-a")
+				s.nomads["a"].Inject(f)
+				s.nomads["a"].Region("").Rotate("EdDSA") // ends the query that is held
+				s.nomads["b"].Region("").Rotate("EdDSA")
+				time.Sleep(20 * time.Minute)
+				synctest.Wait()
+				require.Len(t, s.last("only-a").Plan.Failed, 1)
+				assert.Subset(t, s.trusted("only-a"), before, "nothing is removed")
+				s.requireTrusted("only-b", "b")
+				s.nomads["a"].ClearFaults()
+				time.Sleep(3 * time.Minute)
+				s.requireTrusted("only-a", "a")
+				s.requireTrusted("both", "a", "b")
+				assert.True(t, s.last("only-a").InSync())
 			})
 		})
 	}
@@ -648,30 +613,4 @@ func (s *stage) failures() []Event {
 		}
 	}
 	return out
-}
-
-func TestWatchChecks(t *testing.T) {
-	err := (&Harvester{}).Watch(t.Context(), WatchOptions{})
-	require.Error(t, err)
-}
-
-func TestWatchManyChanges(t *testing.T) {
-	onStage(t, func(t *testing.T, s *stage) {
-		o := s.options()
-		s.harvest.OnEvent = nil
-		s.watching(o, func() {
-			time.Sleep(time.Minute)
-			goroutines := runtime.NumGoroutine()
-			region := s.nomads["a"].Region("")
-			for range 40 {
-				k := region.Rotate("EdDSA")
-				time.Sleep(1500 * time.Millisecond)
-				region.Remove(k.ID)
-				time.Sleep(1500 * time.Millisecond)
-			}
-			time.Sleep(time.Minute)
-			s.requireTrusted("both", "a", "b")
-			assert.LessOrEqual(t, runtime.NumGoroutine(), goroutines+2)
-		})
-	})
 }
