@@ -17,8 +17,7 @@ func TestAdoptedKeyIsGivenBack(t *testing.T) {
 	current := []string{paste("k1"), paste("x"), trust("a", "k2")}
 	plan := func(day int, names ...string) *Plan {
 		o := Rules{Foreign: ForeignKeep, Now: now.Add(time.Duration(day) * 24 * time.Hour)}
-		p, err := New(Read(current), onlyA(publish("a", names...)), o)
-		require.NoError(t, err)
+		p := planOf(t, Read(current), onlyA(publish("a", names...)), o)
 		current = p.Next
 		return p
 	}
@@ -72,8 +71,7 @@ func TestPlanUnderTwoNames(t *testing.T) {
 		"a foreign one":                  {[]string{trust("a", "k1"), paste("k2")}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := New(elements(test.current...), onlyA(publish("a", "k1", "k2")), Rules{Now: now, Retain: time.Hour})
-			require.NoError(t, err)
+			p := planOf(t, elements(test.current...), onlyA(publish("a", "k1", "k2")), Rules{Now: now, Retain: time.Hour})
 			var found []string
 			for _, k := range p.UnderTwoNames {
 				found = append(found, k.KeyID)
@@ -84,8 +82,7 @@ func TestPlanUnderTwoNames(t *testing.T) {
 	}
 	for n, more := range map[int]string{3: "", 4: "and 1 more"} {
 		names := many("k", n)
-		p, err := New(elements(trustAll("aa", names)...), onlyA(publish("a", names...)), Rules{Now: now})
-		require.NoError(t, err)
+		p := planOf(t, elements(trustAll("aa", names)...), onlyA(publish("a", names...)), Rules{Now: now})
 		assert.Equal(t, more != "", strings.Contains(p.Warnings[0], " more"))
 		assert.Contains(t, p.Warnings[0], more)
 	}

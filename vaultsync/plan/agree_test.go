@@ -35,14 +35,12 @@ func TestHarvestersAgree(t *testing.T) {
 			current := elements()
 			for range 4 {
 				for _, want := range harvesters {
-					plan, err := New(current, want, Rules{Now: now})
-					require.NoError(t, err)
+					plan := planOf(t, current, want, Rules{Now: now})
 					current = elements(plan.Next...)
 				}
 			}
 			for i, want := range harvesters {
-				plan, err := New(current, want, Rules{Now: now})
-				require.NoError(t, err)
+				plan := planOf(t, current, want, Rules{Now: now})
 				assert.False(t, plan.Changed, "harvester %d still writes: %v", i, describe(plan, allNames...))
 			}
 		})
@@ -54,10 +52,8 @@ func TestHarvestersAgree(t *testing.T) {
 func TestSharedKeyOutlivesTheOther(t *testing.T) {
 	shared := trust("a", "x", also("b"))
 	want := Desired{Clusters: []string{"b"}, Results: []jwks.Result{publish("b", "x", "k2")}}
-	plan, err := New(elements(shared, trust("b", "k2")), want, Rules{Now: now})
-	require.NoError(t, err)
+	plan := planOf(t, elements(shared, trust("b", "k2")), want, Rules{Now: now})
 	assert.False(t, plan.Changed)
-	plan, err = New(elements(trust("b", "k2")), want, Rules{Now: now})
-	require.NoError(t, err)
+	plan = planOf(t, elements(trust("b", "k2")), want, Rules{Now: now})
 	require.Len(t, plan.Add, 1)
 }

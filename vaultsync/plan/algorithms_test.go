@@ -10,8 +10,7 @@ import (
 )
 
 func TestPlanAlgorithmsOfAKey(t *testing.T) {
-	p, err := New(elements(trust("a", "k0")), desired(publish("a", "k0"), publishAs("b", "k1", "RS384", "RS256", "PS256")), Rules{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k0")), desired(publish("a", "k0"), publishAs("b", "k1", "RS384", "RS256", "PS256")), Rules{Now: now})
 	require.Len(t, p.Add, 1)
 	assert.Empty(t, p.Keep[0].Algorithms, "one is no list")
 	assert.Equal(t, "RS384", p.Add[0].Algorithm)
@@ -28,8 +27,7 @@ func TestSignsWith(t *testing.T) {
 // Of several owners of a key those are locked out whose logins are refused.
 func TestPlanLocksOutOneOfTwoOwners(t *testing.T) {
 	want := desired(publishAs("a", "k1", "RS256"), publishAs("b", "k1", "PS256"))
-	p, err := New(elements(trust("a", "k1", signs("RS256"), also("b"))), want, Rules{Now: now, Algorithms: []string{"RS256"}})
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k1", signs("RS256"), also("b"))), want, Rules{Now: now, Algorithms: []string{"RS256"}})
 	require.Len(t, p.LockedOut, 1)
 	assert.Equal(t, "b", p.LockedOut[0].Owner.Cluster)
 }
@@ -53,8 +51,7 @@ func TestPlanAlgorithmsAreASet(t *testing.T) {
 		"was one":                              {trust("a", "k1", signs("RS256")), []string{"PS256", "RS256"}, ` alg="RS256" algs="PS256 RS256" `},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := New(elements(test.element), desired(publishAs("a", "k1", test.published...)), Rules{Now: now})
-			require.NoError(t, err)
+			p := planOf(t, elements(test.element), desired(publishAs("a", "k1", test.published...)), Rules{Now: now})
 			if test.want == "" {
 				assert.False(t, p.Changed)
 				require.Len(t, p.Keep, 1)

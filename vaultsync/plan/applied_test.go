@@ -45,8 +45,7 @@ func requireSettled(t *testing.T, p *Plan, s scene) {
 	want := s.want
 	want.Clusters = slices.Clone(want.Clusters)
 	slices.Reverse(want.Clusters)
-	again, err := New(Read(p.Next), want, s.rules)
-	require.NoError(t, err)
+	again := planOf(t, Read(p.Next), want, s.rules)
 	require.False(t, again.Changed, "clusters in another order: %v", describe(again, allNames...))
 }
 

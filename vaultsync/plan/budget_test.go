@@ -31,8 +31,7 @@ func budgeted(t *testing.T, current []Element, want Desired, rules Rules) *Plan 
 	t.Helper()
 	rules.Now, rules.MaxSize, rules.Verdicts = now, maxSize, new(Verdicts)
 	rules.Verdicts.JudgePublished(want, nil)
-	p, err := New(current, want, rules)
-	require.NoError(t, err)
+	p := planOf(t, current, want, rules)
 	before := rules.Size
 	for _, e := range current {
 		before += jsonSize(e.Text)

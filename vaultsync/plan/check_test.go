@@ -47,8 +47,7 @@ func storedScene(t *testing.T) (list []Element, want Desired, rules Rules, p *Pl
 	t.Helper()
 	list = elements(trust("a", "k1"), trust("a", "k2"), trust("other", "k9"), paste("x"))
 	want, rules = onlyA(publish("a", "k2", "k3")), Rules{Now: now, Foreign: ForeignRemove}
-	p, err := New(list, want, rules)
-	require.NoError(t, err)
+	p = planOf(t, list, want, rules)
 	require.Len(t, p.Add, 1)
 	require.Len(t, p.Remove, 2)
 	return list, want, rules, p
@@ -158,9 +157,8 @@ func without(list []string, name string) (out []string) {
 func TestEmptyingPlanIsAllowedStill(t *testing.T) {
 	list, want := elements(trust("a", "k1")), onlyA(publish("a", "k1"))
 	rules := Rules{Now: now, Deny: deny("k1"), AllowEmpty: true}
-	p, err := New(list, want, rules)
-	require.NoError(t, err)
-	_, err = stored(t, p).Check(list, rules)
+	p := planOf(t, list, want, rules)
+	_, err := stored(t, p).Check(list, rules)
 	require.NoError(t, err)
 	rules.AllowEmpty = false
 	_, err = p.Check(list, rules)

@@ -43,417 +43,175 @@ func describe(p *Plan, names ...string) []string {
 	return out
 }
 
+// planOf plans without an error.
+func planOf(t *testing.T, list []Element, want Desired, rules Rules) *Plan {
+	t.Helper()
+	p, err := New(list, want, rules)
+	require.NoError(t, err)
+	return p
+}
+
 var allNames = []string{"k1", "k2", "k3", "k4", "k5", "x", "y", "weak"}
 
 func TestNew(t *testing.T) {
 	hour := func(h int) time.Time { return now.Add(time.Duration(h) * time.Hour) }
 	newer := "harvest/2 whatever=\"it means\"\n" + paste("x")
+	has := func(list ...string) []string { return list }
+	told := func(results ...jwks.Result) []jwks.Result { return results }
 	for name, test := range map[string]struct {
-		current []string
-		want    []jwks.Result
-		mount   []string // clusters; nil: a and b
-		o       Rules
-		plan    []string
-		same    bool // nothing is written
+		clusters string
+		list     []string
+		results  []jwks.Result
+		rules    Rules
+		plan     string // as describe has it
 	}{
-		"first keys of a new mount": {
-			want: []jwks.Result{publish("a", "k1", "k2"), publish("b/r", "k3")},
-			plan: []string{"+ a k1", "+ a k2", "+ b/r k3"},
-		},
-		"in sync": {
-			current: []string{trust("a", "k1"), trust("b/r", "k3")},
-			want:    []jwks.Result{publish("a", "k1"), publish("b/r", "k3")},
-			plan:    []string{"= a k1", "= b/r k3"}, same: true,
-		},
-		"order and the day are no reason to write": {
-			current: []string{trust("a", "k1", added(hour(-9))), trust("a", "k2", added(hour(-1))), trust("b", "k3", added(time.Time{}))},
-			want:    []jwks.Result{publish("a", "k2", "k1"), publish("b", "k3")},
-			plan:    []string{"= a k2", "= a k1", "= b k3"}, same: true,
-		},
-		"rotation": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1", "k2")},
-			plan: []string{"+ a k2", "= a k1"},
-		},
-		"a key that is no longer published goes": {
-			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")},
-			plan: []string{"= a k2", "- a k1"},
-		},
-		"a cluster that can't be read keeps its keys, others go on": {
-			current: []string{trust("a", "k1"), trust("a", "k2"), trust("b", "k3")},
-			want:    []jwks.Result{down("a"), publish("b", "k3", "k4")},
-			plan:    []string{"+ b k4", "= b k3", "= a k1", "= a k2", "! a kept 2"},
-		},
-		"an empty set removes nothing": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a")},
-			plan: []string{"= a k1", "! a kept 1"}, same: true,
-		},
-		"nothing was said of a cluster": {
-			current: []string{trust("a", "k1")},
-			want:    []jwks.Result{publish("a", "k1")},
-			plan:    []string{"= a k1", "! b kept 0"}, same: true,
-		},
-		"a region that left the federation keeps its keys": {
-			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1")},
-			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/r2 kept 1"}, same: true,
-		},
-		"the list of regions can't be read": {
-			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{down("a/*")},
-			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/* kept 0", "! a/r1 kept 1", "! a/r2 kept 1"}, same: true,
-		},
-		"the agent's own region gets its name": {
-			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1", "k2")},
-			plan: []string{"~ a/r1 k1", "~ a/r1 k2"},
-		},
-		"the agent's own region gets its name, and has dropped a key": {
-			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k2", "k3")},
-			plan: []string{"+ a/r1 k3", "~ a/r1 k2", "- a k1"},
-		},
-		"a key that was added after its cluster was asked stays": {
-			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2)))}, mount: []string{"a"},
-			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
-			plan: []string{"= a k1", "= a k2"}, same: true,
-		},
-		"a key that is said to be added tomorrow goes": {
-			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(24*time.Hour)))}, mount: []string{"a"},
-			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
-			plan: []string{"= a k1", "- a k2"},
-		},
-		"a key that was added before its cluster was asked goes": {
-			current: []string{trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2-time.Millisecond)))}, mount: []string{"a"},
-			want: []jwks.Result{asked(publish("a", "k1"), now.Add(-time.Second/2))},
-			plan: []string{"= a k1", "- a k2"},
-		},
-		"results of other clusters are passed over": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("z", "k2"), publish("a", "k1")},
-			plan: []string{"= a k1"}, same: true,
-		},
+		"first keys of a new mount": {"a b", nil, told(publish("a", "k1", "k2"), publish("b/r", "k3")), Rules{}, "+ a k1, + a k2, + b/r k3"},
+		"in sync":                   {"a b", has(trust("a", "k1"), trust("b/r", "k3")), told(publish("a", "k1"), publish("b/r", "k3")), Rules{}, "unchanged: = a k1, = b/r k3"},
+		"order and the day are no reason to write": {"a b", has(trust("a", "k1", added(hour(-9))), trust("a", "k2", added(hour(-1))), trust("b", "k3", added(time.Time{}))), told(publish("a", "k2", "k1"), publish("b", "k3")),
+			Rules{}, "unchanged: = a k2, = a k1, = b k3"},
+		"rotation":                               {"a", has(trust("a", "k1")), told(publish("a", "k1", "k2")), Rules{}, "+ a k2, = a k1"},
+		"a key that is no longer published goes": {"a", has(trust("a", "k1"), trust("a", "k2")), told(publish("a", "k2")), Rules{}, "= a k2, - a k1"},
+		"a cluster that can't be read keeps its keys, others go on": {"a b", has(trust("a", "k1"), trust("a", "k2"), trust("b", "k3")), told(down("a"), publish("b", "k3", "k4")),
+			Rules{}, "+ b k4, = b k3, = a k1, = a k2, ! a kept 2"},
+		"an empty set removes nothing":  {"a", has(trust("a", "k1")), told(publish("a")), Rules{}, "unchanged: = a k1, ! a kept 1"},
+		"nothing was said of a cluster": {"a b", has(trust("a", "k1")), told(publish("a", "k1")), Rules{}, "unchanged: = a k1, ! b kept 0"},
+		"a region that left the federation keeps its keys": {"a", has(trust("a/r1", "k1"), trust("a/r2", "k2")), told(publish("a/r1", "k1")),
+			Rules{}, "unchanged: = a/r1 k1, = a/r2 k2, ! a/r2 kept 1"},
+		"the list of regions can't be read": {"a", has(trust("a/r1", "k1"), trust("a/r2", "k2")), told(down("a/*")),
+			Rules{}, "unchanged: = a/r1 k1, = a/r2 k2, ! a/* kept 0, ! a/r1 kept 1, ! a/r2 kept 1"},
+		"the agent's own region gets its name": {"a", has(trust("a", "k1"), trust("a", "k2")), told(publish("a/r1", "k1", "k2")), Rules{}, "~ a/r1 k1, ~ a/r1 k2"},
+		"the agent's own region gets its name, and has dropped a key": {"a", has(trust("a", "k1"), trust("a", "k2")), told(publish("a/r1", "k2", "k3")),
+			Rules{}, "+ a/r1 k3, ~ a/r1 k2, - a k1"},
+		"a key that was added after its cluster was asked stays": {"a", has(trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2)))), told(asked(publish("a", "k1"), now.Add(-time.Second/2))),
+			Rules{}, "unchanged: = a k1, = a k2"},
+		"a key that is said to be added tomorrow goes": {"a", has(trust("a", "k1"), trust("a", "k2", added(now.Add(24*time.Hour)))), told(asked(publish("a", "k1"), now.Add(-time.Second/2))),
+			Rules{}, "= a k1, - a k2"},
+		"a key that was added before its cluster was asked goes": {"a", has(trust("a", "k1"), trust("a", "k2", added(now.Add(-time.Second/2-time.Millisecond)))), told(asked(publish("a", "k1"), now.Add(-time.Second/2))),
+			Rules{}, "= a k1, - a k2"},
+		"results of other clusters are passed over": {"a", has(trust("a", "k1")), told(publish("z", "k2"), publish("a", "k1")), Rules{}, "unchanged: = a k1"},
 
 		// Turnover.
-		"turnover refused": {
-			current: []string{trust("a", "k1"), trust("b", "k3")},
-			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3", "k4")},
-			plan:    []string{"+ b k4", "= b k3", "= a k1", "! a kept 1"},
-		},
-		"turnover allowed": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{AllowTurnover: []string{"a"}},
-			plan: []string{"+ a k2", "- a k1"},
-		},
-		"turnover allowed for every cluster": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{AllowTurnover: []string{"*"}},
-			plan: []string{"+ a k2", "- a k1"},
-		},
-		"turnover is judged by region": {
-			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k3")}, o: Rules{AllowTurnover: []string{"a/r1"}},
-			plan: []string{"= a/r1 k1", "= a/r2 k2", "! a/r2 kept 1"}, same: true,
-		},
-		"no turnover from a key that is denied": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("k1")}},
-			plan: []string{"+ a k2", "- a k1"},
-		},
+		"turnover refused":                   {"a b", has(trust("a", "k1"), trust("b", "k3")), told(publish("a", "k2"), publish("b", "k3", "k4")), Rules{}, "+ b k4, = b k3, = a k1, ! a kept 1"},
+		"turnover allowed":                   {"a", has(trust("a", "k1")), told(publish("a", "k2")), Rules{AllowTurnover: []string{"a"}}, "+ a k2, - a k1"},
+		"turnover allowed for every cluster": {"a", has(trust("a", "k1")), told(publish("a", "k2")), Rules{AllowTurnover: []string{"*"}}, "+ a k2, - a k1"},
+		"turnover is judged by region": {"a", has(trust("a/r1", "k1"), trust("a/r2", "k2")), told(publish("a/r1", "k1"), publish("a/r2", "k3")),
+			Rules{AllowTurnover: []string{"a/r1"}}, "unchanged: = a/r1 k1, = a/r2 k2, ! a/r2 kept 1"},
+		"no turnover from a key that is denied": {"a", has(trust("a", "k1")), told(publish("a", "k2")), Rules{Deny: deny("k1")}, "+ a k2, - a k1"},
 
 		// Foreign keys.
-		"a pasted key is adopted": {
-			current: []string{paste("k1"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"~ a k1", "? x"},
-		},
-		"a key pasted twice is adopted once": {
-			current: []string{paste("k1"), trust("a", "k1"), paste("k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"~ a k1"},
-		},
-		"foreign keys stay": {
-			current: []string{paste("x"), "not a key at all", trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1", "k2")},
-			plan: []string{"+ a k2", "= a k1", "? x", "?"},
-		},
-		"foreign keys go when told to": {
-			current: []string{paste("x"), "not a key at all", trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Rules{Foreign: ForeignRemove},
-			plan: []string{"= a k1", "- x", "-"},
-		},
-		"a retired key that stays goes along when its region gets its name": {
-			current: []string{trust("old", "k1", also("a")), trust("a", "k2")},
-			want:    []jwks.Result{publish("a/r1", "k2"), down("b")}, o: Rules{Retired: []string{"old"}},
-			plan: []string{"~ a/r1 k2", "~ old k1", "! b kept 0"},
-		},
-		"foreign keys stay while a cluster without keys can't be read": {
-			current: []string{paste("x"), trust("a", "k1")},
-			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Rules{Foreign: ForeignRemove},
-			plan: []string{"= a k1", "? x", "! b kept 0"}, same: true,
-		},
-		"foreign keys go although a cluster with keys can't be read": {
-			current: []string{paste("x"), trust("a", "k1"), trust("b", "k2")},
-			want:    []jwks.Result{publish("a", "k1"), down("b")}, o: Rules{Foreign: ForeignRemove},
-			plan: []string{"= a k1", "= b k2", "- x", "! b kept 1"},
-		},
-		"foreign keys stay while only a retired region of a cluster is known": {
-			current: []string{paste("x"), trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Rules{Foreign: ForeignRemove, Retired: []string{"a/"}},
-			plan: []string{"= a k1", "? x", "! a kept 0"}, same: true,
-		},
-		"foreign keys stay while a list of regions can't be read": {
-			current: []string{paste("x"), trust("a/r1", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), down("a/*")}, o: Rules{Foreign: ForeignRemove},
-			plan: []string{"= a/r1 k1", "? x", "! a/* kept 0"}, same: true,
-		},
+		"a pasted key is adopted":            {"a", has(paste("k1"), paste("x")), told(publish("a", "k1")), Rules{}, "~ a k1, ? x"},
+		"a key pasted twice is adopted once": {"a", has(paste("k1"), trust("a", "k1"), paste("k1")), told(publish("a", "k1")), Rules{}, "~ a k1"},
+		"foreign keys stay":                  {"a", has(paste("x"), "not a key at all", trust("a", "k1")), told(publish("a", "k1", "k2")), Rules{}, "+ a k2, = a k1, ? x, ?"},
+		"foreign keys go when told to":       {"a", has(paste("x"), "not a key at all", trust("a", "k1")), told(publish("a", "k1")), Rules{Foreign: ForeignRemove}, "= a k1, - x, -"},
+		"a retired key that stays goes along when its region gets its name": {"a b", has(trust("old", "k1", also("a")), trust("a", "k2")), told(publish("a/r1", "k2"), down("b")),
+			Rules{Retired: []string{"old"}}, "~ a/r1 k2, ~ old k1, ! b kept 0"},
+		"foreign keys stay while a cluster without keys can't be read": {"a b", has(paste("x"), trust("a", "k1")), told(publish("a", "k1"), down("b")),
+			Rules{Foreign: ForeignRemove}, "unchanged: = a k1, ? x, ! b kept 0"},
+		"foreign keys go although a cluster with keys can't be read": {"a b", has(paste("x"), trust("a", "k1"), trust("b", "k2")), told(publish("a", "k1"), down("b")),
+			Rules{Foreign: ForeignRemove}, "= a k1, = b k2, - x, ! b kept 1"},
+		"foreign keys stay while only a retired region of a cluster is known": {"a", has(paste("x"), trust("a", "k1")), told(down("a")),
+			Rules{Foreign: ForeignRemove, Retired: []string{"a/"}}, "unchanged: = a k1, ? x, ! a kept 0"},
+		"foreign keys stay while a list of regions can't be read": {"a", has(paste("x"), trust("a/r1", "k1")), told(publish("a/r1", "k1"), down("a/*")),
+			Rules{Foreign: ForeignRemove}, "unchanged: = a/r1 k1, ? x, ! a/* kept 0"},
 
 		// Adopted keys that no cluster publishes any more.
-		"an adopted key goes back to foreign where the mount has other foreign keys": {
-			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignKeep, Retain: time.Hour},
-			plan: []string{"= a k2", "? a k1", "? x"},
-		},
-		"an adopted key goes back to foreign where the mount has another harvester's keys": {
-			current: []string{trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")},
-			plan: []string{"= a k2", "claimed z x", "? a k1"},
-		},
-		"an adopted key stays foreign": {
-			current: []string{trust("a", "k1", adopted, missing(hour(-99))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")},
-			plan: []string{"= a k2", "? a k1", "? x"}, same: true,
-		},
-		"an adopted key goes where every trusted key is this configuration's": {
-			current: []string{trust("a", "k1", adopted), trust("a", "k3", adopted), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignKeep},
-			plan: []string{"= a k2", "- a k1", "- a k3"},
-		},
-		"an adopted key goes when foreign keys do": {
-			current: []string{trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Foreign: ForeignRemove},
-			plan: []string{"= a k2", "- a k1", "claimed z x"},
-		},
-		"an adopted key goes when it is denied": {
-			current: []string{trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("k1")}},
-			plan: []string{"= a k2", "- a k1", "? x"},
-		},
-		"an adopted key goes when it is not pinned": {
-			current: []string{trust("a", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
-			plan: []string{"= a k2", "- a k1", "? x"},
-		},
-		"an adopted key stays when its cluster is retired": {
-			current: []string{trust("old", "k1", adopted), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retired: []string{"old"}},
-			plan: []string{"= a k2", "? old k1", "? x"},
-		},
-		"an adopted key is published again": {
-			current: []string{trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1", "k2")},
-			plan: []string{"~ a k1", "= a k2", "? x"},
-		},
-		"an owned key that was pasted too is adopted": {
-			current: []string{trust("a", "k1"), paste("k1"), trust("z", "x")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"~ a k1", "claimed z x"},
-		},
+		"an adopted key goes back to foreign where the mount has other foreign keys": {"a", has(trust("a", "k1", adopted), trust("a", "k2"), paste("x")), told(publish("a", "k2")),
+			Rules{Foreign: ForeignKeep, Retain: time.Hour}, "= a k2, ? a k1, ? x"},
+		"an adopted key goes back to foreign where the mount has another harvester's keys": {"a", has(trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")), told(publish("a", "k2")),
+			Rules{}, "= a k2, claimed z x, ? a k1"},
+		"an adopted key stays foreign": {"a", has(trust("a", "k1", adopted, missing(hour(-99))), trust("a", "k2"), paste("x")), told(publish("a", "k2")),
+			Rules{}, "unchanged: = a k2, ? a k1, ? x"},
+		"an adopted key goes where every trusted key is this configuration's": {"a", has(trust("a", "k1", adopted), trust("a", "k3", adopted), trust("a", "k2")), told(publish("a", "k2")),
+			Rules{Foreign: ForeignKeep}, "= a k2, - a k1, - a k3"},
+		"an adopted key goes when foreign keys do": {"a", has(trust("a", "k1", adopted), trust("a", "k2"), trust("z", "x")), told(publish("a", "k2")),
+			Rules{Foreign: ForeignRemove}, "= a k2, - a k1, claimed z x"},
+		"an adopted key goes when it is denied": {"a", has(trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")), told(publish("a", "k2")),
+			Rules{Deny: deny("k1")}, "= a k2, - a k1, ? x"},
+		"an adopted key goes when it is not pinned": {"a", has(trust("a", "k1", adopted), trust("a", "k2"), paste("x")), told(publish("a", "k2")),
+			Rules{Pin: map[string][]pem.Fingerprint{"a": deny("k2")}}, "= a k2, - a k1, ? x"},
+		"an adopted key stays when its cluster is retired": {"a", has(trust("old", "k1", adopted), trust("a", "k2"), paste("x")), told(publish("a", "k2")),
+			Rules{Retired: []string{"old"}}, "= a k2, ? old k1, ? x"},
+		"an adopted key is published again": {"a", has(trust("a", "k1", adopted, missing(hour(-1))), trust("a", "k2"), paste("x")), told(publish("a", "k1", "k2")),
+			Rules{}, "~ a k1, = a k2, ? x"},
+		"an owned key that was pasted too is adopted": {"a", has(trust("a", "k1"), paste("k1"), trust("z", "x")), told(publish("a", "k1")), Rules{}, "~ a k1, claimed z x"},
 
 		// Claimed keys.
-		"another harvester's keys stay": {
-			current: []string{trust("z", "x"), newer, trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"= a k1", "claimed z x", "claimed x"}, same: true,
-		},
-		"another harvester's key that is published here too is no reason to do without one of ours": {
-			current: []string{trust("z", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")},
-			plan: []string{"+ a k1", "claimed z k1"},
-		},
-		"a newer harvest's key that is published here too suffices": {
-			current: []string{newer}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "x")},
-			plan: []string{"claimed x"}, same: true,
-		},
-		"an annotation with a region that harvest doesn't write is another's": {
-			current: []string{trust("a/r1", "k1", added(hour(-48))), trust("a/r r", "k1"), trust("a/*", "k2"), trust("a", "x", also("a/r/1"))}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1")},
-			plan: []string{"= a/r1 k1", "claimed a/r r k1", "claimed a/* k2", "claimed a x"}, same: true,
-		},
-		"a retired region that harvest doesn't write goes": {
-			current: []string{trust("a", "k1"), trust("a/r r", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Rules{Retired: []string{"a/r r"}},
-			plan: []string{"= a k1", "- a/r r k2"},
-		},
+		"another harvester's keys stay": {"a", has(trust("z", "x"), newer, trust("a", "k1")), told(publish("a", "k1")), Rules{}, "unchanged: = a k1, claimed z x, claimed x"},
+		"another harvester's key that is published here too is no reason to do without one of ours": {"a", has(trust("z", "k1")), told(publish("a", "k1")),
+			Rules{}, "+ a k1, claimed z k1"},
+		"a newer harvest's key that is published here too suffices": {"a", has(newer), told(publish("a", "x")), Rules{}, "unchanged: claimed x"},
+		"an annotation with a region that harvest doesn't write is another's": {"a", has(trust("a/r1", "k1", added(hour(-48))), trust("a/r r", "k1"), trust("a/*", "k2"), trust("a", "x", also("a/r/1"))), told(publish("a/r1", "k1")),
+			Rules{}, "unchanged: = a/r1 k1, claimed a/r r k1, claimed a/* k2, claimed a x"},
+		"a retired region that harvest doesn't write goes": {"a", has(trust("a", "k1"), trust("a/r r", "k2")), told(publish("a", "k1")),
+			Rules{Retired: []string{"a/r r"}}, "= a k1, - a/r r k2"},
 
 		// Two clusters with one key.
-		"a new key of three owners": {
-			current: []string{}, mount: []string{"b", "a"},
-			want: []jwks.Result{publish("a", "k1"), publish("b", "k1"), publish("b/r1", "k1")},
-			plan: []string{"+ b k1"},
-		},
-		"the first of two clusters owns a key of both": {
-			current: []string{},
-			want:    []jwks.Result{publish("b", "k1"), publish("a", "k1")},
-			plan:    []string{"+ a k1"},
-		},
-		"a key of both stays for the second": {
-			current: []string{trust("a", "k1", also("b")), trust("a", "k2")},
-			want:    []jwks.Result{publish("a", "k2"), publish("b", "k1")},
-			plan:    []string{"~ b k1", "= a k2"},
-		},
-		"a key of both stays while one can't be read": {
-			current: []string{trust("a", "k1", also("b")), trust("a", "k2")},
-			want:    []jwks.Result{publish("a", "k2"), down("b")},
-			plan:    []string{"~ b k1", "= a k2", "! b kept 1"},
-		},
-		"a key of both goes when none publishes it": {
-			current: []string{trust("a", "k1", also("b")), trust("a", "k2"), trust("b", "k3")},
-			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3")},
-			plan:    []string{"= a k2", "= b k3", "- a k1"},
-		},
-		"the second owner being another harvester's, the key stays for it": {
-			current: []string{trust("a", "k1", also("z")), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")},
-			plan: []string{"~ z k1", "= a k2"},
-		},
+		"a new key of three owners":                    {"b a", nil, told(publish("a", "k1"), publish("b", "k1"), publish("b/r1", "k1")), Rules{}, "+ b k1"},
+		"the first of two clusters owns a key of both": {"a b", nil, told(publish("b", "k1"), publish("a", "k1")), Rules{}, "+ a k1"},
+		"a key of both stays for the second": {"a b", has(trust("a", "k1", also("b")), trust("a", "k2")), told(publish("a", "k2"), publish("b", "k1")),
+			Rules{}, "~ b k1, = a k2"},
+		"a key of both stays while one can't be read": {"a b", has(trust("a", "k1", also("b")), trust("a", "k2")), told(publish("a", "k2"), down("b")),
+			Rules{}, "~ b k1, = a k2, ! b kept 1"},
+		"a key of both goes when none publishes it": {"a b", has(trust("a", "k1", also("b")), trust("a", "k2"), trust("b", "k3")), told(publish("a", "k2"), publish("b", "k3")),
+			Rules{}, "= a k2, = b k3, - a k1"},
+		"the second owner being another harvester's, the key stays for it": {"a", has(trust("a", "k1", also("z")), trust("a", "k2")), told(publish("a", "k2")),
+			Rules{}, "~ z k1, = a k2"},
 
-		"an owner that still publishes keeps its key, whatever the order of the clusters": {
-			current: []string{trust("b", "k1", also("a"))},
-			want:    []jwks.Result{publish("a", "k1"), publish("b", "k1")},
-			plan:    []string{"= b k1"}, same: true,
-		},
+		"an owner that still publishes keeps its key, whatever the order of the clusters": {"a b", has(trust("b", "k1", also("a"))), told(publish("a", "k1"), publish("b", "k1")),
+			Rules{}, "unchanged: = b k1"},
 
 		// Retired.
-		"one of two owners retired, the other keeps its retention period": {
-			current: []string{trust("old", "k1", also("a")), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retired: []string{"old"}, Retain: time.Hour},
-			plan: []string{"~ a k1", "= a k2"},
-		},
-		"a retired cluster's keys go": {
-			current: []string{trust("old", "k1"), trust("old/r", "k2"), trust("a", "k3")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k3")}, o: Rules{Retired: []string{"old"}},
-			plan: []string{"= a k3", "- old k1", "- old/r k2"},
-		},
-		"a renamed cluster's keys move": {
-			current: []string{trust("old", "k1"), trust("old", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1", "k3")}, o: Rules{Retired: []string{"old"}},
-			plan: []string{"+ a k3", "~ a k1", "- old k2"},
-		},
-		"a renamed cluster that can't be read loses nothing": {
-			current: []string{trust("old", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Rules{Retired: []string{"old"}},
-			plan: []string{"= old k1", "! a kept 0"}, same: true,
-		},
-		"a retired region goes, its siblings stay": {
-			current: []string{trust("a/r1", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k1"), publish("a/r2", "k2")}, o: Rules{Retired: []string{"a/r2"}},
-			plan: []string{"= a/r1 k1", "- a/r2 k2"},
-		},
-		"the agent's own region retired": {
-			current: []string{trust("a", "k1"), trust("a/r2", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r2", "k2")}, o: Rules{Retired: []string{"a/"}},
-			plan: []string{"= a/r2 k2", "- a k1"},
-		},
+		"one of two owners retired, the other keeps its retention period": {"a", has(trust("old", "k1", also("a")), trust("a", "k2")), told(publish("a", "k2")),
+			Rules{Retired: []string{"old"}, Retain: time.Hour}, "~ a k1, = a k2"},
+		"a retired cluster's keys go": {"a", has(trust("old", "k1"), trust("old/r", "k2"), trust("a", "k3")), told(publish("a", "k3")),
+			Rules{Retired: []string{"old"}}, "= a k3, - old k1, - old/r k2"},
+		"a renamed cluster's keys move": {"a", has(trust("old", "k1"), trust("old", "k2")), told(publish("a", "k1", "k3")),
+			Rules{Retired: []string{"old"}}, "+ a k3, ~ a k1, - old k2"},
+		"a renamed cluster that can't be read loses nothing": {"a", has(trust("old", "k1")), told(down("a")),
+			Rules{Retired: []string{"old"}}, "unchanged: = old k1, ! a kept 0"},
+		"a retired region goes, its siblings stay": {"a", has(trust("a/r1", "k1"), trust("a/r2", "k2")), told(publish("a/r1", "k1"), publish("a/r2", "k2")),
+			Rules{Retired: []string{"a/r2"}}, "= a/r1 k1, - a/r2 k2"},
+		"the agent's own region retired": {"a", has(trust("a", "k1"), trust("a/r2", "k2")), told(publish("a/r2", "k2")), Rules{Retired: []string{"a/"}}, "= a/r2 k2, - a k1"},
 
 		// Pin and deny.
-		"pinned": {
-			current: []string{trust("a", "k1"), trust("a", "k2")},
-			want:    []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4")},
-			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
-			plan:    []string{"+ b k4", "= a k2", "- a k1", "skip a k1", "skip a k3"},
-		},
-		"a pin ends at once what another cluster's set shows": {
-			current: []string{trust("a", "k1"), trust("b", "k3"), trust("a", "k2")},
-			want:    []jwks.Result{publish("a", "k2"), publish("b", "k3", "k1")},
-			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}, "b": {fingerprint("k3")}}},
-			plan:    []string{"= a k2", "= b k3", "- a k1", "skip b k1"},
-		},
-		"a pin of one cluster doesn't end another's retention": {
-			current: []string{trust("b", "k1"), trust("b", "k3"), trust("a", "k2")},
-			want:    []jwks.Result{publish("a", "k2", "k1"), publish("b", "k3")},
-			o:       Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
-			plan:    []string{"~ b k1", "= a k2", "= b k3", "skip a k1"},
-		},
-		"pins don't strip a cluster that can't be read": {
-			current: []string{trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Rules{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k2")}}},
-			plan: []string{"= a k1", "! a kept 1"}, same: true,
-		},
-		"denied everywhere": {
-			current: []string{trust("a", "k1"), paste("x"), trust("z", "y"), trust("b", "k3"), trust("b", "k4")},
-			want:    []jwks.Result{publish("a", "k1", "k2"), down("b")},
-			o: Rules{Deny: []pem.Fingerprint{
-				fingerprint("k1"), fingerprint("x"), fingerprint("y"), fingerprint("k3"),
-			}},
-			plan: []string{"+ a k2", "= b k4", "- a k1", "- x", "- z y", "- b k3", "skip a k1", "! b kept 1"},
-		},
-		"denied in a newer harvest's annotation": {
-			current: []string{newer, trust("a", "k1")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Rules{Deny: []pem.Fingerprint{fingerprint("x")}},
-			plan: []string{"= a k1", "- x"},
-		},
+		"pinned": {"a b", has(trust("a", "k1"), trust("a", "k2")), told(publish("a", "k1", "k2", "k3"), publish("b", "k4")),
+			Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": deny("k2")}}, "+ b k4, = a k2, - a k1, skip a k1, skip a k3"},
+		"a pin ends at once what another cluster's set shows": {"a b", has(trust("a", "k1"), trust("b", "k3"), trust("a", "k2")), told(publish("a", "k2"), publish("b", "k3", "k1")),
+			Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": deny("k2"), "b": deny("k3")}}, "= a k2, = b k3, - a k1, skip b k1"},
+		"a pin of one cluster doesn't end another's retention": {"a b", has(trust("b", "k1"), trust("b", "k3"), trust("a", "k2")), told(publish("a", "k2", "k1"), publish("b", "k3")),
+			Rules{Retain: time.Hour, Pin: map[string][]pem.Fingerprint{"a": deny("k2")}}, "~ b k1, = a k2, = b k3, skip a k1"},
+		"pins don't strip a cluster that can't be read": {"a", has(trust("a", "k1")), told(down("a")),
+			Rules{Pin: map[string][]pem.Fingerprint{"a": deny("k2")}}, "unchanged: = a k1, ! a kept 1"},
+		"denied everywhere": {"a b", has(trust("a", "k1"), paste("x"), trust("z", "y"), trust("b", "k3"), trust("b", "k4")), told(publish("a", "k1", "k2"), down("b")),
+			Rules{Deny: deny("k1", "x", "y", "k3")}, "+ a k2, = b k4, - a k1, - x, - z y, - b k3, skip a k1, ! b kept 1"},
+		"denied in a newer harvest's annotation": {"a", has(newer, trust("a", "k1")), told(publish("a", "k1")),
+			Rules{Deny: deny("x")}, "= a k1, - x"},
 
 		// Retention.
-		"retention begins": {
-			current: []string{trust("a", "k1"), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
-			plan: []string{"~ a k1", "= a k2"},
-		},
-		"retention goes on": {
-			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
-			plan: []string{"= a k2", "= a k1"}, same: true,
-		},
-		"retention that began in the future begins now": {
-			current: []string{trust("a", "k1", missing(hour(9))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
-			plan: []string{"~ a k1", "= a k2"},
-		},
-		"retention ends": {
-			current: []string{trust("a", "k1", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k2")}, o: Rules{Retain: time.Hour},
-			plan: []string{"= a k2", "- a k1"},
-		},
-		"retention doesn't end while the cluster can't be read": {
-			current: []string{trust("a", "k1", missing(hour(-9))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{down("a")}, o: Rules{Retain: time.Hour},
-			plan: []string{"= a k1", "= a k2", "! a kept 2"}, same: true,
-		},
-		"retention goes on under the region's name, and ends": {
-			current: []string{trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k3", missing(hour(-1))), trust("a", "k2")}, mount: []string{"a"},
-			want: []jwks.Result{publish("a/r1", "k2")}, o: Rules{Retain: time.Hour},
-			plan: []string{"~ a/r1 k2", "~ a/r1 k1", "- a k3"},
-		},
-		"a retained key stays for those of its owners who may have it": {
-			current: []string{trust("b", "k1"), trust("b", "x"), trust("a", "x")},
-			want:    []jwks.Result{publish("a", "k1"), publish("b", "k1")},
-			o: Rules{
-				Retain: time.Hour, AllowTurnover: []string{"a"},
-				Pin: map[string][]pem.Fingerprint{"b": {fingerprint("k2")}},
-			},
-			plan: []string{"~ a k1", "~ a x", "skip b k1"},
-		},
-		"a retained key is published again": {
-			current: []string{trust("a", "k1", missing(hour(-1)))}, mount: []string{"a"},
-			want: []jwks.Result{publish("a", "k1")}, o: Rules{Retain: time.Hour},
-			plan: []string{"~ a k1"},
-		},
+		"retention begins": {"a", has(trust("a", "k1"), trust("a", "k2")), told(publish("a", "k2")), Rules{Retain: time.Hour}, "~ a k1, = a k2"},
+		"retention goes on": {"a", has(trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k2")), told(publish("a", "k2")),
+			Rules{Retain: time.Hour}, "unchanged: = a k2, = a k1"},
+		"retention that began in the future begins now": {"a", has(trust("a", "k1", missing(hour(9))), trust("a", "k2")), told(publish("a", "k2")),
+			Rules{Retain: time.Hour}, "~ a k1, = a k2"},
+		"retention ends": {"a", has(trust("a", "k1", missing(hour(-1))), trust("a", "k2")), told(publish("a", "k2")), Rules{Retain: time.Hour}, "= a k2, - a k1"},
+		"retention doesn't end while the cluster can't be read": {"a", has(trust("a", "k1", missing(hour(-9))), trust("a", "k2")), told(down("a")),
+			Rules{Retain: time.Hour}, "unchanged: = a k1, = a k2, ! a kept 2"},
+		"retention goes on under the region's name, and ends": {"a", has(trust("a", "k1", missing(now.Add(-59*time.Minute))), trust("a", "k3", missing(hour(-1))), trust("a", "k2")), told(publish("a/r1", "k2")),
+			Rules{Retain: time.Hour}, "~ a/r1 k2, ~ a/r1 k1, - a k3"},
+		"a retained key stays for those of its owners who may have it": {"a b", has(trust("b", "k1"), trust("b", "x"), trust("a", "x")), told(publish("a", "k1"), publish("b", "k1")),
+			Rules{Retain: time.Hour, AllowTurnover: []string{"a"}, Pin: map[string][]pem.Fingerprint{"b": deny("k2")}}, "~ a k1, ~ a x, skip b k1"},
+		"a retained key is published again": {"a", has(trust("a", "k1", missing(hour(-1)))), told(publish("a", "k1")), Rules{Retain: time.Hour}, "~ a k1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := Desired{Clusters: test.mount, Results: test.want}
-			if want.Clusters == nil {
-				want.Clusters = []string{"a", "b"}
+			want := Desired{Clusters: strings.Fields(test.clusters), Results: test.results}
+			test.rules.Now = now
+			p := planOf(t, Read(test.list), want, test.rules)
+			said := strings.Join(describe(p, allNames...), ", ")
+			if !p.Changed {
+				said = "unchanged: " + said
 			}
-			test.o.Now = now
-			p, err := New(Read(test.current), want, test.o)
-			require.NoError(t, err)
-			assert.Equal(t, test.plan, describe(p, allNames...))
-			assert.Equal(t, !test.same, p.Changed)
-			requireApplied(t, p, want, test.o)
+			assert.Equal(t, test.plan, said)
+			requireApplied(t, p, want, test.rules)
 		})
 	}
 }
@@ -465,8 +223,7 @@ func TestPlanKeyIDOfOwner(t *testing.T) {
 	renamed.Set.Keys[0].KeyID = "by b"
 	results := []jwks.Result{publish("a", "k1"), renamed}
 	for _, clusters := range [][]string{{"a", "b"}, {"b", "a"}} {
-		p, err := New(elements(trust("a", "k1", also("b"))), Desired{Clusters: clusters, Results: results}, Rules{Now: now})
-		require.NoError(t, err)
+		p := planOf(t, elements(trust("a", "k1", also("b"))), Desired{Clusters: clusters, Results: results}, Rules{Now: now})
 		assert.False(t, p.Changed, clusters)
 	}
 }
@@ -476,8 +233,7 @@ func TestPlanPastedTwice(t *testing.T) {
 	want := Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	var next [][]string
 	for _, current := range [][]string{{"x\n" + paste("k1"), "y\n" + paste("k1")}, {"y\n" + paste("k1"), "x\n" + paste("k1")}} {
-		p, err := New(elements(current...), want, Rules{Now: now})
-		require.NoError(t, err)
+		p := planOf(t, elements(current...), want, Rules{Now: now})
 		next = append(next, p.Next)
 	}
 	assert.Equal(t, next[0], next[1])
@@ -499,8 +255,7 @@ func TestPlanOrder(t *testing.T) {
 
 func TestPlanKeepsComment(t *testing.T) {
 	current := elements("from the wiki, " + "2024\n" + paste("k1"))
-	p, err := New(current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Rules{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, current, Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Rules{Now: now})
 	require.Len(t, p.Next, 1)
 	assert.Contains(t, p.Next[0], "\nfrom the wiki, 2024\n-----BEGIN")
 	assert.True(t, strings.HasPrefix(p.Next[0], `harvest/1 cluster="a" region="" kid="k1" alg="EdDSA" adopted="true" added="2026-11-22T12:00:00Z"`), p.Next[0])
@@ -520,8 +275,7 @@ func TestPlanRetainsOneOfTwoElements(t *testing.T) {
 			current := elements(
 				trust("a", "k1", added(ago(9*time.Hour)), missing(test.first)), trust("a", "k1", added(ago(8*time.Hour)), missing(test.second)), trust("a", "k2"),
 			)
-			p, err := New(current, onlyA(publish("a", "k2")), Rules{Now: now, Retain: 3 * time.Hour})
-			require.NoError(t, err)
+			p := planOf(t, current, onlyA(publish("a", "k2")), Rules{Now: now, Retain: 3 * time.Hour})
 			assert.Equal(t, []string{"~ a k1", "= a k2"}, describe(p, allNames...))
 			assert.Equal(t, test.want, Read(p.Next)[0].Block.Annotation.Missing)
 		})
@@ -540,8 +294,7 @@ func TestPlanRetainsALooseKeyUnwritten(t *testing.T) {
 	r := publish("a", "k2")
 	r.Set.Unindexed = true
 	for since, removed := range map[time.Time]bool{{}: false, now.Add(-59 * time.Minute): false, now.Add(-UnindexedRetain): true} {
-		p, err := New(elements(trust("a", "k1"), trust("a", "k2")), onlyA(r), Rules{Now: now, History: seen{since}})
-		require.NoError(t, err)
+		p := planOf(t, elements(trust("a", "k1"), trust("a", "k2")), onlyA(r), Rules{Now: now, History: seen{since}})
 		assert.Equal(t, removed, isOn(p.Remove, "k1"), since)
 		assert.Equal(t, removed, p.Changed)
 		assert.Equal(t, !removed, p.Retained[fingerprint("k1")])
@@ -563,28 +316,24 @@ func TestPlanKeepsTheMarkOfALooseKey(t *testing.T) {
 		"of an indexed source":        {indexed, -time.Minute, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := New(elements(trust("a", "k1", missing(now.Add(test.since)))), onlyA(test.r), Rules{Now: now})
-			require.NoError(t, err)
+			p := planOf(t, elements(trust("a", "k1", missing(now.Add(test.since)))), onlyA(test.r), Rules{Now: now})
 			assert.Equal(t, test.cleared, p.Changed)
 		})
 	}
-	p, err := New(elements(trust("a", "k1")), onlyA(loose), Rules{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k1")), onlyA(loose), Rules{Now: now})
 	assert.False(t, p.Changed, "it has none")
 }
 
 // A region with a name that nobody can have costs the others nothing.
 func TestPlanRegionWithABadName(t *testing.T) {
-	p, err := New(nil, onlyA(publish("a/r r", "k1"), publish("a/r", "k2")), Rules{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, nil, onlyA(publish("a/r r", "k1"), publish("a/r", "k2")), Rules{Now: now})
 	assert.Equal(t, []string{"+ a/r k2", "! a/r r kept 0"}, describe(p, allNames...))
 	assert.ErrorContains(t, p.Failed[0].Err, "can't stand in an annotation")
 }
 
 // What a retired region publishes is passed over, and nothing else with it.
 func TestPlanPassesOverARetiredRegion(t *testing.T) {
-	p, err := New(nil, onlyA(publish("a/r1", "k1"), publish("a/r2", "k2")), Rules{Now: now, Retired: []string{"a/r1"}})
-	require.NoError(t, err)
+	p := planOf(t, nil, onlyA(publish("a/r1", "k1"), publish("a/r2", "k2")), Rules{Now: now, Retired: []string{"a/r1"}})
 	assert.Equal(t, []string{"+ a/r2 k2"}, describe(p, allNames...))
 	assert.Contains(t, p.Warnings[0], "a/r1 is retired")
 }
@@ -593,8 +342,7 @@ func TestPlanPassesOverARetiredRegion(t *testing.T) {
 func TestPlanRegionsRenamedAndGone(t *testing.T) {
 	current := elements(trust("a", "k1"), trust("b/r", "k3"))
 	for range 20 { // whatever the order of a map
-		p, err := New(current, desired(publish("a/r1", "k1"), publish("b/r2", "k4")), Rules{Now: now})
-		require.NoError(t, err)
+		p := planOf(t, current, desired(publish("a/r1", "k1"), publish("b/r2", "k4")), Rules{Now: now})
 		assert.Equal(t, []string{"+ b/r2 k4", "~ a/r1 k1", "= b/r k3", "! b/r kept 1"}, describe(p, allNames...))
 	}
 }
@@ -605,8 +353,7 @@ func TestTurnoverOfOneKeyID(t *testing.T) {
 		r := publish("a", "k2")
 		r.Set.Keys[0].KeyID = kid
 		unnamed := trust("a", "k3", func(b *pem.Block) { b.Annotation.KeyID = "" })
-		p, err := New(elements(unnamed, trust("a", "k1")), onlyA(r), Rules{Now: now})
-		require.NoError(t, err)
+		p := planOf(t, elements(unnamed, trust("a", "k1")), onlyA(r), Rules{Now: now})
 		turnover, ok := errors.AsType[*TurnoverError](p.Failed[0].Err)
 		require.True(t, ok)
 		assert.Equal(t, same, turnover.SameKeyID)
@@ -621,14 +368,13 @@ func TestTurnoverErrorIsShort(t *testing.T) {
 }
 
 func TestTurnoverError(t *testing.T) {
-	p, err := New(elements(trust("a", "k1")), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k2")}}, Rules{Now: now})
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k1")), Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k2")}}, Rules{Now: now})
 	require.Len(t, p.Failed, 1)
 	require.ErrorIs(t, p.Failed[0].Err, ErrTurnover)
 	var turnover *TurnoverError
 	require.ErrorAs(t, p.Failed[0].AsError(), &turnover)
-	assert.Equal(t, []pem.Fingerprint{fingerprint("k1")}, turnover.Trusted)
-	assert.Equal(t, []pem.Fingerprint{fingerprint("k2")}, turnover.Published)
+	assert.Equal(t, deny("k1"), turnover.Trusted)
+	assert.Equal(t, deny("k2"), turnover.Published)
 	assert.Contains(t, turnover.Error(), fingerprint("k1").Short())
 }
 
@@ -638,8 +384,7 @@ func requireApplied(t *testing.T, p *Plan, want Desired, rules Rules) {
 	if p.Emptied {
 		return
 	}
-	again, err := New(Read(p.Next), want, rules)
-	require.NoError(t, err)
+	again := planOf(t, Read(p.Next), want, rules)
 	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v", describe(again, allNames...))
 }
 
@@ -687,31 +432,26 @@ func TestRefusals(t *testing.T) {
 func TestEmptied(t *testing.T) {
 	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
 	allowed := Rules{Now: now, AllowEmpty: true, Deny: deny("k1")}
-	p, err := New(elements(trust("a", "k1")), want, allowed)
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k1")), want, allowed)
 	assert.True(t, p.Emptied)
 	assert.True(t, p.Changed)
 	assert.Empty(t, p.Next)
 
-	p, err = New(nil, want, allowed)
-	require.NoError(t, err)
+	p = planOf(t, nil, want, allowed)
 	assert.False(t, p.Emptied, "it was empty before")
 	assert.False(t, p.Changed)
 
 	standIn := trust("a", "x", func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} })
 	for name, rules := range map[string]Rules{"allowed": allowed, "no longer allowed": {Now: now, Deny: deny("k1")}} {
-		p, err = New(elements(standIn), want, rules)
-		require.NoError(t, err, name)
+		p = planOf(t, elements(standIn), want, rules)
 		assert.False(t, p.Changed, name)
 		assert.False(t, p.Emptied, name)
 	}
-	p, err = New(elements(standIn), want, Rules{Now: now})
-	require.NoError(t, err)
+	p = planOf(t, elements(standIn), want, Rules{Now: now})
 	assert.Equal(t, []string{"+ a k1", "- x"}, describe(p, "k1", "x"))
 
 	placeholder := func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} }
-	p, err = New(elements(standIn, trust("a", "y", placeholder), trust("a", "k2", placeholder)), want, allowed)
-	require.NoError(t, err)
+	p = planOf(t, elements(standIn, trust("a", "y", placeholder), trust("a", "k2", placeholder)), want, allowed)
 	assert.ElementsMatch(t, []string{"= k2", "- y", "- x", "skip a k1"}, describe(p, allNames...), "one is enough")
 }
 
@@ -724,12 +464,10 @@ func TestPlanRetiredRegionWithBlank(t *testing.T) {
 			// b, which can't be read, may be whose key it is: so it stays.
 			want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k2"), down("b")}}
 			o := Rules{Now: now, Retired: []string{"old"}, AllowTurnover: []string{"a"}}
-			plan, err := New(Read(list), want, o)
-			require.NoError(t, err)
+			plan := planOf(t, Read(list), want, o)
 			assert.Empty(t, plan.Remove)
 			assert.Len(t, plan.Next, 2)
-			again, err := New(Read(plan.Next), want, o)
-			require.NoError(t, err)
+			again := planOf(t, Read(plan.Next), want, o)
 			assert.False(t, again.Changed)
 		})
 	}

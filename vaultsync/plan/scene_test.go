@@ -22,20 +22,14 @@ import (
 // choices turns fuzzed bytes into decisions.
 type choices struct{ fakekeys.Choices }
 
-func (c *choices) pick(n int) int { return c.Pick(n) }
+func (c *choices) name() string { return c.Of(allNames...) }
 
-func (c *choices) rarely(n int) bool { return c.Rarely(n) }
-
-func (c *choices) of(list ...string) string { return c.Of(list...) }
-
-func (c *choices) name() string { return c.of(allNames...) }
-
-func (c *choices) owner() string { return c.of("a", "a/r1", "a/r2", "b", "b/r1", "old", "z", "z/r1") }
+func (c *choices) owner() string { return c.Of("a", "a/r1", "a/r2", "b", "b/r1", "old", "z", "z/r1") }
 
 // day is some time around now, or none.
 func (c *choices) day() time.Time {
 	day := []time.Duration{-24 * time.Hour, -2 * time.Hour, -time.Hour, -time.Second, 0, 30 * time.Second, 2 * time.Hour, 365 * 24 * time.Hour}
-	if i := c.pick(len(day) + 1); i < len(day) {
+	if i := c.Pick(len(day) + 1); i < len(day) {
 		return now.Add(day[i])
 	}
 	return time.Time{}
@@ -70,11 +64,11 @@ func (s scene) String() string {
 // draw makes a scene out of choices. raw is text that stands in various places of an element.
 func draw(c *choices, raw string) scene {
 	s := scene{rules: drawRules(c)}
-	for range c.pick(7) {
+	for range c.Pick(7) {
 		// Vault drops the white space around an element.
 		s.list = append(s.list, strings.TrimSpace(drawElement(c, raw)))
 	}
-	s.want.Clusters = [][]string{{"a", "b"}, {"b", "a"}, {"a"}}[c.pick(3)]
+	s.want.Clusters = [][]string{{"a", "b"}, {"b", "a"}, {"a"}}[c.Pick(3)]
 	for _, owner := range []string{"a", "a/r1", "a/r2", "a/*", "b", "b/r1", "z"} {
 		if r, ok := drawResult(c, owner); ok {
 			s.want.Results = append(s.want.Results, r)
@@ -84,34 +78,34 @@ func draw(c *choices, raw string) scene {
 }
 
 func drawRules(c *choices) Rules {
-	r := Rules{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.pick(3)]}
-	r.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.pick(4)]
-	for range c.pick(3) {
-		r.Retired = append(r.Retired, c.of("old", "a/r2", "a/", "z", "b/r1", "a/x y", "old/x y", "z/r1"))
+	r := Rules{Now: now, Retain: []time.Duration{0, time.Hour, 90 * time.Minute}[c.Pick(3)]}
+	r.Foreign = []Foreign{"", ForeignKeep, ForeignRemove, ForeignRemove}[c.Pick(4)]
+	for range c.Pick(3) {
+		r.Retired = append(r.Retired, c.Of("old", "a/r2", "a/", "z", "b/r1", "a/x y", "old/x y", "z/r1"))
 	}
-	if c.rarely(3) {
+	if c.Rarely(3) {
 		r.Deny = deny(c.name(), c.name())
 	}
-	if c.rarely(3) {
-		r.Pin = map[string][]pem.Fingerprint{c.of("a", "b"): deny(c.name(), c.name())}
+	if c.Rarely(3) {
+		r.Pin = map[string][]pem.Fingerprint{c.Of("a", "b"): deny(c.name(), c.name())}
 	}
-	if c.rarely(3) {
-		r.AllowTurnover = []string{c.of("*", "a", "a/r1", "b", "b/")}
+	if c.Rarely(3) {
+		r.AllowTurnover = []string{c.Of("*", "a", "a/r1", "b", "b/")}
 	}
-	r.MaxKeys = []int{0, 0, 1, 2, 3}[c.pick(5)]
-	r.MaxSize, r.Size = []int{maxSize, maxSize, 0, 3000}[c.pick(4)], c.pick(2)*1000
-	r.Algorithms = strings.Fields(c.of("", "", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))
-	if c.rarely(2) {
+	r.MaxKeys = []int{0, 0, 1, 2, 3}[c.Pick(5)]
+	r.MaxSize, r.Size = []int{maxSize, maxSize, 0, 3000}[c.Pick(4)], c.Pick(2)*1000
+	r.Algorithms = strings.Fields(c.Of("", "", "EdDSA", "RS256 PS256", "EdDSA RS256", "PS512"))
+	if c.Rarely(2) {
 		r.LeaveOut = "left out"
 	}
-	r.AllowEmpty = c.rarely(4)
+	r.AllowEmpty = c.Rarely(4)
 	return r
 }
 
 // drawResult makes what a cluster or region gave; false: nothing is said of it.
 func drawResult(c *choices, owner string) (jwks.Result, bool) {
 	var r jwks.Result
-	kind := c.pick(6)
+	kind := c.Pick(6)
 	switch {
 	case kind == 0 || owner == "a/*" && kind > 1:
 		return r, false
@@ -119,21 +113,21 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 		r = down(owner)
 	default:
 		var names []string
-		for range c.pick(5) {
+		for range c.Pick(5) {
 			if n := c.name(); !slices.Contains(names, n) {
 				names = append(names, n)
 			}
 		}
 		r = publish(owner, names...)
-		r.Set.Unindexed = c.rarely(4)
-		if len(names) > 0 && c.rarely(8) {
+		r.Set.Unindexed = c.Rarely(4)
+		if len(names) > 0 && c.Rarely(8) {
 			r.Set.Keys[0].KeyID, r.Set.Keys[0].Algorithms = "another", nil
 		}
-		if len(names) > 0 && c.rarely(8) {
-			r.Set.Keys[0].Algorithms = strings.Fields(c.of("Ed25519 EdDSA", "EdDSA", "Ed25519", "EdDSA Ed25519"))
+		if len(names) > 0 && c.Rarely(8) {
+			r.Set.Keys[0].Algorithms = strings.Fields(c.Of("Ed25519 EdDSA", "EdDSA", "Ed25519", "EdDSA Ed25519"))
 		}
 	}
-	if c.rarely(4) {
+	if c.Rarely(4) {
 		r.Asked = c.day()
 	}
 	return r, true
@@ -142,11 +136,11 @@ func drawResult(c *choices, owner string) (jwks.Result, bool) {
 // drawElement makes an element of the list: ours, another harvester's, somebody's by hand,
 // or anything at all.
 func drawElement(c *choices, raw string) string {
-	switch c.pick(18) {
+	switch c.Pick(18) {
 	case 0:
 		return paste(c.name())
 	case 1:
-		return c.of("harvest/2 x", "harvest/17", "harvest/3 "+strings.ReplaceAll(raw, "\n", " ")) + "\n" + paste(c.name())
+		return c.Of("harvest/2 x", "harvest/17", "harvest/3 "+strings.ReplaceAll(raw, "\n", " ")) + "\n" + paste(c.name())
 	case 2:
 		return trust(c.owner(), c.name(), missing(c.day()), added(c.day()))
 	case 3:
@@ -154,10 +148,10 @@ func drawElement(c *choices, raw string) string {
 	case 4:
 		return drawNoKey(c, raw)
 	case 5:
-		return c.of(raw, raw+"\n"+paste(c.name()), raw+paste(c.name()), paste(c.name())+raw, "harvest/1 "+raw+"\n"+paste(c.name()))
+		return c.Of(raw, raw+"\n"+paste(c.name()), raw+paste(c.name()), paste(c.name())+raw, "harvest/1 "+raw+"\n"+paste(c.name()))
 	case 6: // somebody else's annotation, or one by hand
-		return "harvest/1 cluster=" + c.of(`"a"`, `"b"`, `"z"`, `"old"`, `"a b"`, `"\u00fc"`, `"a/r1"`) + ` region=` + c.of(`"r r"`, `"*"`, `"r1/x"`, `""`, `"\n"`) +
-			c.of("", ` also="b/r1 a/r2"`, ` also="a/* b/x/y"`) + "\n" + paste(c.name())
+		return "harvest/1 cluster=" + c.Of(`"a"`, `"b"`, `"z"`, `"old"`, `"a b"`, `"\u00fc"`, `"a/r1"`) + ` region=` + c.Of(`"r r"`, `"*"`, `"r1/x"`, `""`, `"\n"`) +
+			c.Of("", ` also="b/r1 a/r2"`, ` also="a/* b/x/y"`) + "\n" + paste(c.name())
 	case 7:
 		return trust(c.owner(), c.name(), func(b *pem.Block) {
 			b.Annotation.Unknown = []pem.Field{{Name: "note", Value: raw}, {Name: "x_1"}}
@@ -169,16 +163,16 @@ func drawElement(c *choices, raw string) string {
 		return trust(c.owner(), c.name(), func(b *pem.Block) { b.Annotation.KeyID, b.Annotation.Algorithms = raw, nil })
 	case 13:
 		return trust(c.owner(), c.name(), func(b *pem.Block) {
-			b.Annotation.Algorithms = strings.Fields(c.of("RS256 PS256", "EdDSA", "PS256 RS256 RS512"))
+			b.Annotation.Algorithms = strings.Fields(c.Of("RS256 PS256", "EdDSA", "PS256 RS256 RS512"))
 		})
 	case 9:
 		return certificates()[c.name()]
 	case 10:
-		return c.of("note", "two\nlines", "harvest/1", "\n\nx") + "\n" + paste(c.name())
+		return c.Of("note", "two\nlines", "harvest/1", "\n\nx") + "\n" + paste(c.name())
 	case 11:
-		return strings.ReplaceAll(trust(c.owner(), c.name()), "\n", "\r\n") + c.of("", "\n", "\r\n", "  ")
+		return strings.ReplaceAll(trust(c.owner(), c.name()), "\n", "\r\n") + c.Of("", "\n", "\r\n", "  ")
 	case 14: // a region whose name harvest doesn't write, or takes for another's
-		return trust(c.of("old/x y", "a/x y", "z/x y", "old/y z", "a/x/y", "b/ ", "old/*"), c.name(), added(c.day()))
+		return trust(c.Of("old/x y", "a/x y", "z/x y", "old/y z", "a/x/y", "b/ ", "old/*"), c.name(), added(c.day()))
 	case 12:
 		return trust("a", c.name(), func(b *pem.Block) { b.Annotation = pem.Annotation{Version: pem.Version, Placeholder: true} })
 	default:
@@ -192,7 +186,7 @@ var privateText = string(stdpem.EncodeToMemory(&stdpem.Block{Type: "PRIVATE KEY"
 // drawNoKey makes an element that holds no key to Vault or to harvest.
 func drawNoKey(c *choices, raw string) string {
 	pkcs1 := x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(9), 2047, 1), E: 65537})
-	switch c.pick(6) {
+	switch c.Pick(6) {
 	case 0:
 		return "junk"
 	case 1:
@@ -202,7 +196,7 @@ func drawNoKey(c *choices, raw string) string {
 	case 3:
 		return privateText
 	case 4:
-		if !c.rarely(32) {
+		if !c.Rarely(32) {
 			return ""
 		}
 		return strings.Repeat("x", maxSize/2+len(raw))

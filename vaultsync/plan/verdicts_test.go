@@ -18,14 +18,12 @@ func TestPlanTakesVerdicts(t *testing.T) {
 	require.Len(t, known.published, 2)
 	known.published[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
 
-	p, err := New(nil, want, Rules{Now: now, Verdicts: &known})
-	require.NoError(t, err)
+	p := planOf(t, nil, want, Rules{Now: now, Verdicts: &known})
 	require.Len(t, p.Skipped, 1, "the verdict that is known")
 	assert.Equal(t, fingerprint("k1"), p.Skipped[0].Fingerprint)
 	assert.Len(t, p.Add, 2)
 	for _, none := range []*Verdicts{nil, new(Verdicts)} {
-		p, err = New(nil, want, Rules{Now: now, Verdicts: none})
-		require.NoError(t, err)
+		p = planOf(t, nil, want, Rules{Now: now, Verdicts: none})
 		assert.Len(t, p.Add, 3)
 	}
 
@@ -47,8 +45,7 @@ func TestPlanWaitsForJudgeAndRoom(t *testing.T) {
 		known.published[r.Set][len(r.Set.Keys)-1].unjudged = true
 	}
 	for range 20 { // whatever the order of a map
-		p, err := New(nil, want, Rules{Now: now, MaxKeys: 1, Verdicts: &known})
-		require.NoError(t, err)
+		p := planOf(t, nil, want, Rules{Now: now, MaxKeys: 1, Verdicts: &known})
 		assert.Len(t, p.Add, 2)
 		require.Len(t, p.Failed, 2)
 		assert.Equal(t, &RoomError{Cluster: "a", Waiting: 2, Unjudged: 1, Keys: 1, MaxKeys: 1, Bytes: room(t, p, "a").Bytes}, room(t, p, "a"))
@@ -77,8 +74,7 @@ func TestPlanWithoutTimeToJudge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules.Now, rules.Verdicts = now, unjudged(want)
-			p, err := New(elements(trust("a", "k1"), paste("foreign"), trust("old", "moved")), want, rules)
-			require.NoError(t, err)
+			p := planOf(t, elements(trust("a", "k1"), paste("foreign"), trust("old", "moved")), want, rules)
 			assert.Equal(t, []string{"k1"}, names(p.Keep))
 			assert.Equal(t, []string{"moved"}, names(p.Adopt))
 			assert.Equal(t, []string{"k2", "foreign"}, names(p.Skipped))
@@ -92,8 +88,7 @@ func TestPlanWithoutTimeToJudge(t *testing.T) {
 		})
 	}
 	want = Desired{[]string{"a"}, []jwks.Result{publish("a", "k1")}}
-	p, err := New(elements(trust("a", "k9")), want, Rules{Now: now, Verdicts: unjudged(want)})
-	require.NoError(t, err)
+	p := planOf(t, elements(trust("a", "k9")), want, Rules{Now: now, Verdicts: unjudged(want)})
 	assert.Equal(t, []string{"k9"}, names(p.Keep))
 	assert.Empty(t, p.Remove)
 	require.Len(t, p.Failed, 1, "a set of which nothing is judged isn't read")
