@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/fenced"
+	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/internal/render"
 	"github.com/jwksharvest/harvest/internal/terminal"
 )
@@ -265,4 +266,23 @@ func TestLinks(t *testing.T) {
 			assert.True(t, linked[name], "docs/README.md doesn't have %s", name)
 		}
 	}
+}
+
+// TestVersions: README.md's table has the versions of the servers that the lab builds, and of Go.
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	readme := docPage(t, "README.md")
+	for _, pair := range []lab.Pair{lab.Floor, lab.Older, lab.Current, lab.Newest} {
+		for _, server := range []string{"vault", "nomad", "consul", "jwt"} {
+			if server == "jwt" && pair != lab.Newest {
+				continue
+			}
+			version, err := lab.Version(pair, server)
+			require.NoError(t, err)
+			assert.Contains(t, readme, " "+version+" (", "%s %s", pair, server)
+		}
+	}
+	_, version, _ := strings.Cut(docPage(t, "go.mod"), "\ngo ")
+	version, _, _ = strings.Cut(version, "\n")
+	assert.Contains(t, readme, "With Go "+strings.TrimSuffix(version, ".0")+" or newer")
 }

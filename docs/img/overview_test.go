@@ -78,7 +78,7 @@ func sides(t *testing.T) (clusters, mounts []box) {
 
 // The size of a box, and the space between two.
 const (
-	boxWidth, boxHeight, gap = 190, 56, 16
+	boxWidth, boxHeight, gap = 214, 56, 16
 	margin                   = 2
 )
 
@@ -113,8 +113,8 @@ func (p *picture) row(b box) {
 
 // wide draws clusters at the left, mounts at the right, and harvest between them.
 func (p *picture) wide(clusters, mounts []box, steps []string) (width, height int) {
-	width, height = 760, max(len(clusters), len(mounts))*(boxHeight+gap)-gap+2*margin+26
-	middle := box{class: "harvest", x: 290, y: 40, w: 180, h: height - 54}
+	width, height = 800, max(len(clusters), len(mounts))*(boxHeight+gap)-gap+2*margin+26
+	middle := box{class: "harvest", x: 310, y: 40, w: 180, h: height - 54}
 	column := func(boxes []box, x, port, to int) {
 		for i, b := range boxes {
 			b.x, b.y, b.w, b.h = x, margin+26+i*(boxHeight+gap), boxWidth, boxHeight

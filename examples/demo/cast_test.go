@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fenced"
 )
 
 var update = flag.Bool("update", false, "play on real servers, and draw the cast again")
@@ -53,6 +55,28 @@ func TestCast(t *testing.T) {
 	require.NoError(t, xml.Unmarshal(kept, &svg))
 	assert.Equal(t, masked(played), masked(svg.Lines), "make cast")
 	assert.Equal(t, string(cast(svg.Lines)), string(kept), "the drawing of the same lines: make cast")
+}
+
+// TestReadme: what README.md shows of a sync's output is like what a sync prints.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	svg, err := os.ReadFile(file)
+	require.NoError(t, err)
+	varying := regexp.MustCompile(`https?://[^ <]+|\b[0-9a-f]{8}\b|\d+ (added|kept)`)
+	blocks, ok := fenced.Blocks(string(readme))
+	require.True(t, ok)
+	lines := 0
+	for _, b := range blocks {
+		if b.Language != "text" {
+			continue
+		}
+		for line := range strings.Lines(b.Text) {
+			assert.Contains(t, varying.ReplaceAllString(string(svg), "…"), varying.ReplaceAllString(strings.TrimSpace(line), "…"))
+			lines++
+		}
+	}
+	assert.Equal(t, 6, lines)
 }
 
 // The size of a line, of a letter, and of the frame around them.
