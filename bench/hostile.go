@@ -111,7 +111,7 @@ func serve(ctx context.Context, env *compare.Env, documents map[string][]byte) (
 
 func fetchOnce(how, url string) error {
 	if how == "bounded" {
-		_, err := new(jwks.Client).Fetch(context.Background(), url)
+		_, err := jwks.URL(url, nil).Fetch(context.Background())
 		if errors.Is(err, jwks.ErrTooLarge) || errors.Is(err, jwks.ErrNoKeys) {
 			return nil
 		}

@@ -51,7 +51,7 @@ func TestTokenFileIsReadEachTime(t *testing.T) {
 	c := &Client{HTTPClient: s.Client(), Token: TokenFile(name)}
 	for _, token := range []string{"first.token", "second.token"} {
 		require.NoError(t, os.WriteFile(name, []byte(" "+token+"\n"), 0o600))
-		_, err := c.Fetch(t.Context(), s.URL)
+		_, err := c.fetch(t.Context(), s.URL)
 		require.NoError(t, err)
 	}
 	assert.Equal(t, []string{"Bearer first.token", "Bearer second.token"}, s.got)
@@ -69,18 +69,18 @@ func TestTokenThatIsNone(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
 		c := &Client{HTTPClient: s.Client(), Token: TokenFile(name)}
-		_, err := c.Fetch(t.Context(), s.URL)
+		_, err := c.fetch(t.Context(), s.URL)
 		require.ErrorIs(t, err, ErrTokenNotSent)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, name)
 		assert.NotContains(t, err.Error(), secretToken)
 	}
-	_, err := (&Client{HTTPClient: s.Client(), Token: TokenFile(name + "x")}).Fetch(t.Context(), s.URL)
+	_, err := (&Client{HTTPClient: s.Client(), Token: TokenFile(name + "x")}).fetch(t.Context(), s.URL)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = s.client("a b").Fetch(t.Context(), s.URL)
+	_, err = s.client("a b").fetch(t.Context(), s.URL)
 	require.ErrorIs(t, err, ErrTokenNotSent)
 	errLocked := errors.New("locked")
-	_, err = (&Client{HTTPClient: s.Client(), Token: func(context.Context) (string, error) { return "", errLocked }}).Fetch(t.Context(), s.URL)
+	_, err = (&Client{HTTPClient: s.Client(), Token: func(context.Context) (string, error) { return "", errLocked }}).fetch(t.Context(), s.URL)
 	require.ErrorIs(t, err, errLocked)
 	assert.Empty(t, s.got, "no request was made")
 }
@@ -115,7 +115,7 @@ func TestTokenIsSentOverVerifiedTLSAlone(t *testing.T) {
 			c.HTTPClient = &http.Client{Transport: test.transport}
 			for _, allow := range []bool{false, true} {
 				c.AllowPlaintext = allow
-				_, err := c.Fetch(t.Context(), test.url)
+				_, err := c.fetch(t.Context(), test.url)
 				require.ErrorIs(t, err, ErrTokenNotSent)
 				require.ErrorContains(t, err, test.want)
 				require.NotErrorIs(t, err, ErrPlaintext, "allowing that would not help")
@@ -131,7 +131,7 @@ func TestUnverifiedTLSIsRefusedThroughAnyTransport(t *testing.T) {
 	unverified := s.Client().Transport.(*http.Transport).Clone()
 	unverified.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	fetch := func(transport http.RoundTripper, allow bool) error {
-		_, err := (&Client{HTTPClient: &http.Client{Transport: transport}, AllowPlaintext: allow}).Fetch(t.Context(), s.URL)
+		_, err := (&Client{HTTPClient: &http.Client{Transport: transport}, AllowPlaintext: allow}).fetch(t.Context(), s.URL)
 		return err
 	}
 	require.ErrorIs(t, fetch(opaque{unverified}, false), ErrPlaintext)
@@ -173,14 +173,14 @@ func TestTokenNeverCrossesARedirect(t *testing.T) {
 			for _, allow := range []bool{false, true} {
 				c := s.client(secretToken)
 				c.AllowPlaintext = allow
-				_, err := c.Fetch(t.Context(), s.URL)
+				_, err := c.fetch(t.Context(), s.URL)
 				require.ErrorContains(t, err, "not followed")
 			}
 			assert.Empty(t, other.got)
 		})
 	}
 	s.got, to = nil, "/keys"
-	_, err := s.client(secretToken).Fetch(t.Context(), s.URL)
+	_, err := s.client(secretToken).fetch(t.Context(), s.URL)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"Bearer " + secretToken, "Bearer " + secretToken}, s.got, "within one origin it goes along")
 }
@@ -192,7 +192,7 @@ func TestTokenStaysAtTheIssuer(t *testing.T) {
 	s = newAuthorizing(t, func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"issuer": %q, "jwks_uri": %q}`, s.URL, other.URL)
 	})
-	_, err := Issuer{Issuer: s.URL, Client: s.client(secretToken)}.Fetch(t.Context())
+	_, err := Issuer(s.URL, s.client(secretToken)).Fetch(t.Context())
 	require.ErrorContains(t, err, "another origin")
 	assert.Equal(t, []string{"Bearer " + secretToken}, s.got)
 	assert.Empty(t, other.got)
@@ -229,7 +229,7 @@ func TestTokenIsInNoError(t *testing.T) {
 			s := newAuthorizing(t, answer)
 			c := s.client(secretToken)
 			for _, source := range []Source{
-				URL{Address: s.URL, Client: c}, Nomad{Address: s.URL, Client: c}, Issuer{Issuer: s.URL, Client: c},
+				URL(s.URL, c), Nomad{Address: s.URL, Client: c}, Issuer(s.URL, c),
 			} {
 				_, err := source.Fetch(t.Context())
 				require.Error(t, err)
@@ -258,7 +258,7 @@ func hijackWith(w http.ResponseWriter, text string) {
 func TestTokenThatIsntTaken(t *testing.T) {
 	for status, want := range map[int]string{401: "it has expired, is for another audience", 403: "may not read this"} {
 		s := newAuthorizing(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-		_, err := s.client(secretToken).Fetch(t.Context(), s.URL+"/keys")
+		_, err := s.client(secretToken).fetch(t.Context(), s.URL+"/keys")
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -15,8 +15,21 @@ import (
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
-// Client fetches key sets over HTTP. The zero value is ready for use; a Client may be
+// Client is how sources fetch key sets over HTTP. The zero value is ready for use; a Client may be
 // used by several goroutines at once and must not be changed once in use.
+//
+// It sends GET, and no credentials but a TLS client certificate and Token. The reply must have
+// status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a text
+// of another type than JSON is taken if it begins like JSON. A redirect to another
+// scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
+// ErrPlaintext stands for. A fetch takes 30 seconds at most, or until its context ends, the error
+// then being that of the context. A lost or refused connection and the statuses 429, 502,
+// 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
+//
+// Other statuses are a *StatusError, a reply that isn't labelled as JSON is ErrMalformed. The
+// remaining errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network; each
+// names the URL and, where one can tell, what to do next. No error holds user information, the
+// token, or more than 256 bytes of a body.
 type Client struct {
 	// HTTPClient is copied, never changed; nil is a client with time limits, TLS 1.2
 	// or newer and the environment's proxies. The rules on redirects and size hold
@@ -57,21 +70,8 @@ const (
 	acceptJSON = "application/json, */*;q=0.1"
 )
 
-// Fetch returns the key set that rawURL publishes, judged as [Parse] does.
-//
-// It sends GET, and no credentials but a TLS client certificate and Token. The reply must have
-// status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a text
-// of another type than JSON is taken if it begins like JSON. A redirect to another
-// scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
-// ErrPlaintext stands for. A fetch takes 30 seconds at most, or until ctx ends, the error
-// then being that of the context. A lost or refused connection and the statuses 429, 502,
-// 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
-//
-// Other statuses are a *StatusError, a reply that isn't labelled as JSON is ErrMalformed. The
-// remaining errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network; each
-// names the URL and, where one can tell, what to do next. No error holds user information, the
-// token, or more than 256 bytes of a body.
-func (c *Client) Fetch(ctx context.Context, rawURL string) (*Set, error) {
+// fetch returns the key set that rawURL publishes.
+func (c *Client) fetch(ctx context.Context, rawURL string) (*Set, error) {
 	u, err := parseAddress(rawURL)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ func TestFetch(t *testing.T) {
 		w.Header().Set("X-Nomad-Index", "42")
 		serve(document)(w, r)
 	})
-	set, err := new(Client).Fetch(t.Context(), server.URL+"/keys?a=b")
+	set, err := new(Client).fetch(t.Context(), server.URL+"/keys?a=b")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, keyIDs(set))
 	assert.EqualValues(t, 42, set.Index)
@@ -63,7 +63,7 @@ func TestFetch(t *testing.T) {
 		"User-Agent":      {"harvest"},
 	}, request.Header, "nothing else, above all no token")
 
-	_, err = (&Client{UserAgent: "me/1"}).Fetch(t.Context(), server.URL)
+	_, err = (&Client{UserAgent: "me/1"}).fetch(t.Context(), server.URL)
 	require.NoError(t, err)
 	assert.Equal(t, "me/1", got.Load().UserAgent())
 }
@@ -168,7 +168,7 @@ func TestFetchReply(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t, test.handler)
 			client := &Client{limits: quick}
-			set, err := client.Fetch(t.Context(), server.URL+"/.well-known/jwks.json")
+			set, err := client.fetch(t.Context(), server.URL+"/.well-known/jwks.json")
 			if test.is == nil && test.message == nil {
 				require.NoError(t, err)
 				assert.Len(t, set.Keys, 1)
@@ -192,7 +192,7 @@ func TestFetchStatusError(t *testing.T) {
 	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, strings.Repeat("é\n", 500), http.StatusTeapot)
 	})
-	_, err := new(Client).Fetch(t.Context(), server.URL)
+	_, err := new(Client).fetch(t.Context(), server.URL)
 	var status *StatusError
 	require.ErrorAs(t, err, &status)
 	assert.Equal(t, http.StatusTeapot, status.StatusCode)
@@ -206,7 +206,7 @@ func TestFetchNoKeysKeepsIndex(t *testing.T) {
 		w.Header().Set("X-Nomad-Index", "7")
 		io.WriteString(w, `{"keys":[]}`)
 	})
-	_, err := new(Client).Fetch(t.Context(), server.URL)
+	_, err := new(Client).fetch(t.Context(), server.URL)
 	var none *NoKeysError
 	require.ErrorAs(t, err, &none)
 	assert.EqualValues(t, 7, none.Index)
@@ -250,7 +250,7 @@ func TestFetchRefusesAddress(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := (&Client{HTTPClient: reached}).Fetch(t.Context(), test.address)
+			_, err := (&Client{HTTPClient: reached}).fetch(t.Context(), test.address)
 			require.ErrorContains(t, err, test.message)
 			if test.want != nil {
 				require.ErrorIs(t, err, test.want)
@@ -291,7 +291,7 @@ func TestFetchAllowPlaintext(t *testing.T) {
 	client := &Client{AllowPlaintext: true, HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(document)), Request: r}, nil
 	})}}
-	_, err := client.Fetch(t.Context(), "http://nomad.example.com:4646/")
+	_, err := client.fetch(t.Context(), "http://nomad.example.com:4646/")
 	require.NoError(t, err)
 }
 
@@ -339,7 +339,7 @@ func TestFetchRedirects(t *testing.T) {
 	} {
 		for kind, client := range map[string]*http.Client{"own": nil, "caller's": permissive} {
 			t.Run(name+", "+kind+" client", func(t *testing.T) {
-				_, err := (&Client{HTTPClient: client, limits: quick}).Fetch(t.Context(), server.URL+test.path)
+				_, err := (&Client{HTTPClient: client, limits: quick}).fetch(t.Context(), server.URL+test.path)
 				if test.message == "" {
 					require.NoError(t, err)
 					return
@@ -372,37 +372,37 @@ func TestFetchLimits(t *testing.T) {
 	short := 50 * time.Millisecond
 
 	t.Run("header", func(t *testing.T) {
-		_, err := (&Client{limits: limits{total: time.Minute, header: short}}).Fetch(t.Context(), slowHeader.URL)
+		_, err := (&Client{limits: limits{total: time.Minute, header: short}}).fetch(t.Context(), slowHeader.URL)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "no reply within 50ms")
 	})
 	t.Run("body", func(t *testing.T) {
-		_, err := (&Client{limits: limits{total: short, header: time.Minute}}).Fetch(t.Context(), slowBody.URL)
+		_, err := (&Client{limits: limits{total: short, header: time.Minute}}).fetch(t.Context(), slowBody.URL)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "no complete reply within 50ms")
 	})
 	t.Run("the caller's client", func(t *testing.T) {
-		_, err := (&Client{HTTPClient: &http.Client{Timeout: short}}).Fetch(t.Context(), slowHeader.URL)
+		_, err := (&Client{HTTPClient: &http.Client{Timeout: short}}).fetch(t.Context(), slowHeader.URL)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 	for name, server := range map[string]*httptest.Server{"header": slowHeader, "body": slowBody} {
 		t.Run("deadline in "+name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), short)
 			defer cancel()
-			_, err := new(Client).Fetch(ctx, server.URL)
+			_, err := new(Client).fetch(ctx, server.URL)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		})
 		t.Run("cancel in "+name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(short, func() { cancel(fmt.Errorf("shutting down")) })
-			_, err := new(Client).Fetch(ctx, server.URL)
+			_, err := new(Client).fetch(ctx, server.URL)
 			require.ErrorIs(t, err, context.Canceled)
 		})
 	}
 	t.Run("already cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := new(Client).Fetch(ctx, slowHeader.URL)
+		_, err := new(Client).fetch(ctx, slowHeader.URL)
 		require.ErrorIs(t, err, context.Canceled)
 	})
 	t.Run("cancel between tries", func(t *testing.T) {
@@ -411,7 +411,7 @@ func TestFetchLimits(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			time.AfterFunc(short, cancel)
 		})
-		_, err := (&Client{limits: limits{total: time.Minute, header: time.Minute, retries: 1, backoff: time.Minute}}).Fetch(ctx, server.URL)
+		_, err := (&Client{limits: limits{total: time.Minute, header: time.Minute, retries: 1, backoff: time.Minute}}).fetch(ctx, server.URL)
 		require.ErrorIs(t, err, context.Canceled)
 		assert.ErrorContains(t, err, "503")
 	})
@@ -451,7 +451,7 @@ func TestFetchRetries(t *testing.T) {
 				serve(document)(w, r)
 			})
 			server.Config.ErrorLog = nil
-			_, err := (&Client{limits: quick}).Fetch(t.Context(), server.URL)
+			_, err := (&Client{limits: quick}).fetch(t.Context(), server.URL)
 			assert.Equal(t, test.ok, err == nil, "%v", err)
 			assert.Equal(t, test.requests, requests.Load())
 		})
@@ -462,6 +462,6 @@ func TestFetchConnectionRefused(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	listener.Close()
-	_, err = (&Client{limits: quick}).Fetch(t.Context(), "http://"+listener.Addr().String())
+	_, err = (&Client{limits: quick}).fetch(t.Context(), "http://"+listener.Addr().String())
 	require.ErrorContains(t, err, "nothing listens there")
 }

@@ -108,7 +108,7 @@ func TestCorpusFetch(t *testing.T) {
 			transport := &metered{RoundTripper: base}
 			client := &Client{HTTPClient: &http.Client{Transport: transport}, limits: s.limits(c.Transport)}
 			address := fmt.Sprintf("%s/%d/%s/", s.address(c.Transport), i, url.PathEscape(c.Transport))
-			set, err := client.Fetch(t.Context(), address)
+			set, err := client.fetch(t.Context(), address)
 			requireJudgedVerdict(t, c, set, err)
 			assert.LessOrEqual(t, transport.read.Load(), int64(MaxDocument+1), "bytes read of the body")
 			if err != nil {

@@ -47,7 +47,7 @@ type Metadata struct {
 
 // Discover returns what the region says of its tokens. Nomad has a discovery document only
 // where oidc_issuer is set: without one the Metadata has no Issuer, and that is no error. Bounds
-// and errors are otherwise those of [Client.Fetch]; Nomad is true beside an error too. Where the
+// and errors are otherwise those of [Client]; Nomad is true beside an error too. Where the
 // document says that the keys are doesn't matter: they are asked for at Address. Source: Nomad,
 // operator keyring API.
 func (n Nomad) Discover(ctx context.Context) (Metadata, error) {
@@ -75,9 +75,8 @@ func (n Nomad) metadata(ctx context.Context) (Metadata, error) {
 	return document.metadata()
 }
 
-// Discover returns what the issuer says of its tokens, with the bounds and errors of
-// [Issuer.Fetch].
-func (i Issuer) Discover(ctx context.Context) (Metadata, error) {
+// Discover returns what the issuer says of its tokens.
+func (i issuerSource) Discover(ctx context.Context) (Metadata, error) {
 	document, err := i.discover(ctx)
 	if err != nil {
 		return Metadata{}, err

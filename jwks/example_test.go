@@ -110,7 +110,7 @@ func ExampleSourceFunc() {
 		}
 		return jwks.NewSet(jwks.Key{KeyID: "ours", Public: &private.PublicKey})
 	})
-	results := jwks.FetchAll(context.Background(), []jwks.Cluster{{Name: "partner", Sources: []jwks.Source{partner}}})
+	results := jwks.FetchAll(context.Background(), []jwks.Cluster{{Name: "partner", Sources: []jwks.Source{partner}}}, nil)
 	for _, r := range results {
 		fmt.Println(r.Cluster, r.Set.Keys[0].KeyID)
 	}

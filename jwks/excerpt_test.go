@@ -34,7 +34,7 @@ func TestNoPrivateKeyInErrors(t *testing.T) {
 						w.WriteHeader(status)
 						_, _ = w.Write([]byte(body))
 					})
-					_, err := new(Client).Fetch(t.Context(), server.URL)
+					_, err := new(Client).fetch(t.Context(), server.URL)
 					require.Error(t, err)
 					assert.NotContains(t, strings.ToLower(err.Error()), strings.ToLower(secret[:12]))
 				}
@@ -42,7 +42,7 @@ func TestNoPrivateKeyInErrors(t *testing.T) {
 		})
 	}
 	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `"d" is missing`, http.StatusTeapot) })
-	_, err = new(Client).Fetch(t.Context(), server.URL)
+	_, err = new(Client).fetch(t.Context(), server.URL)
 	require.ErrorContains(t, err, `"d" is missing`)
 }
 
@@ -56,7 +56,7 @@ func TestNoProxyPasswordInErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := &Client{HTTPClient: &http.Client{Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(address) }}}}
-			_, err := client.Fetch(t.Context(), "https://nomad.example.com")
+			_, err := client.fetch(t.Context(), "https://nomad.example.com")
 			require.Error(t, err)
 			assert.NotContains(t, err.Error(), "hunter2")
 		})
@@ -65,7 +65,7 @@ func TestNoProxyPasswordInErrors(t *testing.T) {
 	client := &Client{HTTPClient: &http.Client{Transport: &http.Transport{Proxy: func(*http.Request) (*url.URL, error) {
 		return nil, fmt.Errorf("invalid proxy address %q", malformed) // as net/http says it of the environment's
 	}}}}
-	_, err := client.Fetch(t.Context(), "https://nomad.example.com")
+	_, err := client.fetch(t.Context(), "https://nomad.example.com")
 	require.ErrorContains(t, err, "//…@proxy:3128")
 	assert.NotContains(t, err.Error(), "hunter2")
 }

@@ -27,19 +27,13 @@ var ErrPending = errors.New("no answer yet")
 // A failure, of a source or of the list of a federation's regions, is a Result like the
 // others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
 // Result's error is a *ClusterError. When ctx ends, what is left fails with its error.
-func FetchAll(ctx context.Context, clusters []Cluster) []Result {
-	return FetchEach(ctx, clusters, nil)
-}
-
-// FetchEach does what FetchAll does, and calls each with the place of a cluster in clusters
-// and its Results so far: for every cluster once at the beginning, and then whenever one of
-// its sources has answered or failed. Whatever is still out is a Result whose error wraps
-// [ErrPending]; where that is the list of a federation's regions, its Region is "*". A
-// cluster without a pending Result is complete. Its Results are in the order of FetchAll, and
-// the caller's to keep.
 //
-// The calls are one at a time, and hold up the answers: each should return soon.
-func FetchEach(ctx context.Context, clusters []Cluster, each func(cluster int, results []Result)) []Result {
+// If each isn't nil, it is called with the place of a cluster in clusters and its Results so far:
+// for every cluster once at the beginning, and then whenever one of its sources has answered or
+// failed. Whatever is still out is a Result whose error wraps [ErrPending]; where that is the list
+// of a federation's regions, its Region is "*". A cluster without a pending Result is complete. The
+// calls are one at a time, and hold up the answers: each should return soon.
+func FetchAll(ctx context.Context, clusters []Cluster, each func(cluster int, results []Result)) []Result {
 	f := &fetcher{ctx: ctx, all: make(slots, maxFetches), each: each}
 	gathered := make([]*gathering, len(clusters))
 	for i, cluster := range clusters {

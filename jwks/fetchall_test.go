@@ -93,7 +93,7 @@ func TestFetchAll(t *testing.T) {
 			fakeSource{"nil", func(context.Context) (*Set, error) { return nil, nil }},
 			fakeSource{"none", func(context.Context) (*Set, error) { return new(Set), nil }},
 		}},
-	})
+	}, nil)
 	empty := (&NoKeysError{}).Error()
 	assert.Equal(t, []string{
 		`z/b: zb`,
@@ -131,7 +131,7 @@ func TestFetchAllListOfRegionsFails(t *testing.T) {
 	results := FetchAll(t.Context(), []Cluster{
 		{Name: "fed", Sources: []Source{fakeSource{"eu", publishes("eu")}}, Federation: &agent},
 		{Name: "other", Sources: []Source{fakeSource{"", publishes("o")}}},
-	})
+	}, nil)
 	require.Len(t, results, 3)
 	assert.NoError(t, results[0].Err)
 	assert.Equal(t, "*", results[1].Region)
@@ -167,7 +167,7 @@ func TestFetchAllBounded(t *testing.T) {
 			clusters[i].Sources = append(clusters[i].Sources, source)
 		}
 	}
-	results := FetchAll(t.Context(), clusters)
+	results := FetchAll(t.Context(), clusters, nil)
 	require.Len(t, results, 2*maxClusterFetches*len(clusters))
 	for _, r := range results {
 		require.NoError(t, r.Err)
@@ -192,7 +192,7 @@ func TestFetchAllFair(t *testing.T) {
 			return publishes("o")(ctx)
 		}}}}
 
-		results := FetchAll(ctx, []Cluster{hanging, other})
+		results := FetchAll(ctx, []Cluster{hanging, other}, nil)
 		last := len(results) - 1
 		require.NoError(t, results[last].Err)
 		assert.Equal(t, began, answered)
@@ -216,7 +216,7 @@ func TestFetchAllAsked(t *testing.T) {
 		}}
 		sources := slices.Repeat([]Source{slow}, 2*maxClusterFetches)
 		turns := make(map[time.Duration]int)
-		for _, r := range FetchAll(t.Context(), []Cluster{{Name: "c", Sources: sources}}) {
+		for _, r := range FetchAll(t.Context(), []Cluster{{Name: "c", Sources: sources}}, nil) {
 			turns[r.Asked.Sub(began)]++
 			assert.Equal(t, takes, r.Took, "without the wait for its turn")
 		}
@@ -238,7 +238,7 @@ func TestFetchAllCancelled(t *testing.T) {
 	for range 2 * maxClusterFetches {
 		cluster.Sources = append(cluster.Sources, stuck)
 	}
-	for _, r := range FetchAll(ctx, []Cluster{cluster}) {
+	for _, r := range FetchAll(ctx, []Cluster{cluster}, nil) {
 		if r.Region != "*" { // refused before, perhaps
 			require.ErrorIs(t, r.Err, context.Canceled)
 		}
@@ -246,7 +246,7 @@ func TestFetchAllCancelled(t *testing.T) {
 }
 
 // Each answer is told as it comes, with what is still out, and the order never changes.
-func TestFetchEach(t *testing.T) {
+func TestFetchAllTellsEach(t *testing.T) {
 	_, server := newFederation(t, `["us", "eu", "down"]`)
 	agent := Nomad{Address: server.URL}
 	hold := make(chan struct{})
@@ -263,7 +263,7 @@ func TestFetchEach(t *testing.T) {
 		}},
 		{Name: "fed", Federation: &agent},
 	}
-	results := FetchEach(t.Context(), clusters, func(i int, results []Result) {
+	results := FetchAll(t.Context(), clusters, func(i int, results []Result) {
 		assert.EqualValues(t, 1, calling.Add(1), "one call at a time")
 		defer calling.Add(-1)
 		var out []string
@@ -301,9 +301,9 @@ func TestFetchEach(t *testing.T) {
 }
 
 // A cluster without sources is complete.
-func TestFetchEachNothing(t *testing.T) {
+func TestFetchAllTellsNothing(t *testing.T) {
 	none := 0
-	assert.Empty(t, FetchEach(t.Context(), []Cluster{{Name: "empty"}}, func(i int, results []Result) {
+	assert.Empty(t, FetchAll(t.Context(), []Cluster{{Name: "empty"}}, func(i int, results []Result) {
 		none++
 		assert.Zero(t, i)
 		assert.Empty(t, results)

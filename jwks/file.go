@@ -13,23 +13,26 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// File is a JWKS document on disk. A pipe will do as well, such as the one that a shell
-// puts in the place of <(curl …); a named one must have its writer already.
-type File string
+// File returns a source of a JWKS document on disk. A pipe will do as well, such as the one that a
+// shell puts in the place of <(curl …); a named one must have its writer already, and a pipe that
+// says nothing is waited for until the context ends. The source is a [Poller]: a watch reads a file
+// every two seconds, and takes regular ones alone.
+//
+// Its errors wrap those of the file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. No more
+// than MaxDocument is read.
+func File(name string) Source { return fileSource(name) }
 
-var _ Poller = File("")
+type fileSource string
 
 // RegionName returns "".
-func (File) RegionName() string { return "" }
+func (fileSource) RegionName() string { return "" }
 
 // String returns the file's name as errors and logs give it.
-func (f File) String() string { return "file " + text.Line(string(f), 2*maxExcerpt) }
+func (f fileSource) String() string { return "file " + text.Line(string(f), 2*maxExcerpt) }
 
-// Fetch returns the keys of the file. It refuses directories, and wraps the errors of the
-// file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. It reads no more than
-// MaxDocument. A pipe that says nothing is waited for until ctx ends; the error is then that
-// of ctx, and what is written from then on is left to anyone who reads the pipe next.
-func (f File) Fetch(ctx context.Context) (*Set, error) {
+// Fetch returns the keys of the file. Of a pipe, what is written after ctx has ended is left to anyone
+// who reads it next.
+func (f fileSource) Fetch(ctx context.Context) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)
 	}
@@ -52,7 +55,7 @@ var (
 )
 
 // Poll is Fetch for a watch, every two seconds. The file must be a regular one.
-func (f File) Poll(ctx context.Context, q Query) (Answer, error) {
+func (f fileSource) Poll(ctx context.Context, q Query) (Answer, error) {
 	info, err := os.Stat(string(f))
 	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
 		err = &fs.PathError{Op: "watch", Path: string(f), Err: errNotRegular}
@@ -69,7 +72,7 @@ func (f File) Poll(ctx context.Context, q Query) (Answer, error) {
 	return a, nil
 }
 
-func (f File) parse(data []byte) (*Set, error) {
+func (f fileSource) parse(data []byte) (*Set, error) {
 	set, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)

@@ -10,53 +10,51 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// Issuer is an OIDC issuer, its keys found by discovery (OpenID Connect Discovery 1.0,
-// section 4). The document must name the same issuer and a jwks_uri of the same origin.
-type Issuer struct {
-	Issuer string  // exactly as the tokens name it
-	Client *Client // nil is the zero Client
+// Issuer returns a source of the keys of an OIDC issuer, which is written exactly as its tokens name
+// it. Where the keys are is found by discovery (OpenID Connect Discovery 1.0, section 4). A document
+// that names another issuer is refused, even one that differs by a slash (section 4.3), and so is a
+// jwks_uri of another scheme, host or port: anyone who can change the document could otherwise send
+// for keys anywhere. Both are asked for with c, of which nil is the zero Client. The source is a
+// [Poller] and a [Discoverer].
+func Issuer(issuer string, c *Client) Source { return issuerSource{issuer, c} }
+
+type issuerSource struct {
+	issuer string
+	client *Client
 }
 
-var (
-	_ Poller     = Issuer{}
-	_ Discoverer = Issuer{}
-)
-
 // RegionName returns "".
-func (Issuer) RegionName() string { return "" }
+func (issuerSource) RegionName() string { return "" }
 
 // String returns the first request as errors and logs name it.
-func (i Issuer) String() string {
+func (i issuerSource) String() string {
 	u, err := i.discovery()
 	if err != nil {
-		return "GET " + shownAddress(i.Issuer)
+		return "GET " + shownAddress(i.issuer)
 	}
 	return "GET " + shownAddress(u.String())
 }
 
-// Fetch reads the discovery document and then the keys, each with the bounds and errors of
-// [Client.Fetch]. It refuses a document that names another issuer, even one that differs by
-// a slash (OpenID Connect Discovery 1.0, section 4.3), and a jwks_uri of another scheme,
-// host or port: who can change the document could otherwise send for keys anywhere.
-func (i Issuer) Fetch(ctx context.Context) (*Set, error) {
+// Fetch reads the discovery document and then the keys.
+func (i issuerSource) Fetch(ctx context.Context) (*Set, error) {
 	keys, err := i.discoverKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return unindexed(i.Client.orZero().fetchSet(ctx, keys))
+	return unindexed(i.client.orZero().fetchSet(ctx, keys))
 }
 
 // Poll is Fetch for a watch. The discovery document is read again each time.
-func (i Issuer) Poll(ctx context.Context, q Query) (Answer, error) {
+func (i issuerSource) Poll(ctx context.Context, q Query) (Answer, error) {
 	keys, err := i.discoverKeys(ctx)
 	if err != nil {
 		return Answer{}, err
 	}
-	return i.Client.orZero().poll(ctx, keys, q)
+	return i.client.orZero().poll(ctx, keys, q)
 }
 
 // discoverKeys asks for the jwks_uri.
-func (i Issuer) discoverKeys(ctx context.Context) (*url.URL, error) {
+func (i issuerSource) discoverKeys(ctx context.Context) (*url.URL, error) {
 	document, err := i.discover(ctx)
 	if err != nil {
 		return nil, err
@@ -69,29 +67,29 @@ func (i Issuer) discoverKeys(ctx context.Context) (*url.URL, error) {
 }
 
 // discover reads the discovery document.
-func (i Issuer) discover(ctx context.Context) (discoveryDocument, error) {
+func (i issuerSource) discover(ctx context.Context) (discoveryDocument, error) {
 	u, err := i.discovery()
 	if err != nil {
 		return discoveryDocument{}, err
 	}
-	document, err := i.Client.orZero().discovery(ctx, u)
+	document, err := i.client.orZero().discovery(ctx, u)
 	if err != nil {
 		return discoveryDocument{}, err
 	}
-	if document.issuer != i.Issuer {
+	if document.issuer != i.issuer {
 		return discoveryDocument{}, document.reply.refuse(u, i.otherIssuer(document))
 	}
 	return document, nil
 }
 
 // discovery returns the URL of the discovery document.
-func (i Issuer) discovery() (*url.URL, error) {
-	u, err := parseAddress(i.Issuer)
+func (i issuerSource) discovery() (*url.URL, error) {
+	u, err := parseAddress(i.issuer)
 	if err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
 	if u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("issuer %q has a query, which no issuer may have", shownAddress(i.Issuer))
+		return nil, fmt.Errorf("issuer %q has a query, which no issuer may have", shownAddress(i.issuer))
 	}
 	return below(u, pathDiscovery), nil
 }
@@ -99,8 +97,8 @@ func (i Issuer) discovery() (*url.URL, error) {
 // otherIssuer refuses a document that names another issuer, and tells what to give instead: that
 // name where it can be asked, and else the address of the keys. Vault as a provider without an
 // api_addr names itself by a path; behind a proxy many name an address that only they can reach.
-func (i Issuer) otherIssuer(d discoveryDocument) error {
-	what := fmt.Sprintf("the document is for issuer %q, not %q", text.Line(d.issuer, maxExcerpt), text.Line(i.Issuer, maxExcerpt))
+func (i issuerSource) otherIssuer(d discoveryDocument) error {
+	what := fmt.Sprintf("the document is for issuer %q, not %q", text.Line(d.issuer, maxExcerpt), text.Line(i.issuer, maxExcerpt))
 	named, err := parseAddress(d.issuer)
 	keys := d.keysHere()
 	switch {

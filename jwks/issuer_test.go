@@ -51,7 +51,7 @@ func TestIssuer(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			document = test.document
-			set, err := Issuer{Issuer: test.issuer}.Fetch(t.Context())
+			set, err := Issuer(test.issuer, nil).Fetch(t.Context())
 			if test.message == "" {
 				require.NoError(t, err)
 				assert.Equal(t, []string{"a"}, keyIDs(set))
@@ -66,7 +66,7 @@ func TestIssuer(t *testing.T) {
 
 func TestURL(t *testing.T) {
 	server := newServer(t, serve(keySet(rsaMember(0, fields{"kid": "a"}))))
-	source := URL{Address: server.URL}
+	source := URL(server.URL, nil)
 	set, err := source.Fetch(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, keyIDs(set))
@@ -84,10 +84,10 @@ func TestQueryIsNotShown(t *testing.T) {
 	for _, address := range []string{
 		gone.URL, closed.URL, elsewhere.URL, "http://keys.example.com", "ftp://keys.example.com", "https://me:canary@keys.example.com", "https://",
 	} {
-		source := URL{Address: address + "/keys?sig=canary&region=canary"}
+		source := URL(address+"/keys?sig=canary&region=canary", nil)
 		_, err := source.Fetch(t.Context())
 		require.Error(t, err)
-		assert.NotContains(t, err.Error()+source.String(), "canary")
+		assert.NotContains(t, err.Error()+fmt.Sprint(source), "canary")
 	}
 	assert.Contains(t, Nomad{Address: "https://nomad.example.com", Region: "eu"}.String(), "region eu")
 	assert.Equal(t, "https://nomad.example.com/keys?region=eu", shownAddress("https://nomad.example.com/keys?region=eu"))

@@ -190,7 +190,7 @@ func TestJudgedWhereItArrives(t *testing.T) {
 		})
 	}
 	fetched, n := arrives("fetched")
-	require.NoError(t, FetchAll(t.Context(), []Cluster{{Name: "a", Sources: []Source{fetched}}})[0].Err)
+	require.NoError(t, FetchAll(t.Context(), []Cluster{{Name: "a", Sources: []Source{fetched}}}, nil)[0].Err)
 	requireKnown(n)
 
 	watched, n := arrives("watched")

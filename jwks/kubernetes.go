@@ -8,63 +8,61 @@ import (
 	"net/url"
 )
 
-// Kubernetes is the API server of a Kubernetes cluster, whose service accounts' tokens its keys
-// verify. It serves them to those who are logged in, unless somebody lets all others read them too:
-// give the Client a Token, such as [TokenFile] of a projected service account token, and the CA of
-// the cluster.
+// Kubernetes returns a source of the keys that verify the service accounts' tokens of a Kubernetes
+// cluster. address is that of its API server, such as https://kubernetes.default.svc, and may have a
+// path. It serves the keys to those who are logged in, unless somebody lets all others read them
+// too: give c a Token, such as [TokenFile] of a projected service account token, and the CA of the
+// cluster. The source is a [Poller] and a [Discoverer].
 //
-// The keys are asked for at Address. Where discovery says that they are, often an address inside
-// the cluster, is never asked. Source: Kubernetes, service account issuer discovery.
-type Kubernetes struct {
-	Address string  // such as https://kubernetes.default.svc; may have a path
-	Client  *Client // nil is the zero Client
+// The keys are asked for at that address. Where discovery says that they are, often an address
+// inside the cluster, is never asked. Source: Kubernetes, service account issuer discovery.
+func Kubernetes(address string, c *Client) Source { return kubernetesSource{address, c} }
+
+type kubernetesSource struct {
+	address string
+	client  *Client
 }
 
-var (
-	_ Poller     = Kubernetes{}
-	_ Discoverer = Kubernetes{}
-)
-
 // RegionName returns "".
-func (Kubernetes) RegionName() string { return "" }
+func (kubernetesSource) RegionName() string { return "" }
 
 // String returns the request as errors and logs name it.
-func (k Kubernetes) String() string {
+func (k kubernetesSource) String() string {
 	u, err := k.endpoint(pathKubernetesKeys)
 	if err != nil {
-		return "GET " + shownAddress(k.Address)
+		return "GET " + shownAddress(k.address)
 	}
 	return "GET " + shownAddress(u.String())
 }
 
-// Fetch returns the keys of the cluster, with the bounds and errors of [Client.Fetch].
-func (k Kubernetes) Fetch(ctx context.Context) (*Set, error) {
+// Fetch returns the keys of the cluster.
+func (k kubernetesSource) Fetch(ctx context.Context) (*Set, error) {
 	u, err := k.endpoint(pathKubernetesKeys)
 	if err != nil {
 		return nil, err
 	}
-	set, err := unindexed(k.Client.orZero().fetchSet(ctx, u))
+	set, err := unindexed(k.client.orZero().fetchSet(ctx, u))
 	return set, k.explain(err)
 }
 
 // Poll is Fetch for a watch.
-func (k Kubernetes) Poll(ctx context.Context, q Query) (Answer, error) {
+func (k kubernetesSource) Poll(ctx context.Context, q Query) (Answer, error) {
 	u, err := k.endpoint(pathKubernetesKeys)
 	if err != nil {
 		return Answer{}, err
 	}
-	a, err := k.Client.orZero().poll(ctx, u, q)
+	a, err := k.client.orZero().poll(ctx, u, q)
 	return a, k.explain(err)
 }
 
 // Discover returns what the cluster says of its tokens. Their issuer is seldom the address of the
 // API server.
-func (k Kubernetes) Discover(ctx context.Context) (Metadata, error) {
+func (k kubernetesSource) Discover(ctx context.Context) (Metadata, error) {
 	u, err := k.endpoint(pathDiscovery)
 	if err != nil {
 		return Metadata{}, err
 	}
-	document, err := k.Client.orZero().discovery(ctx, u)
+	document, err := k.client.orZero().discovery(ctx, u)
 	if err != nil {
 		return Metadata{}, k.explain(err)
 	}
@@ -72,25 +70,25 @@ func (k Kubernetes) Discover(ctx context.Context) (Metadata, error) {
 }
 
 // endpoint returns the URL of a path below the address.
-func (k Kubernetes) endpoint(path string) (*url.URL, error) {
-	u, err := parseAddress(k.Address)
+func (k kubernetesSource) endpoint(path string) (*url.URL, error) {
+	u, err := parseAddress(k.address)
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes: %w", err)
 	}
 	if u.RawQuery != "" || u.ForceQuery {
-		return nil, fmt.Errorf("kubernetes: address %q has a query; give the API server's address alone", shownAddress(k.Address))
+		return nil, fmt.Errorf("kubernetes: address %q has a query; give the API server's address alone", shownAddress(k.address))
 	}
 	return below(u, path), nil
 }
 
 // explain says what to do where the API server refuses a request: it tells a token that it doesn't
 // know (401) from one that may not (403).
-func (k Kubernetes) explain(err error) error {
+func (k kubernetesSource) explain(err error) error {
 	status, ok := errors.AsType[*StatusError](err)
 	if !ok {
 		return err
 	}
-	sent := k.Client.orZero().Token != nil
+	sent := k.client.orZero().Token != nil
 	switch {
 	case status.StatusCode == http.StatusUnauthorized && sent:
 		status.hint = "the API server doesn't know the token: it has expired, is for another audience than the API server, or is of another cluster; " +

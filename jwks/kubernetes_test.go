@@ -1,6 +1,7 @@
 package jwks
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 )
 
 // podOf returns what a pod of the cluster would ask with, whose token is in that file.
-func podOf(t *testing.T, s *fakekubernetes.Server, tokenFile string) Kubernetes {
+func podOf(t *testing.T, s *fakekubernetes.Server, tokenFile string) kubernetesSource {
 	t.Helper()
 	client, err := TLS{CACert: s.CAFile(t)}.HTTPClient()
 	require.NoError(t, err)
@@ -22,7 +23,7 @@ func podOf(t *testing.T, s *fakekubernetes.Server, tokenFile string) Kubernetes 
 	if tokenFile != "" {
 		c.Token = TokenFile(tokenFile)
 	}
-	return Kubernetes{Address: s.URL, Client: c}
+	return kubernetesSource{s.URL, c}
 }
 
 // The kubelet renews a token by turning a link, and the old one ends: each request has the new one.
@@ -107,32 +108,32 @@ func TestKubernetesWithoutItsCA(t *testing.T) {
 	s := fakekubernetes.New(t)
 	name := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(name, []byte(s.Issue("", time.Hour)), 0o600))
-	_, err := Kubernetes{Address: s.URL, Client: &Client{Token: TokenFile(name)}}.Fetch(t.Context())
+	_, err := Kubernetes(s.URL, &Client{Token: TokenFile(name)}).Fetch(t.Context())
 	require.ErrorContains(t, err, "give the CA certificate")
 	for _, address := range []string{"http://k8s.example.com", "http://localhost:1"} {
-		_, err = Kubernetes{Address: address, Client: &Client{Token: TokenFile(name), AllowPlaintext: true}}.Fetch(t.Context())
+		_, err = Kubernetes(address, &Client{Token: TokenFile(name), AllowPlaintext: true}).Fetch(t.Context())
 		require.ErrorIs(t, err, ErrTokenNotSent)
 	}
-	_, err = Kubernetes{Address: "https://x/?a=b"}.Fetch(t.Context())
+	_, err = Kubernetes("https://x/?a=b", nil).Fetch(t.Context())
 	require.ErrorContains(t, err, "has a query")
-	assert.Equal(t, "GET https://x/k/openid/v1/jwks", Kubernetes{Address: "https://x/k/"}.String())
+	assert.Equal(t, "GET https://x/k/openid/v1/jwks", fmt.Sprint(Kubernetes("https://x/k/", nil)))
 }
 
 func TestWithIssuer(t *testing.T) {
 	const issuer = "https://issuer.example.com"
-	for _, s := range []Source{URL{Address: "https://x"}, File("f"), Static{}, Kubernetes{}} { // none is asked
+	for _, s := range []Source{URL("https://x", nil), File("f"), Static(""), Kubernetes("", nil)} { // none is asked
 		d, ok := WithIssuer(s, issuer).(Discoverer)
 		require.True(t, ok)
 		m, err := d.Discover(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, Metadata{Issuer: issuer}, m)
 	}
-	bad, ok := WithIssuer(Static{}, "a\nb").(Discoverer)
+	bad, ok := WithIssuer(Static(""), "a\nb").(Discoverer)
 	require.True(t, ok)
 	_, err := bad.Discover(t.Context())
 	require.Error(t, err)
 	_, polls := WithIssuer(File("f"), issuer).(Poller)
 	assert.True(t, polls)
-	_, polls = WithIssuer(Static{}, issuer).(Poller)
+	_, polls = WithIssuer(Static(""), issuer).(Poller)
 	assert.False(t, polls)
 }

@@ -50,7 +50,7 @@ func (n Nomad) String() string {
 	return location
 }
 
-// Fetch returns the keys of the region, with the bounds and errors of [Client.Fetch].
+// Fetch returns the keys of the region, with the bounds and errors of [Client].
 // Source: Nomad, operator keyring API, "JWKS".
 func (n Nomad) Fetch(ctx context.Context) (*Set, error) {
 	u, err := n.endpoint(pathKeys, n.Region)
@@ -99,7 +99,7 @@ func (n Nomad) Source(region string) Source {
 }
 
 // Regions returns the names of the federated regions, sorted, each once; at least one, at
-// most 1,000. Bounds and errors are otherwise those of [Client.Fetch]. Nomad drops a region
+// most 1,000. Bounds and errors are otherwise those of [Client]. Nomad drops a region
 // from the list as soon as its last server fails, so a region that is missing has failed; it
 // has not been removed. Source: Nomad, regions API.
 func (n Nomad) Regions(ctx context.Context) ([]string, error) {

@@ -56,15 +56,15 @@ func TestNomadAddress(t *testing.T) {
 }
 
 func TestString(t *testing.T) {
-	for want, source := range map[string]fmt.Stringer{
+	for want, source := range map[string]Source{
 		"GET https://nomad.example.com:4646/.well-known/jwks.json region eu": Nomad{Address: "https://nomad.example.com:4646/", Region: "eu"},
 		"GET https://nomad.example.com":                                      Nomad{Address: "https://me:hunter2@nomad.example.com"},
-		"GET https://example.com/keys":                                       URL{Address: "https://me:hunter2@example.com/keys"},
-		"GET https://example.com/a/.well-known/openid-configuration":         Issuer{Issuer: "https://example.com/a/"},
-		"GET ":           Issuer{},
+		"GET https://example.com/keys":                                       URL("https://me:hunter2@example.com/keys", nil),
+		"GET https://example.com/a/.well-known/openid-configuration":         Issuer("https://example.com/a/", nil),
+		"GET ":           Issuer("", nil),
 		"file keys.json": File("keys.json"),
 	} {
-		assert.Equal(t, want, source.String())
+		assert.Equal(t, want, fmt.Sprint(source))
 	}
 }
 

@@ -26,45 +26,46 @@ func NewSet(keys ...Key) (*Set, error) {
 	return c.result()
 }
 
-// Static is a source of the same keys each time, such as those of a test or of a partner who sends
-// a key by mail.
-type Static struct {
-	Region string // "" is none
-	Keys   []Key  // must not change once in use
+// Static returns a source of the same keys each time, such as those of a test or of a partner who
+// sends a key by mail: it gives [NewSet] of them. They belong to that region, where "" is none, and
+// must not change once in use.
+func Static(region string, keys ...Key) Source { return staticSource{region, keys} }
+
+type staticSource struct {
+	region string
+	keys   []Key
 }
 
-var _ Source = Static{}
-
-// RegionName returns Region.
-func (s Static) RegionName() string { return s.Region }
+// RegionName returns the region.
+func (s staticSource) RegionName() string { return s.region }
 
 // String returns what errors and logs call it.
-func (s Static) String() string { return fmt.Sprintf("%d keys of the caller's own", len(s.Keys)) }
+func (s staticSource) String() string { return fmt.Sprintf("%d keys of the caller's own", len(s.keys)) }
 
-// Fetch is [NewSet] of Keys.
-func (s Static) Fetch(ctx context.Context) (*Set, error) {
+// Fetch is [NewSet] of the keys.
+func (s staticSource) Fetch(ctx context.Context) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	set, err := NewSet(s.Keys...)
+	set, err := NewSet(s.keys...)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", s, err)
 	}
 	return set, nil
 }
 
-// SourceFunc is a source that asks a function, for keys from a place that this package doesn't
-// know. The function keeps to what [Source] says of Fetch; its keys are judged.
-type SourceFunc func(ctx context.Context) (*Set, error)
+// SourceFunc returns a source that asks a function, for keys from a place that this package doesn't
+// know. The function keeps to what [Source] says of Fetch; its keys are judged ([Set.Judge]). No set
+// and no error is a *[NoKeysError].
+func SourceFunc(fetch func(ctx context.Context) (*Set, error)) Source { return funcSource(fetch) }
 
-var _ Source = SourceFunc(nil)
+type funcSource func(ctx context.Context) (*Set, error)
 
 // RegionName returns "".
-func (SourceFunc) RegionName() string { return "" }
+func (funcSource) RegionName() string { return "" }
 
-// Fetch returns what the function does, judged ([Set.Judge]). No set and no error is a
-// *[NoKeysError].
-func (f SourceFunc) Fetch(ctx context.Context) (*Set, error) {
+// Fetch returns what the function does, judged.
+func (f funcSource) Fetch(ctx context.Context) (*Set, error) {
 	set, err := f(ctx)
 	switch {
 	case err != nil:

@@ -76,8 +76,8 @@ func TestOwnSources(t *testing.T) {
 		source Source
 		is     error
 	}{
-		"static":                  {Static{Keys: []Key{good, weak}}, nil},
-		"static, none usable":     {Static{Keys: []Key{weak}}, ErrNoKeys},
+		"static":                  {Static("", good, weak), nil},
+		"static, none usable":     {Static("", weak), ErrNoKeys},
 		"function":                {of(&Set{Keys: []Key{good, weak}}, nil), nil},
 		"function, none usable":   {of(&Set{Keys: []Key{weak}}, nil), ErrNoKeys},
 		"function without a set":  {of(nil, nil), ErrNoKeys},
@@ -100,5 +100,5 @@ func TestOwnSources(t *testing.T) {
 			require.ErrorIs(t, err, context.Canceled)
 		})
 	}
-	assert.Equal(t, "eu", Static{Region: "eu"}.RegionName())
+	assert.Equal(t, "eu", Static("eu").RegionName())
 }

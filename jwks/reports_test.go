@@ -216,7 +216,7 @@ func TestReport11ContentType(t *testing.T) {
 // requireReport fetches a key set of one key, or is refused in these words.
 func requireReport(t *testing.T, address, refusal string) {
 	t.Helper()
-	set, err := new(Client).Fetch(t.Context(), address)
+	set, err := new(Client).fetch(t.Context(), address)
 	if refusal != "" {
 		require.ErrorContains(t, err, refusal)
 		return
@@ -242,14 +242,14 @@ func TestReport13NotAcceptable(t *testing.T) {
 		}
 	}
 	server = newServer(t, strict)
-	for _, source := range []Source{URL{Address: server.URL}, Issuer{Issuer: server.URL}, Nomad{Address: server.URL}} {
+	for _, source := range []Source{URL(server.URL, nil), Issuer(server.URL, nil), Nomad{Address: server.URL}} {
 		set, err := source.Fetch(t.Context())
 		require.NoError(t, err, "%v", source)
 		assert.Len(t, set.Keys, 1)
 	}
 	_, err := Nomad{Address: server.URL}.Regions(t.Context())
 	require.NoError(t, err)
-	_, err = URL{Address: server.URL + "/never"}.Fetch(t.Context())
+	_, err = URL(server.URL+"/never", nil).Fetch(t.Context())
 	require.ErrorContains(t, err, "look at the server's settings")
 }
 
@@ -269,7 +269,7 @@ func TestReport14PlaintextKeys(t *testing.T) {
 	reported := string(readTestdata(t, "reports/14-discovery-http-jwks-uri.json"))
 	refusal := func(keys string) string {
 		document = strings.NewReplacer("https://127.0.0.1:8912/", server.URL+"/", "http://127.0.0.1:8912/jwks", keys).Replace(reported)
-		_, err := Issuer{Issuer: server.URL + "/", Client: client}.Fetch(t.Context())
+		_, err := Issuer(server.URL+"/", client).Fetch(t.Context())
 		require.ErrorContains(t, err, "another origin")
 		assert.NotErrorIs(t, err, ErrPlaintext, "or a hint offers plaintext")
 		return err.Error()
@@ -283,7 +283,7 @@ func TestReport14PlaintextKeys(t *testing.T) {
 	assert.Contains(t, said, "anyone on the path chooses the keys")
 	assert.NotContains(t, said, "as the URL of a key set")
 
-	_, err := Issuer{Issuer: server.URL + "/moved", Client: client}.Fetch(t.Context())
+	_, err := Issuer(server.URL+"/moved", client).Fetch(t.Context())
 	require.ErrorContains(t, err, "plain HTTP, where anyone on the path chooses the keys")
 	assert.NotContains(t, err.Error(), "give that address")
 }
@@ -298,7 +298,7 @@ func TestReport15RelativeIssuer(t *testing.T) {
 	mux.HandleFunc(path+"/.well-known/keys", serve(keys))
 	server := newServer(t, mux.ServeHTTP)
 	refusal := func() string {
-		_, err := Issuer{Issuer: server.URL + path}.Fetch(t.Context())
+		_, err := Issuer(server.URL+path, nil).Fetch(t.Context())
 		require.ErrorContains(t, err, "is for issuer")
 		return err.Error()
 	}
@@ -306,7 +306,7 @@ func TestReport15RelativeIssuer(t *testing.T) {
 	said := refusal()
 	assert.Contains(t, said, "give the URL of its key set instead, "+offer+";")
 	assert.NotContains(t, said, "exactly as it names itself", "that would be refused")
-	set, err := URL{Address: offer}.Fetch(t.Context())
+	set, err := URL(offer, nil).Fetch(t.Context())
 	require.NoError(t, err, "what is offered works")
 	assert.Len(t, set.Keys, 1)
 
@@ -322,7 +322,7 @@ func TestReport15RelativeIssuer(t *testing.T) {
 	assert.Contains(t, said, "public address")
 	// The right issuer, and a relative address of its keys.
 	document = `{"issuer": "` + server.URL + path + `", "jwks_uri": "` + path + `/.well-known/keys"}`
-	_, err = Issuer{Issuer: server.URL + path}.Fetch(t.Context())
+	_, err = Issuer(server.URL+path, nil).Fetch(t.Context())
 	require.ErrorContains(t, err, "give "+offer+" as the URL of a key set")
 }
 
@@ -337,10 +337,10 @@ func TestReport16KubernetesLogin(t *testing.T) {
 	anonymous := status(http.StatusForbidden, `forbidden: User \"system:anonymous\" cannot get path`)
 	refusal := func(handler http.HandlerFunc, path string) string {
 		server := newServer(t, handler)
-		_, err := URL{Address: server.URL + path}.Fetch(t.Context())
+		_, err := URL(server.URL+path, nil).Fetch(t.Context())
 		require.Error(t, err)
 		if path == "" {
-			_, err = Issuer{Issuer: server.URL}.Fetch(t.Context())
+			_, err = Issuer(server.URL, nil).Fetch(t.Context())
 			require.Error(t, err)
 		}
 		return err.Error()

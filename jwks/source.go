@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Source is one place that publishes keys: one region of a Nomad cluster, a URL, an
-// issuer, a Kubernetes, a file, or one of the caller's own ([Static], [SourceFunc]).
+// Source is one place that publishes keys: a region of a Nomad cluster ([Nomad]), a [URL], an
+// [Issuer], a [Kubernetes], a [File], or one of the caller's own ([Static], [SourceFunc]).
 //
 // A Source may be used by several goroutines at once. What is asked of one:
 //

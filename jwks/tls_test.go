@@ -125,7 +125,7 @@ func fetchTLS(t *testing.T, files TLS, allow bool, url string) error {
 	client, err := files.HTTPClient()
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	_, err = (&Client{HTTPClient: client, AllowPlaintext: allow, limits: quick}).Fetch(t.Context(), url)
+	_, err = (&Client{HTTPClient: client, AllowPlaintext: allow, limits: quick}).fetch(t.Context(), url)
 	return err
 }
 
@@ -188,7 +188,7 @@ func TestTLSRefusesWhatAnyClientAccepts(t *testing.T) {
 	roots.AddCert(ca.certificate)
 	lax := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10}}}
 	defer lax.CloseIdleConnections()
-	_, err := (&Client{HTTPClient: lax}).Fetch(t.Context(), old.URL)
+	_, err := (&Client{HTTPClient: lax}).fetch(t.Context(), old.URL)
 	if fips140.Enabled() { // then the standard library offers nothing that old itself
 		require.ErrorContains(t, err, "protocol version")
 	} else {
@@ -197,7 +197,7 @@ func TestTLSRefusesWhatAnyClientAccepts(t *testing.T) {
 
 	skipping := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	defer skipping.CloseIdleConnections()
-	_, err = (&Client{HTTPClient: skipping}).Fetch(t.Context(), old.URL)
+	_, err = (&Client{HTTPClient: skipping}).fetch(t.Context(), old.URL)
 	require.ErrorIs(t, err, ErrPlaintext)
 }
 
@@ -207,7 +207,7 @@ func TestTLSRedirectToPlaintext(t *testing.T) {
 	server := httptest.NewTLSServer(http.RedirectHandler(target.URL, http.StatusMovedPermanently))
 	defer server.Close()
 	for _, allow := range []bool{false, true} {
-		_, err := (&Client{HTTPClient: server.Client(), AllowPlaintext: allow}).Fetch(t.Context(), server.URL)
+		_, err := (&Client{HTTPClient: server.Client(), AllowPlaintext: allow}).fetch(t.Context(), server.URL)
 		require.ErrorContains(t, err, "another origin")
 	}
 	assert.Zero(t, hits.Load())
@@ -226,13 +226,13 @@ func TestTLSRenewsClientCertificate(t *testing.T) {
 	client, err := files.HTTPClient()
 	require.NoError(t, err)
 	t.Cleanup(client.CloseIdleConnections)
-	_, err = (&Client{HTTPClient: client, limits: quick}).Fetch(t.Context(), mutual.URL)
+	_, err = (&Client{HTTPClient: client, limits: quick}).fetch(t.Context(), mutual.URL)
 	require.Error(t, err)
 
 	certificate, key = ca.issue(t, later)
 	require.NoError(t, os.WriteFile(files.ClientCert, certificate, 0o600))
 	require.NoError(t, os.WriteFile(files.ClientKey, key, 0o600))
-	_, err = (&Client{HTTPClient: client, limits: quick}).Fetch(t.Context(), mutual.URL)
+	_, err = (&Client{HTTPClient: client, limits: quick}).fetch(t.Context(), mutual.URL)
 	require.NoError(t, err)
 }
 

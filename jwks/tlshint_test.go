@@ -101,7 +101,7 @@ func TestTLSHandshakeSwallowed(t *testing.T) {
 	require.True(t, ok)
 	require.Less(t, transport.TLSHandshakeTimeout, defaultLimits.header, "or the limit on the header comes first, and says nothing of TLS")
 	transport.TLSHandshakeTimeout = 20 * time.Millisecond
-	_, err = (&Client{HTTPClient: client}).Fetch(t.Context(), "https://"+listener.Addr().String())
+	_, err = (&Client{HTTPClient: client}).fetch(t.Context(), "https://"+listener.Addr().String())
 	require.ErrorContains(t, err, "GODEBUG=tlsmlkem=0")
 	client.CloseIdleConnections()
 }

@@ -5,32 +5,33 @@ import (
 	"net/url"
 )
 
-// URL is any JWKS document.
-type URL struct {
-	Address string
-	Client  *Client // nil is the zero Client
+// URL returns a source of any JWKS document, asked for with c, of which nil is the zero Client. It
+// is a [Poller].
+func URL(address string, c *Client) Source { return urlSource{address, c} }
+
+type urlSource struct {
+	address string
+	client  *Client
 }
 
-var _ Poller = URL{}
-
 // RegionName returns "".
-func (URL) RegionName() string { return "" }
+func (urlSource) RegionName() string { return "" }
 
 // String returns the request as errors and logs name it.
-func (u URL) String() string { return "GET " + shownAddress(u.Address) }
+func (u urlSource) String() string { return "GET " + shownAddress(u.address) }
 
-// Fetch is [Client.Fetch].
-func (u URL) Fetch(ctx context.Context) (*Set, error) {
-	return u.Client.orZero().Fetch(ctx, u.Address)
+// Fetch returns the keys of the document.
+func (u urlSource) Fetch(ctx context.Context) (*Set, error) {
+	return u.client.orZero().fetch(ctx, u.address)
 }
 
 // Poll is Fetch for a watch.
-func (u URL) Poll(ctx context.Context, q Query) (Answer, error) {
-	address, err := parseAddress(u.Address)
+func (u urlSource) Poll(ctx context.Context, q Query) (Answer, error) {
+	address, err := parseAddress(u.address)
 	if err != nil {
 		return Answer{}, err
 	}
-	return u.Client.orZero().poll(ctx, address, q)
+	return u.client.orZero().poll(ctx, address, q)
 }
 
 // poll asks for the document at u, which has no index to wait on.

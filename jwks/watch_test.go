@@ -185,7 +185,7 @@ func TestWatchTook(t *testing.T) {
 		unchanged time.Duration
 	}{
 		"held":   {func(n Nomad) Source { return n }, 0},
-		"polled": {func(n Nomad) Source { return URL{Address: n.Address + keysPath, Client: n.Client} }, takes},
+		"polled": {func(n Nomad) Source { return URL(n.Address+keysPath, n.Client) }, takes},
 	} {
 		runInBubble(t, name, func(t *testing.T, s *fakenomad.Server, n Nomad) {
 			s.Inject(fault.On("GET", keysPath, fault.Delay(takes)))
@@ -384,7 +384,7 @@ func TestWatchRefusedIsAskedSoon(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
 		s.Region("").HideIndex(true)
 		s.Region("").Publish([]byte(`{"keys":[]}`))
-		watching(t, URL{Address: n.Address + keysPath, Client: n.Client}, WatchOptions{}, func(l *told) {
+		watching(t, URL(n.Address+keysPath, n.Client), WatchOptions{}, func(l *told) {
 			require.Len(t, l.take(), 1)
 			s.Region("").Publish(nil)
 			time.Sleep(time.Second)
@@ -399,10 +399,9 @@ func TestWatchRefusedIsAskedSoon(t *testing.T) {
 
 func TestWatchPolls(t *testing.T) {
 	for name, source := range map[string]func(n Nomad) Source{
-		"URL":     func(n Nomad) Source { return URL{Address: n.Address + keysPath, Client: n.Client} },
-		"issuer":  func(n Nomad) Source { return Issuer{Issuer: n.Address, Client: n.Client} },
-		"custom":  func(n Nomad) Source { return fakeSource{"", n.Fetch} },
-		"pointer": func(n Nomad) Source { return &URL{Address: n.Address + keysPath, Client: n.Client} },
+		"URL":    func(n Nomad) Source { return URL(n.Address+keysPath, n.Client) },
+		"issuer": func(n Nomad) Source { return Issuer(n.Address, n.Client) },
+		"custom": func(n Nomad) Source { return fakeSource{"", n.Fetch} },
 		"Nomad without its index": func(n Nomad) Source {
 			return &n
 		},

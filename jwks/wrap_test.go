@@ -116,11 +116,11 @@ func TestWrapOffersWhatTheSourceDoes(t *testing.T) {
 	}{
 		"Nomad":          {Nomad{Region: "r"}, true, true},
 		"pointer":        {&Nomad{Region: "r"}, true, true},
-		"issuer":         {Issuer{}, true, true},
-		"URL":            {URL{}, true, false},
+		"issuer":         {Issuer("", nil), true, true},
+		"URL":            {URL("", nil), true, false},
 		"file":           {File("f"), true, false},
-		"static":         {Static{}, false, false},
-		"knows its iss":  {known{Static{}}, false, true},
+		"static":         {Static(""), false, false},
+		"knows its iss":  {known{Static("")}, false, true},
 		"wrapped itself": {Wrap(Nomad{Region: "r"}, around), true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestFederationOfWrappedRegions(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *fakenomad.Server, n Nomad) {
 		var asked atomic.Int32
 		c := Cluster{Name: "a", Federation: counting{n, &asked}}
-		for _, r := range FetchAll(t.Context(), []Cluster{c}) {
+		for _, r := range FetchAll(t.Context(), []Cluster{c}, nil) {
 			require.NoError(t, r.Err)
 		}
 		assert.EqualValues(t, 2, asked.Load())

@@ -21,7 +21,7 @@ func TestCheckOfWrongArguments(t *testing.T) {
 	v.Enable("", "jwt-nomad", "jwt")
 	good := func() *Harvester {
 		return &Harvester{
-			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Static{}}}},
+			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Static("")}}},
 			Targets:  []Target{{Mount: NewMount(v.Client(), "jwt-nomad"), Clusters: []string{"a"}}},
 		}
 	}
@@ -45,7 +45,7 @@ func TestCheckOfWrongArguments(t *testing.T) {
 		"no mounts":                    func(h *Harvester) { h.Targets = nil },
 		`"z" is not defined`:           func(h *Harvester) { h.Targets[0].Clusters = []string{"a", "z"} },
 		"defined twice":                func(h *Harvester) { h.Clusters = append(h.Clusters, h.Clusters...) },
-		"two sources":                  func(h *Harvester) { source(h, jwks.Static{}, jwks.Static{}) },
+		"two sources":                  func(h *Harvester) { source(h, jwks.Static(""), jwks.Static("")) },
 		"no source":                    func(h *Harvester) { source(h) },
 		"pin: cluster":                 func(h *Harvester) { h.Targets[0].Options.Pin = map[string][]pem.Fingerprint{"b": {fingerprint("k1")}} },
 		"cluster name":                 func(h *Harvester) { h.Clusters[0].Name, h.Targets[0].Clusters[0] = "a b", "a b" },

@@ -122,7 +122,7 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	}
 	fetching, cancel := wait.Most(ctx)
 	defer cancel()
-	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
+	report.Clusters = jwks.FetchAll(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
 	for i, r := range report.Clusters {
 		at := slices.IndexFunc(inboxes, func(b *inbox) bool { return b.cluster.Name == r.Cluster })
 		inboxes[at].tellResult(report.Clusters[i], map[string]time.Time{}, h.OnEvent)
@@ -142,7 +142,7 @@ func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 	defer cancel()
 	inboxes, mounts := h.subscribe()
 	report := &Report{Mounts: make([]*MountReport, len(h.Targets))}
-	report.Clusters = jwks.FetchEach(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
+	report.Clusters = jwks.FetchAll(fetching, h.used(), func(cluster int, known []jwks.Result) { inboxes[cluster].learn(known) })
 	var wg sync.WaitGroup
 	for i, m := range mounts {
 		wg.Go(func() {

@@ -89,10 +89,10 @@ func TestKindOfAFile(t *testing.T) {
 		require.Error(t, err)
 		assert.Equal(t, "files", Kind(err), err)
 		require.NotErrorIs(t, &MountError{Err: err}, ErrUnreachable)
-		_, err = jwks.File(name).Poll(t.Context(), jwks.Query{})
+		_, err = jwks.File(name).(jwks.Poller).Poll(t.Context(), jwks.Query{})
 		assert.Equal(t, "files", Kind(err), err)
 	}
-	_, err := jwks.File(pipe).Poll(t.Context(), jwks.Query{})
+	_, err := jwks.File(pipe).(jwks.Poller).Poll(t.Context(), jwks.Query{})
 	assert.Equal(t, "files", Kind(err), err)
 
 	writer, err := os.OpenFile(pipe, os.O_RDWR, 0)

@@ -83,7 +83,7 @@ func TestStoreIsWatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &memory{}
 		h := &Harvester{
-			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Static{Keys: publish("a", "k1").Set.Keys}}}},
+			Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Static("", publish("a", "k1").Set.Keys...)}}},
 			Targets:  []Target{{Mount: &Mount{Path: "elsewhere", Store: s}, Clusters: []string{"a"}}},
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

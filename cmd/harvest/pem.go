@@ -72,7 +72,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
-	results := jwks.FetchAll(ctx, clusters)
+	results := jwks.FetchAll(ctx, clusters, nil)
 	stop()
 	keydir.Judge(ctx, results)
 

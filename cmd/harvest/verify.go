@@ -173,7 +173,7 @@ func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Clus
 	a.warnUnauthenticated(c)
 	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
 	stop := a.showProgress(cmd, clusters)
-	results := jwks.FetchAll(ctx, clusters)
+	results := jwks.FetchAll(ctx, clusters, nil)
 	stop()
 	failed := a.complainOfSources(results)
 	if failed && !slices.ContainsFunc(results, func(r jwks.Result) bool { return r.Set != nil }) {
@@ -196,7 +196,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 	var results []jwks.Result
 	if len(cfg.Clusters) > 0 {
 		stop := a.showProgress(cmd, s.Clusters)
-		results = jwks.FetchAll(ctx, s.Clusters)
+		results = jwks.FetchAll(ctx, s.Clusters, nil)
 		stop()
 	}
 	verdicts := make([]*verify.Result, len(cfg.Mounts))

@@ -148,6 +148,6 @@ func apply(ctx context.Context, mount *vaultsync.Mount, file string, o vaultsync
 func registry(address, tokenFile string, client *http.Client) jwks.Source {
 	c := &jwks.Client{HTTPClient: client, Token: jwks.TokenFile(tokenFile)}
 	return jwks.SourceFunc(func(ctx context.Context) (*jwks.Set, error) {
-		return c.Fetch(ctx, address+"/v1/our-keys")
+		return jwks.URL(address+"/v1/our-keys", c).Fetch(ctx) // or from wherever they are
 	})
 }

@@ -38,11 +38,11 @@ func (c Cluster) Open(r Reading) jwks.Cluster {
 	case c.JWKSFile != "":
 		cluster.Sources = []jwks.Source{jwks.File(c.JWKSFile)}
 	case c.JWKSURL != "":
-		cluster.Sources = []jwks.Source{jwks.URL{Address: c.JWKSURL, Client: client}}
+		cluster.Sources = []jwks.Source{jwks.URL(c.JWKSURL, client)}
 	case c.OIDCIssuer != "":
-		cluster.Sources = []jwks.Source{jwks.Issuer{Issuer: c.OIDCIssuer, Client: client}}
+		cluster.Sources = []jwks.Source{jwks.Issuer(c.OIDCIssuer, client)}
 	case c.Kubernetes != "":
-		cluster.Sources = []jwks.Source{jwks.Kubernetes{Address: c.Kubernetes, Client: client}}
+		cluster.Sources = []jwks.Source{jwks.Kubernetes(c.Kubernetes, client)}
 	default:
 		for _, region := range c.regionNames() {
 			agent := jwks.Nomad{Address: c.Address, Region: region, Client: client}

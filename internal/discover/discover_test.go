@@ -36,8 +36,8 @@ func TestAll(t *testing.T) {
 	found := All(t.Context(), []jwks.Cluster{
 		{Name: "all", Federation: &agent},
 		{Name: "own", Sources: []jwks.Source{&agent}},
-		{Name: "oidc", Sources: []jwks.Source{jwks.Issuer{Issuer: base}}},
-		{Name: "file", Sources: []jwks.Source{jwks.File("keys.json"), jwks.URL{Address: base + "/keys"}}},
+		{Name: "oidc", Sources: []jwks.Source{jwks.Issuer(base, nil)}},
+		{Name: "file", Sources: []jwks.Source{jwks.File("keys.json"), jwks.URL(base+"/keys", nil)}},
 	})
 	require.Len(t, found, 5)
 	for i, want := range []Discovery{

@@ -115,7 +115,7 @@ func TestGivenCA(t *testing.T) {
 		want  string
 	}{{nil, "-nomad-ca-cert FILE"}, {x509.NewCertPool(), ""}} {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: test.roots, MinVersion: tls.VersionTLS12}}}
-		_, err := (&jwks.Client{HTTPClient: client}).Fetch(t.Context(), server.URL)
+		_, err := jwks.URL(server.URL, &jwks.Client{HTTPClient: client}).Fetch(t.Context())
 		client.CloseIdleConnections()
 		require.ErrorAs(t, err, new(x509.UnknownAuthorityError))
 		got := hint.Call{Args: []string{"harvest", "sync"}}.Of(&jwks.ClusterError{Cluster: "us-east", Err: err}, true)

@@ -41,7 +41,7 @@ func discovered(t *testing.T, name, path string) []discover.Discovery {
 		_, _ = w.Write([]byte(strings.ReplaceAll(document, "http://127.0.0.1:8911", server.URL)))
 	}))
 	t.Cleanup(server.Close)
-	found := discover.All(t.Context(), []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Issuer{Issuer: server.URL + path}}}})
+	found := discover.All(t.Context(), []jwks.Cluster{{Name: "a", Sources: []jwks.Source{jwks.Issuer(server.URL+path, nil)}}})
 	require.Len(t, found, 1)
 	require.NoError(t, found[0].Err)
 	return found

@@ -107,7 +107,7 @@ func (s *Session) harvester() *vaultsync.Harvester {
 func (s *Session) Fetch(ctx context.Context) []jwks.Result {
 	ctx, cancel := wait.Most(ctx)
 	defer cancel()
-	return jwks.FetchAll(ctx, s.Clusters)
+	return jwks.FetchAll(ctx, s.Clusters, nil)
 }
 
 // Discover asks the clusters that a mount names what they say of their tokens. It leaves a quarter

@@ -48,7 +48,7 @@ func TestProgress(t *testing.T) {
 					{Name: "a", Sources: []jwks.Source{slowSource{test.first}}}, {Name: "b", Sources: []jwks.Source{slowSource{test.second}}},
 				}
 				stop := Progress(&w, test.width, clusters)
-				jwks.FetchAll(t.Context(), clusters)
+				jwks.FetchAll(t.Context(), clusters, nil)
 				stop()
 				stop()
 				assert.Equal(t, test.want, w.String())

@@ -71,16 +71,18 @@ func NewServer(tb testing.TB, keys ...jwks.Key) *Server {
 }
 
 // Source returns the key set as a source.
-func (s *Server) Source() jwks.URL {
-	return jwks.URL{Address: s.server.URL + "/jwks.json", Client: &jwks.Client{HTTPClient: s.server.Client()}}
+func (s *Server) Source() jwks.Source {
+	return jwks.URL(s.address(), &jwks.Client{HTTPClient: s.server.Client()})
 }
 
 // Listen opens a port on this machine, and returns the address of the key set for code that wants
 // one. Call it before Source, and not in a bubble.
 func (s *Server) Listen() string {
 	s.server.Listen()
-	return s.Source().Address
+	return s.address()
 }
+
+func (s *Server) address() string { return s.server.URL + "/jwks.json" }
 
 // Publish replaces the keys. It panics for a key that no key set can hold.
 func (s *Server) Publish(keys ...jwks.Key) {

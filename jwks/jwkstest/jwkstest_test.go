@@ -84,7 +84,7 @@ func TestServer(t *testing.T) {
 	require.ErrorContains(t, err, "403")
 	s.Fail(0)
 	s.Publish(key)
-	_, err = jwks.URL{Address: s.Listen()}.Fetch(t.Context())
+	_, err = jwks.URL(s.Listen(), nil).Fetch(t.Context())
 	require.NoError(t, err)
 	assert.Panics(t, func() { s.Publish(jwks.Key{Public: 1}) })
 }
