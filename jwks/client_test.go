@@ -1,8 +1,6 @@
 package jwks
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -68,14 +66,13 @@ func TestFetch(t *testing.T) {
 	assert.Equal(t, "me/1", got.Load().UserAgent())
 }
 
+// What the corpus says of replies isn't said again: here are the words for people, and the bound to
+// the byte.
 func TestFetchReply(t *testing.T) {
 	good := keySet(rsaMember(0, nil))
 	content := func(contentType string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["Content-Type"] = nil
-			if contentType != "" {
-				w.Header().Set("Content-Type", contentType)
-			}
+			w.Header().Set("Content-Type", contentType)
 			io.WriteString(w, good)
 		}
 	}
@@ -85,104 +82,49 @@ func TestFetchReply(t *testing.T) {
 			io.WriteString(w, body)
 		}
 	}
-	page := func(contentType string) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", contentType)
-			io.WriteString(w, "\n<!DOCTYPE html><html>")
-		}
-	}
-	// compressed blanks, without end where n is negative
-	compressed := func(n int) http.HandlerFunc {
+	zipped := func(size int) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Header().Set("Content-Type", "application/json")
-			z := gzip.NewWriter(w)
-			io.WriteString(z, good)
-			blank := bytes.Repeat([]byte(" "), 1<<16)
-			for ; n != 0; n -= max(0, min(n, len(blank))) {
-				size := len(blank)
-				if n > 0 {
-					size = min(n, size)
-				}
-				if _, err := z.Write(blank[:size]); err != nil {
-					return
-				}
-			}
-			z.Close()
+			_, _ = w.Write(compress([]byte(good + strings.Repeat(" ", size-len(good)))))
 		}
 	}
 	tests := map[string]struct {
 		handler http.HandlerFunc
-		is      error    // nil with no message: no error
-		message []string // parts of the error
+		message []string // parts of the error; none: no error
 	}{
-		"json":              {handler: content("application/json; charset=utf-8")},
-		"jwk-set+json":      {handler: content("application/jwk-set+json")},
-		"text":              {handler: content("text/plain; charset=utf-8")},
-		"octets":            {handler: content("application/octet-stream")},
-		"no type":           {handler: content("")},
-		"json, bad charset": {handler: content("application/json; charset=")},
-		"html":              {handler: page("text/html; charset=utf-8"), is: ErrMalformed, message: []string{"HTML page"}},
-		"html, upper case":  {handler: page("Text/HTML;;"), message: []string{"HTML page"}},
-		"image":             {handler: content("image/png"), is: ErrMalformed, message: []string{`"image/png", not JSON`}},
-
-		"gzip":           {handler: compressed(0)},
-		"gzip bomb":      {handler: compressed(-1), is: ErrTooLarge},
-		"gzip, largest":  {handler: compressed(MaxDocument - len(good))},
-		"gzip, one more": {handler: compressed(MaxDocument - len(good) + 1), is: ErrTooLarge},
-		"too large":      {handler: serve(good + strings.Repeat(" ", MaxDocument)), is: ErrTooLarge},
-		"encoded": {handler: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "br")
-			io.WriteString(w, good)
-		}, message: []string{`encoded as "br"`}},
-		"not gzip": {handler: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			io.WriteString(w, good)
-		}, message: []string{"reading the reply"}},
-
-		"truncated": {handler: func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", fmt.Sprint(len(good)+10))
-			io.WriteString(w, good)
-		}, is: io.ErrUnexpectedEOF, message: []string{"broke off"}},
-		"cut off while chunked": {handler: func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, good)
-			w.(http.Flusher).Flush()
-			panic(http.ErrAbortHandler)
-		}, is: io.ErrUnexpectedEOF, message: []string{"broke off"}},
-
-		"malformed": {handler: serve("{"), is: ErrMalformed},
-		"private":   {handler: serve(`{"keys":[{"kty":"oct","k":"AA"}]}`), is: ErrPrivateKey},
-		"no keys":   {handler: serve(`{"keys":[]}`), is: ErrNoKeys},
-
-		"201":              {handler: status(201, good), message: []string{"201 Created"}},
-		"204":              {handler: status(204, ""), message: []string{"204 No Content"}},
-		"400":              {handler: status(400, "Client sent an HTTP request to an HTTPS server.\n"), message: []string{"400", "(use https://)"}},
-		"401":              {handler: status(401, ""), message: []string{"401 Unauthorized", "proxy", "client certificate"}},
-		"403":              {handler: status(403, "Permission denied"), message: []string{"403 Forbidden: Permission denied", "needs no token"}},
-		"404":              {handler: status(404, ""), message: []string{"404 Not Found", "since 1.7"}},
-		"500":              {handler: status(500, "No path to region"), message: []string{"500", "no such region"}},
-		"503":              {handler: status(503, ""), message: []string{"503", "healthy server"}},
-		"body of an error": {handler: status(500, "\x1b[31m"+strings.Repeat("line\r\n", 10_000)), message: []string{"?[31mline line", "…"}},
+		"json":              {content("application/json; charset=utf-8"), nil},
+		"jwk-set+json":      {content("application/jwk-set+json"), nil},
+		"octets":            {content("application/octet-stream"), nil},
+		"json, bad charset": {content("application/json; charset="), nil},
+		"html, upper case": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "Text/HTML;;")
+			io.WriteString(w, "\n<!DOCTYPE html><html>")
+		}, []string{"HTML page"}},
+		"gzip, largest":    {zipped(MaxDocument), nil},
+		"gzip, one more":   {zipped(MaxDocument + 1), []string{ErrTooLarge.Error()}},
+		"201":              {status(201, good), []string{"201 Created"}},
+		"400":              {status(400, "Client sent an HTTP request to an HTTPS server.\n"), []string{"400", "(use https://)"}},
+		"401":              {status(401, ""), []string{"401 Unauthorized", "proxy", "client certificate"}},
+		"403":              {status(403, "Permission denied"), []string{"403 Forbidden: Permission denied", "needs no token"}},
+		"404":              {status(404, ""), []string{"404 Not Found", "since 1.7"}},
+		"500":              {status(500, "No path to region"), []string{"500", "no such region"}},
+		"503":              {status(503, ""), []string{"503", "healthy server"}},
+		"body of an error": {status(500, "\x1b[31m"+strings.Repeat("line\r\n", 10_000)), []string{"?[31mline line", "…"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			server := newServer(t, test.handler)
-			client := &Client{limits: quick}
-			set, err := client.fetch(t.Context(), server.URL+"/.well-known/jwks.json")
-			if test.is == nil && test.message == nil {
+			set, err := (&Client{limits: quick}).fetch(t.Context(), server.URL+"/.well-known/jwks.json")
+			if test.message == nil {
 				require.NoError(t, err)
 				assert.Len(t, set.Keys, 1)
 				return
 			}
-			require.Error(t, err)
-			assert.Nil(t, set)
-			if test.is != nil {
-				assert.ErrorIs(t, err, test.is)
-			}
 			for _, part := range append(test.message, "GET "+server.URL+"/.well-known/jwks.json: ") {
-				assert.ErrorContains(t, err, part)
+				require.ErrorContains(t, err, part)
 			}
-			assert.True(t, text.IsPrintable(err.Error()))
+			requirePrintable(t, err.Error())
 			assert.Less(t, len(err.Error()), 500)
 		})
 	}
@@ -295,63 +237,35 @@ func TestFetchAllowPlaintext(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// A caller's client that follows every redirect follows none out of the origin, and isn't changed.
 func TestFetchRedirects(t *testing.T) {
-	document := keySet(rsaMember(0, nil))
-	var hits atomic.Int32
-	other := newServer(t, func(w http.ResponseWriter, r *http.Request) {
-		hits.Add(1)
-		serve(document)(w, r)
+	other := newServer(t, func(http.ResponseWriter, *http.Request) { t.Error("the other origin was asked") })
+	to := ""
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			serve(keySet(rsaMember(0, nil)))(w, r)
+			return
+		}
+		http.Redirect(w, r, to, http.StatusFound)
 	})
-	mux := http.NewServeMux()
-	server := newServer(t, mux.ServeHTTP)
-	redirect := func(path, to string) {
-		mux.Handle(path, http.RedirectHandler(to, http.StatusFound))
-	}
-	mux.HandleFunc("/keys", serve(document))
-	redirect("/same", "/keys")
-	redirect("/absolute", server.URL+"/keys")
-	redirect("/loop", "/loop")
-	redirect("/port", other.URL+"/keys")
-	redirect("/host", strings.Replace(server.URL, "127.0.0.1", "localhost", 1)+"/keys")
-	redirect("/scheme", strings.Replace(server.URL, "http:", "https:", 1)+"/keys")
-	redirect("/file", "file:///etc/passwd")
-	redirect("/user", strings.Replace(server.URL, "http://", "http://me:hunter2@", 1)+"/keys")
-	redirect("/chain", "/port")
-	mux.HandleFunc("/nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) })
-
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
-	permissive := &http.Client{
-		Jar:           jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
-	}
-	for name, test := range map[string]struct{ path, message string }{
-		"same origin":        {"/same", ""},
-		"absolute":           {"/absolute", ""},
-		"loop":               {"/loop", "more than 5 redirects"},
-		"another port":       {"/port", "another origin"},
-		"another host":       {"/host", "another origin"},
-		"https":              {"/scheme", "another origin"},
-		"file":               {"/file", "another origin"},
-		"user":               {"/user", "user name"},
-		"in two steps":       {"/chain", "another origin"},
-		"without an address": {"/nowhere", "302"},
+	permissive := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	defer permissive.CloseIdleConnections()
+	for target, message := range map[string]string{
+		"/keys": "", server.URL + "/keys": "", "/loop": "more than 5 redirects", other.URL + "/keys": "another origin",
+		strings.Replace(server.URL, "http:", "https:", 1) + "/keys": "another origin", strings.Replace(server.URL, "//", "//me:hunter2@", 1) + "/keys": "user name",
 	} {
-		for kind, client := range map[string]*http.Client{"own": nil, "caller's": permissive} {
-			t.Run(name+", "+kind+" client", func(t *testing.T) {
-				_, err := (&Client{HTTPClient: client, limits: quick}).fetch(t.Context(), server.URL+test.path)
-				if test.message == "" {
-					require.NoError(t, err)
-					return
-				}
-				require.ErrorContains(t, err, test.message)
-				assert.NotContains(t, err.Error(), "hunter2")
-			})
+		to = target
+		_, err := (&Client{HTTPClient: permissive, limits: quick}).fetch(t.Context(), server.URL)
+		if message == "" {
+			require.NoError(t, err)
+			continue
 		}
+		require.ErrorContains(t, err, message)
+		assert.NotContains(t, err.Error(), "hunter2")
 	}
-	assert.Zero(t, hits.Load(), "the other origin was asked")
-	assert.NoError(t, permissive.CheckRedirect(nil, nil), "the caller's client was changed")
-	permissive.CloseIdleConnections()
+	assert.NoError(t, permissive.CheckRedirect(nil, nil))
 }
 
 func TestFetchLimits(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -150,7 +151,7 @@ func requireAllPrintable(t *testing.T, skipped []*KeyError) {
 }
 
 // members returns the members of the "keys" of a document that was accepted.
-func members(t *testing.T, data []byte) []json.RawMessage {
+func members(t testing.TB, data []byte) []json.RawMessage {
 	t.Helper()
 	var document map[string]json.RawMessage
 	var raw []json.RawMessage
@@ -327,6 +328,24 @@ func requireSameWhenWritten(t *testing.T, set *Set) {
 	if !reflect.DeepEqual(set.Keys, again.Keys) || len(again.Skipped) != 0 {
 		t.Fatalf("written and read again: %+v, skipped %v, not %+v", again.Keys, again.Skipped, set.Keys)
 	}
+}
+
+var digits = regexp.MustCompile(`^[0-9a-fA-Fx]+$`)
+
+func quoted(s string) string {
+	b, err := stdjson.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+func decode(s string) []byte {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 func firstOf(list []string) (first string, others []string) {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"sync"
@@ -37,7 +38,7 @@ var testKeys = sync.OnceValue(func() [2]*rsa.PrivateKey {
 func rsaMember(number int, changes fields) fields {
 	member := fields{
 		"kty": "RSA",
-		"n":   base64.RawURLEncoding.EncodeToString(testKeys()[number].N.Bytes()),
+		"n":   encodeInt(testKeys()[number].N),
 		"e":   "AQAB",
 	}
 	maps.Copy(member, changes)
@@ -54,11 +55,23 @@ func keySet(members ...any) string {
 	return string(data)
 }
 
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+func encodeInt(i *big.Int) string { return encode(i.Bytes()) }
+
 func readTestdata(t testing.TB, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", name))
 	require.NoError(t, err)
 	return data
+}
+
+// parsed parses without an error.
+func parsed(t *testing.T, document []byte) *Set {
+	t.Helper()
+	set, err := Parse(document)
+	require.NoError(t, err)
+	return set
 }
 
 func keyIDs(set *Set) []string {

@@ -17,8 +17,7 @@ import (
 // A .NET issuer writes "oth": [] beside public members: no further primes, and nothing lost.
 func TestReport01EmptyPrimes(t *testing.T) {
 	document := string(readTestdata(t, "reports/01-oth-empty.json"))
-	set, err := Parse([]byte(document))
-	require.NoError(t, err)
+	set := parsed(t, []byte(document))
 	assert.Equal(t, []string{"rsa-1"}, keyIDs(set))
 	assert.Empty(t, set.Warnings)
 
@@ -43,8 +42,7 @@ func TestReport01EmptyPrimes(t *testing.T) {
 // Janssen and Gluu have a word of their own in "key_ops", beside a signature's "use" and "alg".
 func TestReport02OwnOperations(t *testing.T) {
 	document := string(readTestdata(t, "reports/02-key-ops-connect.json"))
-	set, err := Parse([]byte(document))
-	require.NoError(t, err)
+	set := parsed(t, []byte(document))
 	assert.Contains(t, keyIDs(set), "connect_0f1d_sig_rs256")
 	assert.Contains(t, keyIDs(set), "connect_77aa_sig_es256")
 	require.Len(t, set.Skipped, strings.Count(document, `"use": "enc"`), "%v", set.Skipped)
@@ -60,8 +58,7 @@ func TestReport02OwnOperations(t *testing.T) {
 		"none":             ``,
 	} {
 		t.Run(name, func(t *testing.T) {
-			set, err := Parse([]byte(strings.Replace(document, `"connect"`, words, 1)))
-			require.NoError(t, err)
+			set := parsed(t, []byte(strings.Replace(document, `"connect"`, words, 1)))
 			require.NotEmpty(t, set.Skipped)
 			assert.Equal(t, ReasonOperations, set.Skipped[0].Reason)
 		})
@@ -70,8 +67,7 @@ func TestReport02OwnOperations(t *testing.T) {
 
 // OpenAM, ForgeRock and Keycloak publish one key in a member for each algorithm.
 func TestReport04OneKeyManyAlgorithms(t *testing.T) {
-	set, err := Parse(readTestdata(t, "reports/04-one-key-many-algs.json"))
-	require.NoError(t, err)
+	set := parsed(t, readTestdata(t, "reports/04-one-key-many-algs.json"))
 	require.Len(t, set.Keys, 1)
 	assert.ElementsMatch(t, []string{"PS256", "PS384", "PS512", "RS256", "RS384", "RS512"}, set.Keys[0].Algorithms)
 	assert.Empty(t, set.Warnings, "nothing is wrong")
@@ -80,20 +76,17 @@ func TestReport04OneKeyManyAlgorithms(t *testing.T) {
 // A "kid" that is a whole number is its digits.
 func TestReport08NumericKeyID(t *testing.T) {
 	document := string(readTestdata(t, "reports/08-kid-number.json"))
-	set, err := Parse([]byte(document))
-	require.NoError(t, err)
+	set := parsed(t, []byte(document))
 	assert.Equal(t, []string{"1", "2"}, keyIDs(set))
 	require.Len(t, set.Warnings, 1, "one for both")
 	assert.Contains(t, set.Warnings[0], `keys 0, 1: "kid" is a number`)
 
 	for written, kid := range map[string]string{"-17": "-17", "0": "0", "12345678901234567890123": "12345678901234567890123"} {
-		set, err := Parse([]byte(strings.Replace(document, `"kid": 1`, `"kid": `+written, 1)))
-		require.NoError(t, err)
+		set := parsed(t, []byte(strings.Replace(document, `"kid": 1`, `"kid": `+written, 1)))
 		assert.Equal(t, []string{kid, "2"}, keyIDs(set))
 	}
 	for _, written := range []string{"1.0", "1e3", "1E3", "true", "[1]"} {
-		set, err := Parse([]byte(strings.Replace(document, `"kid": 1`, `"kid": `+written, 1)))
-		require.NoError(t, err)
+		set := parsed(t, []byte(strings.Replace(document, `"kid": 1`, `"kid": `+written, 1)))
 		require.Len(t, set.Skipped, 1, written)
 		assert.Equal(t, ReasonMalformed, set.Skipped[0].Reason)
 	}
@@ -102,8 +95,7 @@ func TestReport08NumericKeyID(t *testing.T) {
 // Keycloak before 20 leaves out the zeros that a coordinate begins with.
 func TestReport09ShortCoordinates(t *testing.T) {
 	document := string(readTestdata(t, "reports/09-p521-short-x.json"))
-	set, err := Parse([]byte(document))
-	require.NoError(t, err)
+	set := parsed(t, []byte(document))
 	require.Len(t, set.Keys, 1)
 	require.NoError(t, Judge(set.Keys[0]))
 	require.Len(t, set.Warnings, 1)
@@ -114,8 +106,7 @@ func TestReport09ShortCoordinates(t *testing.T) {
 	const short = `"x": "oLQ2Xms3-jBso48lOF8ovaXemnW7nmS_tblf8_yVI4KSuqQk7AAhVLsOrEwPKi4O2HK6VuLPiPOtuNpQ6alhDtE"`
 	require.Contains(t, document, short)
 	x := append([]byte{0}, decode(strings.Split(short, `"`)[3])...)
-	whole, err := Parse([]byte(strings.Replace(document, short, `"x": "`+encode(x)+`"`, 1)))
-	require.NoError(t, err)
+	whole := parsed(t, []byte(strings.Replace(document, short, `"x": "`+encode(x)+`"`, 1)))
 	assert.Equal(t, set.Keys, whole.Keys)
 	assert.Empty(t, whole.Warnings)
 
@@ -136,10 +127,9 @@ func TestReport09ShortCoordinates(t *testing.T) {
 func TestReport12ByteOrderMark(t *testing.T) {
 	document := readTestdata(t, "reports/12-bom-jwks.json")
 	require.True(t, strings.HasPrefix(string(document), "\xef\xbb\xbf{"))
-	set, err := Parse(document)
-	require.NoError(t, err)
+	set := parsed(t, document)
 	assert.Len(t, set.Keys, 1)
-	_, err = Parse(append([]byte("\xef\xbb\xbf"), document...))
+	_, err := Parse(append([]byte("\xef\xbb\xbf"), document...))
 	require.ErrorIs(t, err, ErrMalformed)
 	regions, err := parseRegions([]byte("\xef\xbb\xbf[\"eu\"]"))
 	require.NoError(t, err)
