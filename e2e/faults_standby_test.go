@@ -51,6 +51,7 @@ func TestStandby(t *testing.T) {
 		written(id)
 	})
 	t.Run("redirects", func(t *testing.T) {
+		needsAudit(t, active)
 		target, err := url.Parse(standby.Address)
 		require.NoError(t, err)
 		var redirects atomic.Int64

@@ -65,7 +65,34 @@ func run(m *testing.M) (code int) {
 	if err := startAll(ctx); err != nil {
 		return fail(err)
 	}
+	if err := sayServers(ctx); err != nil {
+		return fail(err)
+	}
 	return m.Run()
+}
+
+// sayServers prints what runs, for the table that e2e/matrix makes.
+func sayServers(ctx context.Context) error {
+	of, err := vault.Version(ctx)
+	if err != nil {
+		return err
+	}
+	if os.Getenv("HARVEST_AS") != "" {
+		of += " as " + os.Getenv("HARVEST_AS")
+	}
+	if lab.PairFromEnv() == lab.Newest && os.Getenv("HARVEST_VAULT") == "" {
+		jwt, err := lab.Version(lab.Newest, "jwt")
+		if err != nil {
+			return err
+		}
+		of += " with JWT method " + jwt
+	}
+	nomad, err := west.Version(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("servers: Vault %s, Nomad %s\n", of, nomad)
+	return nil
 }
 
 func fail(err error) int {

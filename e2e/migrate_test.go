@@ -83,6 +83,9 @@ func TestMigrateURL(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			path := "jwt-migrate-" + mode
+			if mode == "jwks_pairs" {
+				needsPairs(t, path+"-asked")
+			}
 			c := enable(t, vault, path, map[string]any{mode: value, "default_role": "nomad-workloads", "jwt_supported_algs": []string{"RS256"}})
 			jwt := identity(t, west)
 			works := func(step string) {
@@ -130,6 +133,7 @@ func TestMigrateURL(t *testing.T) {
 // brings the logins of both.
 func TestMigratePairs(t *testing.T) {
 	const path = "jwt-migrate-two-pairs"
+	needsPairs(t, path+"-asked")
 	pairs := []map[string]any{{"jwks_url": east1.Address + "/.well-known/jwks.json"}, {"jwks_url": west.Address + "/.well-known/jwks.json"}}
 	c := enable(t, vault, path, map[string]any{"jwks_pairs": pairs})
 	tokens := []string{identity(t, east1), identity(t, west)}

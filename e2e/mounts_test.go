@@ -277,19 +277,6 @@ func TestPolicySuffices(t *testing.T) {
 	assert.NotContains(t, r.stdout+r.stderr, secret.Auth.ClientToken)
 }
 
-// Community Vault passes over the namespace: harvest must not write the root's mount.
-func TestNoNamespaces(t *testing.T) {
-	c := enable(t, vault, "jwt-root", nil)
-	r := syncNow(t, 1, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
-	assert.Contains(t, r.stderr, "no namespaces")
-	r = harvest(t, nil, "plan", "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
-	assert.Equal(t, 1, r.code)
-	assert.Contains(t, r.stderr, "no namespaces")
-	secret, err := c.Logical().Read("auth/jwt-root/config")
-	require.NoError(t, err)
-	require.Nil(t, secret, "the mount was written")
-}
-
 func TestNoMount(t *testing.T) {
 	r := syncNow(t, 1, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-missing")
 	assert.Contains(t, r.stderr, "vault auth enable -path=jwt-missing jwt")

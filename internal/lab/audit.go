@@ -17,6 +17,8 @@ type AuditEntry struct {
 	Namespace string
 }
 
+var errNoAudit = errors.New("lab: this Vault was started without Audit, or takes no audit device from its API")
+
 // String is the operation and the path.
 func (e AuditEntry) String() string { return e.Operation + " " + e.Path }
 
@@ -24,7 +26,7 @@ func (e AuditEntry) String() string { return e.Operation + " " + e.Path }
 // The Vault must have been started with Audit.
 func (v *Vault) Audit() ([]AuditEntry, error) {
 	if v.audit == "" {
-		return nil, errors.New("lab: this Vault was started without Audit")
+		return nil, errNoAudit
 	}
 	f, err := os.Open(v.audit)
 	if err != nil {
@@ -61,7 +63,7 @@ func (v *Vault) Audit() ([]AuditEntry, error) {
 // ResetAudit forgets the requests so far.
 func (v *Vault) ResetAudit() error {
 	if v.audit == "" {
-		return errors.New("lab: this Vault was started without Audit")
+		return errNoAudit
 	}
 	return os.Truncate(v.audit, 0)
 }

@@ -77,6 +77,15 @@ func (n *Nomad) JWKS(ctx context.Context, region string) ([]byte, error) {
 	return raw, err
 }
 
+// Version is the agent's version, without a v, as it says itself.
+func (n *Nomad) Version(ctx context.Context) (string, error) {
+	var self struct {
+		Config struct{ Version struct{ Version string } } `json:"config"`
+	}
+	_, err := n.call(ctx, http.MethodGet, "/v1/agent/self", nil, &self)
+	return self.Config.Version.Version, err
+}
+
 // Snapshot returns the state of a Durable agent's region (nomad operator snapshot save).
 func (n *Nomad) Snapshot(ctx context.Context) ([]byte, error) {
 	raw, _, err := n.send(ctx, http.MethodGet, "/v1/operator/snapshot", nil)

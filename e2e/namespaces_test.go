@@ -1,0 +1,94 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"testing"
+
+	"github.com/hashicorp/vault/api"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/lab"
+)
+
+// needs skips a test of what the server lacks. The servers that CI pins lack nothing of it.
+func needs(t *testing.T, has bool, lacks string) {
+	t.Helper()
+	switch {
+	case has:
+	case os.Getenv("CI") == "true":
+		require.Fail(t, lacks)
+	default:
+		t.Skip(lacks)
+	}
+}
+
+func needsAudit(t *testing.T, v *lab.Vault) {
+	t.Helper()
+	needs(t, v.Audits(), "the server takes no audit device from its API")
+}
+
+// needsPairs asks a mount of that path, which it makes, whether it knows jwks_pairs.
+func needsPairs(t *testing.T, path string) {
+	t.Helper()
+	c := enable(t, vault, path, map[string]any{"jwt_validation_pubkeys": []string{examplePEM(t)}})
+	_, has := readConfig(t, c, path)["jwks_pairs"]
+	needs(t, has, "the server's JWT method has no jwks_pairs")
+}
+
+// namespace makes a namespace, where the server has any.
+func namespace(t *testing.T, name string) bool {
+	t.Helper()
+	_, err := vault.Client().Logical().Write("sys/namespaces/"+name, nil)
+	var answer *api.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return false
+	}
+	require.NoError(t, err)
+	return true
+}
+
+// Where there are namespaces, the mount of one is written, and the root's mount of that path isn't.
+func TestNamespaces(t *testing.T) {
+	if !namespace(t, "team-a") {
+		t.Skip("the server has no namespaces")
+	}
+	root := enable(t, vault, "jwt-space", nil)
+	inside := vault.Client()
+	inside.SetNamespace("team-a")
+	require.NoError(t, inside.Sys().EnableAuth("jwt-space", "jwt", ""))
+	_, err := inside.Logical().Write("auth/jwt-space/role/nomad-workloads", map[string]any{
+		"role_type": "jwt", "bound_audiences": "vault.io", "user_claim": "sub",
+	})
+	require.NoError(t, err)
+	args := []string{"-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-space", "-namespace", "team-a"}
+	syncNow(t, 0, args...)
+	assert.Equal(t, published(t, west), kids(t, inside, "jwt-space", "eu-west", ""))
+	jwt := identity(t, west)
+	require.NoError(t, login(inside, "jwt-space", jwt))
+	require.Error(t, login(root, "jwt-space", jwt))
+	secret, err := root.Logical().Read("auth/jwt-space/config")
+	require.NoError(t, err)
+	require.Nil(t, secret, "the root's mount was written")
+	assert.Zero(t, harvest(t, nil, append([]string{"status"}, args...)...).code)
+}
+
+// Community Vault passes over the namespace: harvest must not write the root's mount.
+func TestNoNamespaces(t *testing.T) {
+	if namespace(t, "team-a") {
+		t.Skip("the server has namespaces")
+	}
+	c := enable(t, vault, "jwt-root", nil)
+	r := syncNow(t, 1, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
+	assert.Contains(t, r.stderr, "no namespaces")
+	r = harvest(t, nil, "plan", "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.stderr, "no namespaces")
+	secret, err := c.Logical().Read("auth/jwt-root/config")
+	require.NoError(t, err)
+	require.Nil(t, secret, "the mount was written")
+}
