@@ -103,6 +103,23 @@ e2e: lab ## Run the tests against real Vault and Nomad servers
 e2e-floor e2e-older e2e-newest: e2e-%: lab-% ## The same, against another pair of servers
 	HARVEST_LAB=$* $(GO) test -race -tags e2e -count=1 -p 1 -timeout 20m $(E2E)
 
+# The pairs that e2e-matrix tries. openbao is the floor's Vault behind a proxy that answers as
+# OpenBao does.
+ALLPAIRS = floor older current newest openbao
+PAIRS ?= $(ALLPAIRS)
+
+# Without the race detector, which takes most of the time and says nothing about servers.
+.PHONY: e2e-matrix
+e2e-matrix: ## The same, against all PAIRS one after the other, into the table of docs/versions.md
+	@mkdir -p dist/matrix
+	@for pair in $(PAIRS); do \
+		if [ $$pair = openbao ]; then lab=floor as=openbao; else lab=$$pair as=; fi; \
+		internal/lab/build $$lab && echo "the tests against $$pair" && begin=$$SECONDS && \
+		{ HARVEST_LAB=$$lab HARVEST_AS=$$as $(GO) test -json -tags e2e -count=1 -p 1 -timeout 40m $(E2E) >dist/matrix/$$pair.json || true; } && \
+		echo "took $$((SECONDS - begin)) s" || exit 1; \
+	done
+	$(GO) run ./e2e/matrix -servers docs/versions.md $$(for pair in $(ALLPAIRS); do ls dist/matrix/$$pair.json 2>/dev/null; done)
+
 .PHONY: browser
 browser: lab ## Look at the status page while a real Nomad rotates its key, as browser-check does
 	cd e2e/browser && HARVEST_LAB=current ../../tools/chromium $(GO) test -race -tags e2e -count=1 -timeout 10m .
@@ -120,7 +137,7 @@ cast: lab ## Play make demo on real servers, and draw what it prints for the REA
 	$(GO) test -count=1 -run TestCast ./examples/demo -update
 
 .PHONY: soak
-soak: e2e-older kills convergence history versions watch-scale ## The older servers, 200 kills, ten harvesters on one mount, ten minutes of faults, two versions, 1,000 sources, then each fuzz target for FUZZTIME (30m)
+soak: e2e-matrix kills convergence history versions watch-scale ## Every pair of servers, 200 kills, ten harvesters on one mount, ten minutes of faults, two versions, 1,000 sources, then each fuzz target for FUZZTIME (30m)
 	GO='$(GO)' tools/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: trust-gap
