@@ -18,7 +18,16 @@ func Load(name string) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse(name, src)
+	c, err := Parse(name, src)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range c.Mounts {
+		if err := c.refuseSharedDirectory(m); err != nil {
+			return nil, fmt.Errorf("%s:%d:%d: %w", name, m.at.Start.Line, m.at.Start.Column, err)
+		}
+	}
+	return c, nil
 }
 
 // Parse returns what a configuration file says, checked as far as it can be without

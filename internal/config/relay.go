@@ -1,8 +1,11 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -74,10 +77,35 @@ func (r *fileReader) relay(hb *hclsyntax.Block) {
 	}
 	r.name(b, "dir", m.Relay.Dir, func(ctx context.Context, now time.Time) ([]string, error) {
 		_, err := m.Open(now).Read(ctx)
-		return nil, err
+		return nil, cmp.Or(r.config.refuseSharedDirectory(m), err)
 	})
 	r.config.Mounts = append(r.config.Mounts, m)
 	r.issuers = append(r.issuers, b.where("issuer"))
+}
+
+// refuseSharedDirectory returns an error for a relay whose directory is that of one before it, under
+// another name: a symbolic link, say.
+func (c *Config) refuseSharedDirectory(m Mount) error {
+	if m.Relay == nil {
+		return nil
+	}
+	dir, err := os.Stat(m.Relay.Dir)
+	if err != nil {
+		return nil //nolint:nilerr // anyone who uses it says so
+	}
+	for _, other := range c.Mounts {
+		if other.Relay == nil {
+			continue
+		}
+		if other.Relay.Name == m.Relay.Name {
+			break
+		}
+		if theirs, err := os.Stat(other.Relay.Dir); err == nil && os.SameFile(theirs, dir) {
+			return fmt.Errorf("relay %q: dir %s is the directory of relay %q by another name, where two relays would undo each other's work; give it one of its own",
+				m.Relay.Name, m.Relay.Dir, other.Relay.Name)
+		}
+	}
+	return nil
 }
 
 // DropRelays leaves the mounts of Vaults, for what only they have.

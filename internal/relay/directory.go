@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,19 +29,36 @@ func openDirectory(name string) (*directory, error) {
 		return nil, err
 	}
 	info, err := root.Stat(".")
-	if err == nil && othersWrite(info) {
-		err = fmt.Errorf("%s: every user of this machine may write it, and so choose whom others trust; chmod o-w it, or choose another directory", name)
+	if err == nil {
+		err = refuseStrangers(info)
 	}
 	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
 		_ = root.Close()
 		return nil, err
 	}
 	return &directory{root}, nil
 }
 
-// othersWrite reports whether anyone may write a file or a directory. Windows has other
-// permissions, of which its mode bits say nothing.
-func othersWrite(info fs.FileInfo) bool { return runtime.GOOS != "windows" && info.Mode()&0o002 != 0 }
+// refuseStrangers refuses a file or a directory that somebody else may write: they would choose whom
+// others trust. As with the files of ssh, root and the user of this process may, and unlike there
+// the group of this process: a volume of Kubernetes is written by way of its group. Windows has
+// other permissions, of which its mode bits say nothing.
+func refuseStrangers(info fs.FileInfo) error {
+	const so = "and so choose whom others trust"
+	user, group, known := ownersOf(info)
+	mayWrite := func(bits fs.FileMode) bool { return runtime.GOOS != "windows" && info.Mode()&bits != 0 }
+	switch {
+	case mayWrite(0o002):
+		return fmt.Errorf("every user of this machine may write it, %s: look at what it holds, then chmod o-w it", so)
+	case known && user != 0 && user != os.Geteuid():
+		return fmt.Errorf("it belongs to user %d, who may write it, %s, and this harvest runs as user %d: run it as that user, or look at what it holds, then chown it",
+			user, so, os.Geteuid())
+	case known && mayWrite(0o020) && group != os.Getegid():
+		return fmt.Errorf("group %d may write it, %s, and this harvest runs with group %d: look at what it holds, then chmod g-w it", group, so, os.Getegid())
+	}
+	return nil
+}
 
 func (d *directory) close() { _ = d.root.Close() }
 
@@ -50,10 +68,23 @@ func (d *directory) has(name string) bool {
 }
 
 func (d *directory) read(name string) ([]byte, error) {
-	if info, err := d.root.Stat(name); err == nil && othersWrite(info) {
-		return nil, errors.New("every user of this machine may write it, and so choose whom others trust: look at what it holds, then chmod o-w it")
+	if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() {
+		if err := refuseStrangers(info); err != nil {
+			return nil, err
+		}
 	}
 	return files.Read(d.root, name, maxFile)
+}
+
+// removeDiscovery removes the discovery document of an issuer that the relay had, and leaves
+// somebody else's.
+func (d *directory) removeDiscovery() error {
+	data, err := d.read(discoveryFile)
+	var said struct{ Issuer string }
+	if err != nil || json.Unmarshal(data, &said) != nil || string(data) != string(discoveryOf(said.Issuer)) {
+		return nil // not there, or not harvest's
+	}
+	return d.root.Remove(discoveryFile)
 }
 
 // replace replaces a file, and makes the folder that it is in.

@@ -80,6 +80,49 @@ func TestDiskThatTakesNothing(t *testing.T) {
 	}
 }
 
+// Who may write a relay's directory, or its state, chooses whom others trust.
+func TestFilesThatSomebodyElseMayWriteAreRefused(t *testing.T) {
+	const stranger, ours = 54321, -1
+	for name, of := range map[string]struct {
+		user, group int
+		mode        fs.FileMode // besides what there is
+		want        string
+	}{
+		"another user's":         {stranger, ours, 0, "it belongs to user 54321"},
+		"another group's":        {ours, stranger, 0o020, "group 54321 may write it"},
+		"another group's to see": {ours, stranger, 0, ""},
+		"our group's":            {ours, ours, 0o020, ""},
+		"everybody's":            {ours, ours, 0o002, "every user of this machine may write it"},
+	} {
+		for _, file := range []string{".", "keys.pem"} {
+			t.Run(name+" "+file, func(t *testing.T) {
+				dir := t.TempDir()
+				require.NoError(t, os.Chmod(dir, 0o755))
+				require.NoError(t, publish(t, open(t, dir), fakekeys.Publish("a", "k1")))
+				path := filepath.Join(dir, file)
+				err := os.Lchown(path, of.user, of.group)
+				if errors.Is(err, fs.ErrPermission) && os.Getenv("CI") != "true" { // which runs as root
+					t.Skip("only root gives files away")
+				}
+				require.NoError(t, err)
+				info, err := os.Stat(path)
+				require.NoError(t, err)
+				require.NoError(t, os.Chmod(path, info.Mode().Perm()|of.mode))
+				r := open(t, dir)
+				err = publish(t, r, fakekeys.Publish("a", "k2"))
+				if of.want == "" {
+					require.NoError(t, err)
+					assert.Equal(t, []string{"k2"}, servedBy(t, r))
+					return
+				}
+				require.ErrorContains(t, err, of.want)
+				require.ErrorContains(t, err, filepath.Clean(path))
+				assert.Nil(t, servedBy(t, r))
+			})
+		}
+	}
+}
+
 // A service's umask is for what is secret. What a relay publishes is for all to read.
 func TestDocumentsAreForAllToReadWhateverTheUmask(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077))

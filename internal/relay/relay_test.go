@@ -270,6 +270,61 @@ func TestEditWhileRunningKeepsWhatIsServed(t *testing.T) {
 	assert.ElementsMatch(t, []string{"k1", "k2"}, servedBy(t, r))
 }
 
+// What somebody writes into keys.pem under a cluster's name, while harvest runs, is served when that
+// cluster publishes it, and not before; also under another configuration. So is what another
+// harvest writes there.
+func TestElementsEditedInWaitForTheirCluster(t *testing.T) {
+	dir := t.TempDir()
+	before := open(t, dir)
+	require.NoError(t, publish(t, before, fakekeys.Publish("a", "k1")))
+	write(t, dir, "keys.pem", read(t, dir, "keys.pem")+fakekeys.Trust("a", "x")+"\n")
+	reloaded := &Relay{Name: "nomad", Dir: dir, Clusters: before.Clusters, Rules: before.Rules}
+	denies("k9")(reloaded)
+	require.NoError(t, reloaded.Open(t.Context(), before))
+	for name, r := range map[string]*Relay{"as it was": before, "reloaded": reloaded} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, publish(t, r, fakekeys.Down("a")))
+			assert.Equal(t, []string{"k1"}, servedBy(t, r))
+			assert.Equal(t, []string{"k1"}, kids(t, []byte(read(t, dir, "jwks.json"))))
+		})
+	}
+	require.NoError(t, publish(t, reloaded, fakekeys.Down("a"), fakekeys.Publish("b", "k2")))
+	assert.ElementsMatch(t, []string{"k1", "k2"}, servedBy(t, reloaded), "nor where another key is written")
+	assert.Contains(t, read(t, dir, "keys.pem"), fakekeys.Trust("a", "x"), "nothing is lost")
+
+	require.NoError(t, publish(t, open(t, dir), fakekeys.Publish("a", "k1", "k3", "x"), fakekeys.Publish("b", "k2")))
+	require.NoError(t, publish(t, reloaded, fakekeys.Publish("a", "k1", "k3", "x"), fakekeys.Publish("b", "k2")))
+	assert.ElementsMatch(t, []string{"k1", "k2", "k3", "x"}, servedBy(t, reloaded))
+}
+
+// A relay that has no issuer any more has no discovery document. One that harvest didn't write
+// stays.
+func TestDiscoveryDocumentGoesWithTheIssuer(t *testing.T) {
+	issuer := func(r *Relay) { r.Issuer = "https://keys.example.com" }
+	for name, of := range map[string]struct {
+		spoil func(t *testing.T, dir string)
+		stays bool
+	}{
+		"harvest's":   {func(*testing.T, string) {}, false},
+		"somebody's":  {func(t *testing.T, dir string) { write(t, dir, discoveryFile, `{"issuer":"https://keys.example.com"}`) }, true},
+		"no document": {func(t *testing.T, dir string) { write(t, dir, discoveryFile, "theirs") }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, publish(t, open(t, dir, issuer), fakekeys.Publish("a", "k1")))
+			of.spoil(t, dir)
+			require.NoError(t, publish(t, open(t, dir), fakekeys.Publish("a", "k1")))
+			_, err := os.Stat(filepath.Join(dir, discoveryFile))
+			if of.stays {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorIs(t, err, os.ErrNotExist)
+			}
+			assert.FileExists(t, filepath.Join(dir, "jwks.json"))
+		})
+	}
+}
+
 // Another configuration goes on with what is served, by its own rules, whatever became of the
 // files.
 func TestReloadGoesOnWithWhatIsServed(t *testing.T) {

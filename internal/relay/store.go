@@ -164,22 +164,35 @@ func (r *Relay) Planned(ctx context.Context, p *plan.Plan) error {
 		}
 		return nil
 	}
-	known := map[pem.Fingerprint]bool{}
-	for _, e := range r.listed {
-		known[e.Fingerprint] = true
-	}
-	if now := r.served.Load(); now != nil {
-		for _, e := range now.elements {
-			known[e.Fingerprint] = true
-		}
-	}
-	if err := r.serve(slices.DeleteFunc(plan.Read(p.Next), func(e plan.Element) bool { return !known[e.Fingerprint] })); err != nil {
+	if err := r.serve(r.vouched(p, nil)); err != nil {
 		return err
 	}
 	if p.Changed {
 		return nil
 	}
 	return ofFiles(r.mend())
+}
+
+// vouched returns those elements of a plan that may be served: what is served already, what clusters
+// publish now, and what is added. What somebody wrote into keys.pem meanwhile, under the name of a
+// cluster that can't be asked, isn't among them. Where nothing is served yet, it is all that was
+// read: as after a restart.
+func (r *Relay) vouched(p *plan.Plan, added []plan.Key) []plan.Element {
+	known := r.listed
+	if now := r.served.Load(); now != nil {
+		known = now.elements
+	}
+	may := map[pem.Fingerprint]bool{}
+	for _, e := range known {
+		may[e.Fingerprint] = true
+	}
+	for _, k := range p.Keep {
+		may[k.Fingerprint] = may[k.Fingerprint] || k.Reason == plan.ReasonPublished
+	}
+	for _, k := range added {
+		may[k.Fingerprint] = true
+	}
+	return slices.DeleteFunc(plan.Read(p.Next), func(e plan.Element) bool { return !may[e.Fingerprint] })
 }
 
 // mend makes the documents on disk what is served.
@@ -212,15 +225,14 @@ func (r *Relay) write(p *plan.Plan) error {
 	if err != nil {
 		return r.unwritten(r.fault(stateFile, err))
 	}
-	next := plan.Read(p.Next)
-	err = r.serve(next)
-	if failed := staged.Commit(true); err == nil {
-		err = failed
-	}
-	if err != nil {
+	unserved := r.serve(r.vouched(p, p.Add))
+	if err := staged.Commit(true); err != nil {
 		return r.fault(stateFile, err)
 	}
-	r.listed, r.written = next, true
+	if unserved != nil {
+		return unserved
+	}
+	r.listed, r.written = plan.Read(p.Next), true
 	return r.writeDocuments(d)
 }
 
@@ -238,6 +250,9 @@ func (r *Relay) writeDocuments(d *directory) error {
 	}{{keySetFile, &now.keys}, {discoveryFile, now.discovery}}
 	for _, doc := range documents {
 		if doc.document == nil {
+			if err := d.removeDiscovery(); err != nil {
+				return r.fault(doc.name, err)
+			}
 			continue
 		}
 		if data, err := d.read(doc.name); err == nil && string(data) == string(doc.body) {

@@ -160,8 +160,9 @@ type Change struct {
 
 // Reasons of keys that a caller decides by.
 const (
-	ReasonDenied = "denied"                                 // of a key on Remove or Skipped
-	ReasonNoRoom = "published; waits for room on the mount" // of a key on Skipped
+	ReasonDenied    = "denied"                                 // of a key on Remove or Skipped
+	ReasonPublished = "published"                              // of a key on Keep that a cluster publishes now
+	ReasonNoRoom    = "published; waits for room on the mount" // of a key on Skipped
 )
 
 func (p *Plan) retain(f pem.Fingerprint, begins bool) {

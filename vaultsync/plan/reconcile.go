@@ -351,7 +351,7 @@ func (p *planner) removeAll(elements []Element, reason string) {
 
 func (p *planner) keepReason(o *offer, owners []pem.Owner) string {
 	if o != nil {
-		return "published"
+		return ReasonPublished
 	}
 	if failed := p.failedOf(owners); len(failed) > 0 {
 		if errors.Is(p.failed[failed[0]], ErrTurnover) {
