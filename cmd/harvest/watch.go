@@ -18,6 +18,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/relay"
+	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -70,7 +71,16 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := a.load(cmd, true)
+	load := func() (*config.Config, error) {
+		cfg, err := a.load(cmd, true)
+		if err == nil {
+			a.warnExposed(cfg.CredentialFiles(a.getenv), func(name string) {
+				log.Warn("a file with a credential can be read by every user of this machine", "file", text.Escape(name))
+			})
+		}
+		return cfg, err
+	}
+	cfg, err := load()
 	if err != nil {
 		return err
 	}
@@ -92,8 +102,12 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer stopListening(relays)
-	d := daemon.New(log, a.now, vaultsync.WatchOptions{Resync: cmd.Duration("resync")})
-	if err := d.Use(ctx, a.daemonConfig(cfg, log)); err != nil {
+	call := a.call(cfg.File, 0)
+	d := daemon.New(daemon.Options{
+		Log: log, Now: a.now, Watch: vaultsync.WatchOptions{Resync: cmd.Duration("resync")}, Reading: reading(false), Getenv: a.getenv,
+		Hint: func(err error) string { return call.Of(err, false) },
+	})
+	if err := d.Use(ctx, cfg); err != nil {
 		return err
 	}
 	defer d.Stop()
@@ -104,15 +118,12 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	if relays != nil {
 		defer d.ServeRelays(relays)()
 	}
-	return d.Run(ctx, hangup, func() (*daemon.Config, error) {
-		cfg, err := a.load(cmd, true)
+	return d.Run(ctx, hangup, func() (*config.Config, error) {
+		cfg, err := load()
 		if misused, ok := errors.AsType[*usageError](err); ok {
 			err = misused.err
 		}
-		if err != nil {
-			return nil, err
-		}
-		return a.daemonConfig(cfg, log), nil
+		return cfg, err
 	})
 }
 

@@ -7,16 +7,16 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"sync/atomic"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/relay"
+	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -24,30 +24,22 @@ import (
 // of mounts. Another configuration ends and begins only what differs in it. Its methods are called
 // from one goroutine.
 type Daemon struct {
-	log     *slog.Logger
-	now     func() time.Time
-	options vaultsync.WatchOptions
-	board   *monitor.Board
-	ended   chan error // a watch ended that should not have
+	Options
+	newLogin func(config.Vault, func(error)) (login, error)
+	board    *monitor.Board
+	ended    chan error // a watch ended that should not have
 
 	relays relay.Server
 
-	cfg    atomic.Pointer[Config]
+	cfg    *config.Config
 	made   int // logins so far
 	logins []*running[numbered]
 	groups []*running[*group]
 }
 
 // New returns a daemon that runs nothing yet.
-func New(log *slog.Logger, now func() time.Time, options vaultsync.WatchOptions) *Daemon {
-	d := &Daemon{log: log, now: now, options: options, ended: make(chan error, 1)}
-	d.board = monitor.New(log, func(err error) string {
-		if cfg := d.cfg.Load(); cfg != nil && cfg.Hint != nil {
-			return cfg.Hint(err)
-		}
-		return ""
-	})
-	return d
+func New(o Options) *Daemon {
+	return &Daemon{Options: o, newLogin: o.keeper, board: monitor.New(o.Log, o.Hint), ended: make(chan error, 1)}
 }
 
 // Settled is closed once each mount had its first sync.
@@ -97,18 +89,18 @@ func others[T any](all, keep []*running[T]) []*running[T] {
 
 // numbered is a login, told apart from others by its number.
 type numbered struct {
-	Login
+	login
 	number int
 }
 
 // loginOf is what a login is made from.
 type loginOf struct {
-	vault any
+	vault config.Vault
 	files string
 }
 
 // Use takes on a configuration. After an error all is as it was.
-func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
+func (d *Daemon) Use(ctx context.Context, cfg *config.Config) error {
 	logins, err := d.loginsFor(cfg)
 	if err != nil {
 		return err
@@ -128,10 +120,6 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 			known[id] = expected
 		}
 	}
-	from := map[string]string{}
-	for _, c := range cfg.Clusters {
-		from[c.Name] = c.From
-	}
 	var inUse []*running[numbered] // one for each Vault, though several blocks may come to the same
 	for _, l := range logins {
 		if !slices.Contains(inUse, l) {
@@ -140,8 +128,8 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	}
 	oldGroups, oldLogins := others(d.groups, groups), others(d.logins, inUse)
 	newGroups, newLogins := others(groups, d.groups), others(inUse, d.logins)
-	first := d.cfg.Load() == nil
-	d.cfg.Store(cfg)
+	first := d.cfg == nil
+	d.cfg = cfg
 
 	stopAll(oldGroups) // before others write the same mounts
 	var relays []*relay.Relay
@@ -150,7 +138,7 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	}
 	d.relays.Use(relays)
 	d.board.Expect(known)
-	d.board.Describe(from)
+	d.board.Describe(status.ReadFrom(cfg.Clusters))
 	for _, l := range newLogins {
 		// What ends with ctx is the watches; a login ends after them.
 		l.start(context.WithoutCancel(ctx), l.it.Run)
@@ -161,7 +149,7 @@ func (d *Daemon) Use(ctx context.Context, cfg *Config) error {
 	stopAll(oldLogins)
 	d.groups, d.logins = groups, inUse
 	if !first {
-		d.log.Info("the configuration was reloaded", "mounts", len(cfg.Mounts), "watches_kept", len(groups)-len(newGroups),
+		d.Log.Info("the configuration was reloaded", "mounts", len(cfg.Mounts), "watches_kept", len(groups)-len(newGroups),
 			"watches_started", len(newGroups), "watches_ended", len(oldGroups))
 	}
 	return nil
@@ -183,12 +171,12 @@ func (d *Daemon) Stop() {
 	select {
 	case <-ended:
 	case <-limit.C:
-		d.log.Warn("stopped without waiting for all to end")
+		d.Log.Warn("stopped without waiting for all to end")
 	}
 }
 
 // loginsFor returns the login of each Vault that a mount uses, by its place.
-func (d *Daemon) loginsFor(cfg *Config) (map[int]*running[numbered], error) {
+func (d *Daemon) loginsFor(cfg *config.Config) (map[int]*running[numbered], error) {
 	logins := map[int]*running[numbered]{}
 	all := slices.Clone(d.logins)
 	for _, m := range cfg.Mounts {
@@ -196,11 +184,11 @@ func (d *Daemon) loginsFor(cfg *Config) (map[int]*running[numbered], error) {
 			continue
 		}
 		v := cfg.Vaults[m.Vault]
-		of := loginOf{v.Of, stamps(v.Files...)}
+		of := loginOf{v, stamps(v.CACert, v.CAPath, v.ClientCert, v.ClientKey)}
 		l := same(all, of)
 		if l == nil {
 			var name string
-			made, err := v.Make(func(err error) { d.board.Login(name, err, d.now()) })
+			made, err := d.newLogin(v, func(err error) { d.board.Login(name, err, d.Now()) })
 			if err != nil {
 				return nil, err
 			}
@@ -215,13 +203,13 @@ func (d *Daemon) loginsFor(cfg *Config) (map[int]*running[numbered], error) {
 }
 
 // groupsFor returns the groups of a configuration, those that run already among them.
-func (d *Daemon) groupsFor(ctx context.Context, cfg *Config, logins map[int]*running[numbered]) ([]*running[*group], error) {
+func (d *Daemon) groupsFor(ctx context.Context, cfg *config.Config, logins map[int]*running[numbered]) ([]*running[*group], error) {
 	var groups []*running[*group]
 	var wrong []error
 	for _, mounts := range partition(cfg.Mounts) {
 		var of groupOf
-		var clusters []Cluster
-		var own []Login
+		var clusters []config.Cluster
+		var own []login
 		var names, files []string
 		for _, m := range mounts {
 			names = append(names, m.Clusters...)
@@ -229,18 +217,17 @@ func (d *Daemon) groupsFor(ctx context.Context, cfg *Config, logins map[int]*run
 			if m.Relay == nil {
 				l = logins[m.Vault].it
 			}
-			own = append(own, l.Login)
+			own = append(own, l.login)
 			of.logins = append(of.logins, l.number)
-			of.mounts = append(of.mounts, m.Of)
+			of.mounts = append(of.mounts, m.Unplaced())
 		}
 		for _, c := range cfg.Clusters {
 			if slices.Contains(names, c.Name) {
 				clusters = append(clusters, c)
-				of.clusters = append(of.clusters, c.Of)
-				files = append(files, c.Files...)
+				files = append(files, c.TLS.CACert, c.TLS.CAPath, c.TLS.ClientCert, c.TLS.ClientKey)
 			}
 		}
-		of.files = stamps(files...)
+		of.clusters, of.files = clusters, stamps(files...)
 		g := same(d.groups, of)
 		if g == nil {
 			g = &running[*group]{it: d.newGroup(ctx, clusters, mounts, own), of: of}

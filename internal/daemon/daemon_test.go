@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/monitor"
 )
 
@@ -33,9 +34,11 @@ func TestListenAddress(t *testing.T) {
 
 // TestPartition: mounts stand together where they share clusters, directly or not.
 func TestPartition(t *testing.T) {
-	mount := func(path string, clusters ...string) Mount { return Mount{Path: path, Clusters: clusters} }
+	mount := func(path string, clusters ...string) config.Mount {
+		return config.Mount{Path: path, Clusters: clusters}
+	}
 	var got []string
-	for _, part := range partition([]Mount{
+	for _, part := range partition([]config.Mount{
 		mount("1", "a"), mount("2", "b"), mount("3", "c", "d"), mount("4", "d", "a"), mount("5", "e"), mount("6", "b"),
 	}) {
 		var paths []string

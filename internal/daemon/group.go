@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
@@ -14,29 +15,29 @@ import (
 // each source belongs to one group, and is watched once.
 type group struct {
 	harvester vaultsync.Harvester
-	logins    map[vaultsync.MountID]Login // of the mounts; relays have none
+	logins    map[vaultsync.MountID]login // of the mounts; relays have none
 	relays    []*relay.Relay
 }
 
 // groupOf is what a group is made from.
 type groupOf struct {
-	clusters []any
-	mounts   []any
-	logins   []int // by mount: the number of its login; 0 of a relay
+	clusters []config.Cluster
+	mounts   []config.Mount // less their places and their Vaults
+	logins   []int          // by mount: the number of its login; 0 of a relay
 	files    string
 }
 
 // newGroup makes a group ready to run, and its relays ready to be served: what is wrong with the
 // files of one is told of by its first sync. own are the logins of the mounts.
-func (d *Daemon) newGroup(ctx context.Context, clusters []Cluster, mounts []Mount, own []Login) *group {
-	g := &group{logins: map[vaultsync.MountID]Login{}}
+func (d *Daemon) newGroup(ctx context.Context, clusters []config.Cluster, mounts []config.Mount, own []login) *group {
+	g := &group{logins: map[vaultsync.MountID]login{}}
 	for _, c := range clusters {
-		g.harvester.Clusters = append(g.harvester.Clusters, c.Make())
+		g.harvester.Clusters = append(g.harvester.Clusters, c.Open(d.Reading))
 	}
 	for i, m := range mounts {
 		var mount *vaultsync.Mount
 		if m.Relay != nil {
-			r := m.Relay(d.now())
+			r := m.Open(d.Now())
 			_ = r.Open(ctx, d.relay(r.Name, r.Dir))
 			g.relays = append(g.relays, r)
 			mount = &vaultsync.Mount{Path: m.Path, Store: r}
@@ -110,12 +111,12 @@ func (d *Daemon) run(ctx context.Context, g *group) {
 		if e.Report != nil && ctx.Err() != nil { // it was stopped, and didn't fail
 			return
 		}
-		d.board.Event(e, d.now())
+		d.board.Event(e, d.Now())
 		if l := g.logins[e.Mount]; l != nil && e.Report != nil {
 			l.Report(e.Err)
 		}
 	}
-	err := g.harvester.Watch(ctx, d.options)
+	err := g.harvester.Watch(ctx, d.Watch)
 	if ctx.Err() == nil {
 		select {
 		case d.ended <- cmp.Or(err, errors.New("without a reason")):
@@ -125,7 +126,7 @@ func (d *Daemon) run(ctx context.Context, g *group) {
 }
 
 // partition puts mounts that share a cluster together, in their order.
-func partition(mounts []Mount) [][]Mount {
+func partition(mounts []config.Mount) [][]config.Mount {
 	parent := make([]int, len(mounts))
 	find := func(i int) int {
 		for parent[i] != i {
@@ -145,7 +146,7 @@ func partition(mounts []Mount) [][]Mount {
 			}
 		}
 	}
-	var parts [][]Mount
+	var parts [][]config.Mount
 	place := map[int]int{}
 	for i, m := range mounts {
 		root := find(i)

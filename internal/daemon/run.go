@@ -8,6 +8,7 @@ import (
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
 )
@@ -19,7 +20,7 @@ const slowStart = 30 * time.Second
 // Run serves signals and systemd until ctx ends. After a hangup it uses what load returns; where
 // that is an error, the old configuration stays. All else has goroutines of its own, so that
 // nothing but this loop keeps the watchdog quiet.
-func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (*Config, error)) error {
+func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (*config.Config, error)) error {
 	beat, stop := beat()
 	defer stop()
 	late := time.NewTimer(slowStart)
@@ -28,8 +29,8 @@ func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (
 	for {
 		select {
 		case <-ctx.Done():
-			tell(d.log, systemd.SdNotifyStopping)
-			d.log.Info("stopping")
+			tell(d.Log, systemd.SdNotifyStopping)
+			d.Log.Info("stopping")
 			return nil
 		case err := <-d.ended:
 			return fmt.Errorf("a watch ended: %w", err)
@@ -39,24 +40,24 @@ func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (
 		case <-late.C:
 			if !ready {
 				ready = true
-				tell(d.log, systemd.SdNotifyReady)
-				d.log.Info("watching", "mounts", len(d.cfg.Load().Mounts), "clusters", len(d.cfg.Load().Clusters))
+				tell(d.Log, systemd.SdNotifyReady)
+				d.Log.Info("watching", "mounts", len(d.cfg.Mounts), "clusters", len(d.cfg.Clusters))
 			}
 		case <-hangup:
-			tell(d.log, reloading())
+			tell(d.Log, reloading())
 			d.reload(ctx, load)
 			if ready {
-				tell(d.log, systemd.SdNotifyReady)
+				tell(d.Log, systemd.SdNotifyReady)
 			} // else it is still to come
 		case <-beat:
 			_ = d.board.Untried() // the board isn't stuck either
-			tell(d.log, systemd.SdNotifyWatchdog)
+			tell(d.Log, systemd.SdNotifyWatchdog)
 		}
 	}
 }
 
 // reload takes on another configuration, or says why the old one stays.
-func (d *Daemon) reload(ctx context.Context, load func() (*Config, error)) {
+func (d *Daemon) reload(ctx context.Context, load func() (*config.Config, error)) {
 	cfg, err := load()
 	if err == nil {
 		err = d.Use(ctx, cfg)
@@ -65,6 +66,6 @@ func (d *Daemon) reload(ctx context.Context, load func() (*Config, error)) {
 		return
 	}
 	for _, err := range terminal.Separate(err) {
-		d.log.Error("the configuration was not reloaded; the old one stays in force", "error", text.Escape(err.Error()))
+		d.Log.Error("the configuration was not reloaded; the old one stays in force", "error", text.Escape(err.Error()))
 	}
 }

@@ -36,12 +36,12 @@ func ListenAddress(s string) (string, error) {
 func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build) (stop func()) {
 	registry := monitor.NewRegistry(d.board, build)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.now)), d.log)
+	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.Now)), d.Log)
 }
 
 // ServeRelays serves the key sets of relays until stop is called, and nothing else.
 func (d *Daemon) ServeRelays(listener net.Listener) (stop func()) {
-	return d.relays.Serve(listener, d.log)
+	return d.relays.Serve(listener, d.Log)
 }
 
 func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
@@ -36,19 +38,19 @@ func (s source) Fetch(context.Context) (*jwks.Set, error) {
 	return &jwks.Set{Keys: []jwks.Key{s.key}}, nil
 }
 
-// login has a token from the beginning.
-type login struct {
+// loggedIn has a token from the beginning.
+type loggedIn struct {
 	client *api.Client
 	tried  chan struct{}
 	ended  chan struct{} // closed when Run ends
 }
 
-func (l *login) Name() string           { return "vault" }
-func (l *login) Client() *api.Client    { return l.client }
-func (l *login) Tried() <-chan struct{} { return l.tried }
-func (l *login) Report(error)           {}
+func (l *loggedIn) Name() string           { return "vault" }
+func (l *loggedIn) Client() *api.Client    { return l.client }
+func (l *loggedIn) Tried() <-chan struct{} { return l.tried }
+func (l *loggedIn) Report(error)           {}
 
-func (l *login) Run(ctx context.Context) {
+func (l *loggedIn) Run(ctx context.Context) {
 	<-ctx.Done()
 	close(l.ended)
 }
@@ -57,32 +59,37 @@ func (l *login) Run(ctx context.Context) {
 // own on each.
 type world struct {
 	vault  *fakevault.Server
-	cfg    Config
-	logins []*login // as they were made
+	cfg    config.Config
+	logins []*loggedIn // as they were made
 	log    fixture.Log
 	d      *Daemon
 }
 
 // newWorld returns a world whose daemon had its first syncs.
-func newWorld(t *testing.T, changes ...func(*Config)) *world {
+func newWorld(t *testing.T, changes ...func(*config.Config)) *world {
 	t.Helper()
 	w := &world{vault: fakevault.New(t)}
-	w.cfg.Vaults = []Vault{{Of: "vault", Make: func(func(error)) (Login, error) {
-		l := &login{client: w.vault.Client(), tried: make(chan struct{}), ended: make(chan struct{})}
-		close(l.tried)
-		w.logins = append(w.logins, l)
-		return l, nil
-	}}}
+	w.cfg.Vaults = make([]config.Vault, 1)
 	for _, name := range []string{"a", "b"} {
 		key := fakenomad.NewKey("EdDSA")
 		s := source{jwks.Key{KeyID: name, Algorithms: []string{"EdDSA"}, Public: key.Public()}}
 		w.vault.Enable("", name, "jwt")
-		w.cfg.Clusters = append(w.cfg.Clusters, Cluster{Name: name, Of: name, Make: func() jwks.Cluster {
-			return jwks.Cluster{Name: name, Sources: []jwks.Source{s}}
-		}})
-		w.cfg.Mounts = append(w.cfg.Mounts, Mount{Path: name, Clusters: []string{name}, Of: name, Options: vaultsync.Options{Settle: 100 * time.Millisecond}})
+		w.cfg.Clusters = append(w.cfg.Clusters, config.Cluster{Name: name, Document: s})
+		w.cfg.Mounts = append(w.cfg.Mounts, config.Mount{Path: name, Clusters: []string{name}, Options: vaultsync.Options{Settle: 100 * time.Millisecond}})
 	}
-	w.d = New(slog.New(slog.NewTextHandler(&w.log, nil)), time.Now, vaultsync.WatchOptions{Resync: time.Hour})
+	w.d = New(Options{
+		Log: slog.New(slog.NewTextHandler(&w.log, nil)), Now: time.Now, Watch: vaultsync.WatchOptions{Resync: time.Hour},
+		Hint: func(error) string { return "look there" },
+	})
+	w.d.newLogin = func(v config.Vault, _ func(error)) (login, error) {
+		if v.Name == "refused" {
+			return nil, errors.New("no CA")
+		}
+		l := &loggedIn{client: w.vault.Client(), tried: make(chan struct{}), ended: make(chan struct{})}
+		close(l.tried)
+		w.logins = append(w.logins, l)
+		return l, nil
+	}
 	for _, change := range changes {
 		change(&w.cfg)
 	}
@@ -93,38 +100,40 @@ func newWorld(t *testing.T, changes ...func(*Config)) *world {
 }
 
 // changed returns the configuration with a change.
-func (w *world) changed(change func(*Config)) *Config {
+func (w *world) changed(change func(*config.Config)) *config.Config {
 	cfg := w.cfg
-	cfg.Clusters, cfg.Vaults = append([]Cluster{}, cfg.Clusters...), append([]Vault{}, cfg.Vaults...)
-	cfg.Mounts = append([]Mount{}, cfg.Mounts...)
+	cfg.Clusters, cfg.Vaults, cfg.Mounts = slices.Clone(cfg.Clusters), slices.Clone(cfg.Vaults), slices.Clone(cfg.Mounts)
 	change(&cfg)
 	return &cfg
 }
 
 // TestUse: a reload ends and begins what differs, and nothing else.
 func TestUse(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "ca.pem")
 	for name, test := range map[string]struct {
-		change func(*Config)
+		change func(*config.Config)
 		want   string
 		logins int // that were made, in all
 	}{
-		"nothing":   {func(*Config) {}, "watches_kept=2 watches_started=0 watches_ended=0", 1},
-		"a mount":   {func(c *Config) { c.Mounts[1].Of = "other" }, "watches_kept=1 watches_started=1 watches_ended=1", 1},
-		"a cluster": {func(c *Config) { c.Clusters[0].Of = "other" }, "watches_kept=1 watches_started=1 watches_ended=1", 1},
-		"a file": {func(c *Config) {
-			require.NoError(t, os.WriteFile(file, []byte("new"), 0o600))
-			c.Clusters[0].Files = []string{file}
+		"nothing":   {func(*config.Config) {}, "watches_kept=2 watches_started=0 watches_ended=0", 1},
+		"a mount":   {func(c *config.Config) { c.Mounts[1].Options.MaxKeys = 9 }, "watches_kept=1 watches_started=1 watches_ended=1", 1},
+		"a cluster": {func(c *config.Config) { c.Clusters[0].AllowPlaintext = true }, "watches_kept=1 watches_started=1 watches_ended=1", 1},
+		"a cluster's file": {func(c *config.Config) {
+			require.NoError(t, os.WriteFile(filepath.Join(c.Clusters[0].TLS.CAPath, "ca.pem"), []byte("new"), 0o600))
 		}, "watches_kept=1 watches_started=1 watches_ended=1", 1},
-		"a Vault":       {func(c *Config) { c.Vaults[0].Of = "other" }, "watches_kept=0 watches_started=2 watches_ended=2", 2},
-		"one less":      {func(c *Config) { c.Mounts = c.Mounts[:1] }, "mounts=1 watches_kept=1 watches_started=0 watches_ended=1", 1},
-		"joined by one": {func(c *Config) { c.Mounts[0].Clusters = []string{"a", "b"} }, "watches_kept=0 watches_started=1 watches_ended=2", 1},
+		"a Vault": {func(c *config.Config) { c.Vaults[0].Name = "other" }, "watches_kept=0 watches_started=2 watches_ended=2", 2},
+		"a Vault's file": {func(c *config.Config) {
+			require.NoError(t, os.WriteFile(c.Vaults[0].CACert, []byte("new"), 0o600))
+		}, "watches_kept=0 watches_started=2 watches_ended=2", 2},
+		"one less":      {func(c *config.Config) { c.Mounts = c.Mounts[:1] }, "mounts=1 watches_kept=1 watches_started=0 watches_ended=1", 1},
+		"joined by one": {func(c *config.Config) { c.Mounts[0].Clusters = []string{"a", "b"} }, "watches_kept=0 watches_started=1 watches_ended=2", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, func(c *config.Config) {
+				c.Clusters[0].TLS.CAPath, c.Vaults[0].CACert = t.TempDir(), filepath.Join(t.TempDir(), "ca.pem")
+			})
 			require.NoError(t, w.d.Use(t.Context(), w.changed(test.change)))
-			assert.Contains(t, w.log.String(), test.want)
-			assert.Len(t, w.logins, test.logins)
+			require.Contains(t, w.log.String(), test.want)
+			require.Len(t, w.logins, test.logins)
 			for _, old := range w.logins[:test.logins-1] {
 				<-old.ended
 			}
@@ -136,14 +145,9 @@ func TestUse(t *testing.T) {
 
 // TestUseRefused: a configuration that can't be used changes nothing.
 func TestUseRefused(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"a login": func(c *Config) {
-			c.Vaults[0] = Vault{Of: "other", Make: func(func(error)) (Login, error) { return nil, errors.New("no CA") }}
-		},
-		"a cluster": func(c *Config) {
-			c.Clusters[0].Of = "other"
-			c.Clusters[0].Make = func() jwks.Cluster { return jwks.Cluster{Name: "a b"} }
-		},
+	for name, change := range map[string]func(*config.Config){
+		"a login":   func(c *config.Config) { c.Vaults[0].Name = "refused" },
+		"a cluster": func(c *config.Config) { c.Clusters[0].Name, c.Mounts[0].Clusters = "a b", []string{"a b"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -181,7 +185,7 @@ func TestReload(t *testing.T) {
 	hangup, ended := make(chan os.Signal), make(chan error)
 	next := make(chan error, 1)
 	go func() {
-		ended <- w.d.Run(ctx, hangup, func() (*Config, error) { return w.changed(func(*Config) {}), <-next })
+		ended <- w.d.Run(ctx, hangup, func() (*config.Config, error) { return w.changed(func(*config.Config) {}), <-next })
 	}()
 	assert.Equal(t, "READY=1", heard())
 	for _, err := range []error{errors.Join(errors.New("first"), errors.New("second\x1b")), nil} {
@@ -221,10 +225,7 @@ func TestHealth(t *testing.T) {
 		assert.Len(t, w.vault.Keys("", name), 1)
 	}
 
-	w = newWorld(t, func(c *Config) {
-		c.Mounts[1].Path = "none"
-		c.Hint = func(error) string { return "look there" }
-	})
+	w = newWorld(t, func(c *config.Config) { c.Mounts[1].Path = "none" })
 	code, body = get(w.d, "/insync")
 	assert.Equal(t, http.StatusServiceUnavailable, code)
 	assert.Regexp(t, `^mount none at \S+: no_mount\n$`, body)
@@ -239,8 +240,8 @@ func TestHealth(t *testing.T) {
 func TestHasTokens(t *testing.T) {
 	tried := make(chan struct{})
 	close(tried)
-	groupOf := func(logins ...*login) *group {
-		g := &group{logins: map[vaultsync.MountID]Login{}}
+	groupOf := func(logins ...*loggedIn) *group {
+		g := &group{logins: map[vaultsync.MountID]login{}}
 		for i, l := range logins {
 			g.logins[vaultsync.MountID{Path: fmt.Sprint(i)}] = l
 		}
@@ -248,12 +249,12 @@ func TestHasTokens(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		assert.True(t, groupOf(&login{tried: tried}, &login{tried: tried}).hasTokens(t.Context()))
+		assert.True(t, groupOf(&loggedIn{tried: tried}, &loggedIn{tried: tried}).hasTokens(t.Context()))
 		assert.Zero(t, time.Since(began))
-		assert.True(t, groupOf(&login{tried: tried}, &login{}).hasTokens(t.Context()))
+		assert.True(t, groupOf(&loggedIn{tried: tried}, &loggedIn{}).hasTokens(t.Context()))
 		assert.Equal(t, maxToken, time.Since(began))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		assert.False(t, groupOf(&login{}).hasTokens(ctx), "there is nothing to begin with")
+		assert.False(t, groupOf(&loggedIn{}).hasTokens(ctx), "there is nothing to begin with")
 	})
 }

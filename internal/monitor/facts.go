@@ -91,10 +91,11 @@ const (
 
 // What a cluster is read from, as a status page has it.
 const (
-	FromNomad  = "Nomad"
-	FromURL    = "JWKS URL"
-	FromFile   = "JWKS file"
-	FromIssuer = "OIDC issuer"
+	FromNomad      = "Nomad"
+	FromURL        = "JWKS URL"
+	FromFile       = "JWKS file"
+	FromIssuer     = "OIDC issuer"
+	FromKubernetes = "Kubernetes"
 )
 
 // Shown is an error as a page shows it, beside the name of what it is of.

@@ -19,7 +19,7 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 	last := func(err error) monitor.LastError {
 		return monitor.LastError{Text: monitor.Shown(err), At: now, Hint: hint(err)}
 	}
-	from, unread := allReadFrom(cfg.Clusters), map[pem.Owner]bool{}
+	from, unread := ReadFrom(cfg.Clusters), map[pem.Owner]bool{}
 	for _, r := range report.Clusters {
 		c := monitor.ClusterFacts{Owner: pem.Owner{Cluster: r.Cluster, Region: r.Region}, From: from[r.Cluster], Published: -1}
 		switch {
@@ -67,8 +67,7 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 	return f
 }
 
-// From returns what a cluster is read from, as a status page has it.
-func From(c config.Cluster) string {
+func readFrom(c config.Cluster) string {
 	switch {
 	case c.Address != "":
 		return monitor.FromNomad
@@ -78,14 +77,17 @@ func From(c config.Cluster) string {
 		return monitor.FromFile
 	case c.OIDCIssuer != "":
 		return monitor.FromIssuer
+	case c.Kubernetes != "":
+		return monitor.FromKubernetes
 	}
 	return ""
 }
 
-func allReadFrom(clusters []config.Cluster) map[string]string {
+// ReadFrom returns what each cluster is read from, as a status page has it.
+func ReadFrom(clusters []config.Cluster) map[string]string {
 	from := map[string]string{}
 	for _, c := range clusters {
-		from[c.Name] = From(c)
+		from[c.Name] = readFrom(c)
 	}
 	return from
 }

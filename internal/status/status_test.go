@@ -49,10 +49,11 @@ func TestSortKeys(t *testing.T) {
 	assert.Equal(t, []string{"a-new", "a-old", "b", "foreign"}, ids)
 }
 
-func TestFrom(t *testing.T) {
+func TestReadFrom(t *testing.T) {
 	for want, c := range map[string]config.Cluster{
-		monitor.FromNomad: {Address: "https://x"}, monitor.FromURL: {JWKSURL: "https://x"}, monitor.FromFile: {JWKSFile: "x"}, monitor.FromIssuer: {OIDCIssuer: "https://x"}, "": {},
+		monitor.FromNomad: {Address: "https://x"}, monitor.FromURL: {JWKSURL: "https://x"}, monitor.FromFile: {JWKSFile: "x"}, monitor.FromIssuer: {OIDCIssuer: "https://x"},
+		monitor.FromKubernetes: {Kubernetes: "https://x"}, "": {},
 	} {
-		assert.Equal(t, want, From(c))
+		assert.Equal(t, want, readFrom(c))
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -13,17 +13,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/jwksharvest/harvest/internal/config"
-	"github.com/jwksharvest/harvest/internal/daemon"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
-	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // TestWatchLeaksNothing: when a watch ends, all of it has.
 func TestWatchLeaksNothing(t *testing.T) {
-	noVault(t)
+	fakevault.ClearEnvironment(t)
 	before := goleak.IgnoreCurrent()
 	s := fakevault.Start()
 	s.Enable("", "jwt-nomad", "jwt")
@@ -44,37 +42,26 @@ mount "jwt-nomad" { clusters = ["one"] }
 	require.NoError(t, s.Client().Sys().PutPolicy("default", `path "*" { capabilities = ["read", "update"] }`))
 	cfg, err := config.Load(name)
 	require.NoError(t, err)
-	a := &app{process: process{getenv: os.Getenv, now: time.Now}, says: &terminal.Messages{}}
 	log := slog.New(slog.DiscardHandler)
-	d := daemon.New(log, time.Now, vaultsync.WatchOptions{Resync: time.Minute})
+	d := New(Options{
+		Log: log, Now: time.Now, Watch: vaultsync.WatchOptions{Resync: time.Minute}, Getenv: os.Getenv,
+		Hint: func(error) string { return "" },
+	})
 	// The connections of each login are closed at the end: they outlast it.
 	var clients []*api.Client
-	prepared := func(cfg *config.Config) *daemon.Config {
-		c := a.daemonConfig(cfg, log)
-		for i := range c.Vaults {
-			open := c.Vaults[i].Make
-			c.Vaults[i].Make = func(tell func(error)) (daemon.Login, error) {
-				l, err := open(tell)
-				if err == nil {
-					clients = append(clients, l.Client())
-				}
-				return l, err
-			}
+	d.newLogin = func(v config.Vault, tell func(error)) (login, error) {
+		l, err := d.keeper(v, tell)
+		if err == nil {
+			clients = append(clients, l.Client())
 		}
-		return c
+		return l, err
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, d.Use(ctx, prepared(cfg)))
+	require.NoError(t, d.Use(ctx, cfg))
 	hangup := make(chan os.Signal)
 	ended := make(chan error)
 	go func() {
-		ended <- d.Run(ctx, hangup, func() (*daemon.Config, error) {
-			cfg, err := config.Load(name)
-			if err != nil {
-				return nil, err
-			}
-			return prepared(cfg), nil
-		})
+		ended <- d.Run(ctx, hangup, func() (*config.Config, error) { return config.Load(name) })
 	}()
 	<-d.Settled()
 	hangup <- os.Interrupt
