@@ -1,16 +1,11 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,10 +105,10 @@ func newCoalmineIn(t *testing.T, dir string) *coalmine {
 	m.vault.EnableKubernetes("", "kubernetes", "harvest", m.canaries["service account token"], "all")
 	m.write(t, m.file("jwt"), m.workload(t))
 	for _, name := range []string{"vault", "nomad"} {
-		certificate, key := certificate(t)
-		m.write(t, m.file(name+".pem"), certificate)
-		m.write(t, m.file(name+"-key.pem"), key)
-		block, _ := pem.Decode([]byte(key))
+		certificatePair(t, dir, name, time.Now().Add(time.Hour))
+		key, err := os.ReadFile(m.file(name + "-key.pem"))
+		require.NoError(t, err)
+		block, _ := pem.Decode(key)
 		m.canaries["client key of "+name] = base64.StdEncoding.EncodeToString(block.Bytes)[48:] // behind what all keys have
 	}
 	m.env["VAULT_CLIENT_CERT"], m.env["VAULT_CLIENT_KEY"] = m.file("vault.pem"), m.file("vault-key.pem")
@@ -249,17 +244,4 @@ func (m *coalmine) checkFiles(t *testing.T, directory string, names ...string) {
 			m.check(t, name, string(data))
 		}
 	}
-}
-
-// certificate returns a client certificate and its key.
-func certificate(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "harvest"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	require.NoError(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	require.NoError(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
 }

@@ -9,16 +9,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
 // TestOrderOfMounts: reports stand in the file's order, whichever Vault let us in, and a
 // refused mount's error is its own.
 func TestOrderOfMounts(t *testing.T) {
-	noVault(t)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
-	vault := fakevault.New(t)
+	vault := ownVault(t)
 	for _, path := range []string{"first", "third", "fourth"} {
 		vault.Enable("", path, "jwt")
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lint"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -22,10 +21,7 @@ import (
 
 // status -format html writes what the text says, in one document.
 func TestPageOfStatus(t *testing.T) {
-	noVault(t)
-	vault := fakevault.New(t)
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	vault := ownVault(t)
 	upgraded, mixed := keysOf(t, "../../jwks/testdata/nomad-upgraded.json"), keysOf(t, "../../jwks/testdata/mixed.json")
 	foreign := keysOf(t, "../../jwks/testdata/rfc7517-a1.json")
 	denied, err := pem.FingerprintOf(mixed["p521"].Public)

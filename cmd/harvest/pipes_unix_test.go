@@ -14,16 +14,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
-	"github.com/jwksharvest/harvest/internal/fakevault"
 )
 
 // TestTimeoutBoundsPipes: a pipe that nobody writes to, in the place of any file, is given up
 // when -timeout is over, and named. A cluster's certificate costs only that cluster its turn.
 func TestTimeoutBoundsPipes(t *testing.T) {
-	noVault(t)
-	vault, nomad := fakevault.New(t), fakenomad.New(t)
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", "root")
+	vault, nomad := ownVault(t), fakenomad.New(t)
 	t.Setenv("VAULT_MAX_RETRIES", "0")
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")

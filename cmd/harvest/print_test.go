@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -56,10 +55,7 @@ func element(t *testing.T, k jwks.Key, cluster string, added time.Time) string {
 
 // TestGolden: a plan with every sign there is, its JSON, a sync and the status after it.
 func TestGolden(t *testing.T) {
-	noVault(t)
-	vault := fakevault.New(t)
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	vault := ownVault(t)
 	upgraded := keysOf(t, "../../jwks/testdata/nomad-upgraded.json")
 	docs := keysOf(t, "../../jwks/testdata/nomad-docs.json")
 	mixed := keysOf(t, "../../jwks/testdata/mixed.json")

@@ -17,7 +17,6 @@ import (
 // TestReport06SaysUntilWhen: plan, sync and status say until when a key stays that a URL's answers
 // lack, and what ends it now.
 func TestReport06SaysUntilWhen(t *testing.T) {
-	noVault(t)
 	var answer atomic.Pointer[string]
 	publish := func(name string) {
 		document, err := os.ReadFile(filepath.Join("..", "..", "jwks", "testdata", "reports", name+".json"))
@@ -30,11 +29,9 @@ func TestReport06SaysUntilWhen(t *testing.T) {
 		_, _ = w.Write([]byte(*answer.Load()))
 	}))
 	defer idp.Close()
-	vault := fakevault.New(t)
+	vault := ownVault(t)
 	vault.Enable("", "jwt", "jwt")
 	env := map[string]string{"VAULT_ADDR": vault.URL, "VAULT_TOKEN": fakevault.RootToken}
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
 	flags := []string{"-cluster", "idp", "-mount", "jwt", "-jwks-url", idp.URL + "/keys"}
 	call := func(command string, more ...string) (int, string) {
 		code, stdout, stderr := harvest(t, env, append(append([]string{command}, flags...), more...)...)

@@ -39,6 +39,16 @@ func noVault(t *testing.T) {
 	fakevault.ClearEnvironment(t)
 }
 
+// ownVault is a Vault for everything, and the only one that the environment names.
+func ownVault(t *testing.T) *fakevault.Server {
+	t.Helper()
+	noVault(t)
+	vault := fakevault.New(t)
+	t.Setenv("VAULT_ADDR", vault.URL)
+	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	return vault
+}
+
 // TestUsage: what can't be understood exits with 1 and a line that says where help is.
 func TestUsage(t *testing.T) {
 	noVault(t)
@@ -127,11 +137,7 @@ func TestHelp(t *testing.T) {
 // TestUsualConfiguration: every command has the same file where none is named, and flags of a mount
 // go before it.
 func TestUsualConfiguration(t *testing.T) {
-	noVault(t)
-	vault := fakevault.New(t)
-	vault.Enable("", "jwt-usual", "jwt")
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	ownVault(t).Enable("", "jwt-usual", "jwt")
 	usual := filepath.Join(t.TempDir(), "harvest.hcl")
 	call := func(args ...string) (int, string) {
 		var all bytes.Buffer

@@ -73,10 +73,7 @@ const (
 // screenWorld is a Vault and a configuration with names that are long, wide or hostile.
 func screenWorld(t *testing.T) (config string, vault *fakevault.Server) {
 	t.Helper()
-	noVault(t)
-	vault = fakevault.New(t)
-	t.Setenv("VAULT_ADDR", vault.URL)
-	t.Setenv("VAULT_TOKEN", fakevault.RootToken)
+	vault = ownVault(t)
 	vault.Enable("", longMount, "jwt")
 	upgraded := keysOf(t, "../../jwks/testdata/nomad-upgraded.json")
 	mixed := keysOf(t, "../../jwks/testdata/mixed.json")
@@ -178,11 +175,8 @@ func TestScreenFailures(t *testing.T) {
 			{name: "a dead cluster", prepare: func(_ *fakevault.Server, n *fakenomad.Server) { n.Region("").Clear() }},
 			{name: "a refused turnover", prepare: func(_ *fakevault.Server, n *fakenomad.Server) { n.Region("").Rebuild() }},
 		} {
-			noVault(t)
-			vault, nomad := fakevault.New(t), fakenomad.New(t)
+			vault, nomad := ownVault(t), fakenomad.New(t)
 			vault.Enable("", "jwt-nomad", "jwt")
-			t.Setenv("VAULT_ADDR", vault.URL)
-			t.Setenv("VAULT_TOKEN", fakevault.RootToken)
 			show := func(args ...string) string {
 				var both bytes.Buffer
 				s := terminal.Terminal{Width: width}
