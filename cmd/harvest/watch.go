@@ -72,7 +72,7 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	load := func() (*config.Config, error) {
-		cfg, err := a.load(cmd, true)
+		cfg, err := a.loadWatched(cmd)
 		if err == nil {
 			a.warnExposed(cfg.CredentialFiles(a.getenv), func(name string) {
 				log.Warn("a file with a credential can be read by every user of this machine", "file", text.Escape(name))
@@ -127,9 +127,18 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 	})
 }
 
+// loadWatched is load for a watch, which serves no relays where there are none.
+func (a *app) loadWatched(cmd *cli.Command) (*config.Config, error) {
+	cfg, err := a.load(cmd, true)
+	if err == nil && cmd.IsSet("relay-listen") && cfg.Relays() == 0 {
+		return nil, usage(cmd, "-relay-listen, and the configuration has no relay block: add one, or leave -relay-listen out")
+	}
+	return cfg, err
+}
+
 // listen returns the listener of -listen; nil without that flag.
 func listen(ctx context.Context, cmd *cli.Command) (net.Listener, error) {
-	if cmd.String("listen") == "" {
+	if !cmd.IsSet("listen") {
 		return nil, nil
 	}
 	address, err := daemon.ListenAddress(cmd.String("listen"))
@@ -169,6 +178,11 @@ func stopListening(l net.Listener) {
 func relayListening(cmd *cli.Command) (relay.Listening, error) {
 	l := relay.Listening{
 		Address: cmd.String("relay-listen"), Cert: cmd.String("relay-cert"), Key: cmd.String("relay-key"), AllowPlaintext: cmd.Bool("relay-allow-plaintext"),
+	}
+	for _, name := range []string{"relay-listen", "relay-cert", "relay-key"} {
+		if cmd.IsSet(name) && cmd.String(name) == "" { // a variable that isn't set, say
+			return l, usage(cmd, "-%s is empty: give it a value, or leave it out", name)
+		}
 	}
 	if l.Address == "" {
 		for _, name := range []string{"relay-cert", "relay-key", "relay-allow-plaintext"} {

@@ -40,10 +40,10 @@ func openDirectory(name string) (*directory, error) {
 	return &directory{root}, nil
 }
 
-// refuseStrangers refuses a file or a directory that somebody else may write: they would choose whom
-// others trust. As with the files of ssh, root and the user of this process may, and unlike there
-// the group of this process: a volume of Kubernetes is written by way of its group. Windows has
-// other permissions, of which its mode bits say nothing.
+// refuseStrangers refuses a file or a directory that somebody else may write: they would choose
+// whom others trust. As with the files of ssh, root and the user of this process may, and unlike
+// there the group of this process: a volume of Kubernetes is written by way of its group. Windows
+// has other permissions, of which its mode bits say nothing.
 func refuseStrangers(info fs.FileInfo) error {
 	const so = "and so choose whom others trust"
 	user, group, known := ownersOf(info)

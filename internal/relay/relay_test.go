@@ -270,8 +270,8 @@ func TestEditWhileRunningKeepsWhatIsServed(t *testing.T) {
 	assert.ElementsMatch(t, []string{"k1", "k2"}, servedBy(t, r))
 }
 
-// What somebody writes into keys.pem under a cluster's name, while harvest runs, is served when that
-// cluster publishes it, and not before; also under another configuration. So is what another
+// What somebody writes into keys.pem under a cluster's name, while harvest runs, is served when
+// that cluster publishes it, and not before; also under another configuration. So is what another
 // harvest writes there.
 func TestElementsEditedInWaitForTheirCluster(t *testing.T) {
 	dir := t.TempDir()

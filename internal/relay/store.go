@@ -173,10 +173,10 @@ func (r *Relay) Planned(ctx context.Context, p *plan.Plan) error {
 	return ofFiles(r.mend())
 }
 
-// vouched returns those elements of a plan that may be served: what is served already, what clusters
-// publish now, and what is added. What somebody wrote into keys.pem meanwhile, under the name of a
-// cluster that can't be asked, isn't among them. Where nothing is served yet, it is all that was
-// read: as after a restart.
+// vouched returns those elements of a plan that may be served: what is served already, what
+// clusters publish now, and what is added. What somebody wrote into keys.pem meanwhile, under the
+// name of a cluster that can't be asked, isn't among them. Where nothing is served yet, it is all
+// that was read: as after a restart.
 func (r *Relay) vouched(p *plan.Plan, added []plan.Key) []plan.Element {
 	known := r.listed
 	if now := r.served.Load(); now != nil {
