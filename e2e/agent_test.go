@@ -21,6 +21,7 @@ import (
 func TestThroughAgent(t *testing.T) {
 	for _, kind := range []string{"agent", "proxy"} {
 		t.Run(kind, func(t *testing.T) {
+			needs(t, kind != "proxy" || vault.HasProxy(t.Context()), "the server's command has no proxy")
 			path := "jwt-" + kind
 			c := enable(t, vault, path, nil)
 			r := harvest(t, nil, "policy", "-roles", "-mount", path)
@@ -84,6 +85,7 @@ func TestAgentWithoutVault(t *testing.T) {
 	alone, err := lab.StartVault(t.Context(), lab.VaultOptions{})
 	require.NoError(t, err)
 	defer alone.Stop()
+	needs(t, alone.HasProxy(t.Context()), "the server's command has no proxy")
 	agent, err := alone.StartAgent(t.Context(), "proxy", alone.RootToken)
 	require.NoError(t, err)
 	defer agent.Stop()

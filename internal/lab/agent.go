@@ -1,10 +1,12 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -25,7 +27,7 @@ auto_auth {
     config = { token_file_path = %q }
   }
 }
-api_proxy { use_auto_auth_token = true }
+%s { use_auto_auth_token = true }
 listener "tcp" {
   address                = %q
   tls_disable            = true
@@ -36,6 +38,10 @@ listener "tcp" {
 // StartAgent starts "vault agent" or "vault proxy", as kind says, before the server, and returns
 // when it passes requests on with that token.
 func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, error) {
+	passing := "api_proxy"
+	if !v.HasProxy(ctx) {
+		passing = "cache" // what it was called before
+	}
 	return withPorts(1, func(ports []int) (*Agent, error) {
 		dir, err := os.MkdirTemp("", "harvest-agent-")
 		if err != nil {
@@ -43,14 +49,14 @@ func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, err
 		}
 		listen := net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0]))
 		file, config := filepath.Join(dir, "token"), filepath.Join(dir, "agent.hcl")
-		for name, text := range map[string]string{file: token, config: fmt.Sprintf(vaultAgentConfig, v.Address, file, listen)} {
+		for name, text := range map[string]string{file: token, config: fmt.Sprintf(vaultAgentConfig, v.Address, file, passing, listen)} {
 			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 				_ = os.RemoveAll(dir)
 				return nil, err
 			}
 		}
 		a := &Agent{Address: "http://" + listen}
-		a.process, err = start(kind, dir, v.process.cmd.Path, []string{kind, "-config=" + config}, environ("TMPDIR="+dir, "GODEBUG="+oldVaults))
+		a.process, err = start(kind, dir, v.process.cmd.Path, []string{kind, "-config=" + config}, environ("TMPDIR="+dir))
 		if err != nil {
 			_ = os.RemoveAll(dir)
 			return nil, err
@@ -61,6 +67,12 @@ func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, err
 		}
 		return a, nil
 	})
+}
+
+// HasProxy reports whether the server's command has "vault proxy", which came with Vault 1.14.
+func (v *Vault) HasProxy(ctx context.Context) bool {
+	help, _ := exec.CommandContext(ctx, v.process.cmd.Path, "proxy", "-h").CombinedOutput()
+	return bytes.Contains(help, []byte("proxy [options]"))
 }
 
 // ready asks for what any token may know of itself.

@@ -102,7 +102,7 @@ func startVault(ctx context.Context, o VaultOptions, ports []int) (*Vault, error
 		}
 		v.args = []string{"server", "-config=" + config}
 	}
-	v.process, err = start("vault", dir, o.Binary, v.args, environ("TMPDIR="+dir, "GODEBUG="+oldVaults))
+	v.process, err = start("vault", dir, o.Binary, v.args, environ("TMPDIR="+dir))
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
@@ -164,10 +164,6 @@ func (v *Vault) Version(ctx context.Context) (string, error) {
 	}
 	return health.Version, nil
 }
-
-// oldVaults lets Go start a Vault of 2022: a driver in it brings a certificate with a
-// negative serial number.
-const oldVaults = "x509negativeserial=1"
 
 func devArguments(listen, rootToken string) []string {
 	args := []string{"server", "-dev", "-dev-no-store-token", "", "-dev-listen-address=" + listen}

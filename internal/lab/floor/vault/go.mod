@@ -3,6 +3,9 @@ module github.com/jwksharvest/harvest/internal/lab/floor/vault
 
 go 1.26
 
+// A driver in it brings a certificate with a negative serial number.
+godebug x509negativeserial=1
+
 require (
 	github.com/hashicorp/vault v1.12.0
 )
