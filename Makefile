@@ -110,12 +110,13 @@ PAIRS ?= $(ALLPAIRS)
 
 # Without the race detector, which takes most of the time and says nothing about servers.
 .PHONY: e2e-matrix
-e2e-matrix: ## The same, against all PAIRS one after the other, into the table of docs/versions.md
+e2e-matrix: ## The same, against all PAIRS one after the other, into the table of docs/versions.md (RUN='^TestX$$': these again)
 	@mkdir -p dist/matrix
+	@$(if $(RUN),,rm -f $(PAIRS:%=dist/matrix/%.json))
 	@for pair in $(PAIRS); do \
 		if [ $$pair = openbao ]; then lab=floor as=openbao; else lab=$$pair as=; fi; \
 		internal/lab/build $$lab && echo "the tests against $$pair" && begin=$$SECONDS && \
-		{ HARVEST_LAB=$$lab HARVEST_AS=$$as $(GO) test -json -tags e2e -count=1 -p 1 -timeout 40m $(E2E) >dist/matrix/$$pair.json || true; } && \
+		{ HARVEST_LAB=$$lab HARVEST_AS=$$as $(GO) test -json -tags e2e -count=1 -p 1 -timeout 40m $(RUN:%=-run '%') $(E2E) >>dist/matrix/$$pair.json || true; } && \
 		echo "took $$((SECONDS - begin)) s" || exit 1; \
 	done
 	$(GO) run ./e2e/matrix -servers docs/versions.md $$(for pair in $(ALLPAIRS); do ls dist/matrix/$$pair.json 2>/dev/null; done)
@@ -171,8 +172,11 @@ versions: lab ## Let another version of harvest (OTHER) and this one share a mou
 	HARVEST_LAB=current HARVEST_OTHER='$(CURDIR)/dist/other/harvest-other' $(GO) test -tags e2e -count=1 -timeout 20m -v -run 'TestTwoVersions$$' ./e2e
 
 .PHONY: history
-history: lab ## Let five harvesters, three Vaults and all faults make a history for LASTING (10m), and decide over it
-	HARVEST_LAB=current HARVEST_HISTORY=$(or $(LASTING),10m) $(GO) test -tags e2e -count=1 -timeout 60m -v -run 'TestHistory$$' ./e2e
+history: lab ## Let five harvesters, three Vaults and all faults make a history for LASTING (10m), decide over it, and write docs/reliability.md's figures
+	@mkdir -p dist
+	HARVEST_LAB=current HARVEST_HISTORY=$(or $(LASTING),10m) $(GO) test -json -tags e2e -count=1 -timeout 60m \
+		-run 'TestHistory$$|TestNomadServers$$|TestRegionPartitioned$$' ./e2e >dist/history.json || true
+	$(GO) run ./e2e/matrix -figures docs/reliability.md dist/history.json
 
 .PHONY: bench
 bench: ## Compare with other ways to the same end, over ROUNDS (10) of TABLES (all); writes bench/RESULTS.md

@@ -6,9 +6,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -64,7 +66,7 @@ func TestHistory(t *testing.T) {
 	for _, v := range vaults {
 		t.Cleanup(v.Stop)
 	}
-	lasting := 25 * time.Second
+	lasting := 15 * time.Second
 	if d, err := time.ParseDuration(os.Getenv("HARVEST_HISTORY")); err == nil {
 		lasting = d / 2
 	}
@@ -90,8 +92,9 @@ func tell(t *testing.T, vaults []*lab.Vault, path string, lasting time.Duration,
 		h.start()
 		living.Go(func() { h.change(over) })
 	}
+	pause := min(2*time.Second, lasting/16)
 	for i := 0; over.Err() == nil; i++ {
-		rest(over, time.Second+rand.N(2*time.Second))
+		rest(over, pause/2+rand.N(pause))
 		if i%3 == 2 {
 			s.deny()
 		}
@@ -107,10 +110,31 @@ func tell(t *testing.T, vaults []*lab.Vault, path string, lasting time.Duration,
 	untrusted, denied := s.log.Untrusted()
 	late := len(verdict.Lost) - len(verdict.Kept())
 	require.Positive(t, verdict.Claims, "no sync ended well: that proves nothing")
-	t.Logf("%v, %d reads, %d syncs that ended well: %d updates lost, %d of them beside a write that took too long\n"+
-		"published and not trusted:\n%vdenied and trusted:\n%v", lasting, reads.Load(), verdict.Claims, len(verdict.Lost), late, untrusted, denied)
+	summary := fmt.Sprintf("%v, %d reads, %d syncs that ended well: %d updates lost, %d of them beside a write that took too long",
+		lasting, reads.Load(), verdict.Claims, len(verdict.Lost), late)
+	t.Log(summary)
+	t.Attr("table", summary+" | times | published keys that weren't trusted | denied keys that were")
+	times := s.log.Faults()
+	for _, fault := range append(slices.Sorted(maps.Keys(times)), history.NoFault) {
+		often := "" // no fault has no number
+		if n := times[fault]; n > 0 {
+			often = fmt.Sprint(n)
+		}
+		t.Attr(key(fault), fmt.Sprintf("%s | %s | %s", often, untrusted.Of(fault), denied.Of(fault)))
+	}
+	sayLoad(t)
 	assert.Empty(t, verdict.Wrong)
 	return verdict
+}
+
+// key makes the name of an attribute.
+func key(name string) string { return strings.ReplaceAll(name, " ", "_") }
+
+// sayLoad notes how busy the machine is: it makes every figure longer.
+func sayLoad(t *testing.T) {
+	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
+		t.Attr("note", fmt.Sprintf("The load was %s, on %d cores.", strings.Join(strings.Fields(string(load))[:3], ", "), runtime.NumCPU()))
+	}
 }
 
 // rest waits, or ends with the context: a random moment is no event to wait for.

@@ -105,8 +105,11 @@ func TestNomadServers(t *testing.T) {
 			rest(over, 50*time.Millisecond)
 		}
 	})
+	t.Attr("table", "three Nomad servers | a rotated key wasn't trusted for")
 	gap := func(what string, published, trusted time.Time) {
-		t.Logf("%-58s %v", what, max(0, trusted.Sub(published)).Round(time.Millisecond))
+		d := max(0, trusted.Sub(published)).Round(time.Millisecond)
+		t.Logf("%-58s %v", what, d)
+		t.Attr(key(what), d.String())
 	}
 
 	id, at := r.rotate(r.leads)
@@ -154,6 +157,7 @@ func TestNomadServers(t *testing.T) {
 	gap("snapshot restored, then rotated, by way of the leader", at, r.trusted("leader", id))
 	gap("snapshot restored, then rotated, by way of a follower", at, r.trusted("follower", id))
 	r.same(leader)
+	sayLoad(t)
 }
 
 // A region that partitions and comes back: its keys stay, and what it rotated to meanwhile is
@@ -201,6 +205,9 @@ mount "jwt-partitioned" { clusters = ["both"] }
 		return err == nil
 	}, time.Minute, 50*time.Millisecond)
 	require.Eventually(t, trusts("there", id), 3*time.Minute, 20*time.Millisecond, "the region that is back")
-	t.Logf("a key that the region made once it was back was trusted %v after that", time.Since(began).Round(time.Millisecond))
+	d := time.Since(began).Round(time.Millisecond)
+	t.Logf("a key that the region made once it was back was trusted %v after that", d)
+	t.Attr("table", "two regions | a key wasn't trusted for")
+	t.Attr(key("region partitioned, then back and rotated, counted from its return"), d.String())
 	require.True(t, trusts("there", first)())
 }

@@ -235,7 +235,7 @@ consul {
 		gone := relay.await(t, func(kids []string) bool { return kids != nil && !has(kid)(kids) })
 		t.Logf("denied with Nomad away, and gone from the relay %v after SIGHUP", gone.Sub(began).Round(time.Millisecond))
 
-		const while = 30 * time.Second // longer than any answer may be cached by its max-age
+		const while = 12 * time.Second // longer than the max-age of the relay's answers
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for time.Since(gone) < while {

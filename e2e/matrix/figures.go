@@ -7,21 +7,28 @@ import (
 	"strings"
 )
 
-// figuresTable is what tests said of themselves as attributes, a table a test or a part of it.
+// figuresTable is what tests said of themselves as attributes. One called table begins a table with
+// its value as the heads of the columns, a note ends it, and the others are rows.
 func figuresTable(columns []*column) string {
-	var out strings.Builder
+	var parts []string
 	for _, c := range columns {
 		for _, name := range slices.Sorted(maps.Keys(c.tests)) {
-			attrs := c.tests[name].attrs
-			if len(attrs) == 0 {
-				continue
+			var out strings.Builder
+			for _, a := range c.tests[name].attrs {
+				key, value := strings.ReplaceAll(a[0], "_", " "), a[1]
+				switch key {
+				case "table":
+					fmt.Fprintf(&out, "| %s |\n|%s\n", value, strings.Repeat(" --- |", 1+strings.Count(value, " | ")))
+				case "note":
+					fmt.Fprintf(&out, "\n%s\n", value)
+				default:
+					fmt.Fprintf(&out, "| %s | %s |\n", key, value)
+				}
 			}
-			fmt.Fprintf(&out, "| `%s` | |\n| --- | --- |\n", name)
-			for _, a := range attrs {
-				fmt.Fprintf(&out, "| %s | %s |\n", strings.ReplaceAll(a[0], "_", " "), a[1])
+			if out.Len() > 0 {
+				parts = append(parts, fmt.Sprintf("`%s`:\n\n%s", name, &out))
 			}
-			out.WriteString("\n")
 		}
 	}
-	return strings.TrimSuffix(out.String(), "\n")
+	return strings.Join(parts, "\n")
 }

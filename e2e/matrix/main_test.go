@@ -50,7 +50,9 @@ const ran = `{"Action":"start","Package":"e2e"}
 {"Action":"output","Package":"e2e","Test":"TestMigrateURL/jwks_pairs","Output":"    --- SKIP: TestMigrateURL/jwks_pairs (0.00s)\n"}
 {"Action":"skip","Package":"e2e","Test":"TestMigrateURL/jwks_pairs"}
 {"Action":"pass","Package":"e2e","Test":"TestMigrateURL"}
-{"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"leader_killed","Value":"3 times"}
+{"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"table","Value":"a fault | times"}
+{"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"leader_killed","Value":"3"}
+{"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"note","Value":"The load was 2."}
 {"Action":"fail","Package":"e2e","Test":"TestKill"}
 {"Action":"output","Package":"e2e","Test":"TestAudit","Output":"    lab_test.go:9: no audit\n"}
 {"Action":"skip","Package":"e2e","Test":"TestAudit"}
@@ -81,7 +83,8 @@ func TestTable(t *testing.T) {
 	} {
 		assert.Contains(t, text, line)
 	}
-	assert.Equal(t, "| `TestHistory/kept` | |\n| --- | --- |\n| leader killed | 3 times |\n", figuresTable([]*column{c}))
+	assert.Equal(t, "`TestHistory/kept`:\n\n| a fault | times |\n| --- | --- |\n| leader killed | 3 |\n\nThe load was 2.\n",
+		figuresTable([]*column{c}))
 }
 
 func TestReplace(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -178,24 +177,27 @@ func (l *Log) late(before time.Time, settle time.Duration) bool {
 	})
 }
 
+// NoFault is what Gaps have for those during which there was no fault.
+const NoFault = "no fault"
+
 // Gaps are how long keys weren't trusted that were published, or were trusted although denied,
 // sorted, by the fault that went on meanwhile.
 type Gaps map[string][]time.Duration
 
-// String is a line a fault.
-func (g Gaps) String() string {
-	var out strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(g)) {
-		d := g[name]
-		fmt.Fprintf(&out, "%-22s %4d, half within %v, the longest %v\n", name,
-			len(d), d[(len(d)-1)/2].Round(time.Millisecond), d[len(d)-1].Round(time.Millisecond))
+// Of sums the gaps of one fault up.
+func (g Gaps) Of(fault string) string {
+	d := g[fault]
+	if len(d) == 0 {
+		return "none"
 	}
-	return out.String()
+	return fmt.Sprintf("%d, half within %v, the longest %v",
+		len(d), d[(len(d)-1)/2].Round(time.Millisecond), d[len(d)-1].Round(time.Millisecond))
 }
 
-// Untrusted are the times from a key's publication to the first read that shows it, where it was
-// published for as long; and Denied those from the first configuration that denies a key to the
-// end of the last read that shows it.
+// Untrusted are the times for which a key wasn't trusted that was published, from its publication
+// or from the last read that showed it to the next that does, where it was published for as long;
+// and Denied those from the first configuration that denies a key to the end of the last read that
+// shows it.
 func (l *Log) Untrusted() (untrusted, denied Gaps) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -203,12 +205,8 @@ func (l *Log) Untrusted() (untrusted, denied Gaps) {
 	untrusted, denied = Gaps{}, Gaps{}
 	for key, spans := range l.published {
 		for _, p := range spans {
-			for _, r := range l.reads {
-				if _, has := r.keys[key]; has && r.to.After(p.from) && (p.to.IsZero() || r.to.Before(p.to)) {
-					gap := span{p.from, r.to}
-					untrusted[l.faultDuring(gap)] = append(untrusted[l.faultDuring(gap)], gap.to.Sub(gap.from))
-					break
-				}
+			for _, gap := range l.gaps(key, p) {
+				untrusted[l.faultDuring(gap)] = append(untrusted[l.faultDuring(gap)], gap.to.Sub(gap.from))
 			}
 		}
 	}
@@ -229,9 +227,42 @@ func (l *Log) Untrusted() (untrusted, denied Gaps) {
 	return untrusted, denied
 }
 
-// faultDuring is the fault that lasted longest within a span, or "no fault".
+// gaps are the spans within p for which a key that is published then wasn't trusted. Reads may
+// overlap: one that lacks the key counts if it began after the last that has it.
+func (l *Log) gaps(key string, p span) (all []span) {
+	since, trusted := p.from, false
+	for _, r := range l.reads {
+		if !r.to.After(p.from) || !p.to.IsZero() && !r.to.Before(p.to) || l.deniedBy(key, r.to) {
+			continue
+		}
+		_, has := r.keys[key]
+		switch {
+		case has && !trusted:
+			all = append(all, span{since, r.to})
+			since, trusted = r.to, true
+		case has && r.to.After(since):
+			since = r.to
+		case !has && trusted && r.from.After(since):
+			trusted = false
+		}
+	}
+	return all
+}
+
+// Faults are how often each fault was made.
+func (l *Log) Faults() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	times := map[string]int{}
+	for _, f := range l.faults {
+		times[f.name]++
+	}
+	return times
+}
+
+// faultDuring is the fault that lasted longest within a span, or NoFault.
 func (l *Log) faultDuring(s span) string {
-	name, most := "no fault", time.Duration(0)
+	name, most := NoFault, time.Duration(0)
 	for _, f := range l.faults {
 		from, to := f.from, f.to
 		if from.Before(s.from) {

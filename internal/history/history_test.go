@@ -203,15 +203,26 @@ func TestGaps(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		end()
 		s.read("o", "slow")
+		s.read("o") // lost
+		s.read("o")
+		s.read("o", "slow")
+		overlapping := time.Now()
+		s.read("o", "slow")
+		s.Read("other", overlapping, nil) // may be of before the last one
+		moment()
 		everywhere := s.Deny("slow")
 		s.read("o", "slow")
 		everywhere()
 		s.read("o")
+		s.read("o", "slow") // what is denied isn't missed
 		untrusted, denied := s.Untrusted()
-		assert.Equal(t, Gaps{"no fault": {10 * time.Millisecond}, "leader killed": {3010 * time.Millisecond}}, untrusted)
-		assert.Equal(t, Gaps{"no fault": {10 * time.Millisecond}}, denied)
-		assert.Equal(t, "leader killed             1, half within 3.01s, the longest 3.01s\n"+
-			"no fault                  1, half within 10ms, the longest 10ms\n", untrusted.String())
+		assert.Equal(t, Gaps{
+			NoFault: {10 * time.Millisecond, 60 * time.Millisecond}, "leader killed": {3010 * time.Millisecond},
+		}, untrusted)
+		assert.Equal(t, Gaps{NoFault: {50 * time.Millisecond}}, denied)
+		assert.Equal(t, "2, half within 10ms, the longest 60ms", untrusted.Of(NoFault))
+		assert.Equal(t, "none", denied.Of("leader killed"))
+		assert.Equal(t, map[string]int{"leader killed": 1}, s.Faults())
 	})
 }
 
