@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/lab"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -135,7 +136,7 @@ func (o *observer) look(c *api.Client, path string) error {
 	now, after := time.Now(), o.published()
 	o.reads++
 	trusted := map[string]bool{}
-	for _, k := range vaultsync.NewConfig(secret.Data).Trusted() {
+	for _, k := range mountconfig.New(secret.Data).Trusted() {
 		trusted[k.KeyID] = true
 	}
 	for kid := range o.trusted {
@@ -302,7 +303,7 @@ func converge(t *testing.T, v *lab.Vault, rotations int) {
 	watching.Wait()
 
 	after := readConfig(t, c, path)
-	keys := vaultsync.NewConfig(after).Trusted()
+	keys := mountconfig.New(after).Trusted()
 	assert.Len(t, keys, min(window, rotations+1)*harvesters+1, "each key once")
 	assert.True(t, slices.ContainsFunc(keys, func(k plan.Key) bool { return k.Cluster == "" && foreign.Equal(k.Public) }),
 		"the pasted key stays")

@@ -22,9 +22,9 @@ import (
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 	"github.com/jwksharvest/harvest/internal/lint"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // linted runs harvest status -lint and returns "lint severity cluster role" of what it found.
@@ -134,7 +134,7 @@ mount %q { clusters = ["west", "issuing"] }
 
 	// A key as old as if it had never been rotated, and one of a cluster that is gone.
 	var elements []string
-	for _, element := range vaultsync.NewConfig(readConfig(t, c, path)).Keys() {
+	for _, element := range mountconfig.New(readConfig(t, c, path)).Keys() {
 		var b pem.Block
 		require.NoError(t, b.UnmarshalText([]byte(element)))
 		if b.Annotation.Cluster == "west" {

@@ -28,8 +28,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/lab"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -215,7 +215,7 @@ func readConfig(t *testing.T, c *api.Client, path string) map[string]any {
 // trusted returns the keys of a mount.
 func trusted(t *testing.T, c *api.Client, path string) []plan.Key {
 	t.Helper()
-	return vaultsync.NewConfig(readConfig(t, c, path)).Trusted()
+	return mountconfig.New(readConfig(t, c, path)).Trusted()
 }
 
 // owners returns "cluster/region" of a mount's keys, sorted; foreign keys are "".

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -24,7 +25,7 @@ var ErrReview = errors.New("the plan was not approved")
 // meanwhile, and where the plan is older than o.MaxAge; [plan.ErrRefused], [plan.ErrTurnover], [plan.ErrNoRoom],
 // [plan.ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a Sync's does.
 func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountReport, error) {
-	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current Config, o Options, written bool) (*plan.Plan, error) {
+	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
 		return m.again(p, current, o, written)
 	}})
 	o.conclude(m, report)
@@ -33,7 +34,7 @@ func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountRepor
 
 // again returns the plan where it is still to be done, and a plan of nothing where it was done.
 // Once it was written, what others write beside it is theirs.
-func (m *Mount) again(p *plan.Plan, current Config, o Options, written bool) (*plan.Plan, error) {
+func (m *Mount) again(p *plan.Plan, current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
 	if p.Store != "" && p.Store != m.String() {
 		return nil, fmt.Errorf("%w: it is one for %s", plan.ErrRefused, p.Store)
 	}
@@ -49,7 +50,7 @@ func (m *Mount) again(p *plan.Plan, current Config, o Options, written bool) (*p
 		done.Changed = false
 		return &done, nil
 	}
-	if p.Base != current.base(elements) {
+	if p.Base != current.Base(elements) {
 		return nil, fmt.Errorf("%w: the mount has changed since", plan.ErrStale)
 	}
 	planner := mountPlanner{o: o, want: plan.Desired{Clusters: p.Clusters}, current: current}
@@ -63,29 +64,29 @@ func (m *Mount) again(p *plan.Plan, current Config, o Options, written bool) (*p
 		return nil, err
 	}
 	whole.Changed = true
-	return whole, current.checkSize(whole)
+	return whole, current.CheckSize(whole)
 }
 
 // isDone reports whether a mount holds what a plan says.
-func isDone(p *plan.Plan, current Config, elements []plan.Element) bool {
+func isDone(p *plan.Plan, current mountconfig.Config, elements []plan.Element) bool {
 	return p.Holds(elements) && current.Mode() == "" && len(settingsIn(p, current)) == len(p.Settings)
 }
 
 // hasLanded reports whether a mount shows all of a plan's changes, whatever others did since.
-func hasLanded(p *plan.Plan, current Config) bool {
+func hasLanded(p *plan.Plan, current mountconfig.Config) bool {
 	done := landed(p, current)
 	return len(done.Add) == len(p.Add) && len(done.Adopt) == len(p.Adopt) && len(done.Remove) == len(p.Remove) &&
 		len(done.Settings) == len(p.Settings)
 }
 
 // checkSettings refuses settings that aren't stated any more, or that have changed since.
-func checkSettings(p *plan.Plan, current Config, stated map[string]any) error {
+func checkSettings(p *plan.Plan, current mountconfig.Config, stated map[string]any) error {
 	for _, c := range p.Settings {
 		value, ok := stated[c.Field]
-		if !ok || settingText(value) != c.After {
+		if !ok || mountconfig.SettingText(value) != c.After {
 			return fmt.Errorf("%w: %s is not stated as %s", plan.ErrRefused, vaultapi.Quote(c.Field), cmp.Or(c.After, "empty"))
 		}
-		if settingText(current.fields[c.Field]) != c.Before {
+		if mountconfig.SettingText(current.Fields[c.Field]) != c.Before {
 			return fmt.Errorf("%w: %s has changed since", plan.ErrStale, vaultapi.Quote(c.Field))
 		}
 	}

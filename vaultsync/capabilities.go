@@ -15,23 +15,11 @@ import (
 // askTimeout bounds the question what the token may do: it holds nothing up for long.
 const askTimeout = 5 * time.Second
 
-// Capabilities returns what the client's token may do with the mount's configuration, in
+// capabilities returns what the client's token may do with the mount's configuration, in
 // the words of Vault's policies: "read" and "update", "root" for a root token, "deny" for
 // nothing. It asks sys/capabilities-self once, for at most 5 seconds; every token that
-// has Vault's default policy may ask. The mount needn't exist.
-//
-// The error is a *MountError, and wraps [ErrForbidden] where the token may not ask.
-//
-// Source: Vault, /sys/capabilities-self.
-func (m *Mount) Capabilities(ctx context.Context) ([]string, error) {
-	s, err := m.open()
-	if err != nil {
-		return nil, m.Wrap(err)
-	}
-	capabilities, err := s.capabilities(ctx)
-	return capabilities, m.Wrap(ended(ctx, err))
-}
-
+// has Vault's default policy may ask. The mount needn't exist. Source: Vault,
+// /sys/capabilities-self.
 func (s *session) capabilities(ctx context.Context) ([]string, error) {
 	if s.mount.Store != nil {
 		return nil, errNoVault
@@ -49,7 +37,7 @@ func (s *session) capabilities(ctx context.Context) ([]string, error) {
 	}
 	var capabilities []string
 	if secret != nil {
-		capabilities = NewConfig(secret.Data).strings(path)
+		capabilities = vaultapi.Strings(secret.Data[path])
 	}
 	if len(capabilities) == 0 {
 		return nil, fmt.Errorf("%s: Vault's answer has no capabilities for %s", ask, path)

@@ -15,6 +15,7 @@ import (
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 )
 
@@ -33,21 +34,31 @@ func withPolicy(t *testing.T, v *fakevault.Server, policy string) *Mount {
 	return NewMount(v.ClientWith(secret.Auth.ClientToken), "jwt-nomad")
 }
 
+// mayDo returns what the mount's token may do with its configuration.
+func mayDo(ctx context.Context, m *Mount) ([]string, error) {
+	s, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	capabilities, err := s.capabilities(ctx)
+	return capabilities, m.Wrap(ended(ctx, err))
+}
+
 func TestCapabilities(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, root *Mount) {
-		got, err := root.Capabilities(t.Context())
+		got, err := mayDo(t.Context(), root)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"root"}, got)
 
-		m := withPolicy(t, v, Policy("jwt-nomad"))
-		got, err = m.Capabilities(t.Context())
+		m := withPolicy(t, v, vaultapi.Policy("jwt-nomad"))
+		got, err = mayDo(t.Context(), m)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"read", "update"}, got)
 		assert.Equal(t, "PUT /v1/"+capabilitiesPath, v.Requests()[0].String())
 		assert.Len(t, v.Requests(), 1)
 
 		v.Inject(fault.On("PUT", capabilitiesPath, fault.Status(403, "permission denied")))
-		_, err = m.Capabilities(t.Context())
+		_, err = mayDo(t.Context(), m)
 		require.ErrorIs(t, err, ErrForbidden)
 		var mount *MountError
 		require.ErrorAs(t, err, &mount)
@@ -55,17 +66,17 @@ func TestCapabilities(t *testing.T) {
 		for _, body := range []string{`{"data":{}}`, `{"data":{"auth/jwt-nomad/config":"update"}}`, `{}`, `[]`, ``} {
 			v.ClearFaults()
 			v.Inject(fault.On("PUT", capabilitiesPath, fault.Answer(200, "application/json", body)))
-			_, err = m.Capabilities(t.Context())
+			_, err = mayDo(t.Context(), m)
 			require.Error(t, err, body)
 		}
 		v.ClearFaults()
 		v.Inject(fault.On("PUT", capabilitiesPath, fault.Delay(time.Hour)))
 		began := time.Now()
-		_, err = m.Capabilities(t.Context())
+		_, err = mayDo(t.Context(), m)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.Equal(t, askTimeout, time.Since(began))
 
-		_, err = NewMount(v.Client(), "").Capabilities(t.Context())
+		_, err = mayDo(t.Context(), NewMount(v.Client(), ""))
 		require.Error(t, err)
 	})
 }
@@ -161,7 +172,7 @@ func TestWatchWithoutUpdate(t *testing.T) {
 		h.Targets[0].Options.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		time.AfterFunc(30*time.Minute, func() { assert.NoError(t, v.Client().Sys().PutPolicy("own", Policy("jwt-nomad"))) })
+		time.AfterFunc(30*time.Minute, func() { assert.NoError(t, v.Client().Sys().PutPolicy("own", vaultapi.Policy("jwt-nomad"))) })
 		require.NoError(t, h.Watch(ctx, WatchOptions{}))
 		require.Len(t, *told, 2)
 		assert.Equal(t, EventUnwritable, (*told)[0].Kind)

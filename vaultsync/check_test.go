@@ -98,7 +98,7 @@ func TestCancellation(t *testing.T) {
 			cancel(cause)
 			for name, do := range map[string]func() error{
 				"read":     func() error { _, err := m.Read(ctx); return err },
-				"ask":      func() error { _, err := m.Capabilities(ctx); return err },
+				"ask":      func() error { _, err := mayDo(ctx, m); return err },
 				"plan":     func() error { _, err := m.Plan(ctx, want, Options{}); return err },
 				"sync":     func() error { _, err := m.Sync(ctx, want, Options{}); return err },
 				"apply":    func() error { _, err := m.Apply(ctx, p.Plan, Options{}); return err },

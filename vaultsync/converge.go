@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -43,7 +44,7 @@ type convergence struct {
 	report *MountReport
 
 	// What the last read showed, and when it was asked for: the answer may be as old as that.
-	config Config
+	config mountconfig.Config
 	plan   *plan.Plan
 	readAt time.Time
 
@@ -154,7 +155,7 @@ func (c *convergence) observe(ctx context.Context) error {
 
 // record notes what a read has shown: for the report and the history, and of a write that may have
 // been carried out.
-func (c *convergence) record(config Config) {
+func (c *convergence) record(config mountconfig.Config) {
 	c.how.history.planned(c.plan)
 	c.config = config
 	c.report.Last, c.report.Done = c.plan, !c.plan.Changed
@@ -210,7 +211,7 @@ func (c *convergence) contest(ctx context.Context) error {
 	c.cause = fmt.Errorf("%w: %s; is the mount managed by Terraform, another tool, or by hand as well?", ErrConflict, contested(c.plan))
 	c.report.Conflicts++
 	c.o.emit(c.mount, Event{Kind: EventConflict, Err: c.cause})
-	if c.config.keepsKeys(c.plan) {
+	if keepsKeys(c.config, c.plan) {
 		c.undoneSettings++
 	}
 	switch {

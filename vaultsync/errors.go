@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
@@ -19,6 +20,13 @@ var (
 	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would
 	// pass over the name and write the mount of that path in its only tree.
 	ErrNoNamespaces = vaultapi.ErrNoNamespaces
+	// ErrNotStaticKeys: the mount takes its keys from a URL or by OIDC discovery.
+	ErrNotStaticKeys = mountconfig.ErrNotStaticKeys
+	// ErrUnreadableFields: Vault leaves secrets of this mount's configuration out of
+	// reads, so that writing back what was read would wipe them.
+	ErrUnreadableFields = mountconfig.ErrUnreadableFields
+	// ErrTooLarge: the configuration would pass the 1 MiB that Vault's integrated storage takes.
+	ErrTooLarge = vaultapi.ErrTooLarge
 	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that
 	// ran out.
 	ErrUnreachable = errors.New("no connection")

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakekeys"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -26,7 +28,7 @@ func FuzzNewPlan(f *testing.F) {
 	more := []string{
 		"", `{"new": {"a": [1, 2.50, null, {"b": "c"}]}, "bound_issuer": "https://x"}`, `{"jwt_supported_algs": "EdDSA", "bound_issuer": 7, "x": 1e400}`,
 		`{"provider_config": {"provider": "azure"}}`, `{"jwks_pairs": [{"jwks_url": "https://x"}], "jwks_ca_pem": "x"}`, `{"jwt_validation_pubkeys": "a,b"}`,
-		`{"jwt_validation_pubkeys": ["x", 7]}`, `{"bound_issuer": 0, "": 0}`, `{"huge": "` + strings.Repeat("x", MaxConfig-1500) + `"}`,
+		`{"jwt_validation_pubkeys": ["x", 7]}`, `{"bound_issuer": 0, "": 0}`, `{"huge": "` + strings.Repeat("x", vaultapi.MaxConfig-1500) + `"}`,
 	}
 	random := rand.NewChaCha8([32]byte{}) // so that go test, by itself, sees some of everything
 	for i := range 128 {
@@ -37,30 +39,30 @@ func FuzzNewPlan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, more []byte) {
 		c := fakekeys.Choices(data)
 		current, want, o := drawMount(&c, more)
-		before, err := json.Marshal(current.fields)
+		before, err := json.Marshal(current.Fields)
 		require.NoError(t, err)
-		p, err := NewPlan(current, want, o)
+		p, err := newPlan(current, want, o, circumstances{})
 		switch {
 		case errors.Is(err, ErrTooLarge):
-			require.Greater(t, len(before), MaxConfig-32<<10)
+			require.Greater(t, len(before), vaultapi.MaxConfig-32<<10)
 			return
 		case errors.Is(err, ErrNotStaticKeys):
 			require.NotEmpty(t, current.Mode())
 			return
 		case errors.Is(err, ErrUnreadableFields):
-			require.False(t, readable(current.fields))
+			require.False(t, readable(current.Fields))
 			return
 		case errors.Is(err, plan.ErrLastKey):
 			require.False(t, o.AllowEmpty)
 			return
 		}
 		require.NoError(t, err)
-		requireFields(t, current.fields, p, o)
+		requireFields(t, current.Fields, p, o)
 		requireStored(t, current, p, want, o)
 		text, err := json.Marshal(&MountReport{Plan: p})
 		require.NoError(t, err)
 		require.NotContains(t, string(text), privateText[30:60])
-		after, err := json.Marshal(current.fields)
+		after, err := json.Marshal(current.Fields)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(before, after), "NewPlan changed its argument")
 	})
@@ -68,12 +70,12 @@ func FuzzNewPlan(f *testing.F) {
 
 // drawMount makes a configuration of choices and of JSON of further fields, and what to make of
 // it.
-func drawMount(c *fakekeys.Choices, more []byte) (Config, plan.Desired, Options) {
+func drawMount(c *fakekeys.Choices, more []byte) (mountconfig.Config, plan.Desired, Options) {
 	list := []any{}
 	for range c.Pick(4) {
 		list = append(list, c.Of(trust("a", "k1"), trust("b", "k2"), trust("z", "k3"), paste("x"), privateText))
 	}
-	fields := maps.Clone(config().fields)
+	fields := maps.Clone(config().Fields)
 	fields[keysField] = list
 	decoder := json.NewDecoder(bytes.NewReader(more))
 	decoder.UseNumber() // as vault/api does
@@ -98,19 +100,19 @@ func drawMount(c *fakekeys.Choices, more []byte) (Config, plan.Desired, Options)
 	if c.Rarely(2) {
 		want.Results = append(want.Results, publish("b", "k2"))
 	}
-	return NewConfig(fields), want, o
+	return mountconfig.New(fields), want, o
 }
 
 // requireStored writes a plan, by way of JSON, and checks that there is room for it, and that
 // nothing is left to do then.
-func requireStored(t *testing.T, current Config, p *plan.Plan, want plan.Desired, o Options) {
+func requireStored(t *testing.T, current mountconfig.Config, p *plan.Plan, want plan.Desired, o Options) {
 	t.Helper()
 	body, err := current.With(p)
 	require.NoError(t, err)
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
 	if p.Changed {
-		require.LessOrEqual(t, len(text), max(MaxConfig+1<<10, bodySize(current.fields)))
+		require.LessOrEqual(t, len(text), max(vaultapi.MaxConfig+1<<10, mountconfig.Size(current.Fields)))
 	}
 	if !p.Emptied && len(p.Next) == 0 {
 		return
@@ -119,7 +121,7 @@ func requireStored(t *testing.T, current Config, p *plan.Plan, want plan.Desired
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	require.NoError(t, decoder.Decode(&stored))
-	again, err := NewPlan(NewConfig(stored), want, o)
+	again, err := newPlan(mountconfig.New(stored), want, o, circumstances{})
 	require.NoError(t, err)
 	require.False(t, again.Changed, "%v, %v", again.Settings, again.Add)
 }
@@ -142,7 +144,7 @@ func readable(fields map[string]any) bool {
 func requireFields(t *testing.T, fields map[string]any, p *plan.Plan, o Options) {
 	t.Helper()
 	require.True(t, readable(fields))
-	body, err := NewConfig(fields).With(p)
+	body, err := mountconfig.New(fields).With(p)
 	require.NoError(t, err)
 	converted := false
 	for name, value := range fields {

@@ -48,20 +48,6 @@ func (r *Report) InSync() bool {
 	return !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return !m.InSync() })
 }
 
-// Changed reports whether anything was planned on a mount.
-func (r *Report) Changed() bool {
-	return slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Plan != nil && m.Plan.Changed })
-}
-
-// Nothing reports whether the run had no effect: no mount could be planned or synced,
-// or no cluster be read and nothing was to be done without (such as to remove a denied key).
-func (r *Report) Nothing() bool {
-	if !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return m.Err == nil }) {
-		return true
-	}
-	return !slices.ContainsFunc(r.Clusters, func(c jwks.Result) bool { return c.Err == nil }) && !r.Changed()
-}
-
 // Err joins what failed: a *jwks.ClusterError for each cluster or region that a mount
 // keeps the keys of because they could not be learned, and a *MountError for each mount. Where
 // a mount could not be planned, its clusters that could not be read are named all the same.
@@ -168,7 +154,7 @@ func (h *Harvester) open() {
 func (h *Harvester) slots() map[string]chan struct{} {
 	slots := map[string]chan struct{}{}
 	for _, t := range h.Targets {
-		if vault := t.Mount.Vault(); slots[vault] == nil {
+		if vault := t.Mount.vault(); slots[vault] == nil {
 			slots[vault] = make(chan struct{}, h.parallel())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -48,11 +49,11 @@ func TestSyncJudgesInTurn(t *testing.T) {
 }
 
 // A plan for a caller with a deadline is there long before it, and has what there was time for.
-func TestNewPlanWithin(t *testing.T) {
+func TestPlanWithin(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	want := plan.Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 2000), publish("b", "new")}}
-	p, err := NewPlanWithin(ctx, Config{}, want, Options{Now: time.Now()})
+	p, err := planWithin(ctx, mountconfig.Config{}, want, Options{Now: time.Now()})
 	require.NoError(t, err)
 	require.NoError(t, ctx.Err())
 	assert.True(t, hasKey(p.Add, fingerprint("new")))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -47,9 +48,9 @@ func NewMount(c *api.Client, path string) *Mount {
 	return &Mount{Client: c, Path: strings.TrimPrefix(path, "auth/")}
 }
 
-// Vault returns the address of the mount's Vault, without user name and password; "" where a
+// vault returns the address of the mount's Vault, without user name and password; "" where a
 // Store has the keys.
-func (m *Mount) Vault() string {
+func (m *Mount) vault() string {
 	if m.Store != nil || m.Client == nil {
 		return ""
 	}
@@ -85,10 +86,10 @@ func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }
 // Read returns the mount's configuration, the zero Config where it was never configured.
 // It needs the capability "read" on auth/<path>/config. The error is a *MountError and
 // wraps [ErrNoMount], [ErrForbidden] or [ErrSealed] where it is one of these.
-func (m *Mount) Read(ctx context.Context) (Config, error) {
+func (m *Mount) Read(ctx context.Context) (mountconfig.Config, error) {
 	s, err := m.open()
 	if err != nil {
-		return Config{}, m.Wrap(err)
+		return mountconfig.Config{}, m.Wrap(err)
 	}
 	config, err := s.read(ctx)
 	return config, m.Wrap(ended(ctx, err))
@@ -159,28 +160,28 @@ func (m *Mount) open() (*session, error) {
 }
 
 // read needs no lock: Vault gives one state of the entry.
-func (s *session) read(ctx context.Context) (Config, error) {
+func (s *session) read(ctx context.Context) (mountconfig.Config, error) {
 	if s.mount.Store != nil {
 		return s.mount.list(ctx)
 	}
 	if !s.mount.inNamespace.Load() { // else the mount of that path in the only tree would be read
 		if err := s.HasNamespaces(ctx); err != nil {
-			return Config{}, err
+			return mountconfig.Config{}, err
 		}
 	}
 	path := s.mount.configPath()
 	fields, err := s.Lookup(ctx, path)
 	if err != nil {
-		return Config{}, err
+		return mountconfig.Config{}, err
 	}
 	s.mount.inNamespace.Store(true)
 	if fields == nil {
-		return Config{}, nil
+		return mountconfig.Config{}, nil
 	}
 	if _, ok := fields[keysField]; !ok {
-		return Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)
+		return mountconfig.Config{}, fmt.Errorf("%w: the configuration at %s has no %s", ErrNoMount, path, keysField)
 	}
-	return NewConfig(fields), nil
+	return mountconfig.New(fields), nil
 }
 
 // write sends the body of a plan once. An error may mean that it was carried out all the same.

@@ -8,7 +8,7 @@ type MountID struct {
 }
 
 // ID returns the mount's identity.
-func (m *Mount) ID() MountID { return MountID{m.Vault(), m.namespace(), m.Path} }
+func (m *Mount) ID() MountID { return MountID{m.vault(), m.namespace(), m.Path} }
 
 // Title returns "mount" and the mount; of a [Store] its name alone, which says what it is.
 func (id MountID) Title() string {

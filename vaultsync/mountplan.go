@@ -2,37 +2,21 @@ package vaultsync
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// NewPlan returns what has to change on a mount with the configuration current, so that it
-// trusts what want holds, under o. It reads no clock (o.Now is the time) and no network,
-// and gives the same plan for the same arguments; only the key that stands in for an empty
-// list is made later, by [Config.With].
-//
-// The error wraps [ErrNotStaticKeys], [ErrUnreadableFields], [plan.ErrLastKey] or [ErrTooLarge],
-// or says what is wrong with the arguments. A cluster that could not be read is no
-// error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no room: see
-// [Options.MaxKeys] and [MaxConfig].
-func NewPlan(current Config, want plan.Desired, o Options) (*plan.Plan, error) {
-	return newPlan(current, want, o, circumstances{})
-}
-
-// NewPlanWithin is NewPlan, which may take half of the time until ctx's deadline, if there is one.
+// planWithin is newPlan, which may take half of the time until ctx's deadline, if there is one.
 // A cluster may publish a thousand keys that each take long to judge: one that there was no time
 // for isn't added, and stays where it is trusted.
-func NewPlanWithin(ctx context.Context, current Config, want plan.Desired, o Options) (*plan.Plan, error) {
+func planWithin(ctx context.Context, current mountconfig.Config, want plan.Desired, o Options) (*plan.Plan, error) {
 	var known plan.Verdicts
 	until := judgeUntil(ctx, nil)
 	known.JudgePublished(want, past(until))
@@ -42,7 +26,13 @@ func NewPlanWithin(ctx context.Context, current Config, want plan.Desired, o Opt
 	return newPlan(current, want, o, circumstances{verdicts: &known})
 }
 
-func newPlan(current Config, want plan.Desired, o Options, given circumstances) (*plan.Plan, error) {
+// newPlan returns what has to change on a mount with the configuration current, so that it trusts
+// what want holds, under o. It reads no clock (o.Now is the time) and no network, and gives the same
+// plan for the same arguments. The error wraps [ErrNotStaticKeys], [ErrUnreadableFields],
+// [plan.ErrLastKey] or [ErrTooLarge], or says what is wrong with the arguments. A cluster that could
+// not be read is no error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no
+// room.
+func newPlan(current mountconfig.Config, want plan.Desired, o Options, given circumstances) (*plan.Plan, error) {
 	if err := o.check(want.Clusters); err != nil {
 		return nil, err
 	}
@@ -60,7 +50,7 @@ func newPlan(current Config, want plan.Desired, o Options, given circumstances) 
 		return nil, err
 	}
 	m.plan = p
-	p.Base = current.base(elements)
+	p.Base = current.Base(elements)
 	return m.finish()
 }
 
@@ -69,7 +59,7 @@ type mountPlanner struct {
 	o       Options
 	given   circumstances
 	want    plan.Desired
-	current Config
+	current mountconfig.Config
 	plan    *plan.Plan
 }
 
@@ -80,7 +70,7 @@ func (m *mountPlanner) rules() plan.Rules {
 	if m.given.history != nil {
 		rules.History = m.given.history
 	}
-	rules.MaxSize, rules.Size = MaxConfig, m.fixedSize()
+	rules.MaxSize, rules.Size = vaultapi.MaxConfig, m.fixedSize()
 	rules.Algorithms = m.supported()
 	if stated := m.o.Settings.Algorithms; len(stated) > 0 {
 		rules.LeaveOut = "left out: jwt_supported_algs is stated as " + vaultapi.Bracket(stated)
@@ -92,24 +82,15 @@ func (m *mountPlanner) rules() plan.Rules {
 func (m *mountPlanner) fixedSize() int {
 	var without []string
 	if m.current.Mode() != "" {
-		without = m.current.excluded()
+		without = m.current.Excluded()
 	}
-	return bodySize(m.current.body([]string{}, without, m.stated()))
-}
-
-// bodySize returns how many bytes of JSON a configuration takes.
-func bodySize(body map[string]any) int {
-	b, err := json.Marshal(body)
-	if err != nil { // it was read from JSON
-		return MaxConfig
-	}
-	return len(b)
+	return mountconfig.Size(m.current.Body([]string{}, without, m.stated()))
 }
 
 // finish adds what is a mount's to the plan.
 func (m *mountPlanner) finish() (*plan.Plan, error) {
 	p := m.plan
-	if p.Emptied && !m.current.stored {
+	if p.Emptied && !m.current.Stored {
 		m.warn("nobody will be able to log in on this mount: a key that nobody holds stands in for the empty list")
 	}
 	if m.current.Mode() != "" && m.hasKeys() {
@@ -119,7 +100,7 @@ func (m *mountPlanner) finish() (*plan.Plan, error) {
 	}
 	m.setStated()
 	if p.Changed {
-		if err := m.current.checkSize(p); err != nil {
+		if err := m.current.CheckSize(p); err != nil {
 			return nil, err
 		}
 	}
@@ -140,7 +121,7 @@ func (m *mountPlanner) convert() error {
 		return fmt.Errorf("%w: not converted while keys of %s are missing, which would be cut off: %w", ErrNotStaticKeys, f.Owner, f.Err)
 	}
 	m.plan.Changed = true
-	m.warn("converted to static keys: %s cleared", strings.Join(m.current.excluded(), ", "))
+	m.warn("converted to static keys: %s cleared", strings.Join(m.current.Excluded(), ", "))
 	return nil
 }
 
@@ -161,65 +142,12 @@ func (m *mountPlanner) warn(format string, args ...any) {
 }
 
 // keepsKeys reports whether a plan for this configuration writes settings alone.
-func (c Config) keepsKeys(p *plan.Plan) bool {
+func keepsKeys(c mountconfig.Config, p *plan.Plan) bool {
 	return len(p.Settings) > 0 && len(p.Add)+len(p.Adopt)+len(p.Remove) == 0 && c.Mode() == ""
 }
 
-// checkSize refuses a configuration that Vault's storage would. One that gets smaller is written
-// whatever its size: it takes keys away.
-func (c Config) checkSize(p *plan.Plan) error {
-	if c.stored {
-		return nil
-	}
-	body, err := c.withElements(p, p.Next)
-	if err != nil {
-		return err
-	}
-	if size := bodySize(body); size > MaxConfig && size > bodySize(c.fields) {
-		return fmt.Errorf("%w: %d keys make %d bytes of configuration, over %d; trust fewer clusters on this mount",
-			ErrTooLarge, len(p.Next), size, MaxConfig)
-	}
-	return nil
-}
-
-// base tells apart configurations that a plan would be another one for.
-func (c Config) base(elements []plan.Element) string {
-	base := []string{plan.Digest(elements)}
-	for _, field := range c.excluded() {
-		base = append(base, field+"="+settingText(c.fields[field]))
-	}
-	return strings.Join(base, " ")
-}
-
-// With returns the whole configuration as a plan for this one makes it: every field that
-// harvest doesn't own as it was read. It makes the key that stands in for an empty list, where
-// there is to be one.
-func (c Config) With(p *plan.Plan) (map[string]any, error) {
-	next := p.Next
-	if p.Emptied {
-		element, err := newPlaceholder()
-		if err != nil {
-			return nil, err
-		}
-		next = []string{element}
-	}
-	return c.withElements(p, next)
-}
-
-func (c Config) withElements(p *plan.Plan, elements []string) (map[string]any, error) {
-	settings, err := settingValues(p.Settings)
-	if err != nil {
-		return nil, err
-	}
-	var without []string
-	if c.Mode() != "" && (len(p.Next) > 0 || p.Emptied) {
-		without = c.excluded()
-	}
-	return c.body(elements, without, settings), nil
-}
-
 // landed returns the part of a plan that a later configuration shows to have been done.
-func landed(p *plan.Plan, after Config) *plan.Plan {
+func landed(p *plan.Plan, after mountconfig.Config) *plan.Plan {
 	trusted := map[pem.Fingerprint]bool{}
 	for _, e := range after.Elements() {
 		trusted[e.Fingerprint] = true
@@ -230,17 +158,4 @@ func landed(p *plan.Plan, after Config) *plan.Plan {
 	return &plan.Plan{
 		Add: only(p.Add, true), Adopt: only(p.Adopt, true), Remove: only(p.Remove, false), Settings: settingsIn(p, after),
 	}
-}
-
-// newPlaceholder returns a key that nobody can sign with: its private half is never kept.
-func newPlaceholder() (string, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", fmt.Errorf("making a placeholder key: %w", err)
-	}
-	text, err := pem.Block{
-		Public:     private.Public(),
-		Annotation: pem.Annotation{Version: pem.Version, Placeholder: true},
-	}.MarshalText()
-	return string(text), err
 }

@@ -10,25 +10,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fixture"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-func config(elements ...string) Config {
-	return NewConfig(fixture.Changed(fixture.Mount(elements...), object{"new_in_vault_9": json.Number("7")}))
+func config(elements ...string) mountconfig.Config {
+	return mountconfig.New(fixture.Changed(fixture.Mount(elements...), object{"new_in_vault_9": json.Number("7")}))
 }
 
 // planOf plans without an error.
-func planOf(t *testing.T, current Config, want plan.Desired, o Options) *plan.Plan {
+func planOf(t *testing.T, current mountconfig.Config, want plan.Desired, o Options) *plan.Plan {
 	t.Helper()
-	p, err := NewPlan(current, want, o)
+	p, err := newPlan(current, want, o, circumstances{})
 	require.NoError(t, err)
 	return p
 }
 
 // bodyOf returns what a plan makes of a mount's fields.
-func bodyOf(t *testing.T, current Config, p *plan.Plan) map[string]any {
+func bodyOf(t *testing.T, current mountconfig.Config, p *plan.Plan) map[string]any {
 	t.Helper()
 	body, err := current.With(p)
 	require.NoError(t, err)
@@ -37,10 +39,10 @@ func bodyOf(t *testing.T, current Config, p *plan.Plan) map[string]any {
 
 // requireApplied checks what holds of any plan: once applied nothing is left to do, and
 // every field but the keys and what is stated is as it was.
-func requireApplied(t *testing.T, current Config, p *plan.Plan, want plan.Desired, o Options) {
+func requireApplied(t *testing.T, current mountconfig.Config, p *plan.Plan, want plan.Desired, o Options) {
 	t.Helper()
 	body := bodyOf(t, current, p)
-	for field, value := range current.fields {
+	for field, value := range current.Fields {
 		if _, stated := statedFields(o.Settings)[field]; field != keysField && current.Mode() == "" && !stated {
 			require.Equal(t, value, body[field], field)
 		}
@@ -48,33 +50,33 @@ func requireApplied(t *testing.T, current Config, p *plan.Plan, want plan.Desire
 	if len(p.Next) == 0 {
 		return
 	}
-	again := planOf(t, NewConfig(body), want, o)
+	again := planOf(t, mountconfig.New(body), want, o)
 	require.False(t, again.Changed, "a plan that was applied leaves something to do: %v, %v", again.Add, again.Settings)
 }
 
 func TestPlanNewMount(t *testing.T) {
-	p := planOf(t, Config{}, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
-	body := bodyOf(t, Config{}, p)
+	p := planOf(t, mountconfig.Config{}, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now})
+	body := bodyOf(t, mountconfig.Config{}, p)
 	assert.Equal(t, map[string]any{keysField: p.Next}, body, "no list of algorithms: the clusters that answered first would decide it for all")
 }
 
 func TestPlanRefusals(t *testing.T) {
 	url := config()
-	url.fields["jwks_url"] = "https://nomad.example.com/.well-known/jwks.json"
-	url.fields["jwks_ca_pem"] = "x"
+	url.Fields["jwks_url"] = "https://nomad.example.com/.well-known/jwks.json"
+	url.Fields["jwks_ca_pem"] = "x"
 	provider := config(trust("a", "k1"))
-	provider.fields["provider_config"] = map[string]any{"provider": "gsuite"}
+	provider.Fields["provider_config"] = map[string]any{"provider": "gsuite"}
 	oidc := config(trust("a", "k1"))
-	oidc.fields["oidc_client_id"] = "x"
+	oidc.Fields["oidc_client_id"] = "x"
 	signIn := config()
-	signIn.fields["oidc_client_id"], signIn.fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
+	signIn.Fields["oidc_client_id"], signIn.Fields["oidc_discovery_url"] = "x", "https://accounts.example.com"
 	huge := config(trust("a", "k1"))
-	huge.fields["huge"] = strings.Repeat("x", MaxConfig)
-	delete(huge.fields, "default_role")
+	huge.Fields["huge"] = strings.Repeat("x", vaultapi.MaxConfig)
+	delete(huge.Fields, "default_role")
 	good := []jwks.Result{publish("a", "k1", "k2")}
 
 	for name, test := range map[string]struct {
-		current Config
+		current mountconfig.Config
 		want    []jwks.Result
 		o       Options
 		is      error
@@ -83,8 +85,8 @@ func TestPlanRefusals(t *testing.T) {
 		"jwks_url":              {url, good, Options{}, ErrNotStaticKeys, "jwks_url"},
 		"converted blindly":     {url, []jwks.Result{publish("a", "k1"), down("b")}, Options{Convert: true}, ErrNotStaticKeys, "b"},
 		"provider_config":       {provider, good, Options{Convert: true}, ErrUnreadableFields, "provider_config"},
-		"no list of keys":       {NewConfig(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
-		"a key of another type": {NewConfig(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"no list of keys":       {mountconfig.New(map[string]any{keysField: "a,b"}), good, Options{}, ErrUnreadableFields, "no list of strings"},
+		"a key of another type": {mountconfig.New(map[string]any{keysField: []any{paste("x"), json.Number("7")}}), good, Options{}, ErrUnreadableFields, "no list of strings"},
 		"client id":             {oidc, good, Options{}, ErrUnreadableFields, "oidc_client_id"},
 		"people's sign-in":      {signIn, good, Options{}, ErrUnreadableFields, "people sign in"},
 		"sign-in converted":     {signIn, good, Options{Convert: true}, ErrUnreadableFields, "people sign in"},
@@ -99,7 +101,7 @@ func TestPlanRefusals(t *testing.T) {
 			if len(test.want) > 1 {
 				clusters = append(clusters, "b")
 			}
-			p, err := NewPlan(test.current, plan.Desired{Clusters: clusters, Results: test.want}, test.o)
+			p, err := newPlan(test.current, plan.Desired{Clusters: clusters, Results: test.want}, test.o, circumstances{})
 			assert.Nil(t, p)
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
@@ -111,8 +113,8 @@ func TestPlanRefusals(t *testing.T) {
 
 func TestPlanConvert(t *testing.T) {
 	current := config()
-	current.fields["jwks_url"] = "https://nomad.example.com"
-	current.fields["jwks_ca_pem"] = "x"
+	current.Fields["jwks_url"] = "https://nomad.example.com"
+	current.Fields["jwks_ca_pem"] = "x"
 	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	p := planOf(t, current, want, Options{Now: now, Convert: true})
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
@@ -148,8 +150,8 @@ func TestPlanAllowEmpty(t *testing.T) {
 
 func TestPlanWarnings(t *testing.T) {
 	current := config(paste("x"))
-	current.fields[algsField] = []any{"RS256"}
-	current.fields["bound_issuer"] = "https://a.example.com"
+	current.Fields[algsField] = []any{"RS256"}
+	current.Fields["bound_issuer"] = "https://a.example.com"
 	p := planOf(t, current, plan.Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{publish("a", "k1"), publish("b", "k2")}}, Options{Now: now})
 	text := strings.Join(p.Warnings, "\n")
 	for _, want := range []string{"bound_issuer", "no cluster's"} {
@@ -157,7 +159,7 @@ func TestPlanWarnings(t *testing.T) {
 	}
 	require.Len(t, p.Failed, 2)
 	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
-	current.fields[algsField] = []any{}
+	current.Fields[algsField] = []any{}
 	p = planOf(t, current, plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}, Options{Now: now, Foreign: plan.ForeignKeep})
 	assert.Empty(t, p.Warnings)
 }
@@ -183,7 +185,7 @@ func TestReportJSON(t *testing.T) {
 // What status shows of keys says why each is trusted, where that isn't plain.
 func TestTrusted(t *testing.T) {
 	hour := now.Add(-time.Hour)
-	standIn, err := newPlaceholder()
+	standIn, err := mountconfig.NewPlaceholder()
 	require.NoError(t, err)
 	var reasons []string
 	for _, k := range config(

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -40,7 +41,7 @@ func past(until time.Time) func() bool {
 }
 
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
-// that the token may not write, the plan has a warning ([Mount.Capabilities]), changes or
+// that the token may not write, the plan has a warning, changes or
 // none. The error is that of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.report()
@@ -55,14 +56,14 @@ func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountR
 	return report, report.failure()
 }
 
-func (s *session) plan(ctx context.Context, want plan.Desired, o Options) (Config, *plan.Plan, error) {
+func (s *session) plan(ctx context.Context, want plan.Desired, o Options) (mountconfig.Config, *plan.Plan, error) {
 	config, err := s.read(ctx)
 	if err != nil {
-		return Config{}, nil, err
+		return mountconfig.Config{}, nil, err
 	}
-	p, err := NewPlanWithin(ctx, config, want, o.at(time.Now()))
+	p, err := planWithin(ctx, config, want, o.at(time.Now()))
 	if err != nil {
-		return Config{}, nil, err
+		return config, nil, err
 	}
 	p.Store = s.mount.String()
 	if err := s.mayUpdate(ctx); err != nil {
@@ -77,7 +78,7 @@ func (s *session) plan(ctx context.Context, want plan.Desired, o Options) (Confi
 // five times. What another writer undid is planned and written again, at most o.Writes times;
 // then the error wraps [ErrConflict], or what else kept it from writing. A mount that is in
 // sync costs one read and no write. Where Vault refuses a write with 403, it is asked whether
-// the token may write at all ([Mount.Capabilities]), and the error says so where it may not.
+// the token may write at all, and the error says so where it may not.
 //
 // The promise is conditional: while each write of each harvester reaches Vault within half
 // of o.Settle after it was sent, and they all have that settle time, no change is lost for
@@ -126,7 +127,7 @@ type conduct struct {
 	again func(context.Context, []pem.Owner) plan.Desired
 	// plan makes the plan for a configuration, and is told whether something was written; nil:
 	// newPlan.
-	plan func(current Config, o Options, written bool) (*plan.Plan, error)
+	plan func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error)
 	// latest returns what is desired by the time of another try; nil: what it was.
 	latest func() plan.Desired
 	// rest waits out a settle time, and reports whether something newer is to be written by

@@ -12,8 +12,7 @@ import (
 
 // Options are the rules for one mount. The zero value is the careful default.
 type Options struct {
-	// Now is the time of the plan. [NewPlan] needs it; a zero Now is the current time
-	// for everything else.
+	// Now is the time of the plan; zero is the current time.
 	Now time.Time
 	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private
 	// half is thrown away in the place of the last one, since Vault takes no empty list.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -21,7 +22,7 @@ const (
 
 // pause returns how long a plan has to wait before it is written. A denied key goes at once, and
 // so does what mends another writer's doing.
-func (p *pace) pause(current Config, planned *plan.Plan, now time.Time) time.Duration {
+func (p *pace) pause(current mountconfig.Config, planned *plan.Plan, now time.Time) time.Duration {
 	if p == nil || p.left == nil || !plan.Same(p.left, current.Keys()) ||
 		slices.ContainsFunc(planned.Remove, func(k plan.Key) bool { return k.Reason == plan.ReasonDenied }) {
 		return 0

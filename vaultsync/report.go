@@ -5,18 +5,19 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // MountReport is what became of one mount.
 type MountReport struct {
 	MountID
-	Plan       *plan.Plan      // what the sync set out to do; nil where there could be no plan
-	Config     Config          // the configuration that Plan was made for
-	Written    int             // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
-	WriteTimes []time.Duration // how long each of these took to be answered, or to fail
-	Conflicts  int             // times that another writer undid a write
-	Err        error           // a *MountError; nil: the mount holds what the plan says
+	Plan       *plan.Plan         // what the sync set out to do; nil where there could be no plan
+	Config     mountconfig.Config // the configuration that Plan was made for
+	Written    int                // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
+	WriteTimes []time.Duration    // how long each of these took to be answered, or to fail
+	Conflicts  int                // times that another writer undid a write
+	Err        error              // a *MountError; nil: the mount holds what the plan says
 
 	// Last is the plan of what was read of the mount last; nil where there is none but Plan. A sync
 	// that was tried again, because another writer undid it or a cluster changed meanwhile, made

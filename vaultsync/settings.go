@@ -1,13 +1,12 @@
 package vaultsync
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -25,6 +24,13 @@ type Settings struct {
 	// stated.
 	DefaultRole *string
 }
+
+const (
+	keysField   = mountconfig.KeysField
+	algsField   = mountconfig.AlgorithmsField
+	issuerField = mountconfig.IssuerField
+	roleField   = mountconfig.RoleField
+)
 
 // maxSetting is how many bytes a stated text may have.
 const maxSetting = 1 << 10
@@ -89,7 +95,7 @@ func (m *mountPlanner) setStated() {
 		m.warn("default_role is %q and stays: logins that name no role get that, not %q", has, m.o.DefaultRole)
 	}
 	for _, field := range slices.Sorted(maps.Keys(stated)) {
-		before, after := settingText(m.current.fields[field]), settingText(stated[field])
+		before, after := mountconfig.SettingText(m.current.Fields[field]), mountconfig.SettingText(stated[field])
 		if before == after {
 			continue
 		}
@@ -99,47 +105,6 @@ func (m *mountPlanner) setStated() {
 }
 
 // settingsIn returns those of the plan's settings that a later configuration has.
-func settingsIn(p *plan.Plan, after Config) []plan.Change {
-	return slices.DeleteFunc(slices.Clone(p.Settings), func(c plan.Change) bool { return settingText(after.fields[c.Field]) != c.After })
-}
-
-// settingValues returns settings as they are written: settingText read back.
-func settingValues(changes []plan.Change) (map[string]any, error) {
-	values := map[string]any{}
-	for _, c := range changes {
-		var err error
-		text, list := "", []string{}
-		switch {
-		case c.Field == algsField && c.After == "":
-			values[c.Field] = list
-		case c.Field == algsField:
-			err = json.Unmarshal([]byte(c.After), &list)
-			values[c.Field] = list
-		case c.Field != issuerField && c.Field != roleField:
-			err = errors.New("no setting that harvest writes")
-		case c.After == "":
-			values[c.Field] = text
-		default:
-			err = json.Unmarshal([]byte(c.After), &text)
-			values[c.Field] = text
-		}
-		if err != nil {
-			return nil, fmt.Errorf("setting %s: %w", vaultapi.Quote(c.Field), err)
-		}
-	}
-	return values, nil
-}
-
-// settingText is vaultapi.Canonical for a setting, which is text or a list: a number or a flag in
-// its place is neither, and so isn't taken for an empty one.
-func settingText(v any) string {
-	switch v.(type) {
-	case nil, string, []any, []string:
-		return vaultapi.Canonical(v)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
+func settingsIn(p *plan.Plan, after mountconfig.Config) []plan.Change {
+	return slices.DeleteFunc(slices.Clone(p.Settings), func(c plan.Change) bool { return mountconfig.SettingText(after.Fields[c.Field]) != c.After })
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -41,12 +42,12 @@ func TestPlanSettings(t *testing.T) {
 		"odd values":  {map[string]any{keysField: []any{trust("a", "k1")}, algsField: "RS256", issuerField: 7.0, roleField: nil}, stated, []plan.Change{{Field: issuerField, Before: "7", After: `"https://a"`}, {Field: algsField, Before: `"RS256"`, After: `["EdDSA","RS256"]`}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := planOf(t, NewConfig(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
+			p := planOf(t, mountconfig.New(test.fields), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
 			assert.Equal(t, test.want, p.Settings)
 			assert.Equal(t, len(test.want) > 0 || test.fields == nil, p.Changed)
 			assert.Empty(t, p.Failed)
 			assert.Empty(t, p.Warnings)
-			body := bodyOf(t, NewConfig(test.fields), p)
+			body := bodyOf(t, mountconfig.New(test.fields), p)
 			for field, value := range test.body {
 				assert.Equal(t, value, body[field], field)
 			}
@@ -56,15 +57,15 @@ func TestPlanSettings(t *testing.T) {
 			if !p.Changed {
 				return
 			}
-			again := planOf(t, NewConfig(body), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
+			again := planOf(t, mountconfig.New(body), desired(publish("a", "k1")), Options{Now: now, Settings: test.stated})
 			assert.False(t, again.Changed, "%+v", again.Settings)
 		})
 	}
 
-	p := planOf(t, Config{}, plan.Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
+	p := planOf(t, mountconfig.Config{}, plan.Desired{Clusters: []string{"a"}}, Options{Now: now, Settings: stated})
 	assert.False(t, p.Changed, "Vault takes no configuration without a key")
 
-	p = planOf(t, NewConfig(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
+	p = planOf(t, mountconfig.New(fields(nil, "", "r")), desired(publish("a", "k1")), Options{Now: now, DefaultRole: "mine", Settings: Settings{DefaultRole: new("theirs")}})
 	assert.Equal(t, []plan.Change{{Field: roleField, Before: `"r"`, After: `"theirs"`}}, p.Settings, "what is stated counts")
 	assert.Empty(t, p.Warnings)
 }
@@ -87,7 +88,7 @@ func TestSettingsCheck(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := test.s.Check()
-			_, planned := NewPlan(config(), desired(publish("a", "k1")), Options{Now: now, Settings: test.s})
+			_, planned := newPlan(config(), desired(publish("a", "k1")), Options{Now: now, Settings: test.s}, circumstances{})
 			if test.want == "" {
 				require.NoError(t, err)
 				require.NoError(t, planned)
@@ -102,9 +103,9 @@ func TestSettingsCheck(t *testing.T) {
 
 // A list that nobody stated is no reason to leave a key out, and none to be content.
 func TestPlanLockedOut(t *testing.T) {
-	listed := func(algs ...any) Config {
+	listed := func(algs ...any) mountconfig.Config {
 		c := config(trust("a", "k1"), trust("b", "k4", signs("RS256")))
-		c.fields[algsField] = algs
+		c.Fields[algsField] = algs
 		return c
 	}
 	want := desired(publish("a", "k1", "k2"), publishAs("b", "k4", "PS256", "RS256"), publish("c", "k3"))
@@ -273,14 +274,14 @@ func TestPlanDefaultRole(t *testing.T) {
 		"another role": {map[string]any{keysField: []any{trust("a", "k1")}, roleField: "theirs"}, "", `default_role is "theirs" and stays`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := planOf(t, NewConfig(test.fields), want, o)
+			p := planOf(t, mountconfig.New(test.fields), want, o)
 			if test.sets == "" {
 				assert.Empty(t, p.Settings)
 			} else {
 				assert.Equal(t, []plan.Change{{Field: roleField, Before: "", After: `"` + test.sets + `"`}}, p.Settings)
 			}
 			assert.Equal(t, test.sets != "", p.Changed)
-			body := bodyOf(t, NewConfig(test.fields), p)
+			body := bodyOf(t, mountconfig.New(test.fields), p)
 			if test.warns == "" {
 				assert.Equal(t, "r", body[roleField])
 				assert.Empty(t, p.Warnings)
@@ -291,7 +292,7 @@ func TestPlanDefaultRole(t *testing.T) {
 			}
 		})
 	}
-	p := planOf(t, NewConfig(nil), plan.Desired{Clusters: []string{"a"}, Results: nil}, o)
+	p := planOf(t, mountconfig.New(nil), plan.Desired{Clusters: []string{"a"}, Results: nil}, o)
 	assert.False(t, p.Changed, "without a key there is nothing to write")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -23,10 +24,10 @@ type Store interface {
 var errNoVault = errors.New("its keys are in no Vault")
 
 // list returns what the store holds as the Config of a mount that has keys and nothing else.
-func (m *Mount) list(ctx context.Context) (Config, error) {
+func (m *Mount) list(ctx context.Context) (mountconfig.Config, error) {
 	elements, err := m.Store.Read(ctx)
 	if err != nil {
-		return Config{}, err
+		return mountconfig.Config{}, err
 	}
-	return Config{fields: map[string]any{keysField: elements}, stored: true}, nil
+	return mountconfig.Config{Fields: map[string]any{keysField: elements}, Stored: true}, nil
 }

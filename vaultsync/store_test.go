@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -40,7 +41,7 @@ func (m *memory) Write(_ context.Context, p *plan.Plan) error {
 
 func (m *memory) names() []string {
 	var out []string
-	for _, k := range NewConfig(map[string]any{keysField: m.list}).Trusted() {
+	for _, k := range mountconfig.New(map[string]any{keysField: m.list}).Trusted() {
 		out = append(out, k.Cluster+" "+k.KeyID)
 	}
 	return out
@@ -99,7 +100,7 @@ func TestStoreHasNoSession(t *testing.T) {
 	m := &Mount{Path: "elsewhere", Store: &memory{}}
 	_, err := m.Session()
 	require.ErrorIs(t, err, errNoVault)
-	_, err = m.Capabilities(t.Context())
+	_, err = mayDo(t.Context(), m)
 	require.ErrorIs(t, err, errNoVault)
 	assert.Equal(t, MountID{Path: "elsewhere"}, m.ID())
 }

@@ -45,7 +45,7 @@ func (h *Harvester) subscribe() (inboxes []*inbox, mounts []*subscriber) {
 	for _, t := range h.Targets {
 		t.Options.OnEvent = both(t.Options.OnEvent, h.OnEvent)
 		m := &subscriber{
-			target: t, slots: slots[t.Mount.Vault()], incomplete: len(t.Clusters), heard: time.Now(),
+			target: t, slots: slots[t.Mount.vault()], incomplete: len(t.Clusters), heard: time.Now(),
 			change: make(chan struct{}, 1), notice: make(chan struct{}, 1),
 		}
 		for _, name := range t.Clusters {

@@ -18,6 +18,7 @@ import (
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -63,7 +64,7 @@ func desired(results ...jwks.Result) plan.Desired {
 // trustedNames returns owner and kid of what a mount trusts, in the order of the list.
 func trustedNames(v *fakevault.Server) []string {
 	var out []string
-	for _, k := range NewConfig(map[string]any{keysField: v.Keys("", "jwt-nomad")}).Trusted() {
+	for _, k := range mountconfig.New(map[string]any{keysField: v.Keys("", "jwt-nomad")}).Trusted() {
 		out = append(out, strings.TrimSpace(k.Owner.String()+" "+k.KeyID))
 	}
 	return out
@@ -509,7 +510,7 @@ func TestHarvester(t *testing.T) {
 
 		report, err := h.Plan(t.Context())
 		require.Error(t, err)
-		assert.True(t, report.Changed())
+		assert.True(t, report.Mounts[0].Plan.Changed)
 		assert.Zero(t, v.Count("PUT", configPath)+second.Count("PUT", configPath), "a plan writes nothing")
 		assert.False(t, report.InSync(), "a plan with changes isn't in sync")
 
@@ -517,7 +518,6 @@ func TestHarvester(t *testing.T) {
 		require.ErrorIs(t, err, errDown)
 		require.ErrorIs(t, err, ErrNoMount)
 		assert.False(t, report.InSync())
-		assert.False(t, report.Nothing())
 		assert.True(t, report.Mounts[0].InSync(), "one bad cluster never costs a good one")
 		assert.False(t, report.Mounts[1].InSync())
 		assert.Equal(t, []string{"a k1"}, trustedNames(v))
@@ -542,32 +542,6 @@ func TestHarvesterParallelDoesNotCountTheSettleTime(t *testing.T) {
 		assert.True(t, report.InSync())
 		assert.LessOrEqual(t, time.Since(begin), defaultSettle+defaultSettle/4, "one settle time after the other")
 	})
-}
-
-func TestHarvesterNothing(t *testing.T) {
-	ok, bad := jwks.Result{Set: &jwks.Set{}}, jwks.Result{Err: errDown}
-	for name, test := range map[string]struct {
-		report  Report
-		nothing bool
-	}{
-		"every cluster failed": {Report{[]jwks.Result{bad, bad}, []*MountReport{{}}}, true},
-		"a key denied":         {Report{[]jwks.Result{bad}, []*MountReport{{Plan: &plan.Plan{Changed: true}}}}, false},
-		"every mount failed":   {Report{[]jwks.Result{ok}, []*MountReport{{Err: errDown}}}, true},
-		"some of each":         {Report{[]jwks.Result{ok, bad}, []*MountReport{{Err: errDown}, {}}}, false},
-	} {
-		assert.Equal(t, test.nothing, test.report.Nothing(), name)
-	}
-}
-
-func TestPolicy(t *testing.T) {
-	assert.Equal(t, `path "auth/a/config" {
-  capabilities = ["read", "update"]
-}
-
-path "auth/b/config" {
-  capabilities = ["read", "update"]
-}
-`, Policy("b", "a", "/b/"))
 }
 
 // The clone must go where the caller's client goes, and hide what the address hides.

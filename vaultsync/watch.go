@@ -61,7 +61,7 @@ func (o WatchOptions) resync() time.Duration {
 // denied key. A cluster that is silent then counts as failed.
 //
 // When it begins, Vault is asked once for each mount whether the token may write it
-// ([Mount.Capabilities]); where it may not, Logger and OnEvent are told ([EventUnwritable]),
+// (sys/capabilities-self); where it may not, Logger and OnEvent are told ([EventUnwritable]),
 // the mount is watched all the same, and Vault is asked again until it may ([EventWritable]).
 //
 // OnEvent hears of each answer of a cluster ([EventRead], [EventSame], [EventUnread]), and of each

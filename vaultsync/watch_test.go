@@ -16,6 +16,7 @@ import (
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakenomad"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -128,7 +129,7 @@ func (s *stage) requireTrusted(path string, clusters ...string) {
 
 func (s *stage) trusted(path string) []string {
 	var out []string
-	for _, k := range NewConfig(map[string]any{keysField: s.vault.Keys("", path)}).Trusted() {
+	for _, k := range mountconfig.New(map[string]any{keysField: s.vault.Keys("", path)}).Trusted() {
 		out = append(out, strings.TrimSpace(k.Owner.String()+" "+k.KeyID))
 	}
 	return out

@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -47,10 +49,24 @@ func usage(cmd *cli.Command, format string, args ...any) error {
 // outcome returns the exit code of a report.
 func outcome(r *vaultsync.Report) int {
 	switch {
-	case r.Nothing():
+	case didNothing(r):
 		return exitNothing
 	case r.Err() != nil: // what is planned and not yet done is no failure
 		return exitPartial
 	}
 	return exitOK
+}
+
+// didNothing reports whether a run had no effect: no mount could be planned or synced, or no cluster
+// was read and nothing was to be done without (such as to remove a denied key).
+func didNothing(r *vaultsync.Report) bool {
+	if !slices.ContainsFunc(r.Mounts, func(m *vaultsync.MountReport) bool { return m.Err == nil }) {
+		return true
+	}
+	return !slices.ContainsFunc(r.Clusters, func(c jwks.Result) bool { return c.Err == nil }) && !hasChanges(r)
+}
+
+// hasChanges reports whether anything was planned on a mount.
+func hasChanges(r *vaultsync.Report) bool {
+	return slices.ContainsFunc(r.Mounts, func(m *vaultsync.MountReport) bool { return m.Plan != nil && m.Plan.Changed })
 }

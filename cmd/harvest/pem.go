@@ -151,11 +151,7 @@ func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, results []jwks.Resu
 	case format == "json":
 		a.out.KeysJSON(keys)
 	case format == "vault":
-		body, err := keydir.NewMountBody(keys, results, a.now())
-		if err != nil {
-			return err
-		}
-		a.out.JSON(body)
+		a.out.JSON(keydir.NewMountBody(keys))
 		a.says.Warn("this is for a NEW mount: written to one in use, it wipes default_role, bound_issuer, jwt_supported_algs " +
 			"and every other setting, and all other keys; there, use `harvest sync`")
 	case format == "jwks":

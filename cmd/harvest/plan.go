@@ -62,7 +62,7 @@ func (a *app) reconcile(ctx context.Context, cmd *cli.Command, planned bool) err
 		a.says.Fail(err, "")
 		code = max(code, exitNothing)
 	}
-	if code == exitOK && cmd.Bool("detailed-exitcode") && report.Changed() {
+	if code == exitOK && cmd.Bool("detailed-exitcode") && hasChanges(report) {
 		code = exitPending
 	}
 	return exit(code)

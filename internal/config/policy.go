@@ -6,7 +6,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // Policy returns a policy for each Vault and namespace of the configuration, since a policy's
@@ -33,7 +33,7 @@ func (c *Config) Policy(roles bool) string {
 		if len(places) > 1 || p.namespace != "" {
 			b.WriteString("# " + text.Escape(placeName(c.Vaults[p.vault], p.namespace)) + "\n")
 		}
-		b.WriteString(vaultsync.Policy(paths[p]...))
+		b.WriteString(vaultapi.Policy(paths[p]...))
 		if roles {
 			b.WriteString("\n" + jwtrole.Policy(paths[p]...))
 		}

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Key is a published key as its file holds it.
@@ -65,22 +64,11 @@ func Collect(results []jwks.Result, annotate bool, now time.Time) ([]Key, error)
 	return keys, nil
 }
 
-// NewMountBody returns the configuration of a new mount with these keys. Of the results, which are
-// one cluster's, it has the algorithms.
-func NewMountBody(keys []Key, results []jwks.Result, now time.Time) (map[string]any, error) {
-	want := plan.Desired{Clusters: []string{results[0].Cluster}, Results: results}
-	plan, err := vaultsync.NewPlan(vaultsync.Config{}, want, vaultsync.Options{Now: now})
-	if err != nil {
-		return nil, err
-	}
-	body, err := vaultsync.Config{}.With(plan)
-	if err != nil {
-		return nil, err
-	}
+// NewMountBody returns the configuration of a new mount with these keys.
+func NewMountBody(keys []Key) map[string]any {
 	var elements []string
 	for _, k := range keys {
 		elements = append(elements, strings.TrimSuffix(string(k.Text), "\n"))
 	}
-	body["jwt_validation_pubkeys"] = elements
-	return body, nil
+	return map[string]any{mountconfig.KeysField: elements}
 }

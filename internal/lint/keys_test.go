@@ -4,7 +4,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
-	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 )
 
 // Keys by name.
@@ -20,8 +20,8 @@ var (
 )
 
 // config is that of a mount that trusts elements.
-func config(elements ...string) vaultsync.Config {
-	return vaultsync.NewConfig(fixture.Mount(elements...))
+func config(elements ...string) mountconfig.Config {
+	return mountconfig.New(fixture.Mount(elements...))
 }
 
 type object = fixture.Object

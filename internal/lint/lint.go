@@ -12,6 +12,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
@@ -85,7 +86,7 @@ type Inspection struct {
 	// Path is that of the mount, for the commands in a Fix.
 	Path string
 	// Config is the mount's configuration.
-	Config vaultsync.Config
+	Config mountconfig.Config
 	// Settings are what is stated of the configuration, as in [Options].
 	Settings vaultsync.Settings
 	// Clusters are the names that the mount trusts, as in [plan.Desired]; none: nothing is

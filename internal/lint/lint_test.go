@@ -14,6 +14,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -41,10 +42,10 @@ func wellKept() Inspection {
 	}
 }
 
-func withField(c vaultsync.Config, field string, value any) vaultsync.Config {
+func withField(c mountconfig.Config, field string, value any) mountconfig.Config {
 	have := fixture.Mount(c.Keys()...)
 	have["bound_issuer"], have["jwt_supported_algs"] = c.BoundIssuer(), c.Algorithms()
-	return vaultsync.NewConfig(fixture.Changed(have, object{field: value}))
+	return mountconfig.New(fixture.Changed(have, object{field: value}))
 }
 
 // aliased makes a role what nomad setup vault does, with a policy that is templated.
@@ -521,7 +522,7 @@ func TestInspectRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "needs the time")
 
 	in = wellKept()
-	in.Config = vaultsync.NewConfig(object{"jwks_url": "https://x"})
+	in.Config = mountconfig.New(object{"jwks_url": "https://x"})
 	_, err = Inspect(in)
 	require.ErrorIs(t, err, vaultsync.ErrNotStaticKeys)
 }

@@ -19,15 +19,15 @@ import (
 	"github.com/jwksharvest/harvest/internal/fenced"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // reported returns a mount and a role of the shapes that people reported of their issuers.
 func reported(t *testing.T, config, role string) Inspection {
 	t.Helper()
 	return Inspection{
-		Now: now, Path: "jwt", Clusters: []string{"a"}, Config: vaultsync.NewConfig(fixture.Answered(t, config)),
+		Now: now, Path: "jwt", Clusters: []string{"a"}, Config: mountconfig.New(fixture.Answered(t, config)),
 		Roles: []*jwtrole.Role{jwtrole.New("app", fixture.Answered(t, role))},
 	}
 }

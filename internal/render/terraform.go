@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/vaultsync"
 )
 
 // printTerraform writes resources of Vault's provider, as terraform fmt would. The keys stay
@@ -76,13 +76,13 @@ func (o *Output) printTerraform(s *setup.Proposal, names terraformNames) error {
 // setMount writes the mount's fields as they are to be, those that it has already as they
 // are: else an apply would change what others made. The keys come by themselves.
 func (f *terraformFile) setMount(s *setup.Proposal) error {
-	var config vaultsync.Config
+	var config mountconfig.Config
 	if plan := s.Keys(); plan != nil {
 		body, err := s.Report.Config.With(plan)
 		if err != nil {
 			return err
 		}
-		config = vaultsync.NewConfig(body)
+		config = mountconfig.New(body)
 	}
 	f.set("default_role", cmp.Or(config.DefaultRole(), s.Want.DefaultRole()))
 	if issuer := config.BoundIssuer(); issuer != "" {

@@ -19,12 +19,14 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/jwksharvest/harvest/internal/fakenomad"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
+	"github.com/jwksharvest/harvest/vaultsync/vaultsynctest"
 )
 
 // providerFields are the schemas of Terraform's providers, as far as we use them: the name of
@@ -264,7 +266,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 	first, second, pasted := fakenomad.NewKey("EdDSA"), fakenomad.NewKey("EdDSA"), fakenomad.NewKey("EdDSA")
 	text, err := pem.Encode(pasted.Public())
 	require.NoError(t, err)
-	current := vaultsync.NewConfig(map[string]any{
+	current := mountconfig.New(map[string]any{
 		"jwt_validation_pubkeys": []any{"EOT\n${evil} %{ if true }\" \x07\n" + string(text)},
 		"default_role":           "theirs", "bound_issuer": "https://nomad.example.com", "jwt_supported_algs": []any{"EdDSA"},
 	})
@@ -272,23 +274,26 @@ func TestTerraformPrintedKeys(t *testing.T) {
 		return jwks.Result{Cluster: cluster, Set: &jwks.Set{Keys: []jwks.Key{{KeyID: k.ID, Algorithms: []string{"EdDSA"}, Public: k.Public()}}}}
 	}
 	for name, test := range map[string]struct {
-		current  vaultsync.Config
+		current  mountconfig.Config
 		role     string
 		elements int
 	}{
-		"new":   {vaultsync.Config{}, "nomad-workloads", 2},
+		"new":   {mountconfig.Config{}, "nomad-workloads", 2},
 		"there": {current, "theirs", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan, err := vaultsync.NewPlan(test.current, plan.Desired{
+			vault := vaultsynctest.New(t)
+			target := vault.Mount("jwt-nomad")
+			if !test.current.IsZero() {
+				require.NoError(t, vault.Write("jwt-nomad", test.current.Fields))
+			}
+			report, err := target.Plan(t.Context(), plan.Desired{
 				Clusters: []string{"a", "b"}, Results: []jwks.Result{publishes("a", first), publishes("b", second)},
-			}, vaultsync.Options{Now: time.Now(), DefaultRole: "nomad-workloads"})
+			}, vaultsync.Options{DefaultRole: "nomad-workloads"})
 			require.NoError(t, err)
-			body, err := test.current.With(plan)
+			body, err := report.Config.With(report.Plan)
 			require.NoError(t, err)
-			text := printTerraformOf(t, &setup.Proposal{
-				Plan: &setup.Plan{MountID: vaultsync.MountID{Path: "jwt-nomad"}}, Report: &vaultsync.MountReport{Config: test.current, Plan: plan},
-			})
+			text := printTerraformOf(t, &setup.Proposal{Plan: &setup.Plan{MountID: target.ID()}, Report: report})
 			assert.Empty(t, checkTerraform(t, map[string][]byte{"main.tf": text}), "%s", text)
 			file, diags := hclsyntax.ParseConfig(text, "main.tf", hcl.InitialPos)
 			require.False(t, diags.HasErrors(), diags)
@@ -302,7 +307,7 @@ func TestTerraformPrintedKeys(t *testing.T) {
 			for _, v := range value("jwt_validation_pubkeys").AsValueSlice() {
 				keys = append(keys, v.AsString())
 			}
-			assert.Equal(t, vaultsync.NewConfig(body).Keys(), keys)
+			assert.Equal(t, mountconfig.New(body).Keys(), keys)
 			assert.Len(t, keys, test.elements)
 			assert.Equal(t, test.role, value("default_role").AsString())
 			if algorithms := test.current.Algorithms(); len(algorithms) > 0 {

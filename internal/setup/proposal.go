@@ -2,6 +2,7 @@ package setup
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -36,18 +37,29 @@ func (p *Proposal) plan(ctx context.Context, results []jwks.Result) (err error) 
 	if p.Plan, err = NewPlan(ctx, p.Target.Mount, p.Want); err != nil {
 		return err
 	}
-	var current vaultsync.Config
-	if p.Accessor != "" {
-		if current, err = p.Target.Mount.Read(ctx); err != nil {
-			return err
-		}
+	mount := p.Target.Mount
+	if p.Accessor == "" {
+		mount = &vaultsync.Mount{Path: mount.Path, Store: unmade{}}
 	}
-	desired := plan.Desired{Clusters: p.Target.Clusters, Results: results}
-	keys, err := vaultsync.NewPlanWithin(ctx, current, desired, p.Target.Options)
-	err = p.Target.Mount.Wrap(err)
-	p.Report = &vaultsync.MountReport{MountID: p.MountID, Plan: keys, Err: err}
-	return err
+	p.Report, _ = mount.Plan(ctx, plan.Desired{Clusters: p.Target.Clusters, Results: results}, p.Target.Options)
+	if wrong, ok := errors.AsType[*vaultsync.MountError](p.Report.Err); ok {
+		p.Report.Err = p.Target.Mount.Wrap(wrong.Err)
+	}
+	p.Report.MountID = p.MountID
+	return p.Report.Err
 }
+
+// unmade is the list of keys of a mount that isn't there yet.
+type unmade struct{}
+
+// Read returns an empty list.
+func (unmade) Read(context.Context) ([]string, error) { return nil, nil }
+
+// Planned takes the plan.
+func (unmade) Planned(context.Context, *plan.Plan) error { return nil }
+
+// Write refuses: the mount is to be made first.
+func (unmade) Write(context.Context, *plan.Plan) error { return vaultsync.ErrNoMount }
 
 // Apply makes mount, policies and roles, as proposed; the keys are for a Sync. Where that fails, so
 // has the proposal.

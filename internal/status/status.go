@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/lint"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -32,10 +33,10 @@ type Mount struct {
 	Kind   string `json:"kind,omitempty"` // of Err
 	Hint   string `json:"hint,omitempty"` // what to do about Err, where somebody has said so
 
-	Plan   *plan.Plan       `json:"-"` // nil without clusters, or where there could be none
-	Config vaultsync.Config `json:"-"` // as it was read
-	Read   bool             `json:"-"` // the mount could be read
-	Err    error            `json:"-"`
+	Plan   *plan.Plan         `json:"-"` // nil without clusters, or where there could be none
+	Config mountconfig.Config `json:"-"` // as it was read
+	Read   bool               `json:"-"` // the mount could be read
+	Err    error              `json:"-"`
 }
 
 // Failed is a cluster, or a region of one, whose keys could not be learned.

@@ -198,17 +198,10 @@ func element(t *testing.T, k jwks.Key, cluster string, added time.Time) string {
 // A watch's page follows what becomes of a plan.
 func TestPageOfWatch(t *testing.T) {
 	older, oldest, fresh := keyOf("3f0f"), keyOf("fd33"), keyOf("80ef")
-	config := func(elements ...string) vaultsync.Config {
-		var list []any
-		for _, e := range elements {
-			list = append(list, e)
-		}
-		return vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list})
-	}
 	old, gone := element(t, older, "us-east", now.Add(-time.Hour)), element(t, oldest, "us-east", now.Add(-2*time.Hour))
 	want := plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{{Cluster: "us-east", Set: &jwks.Set{Keys: []jwks.Key{older, fresh}}}}}
-	plan := func(current vaultsync.Config) *plan.Plan {
-		p, err := vaultsync.NewPlan(current, want, vaultsync.Options{Now: now, Retain: time.Hour})
+	planOf := func(elements ...string) *plan.Plan {
+		p, err := plan.New(plan.Read(elements), want, plan.Rules{Now: now, Retain: time.Hour})
 		require.NoError(t, err)
 		return p
 	}
@@ -236,7 +229,7 @@ func TestPageOfWatch(t *testing.T) {
 	assert.Empty(t, shown)
 
 	b.Result(want.Results[0], now)
-	first := plan(config(old, gone))
+	first := planOf(old, gone)
 	b.Report(&vaultsync.MountReport{MountID: id, Plan: first, Err: errors.New("sealed")}, now)
 	state, shown = look()
 	assert.Equal(t, "not in sync", state)
@@ -251,7 +244,7 @@ func TestPageOfWatch(t *testing.T) {
 	assert.Equal(t, "changes pending", state)
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since", "retained fd33 since"}, shown)
 
-	b.Report(&vaultsync.MountReport{MountID: id, Plan: plan(config(old, element(t, fresh, "us-east", now)))}, now)
+	b.Report(&vaultsync.MountReport{MountID: id, Plan: planOf(old, element(t, fresh, "us-east", now))}, now)
 	state, shown = look()
 	assert.Equal(t, "in sync", state)
 	assert.Equal(t, []string{"trusted 80ef since next", "trusted 3f0f since"}, shown)
@@ -270,9 +263,8 @@ func TestPageShowsWhatIsPublishedAndUntrusted(t *testing.T) {
 		return jwks.Result{Cluster: "us-east", Set: &jwks.Set{Keys: keys}}
 	}
 	planned := func(r jwks.Result) *plan.Plan {
-		list := []any{element(t, old, "us-east", now.Add(-time.Hour))}
-		p, err := vaultsync.NewPlan(vaultsync.NewConfig(map[string]any{"jwt_validation_pubkeys": list}),
-			plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{r}}, vaultsync.Options{Now: now})
+		list := []string{element(t, old, "us-east", now.Add(-time.Hour))}
+		p, err := plan.New(plan.Read(list), plan.Desired{Clusters: []string{"us-east"}, Results: []jwks.Result{r}}, plan.Rules{Now: now})
 		require.NoError(t, err)
 		return p
 	}

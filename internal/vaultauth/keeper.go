@@ -97,7 +97,7 @@ func (k *Keeper) Tried() <-chan struct{} { return k.first }
 
 // Name returns the Vault as the log has it; a label tells blocks of one address apart.
 func (k *Keeper) Name() string {
-	address := (&vaultsync.Mount{Client: k.client}).Vault()
+	address := (&vaultsync.Mount{Client: k.client}).ID().Vault
 	if k.vault.Name == "" {
 		return address
 	}

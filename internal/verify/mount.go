@@ -58,11 +58,15 @@ func atMount(ctx context.Context, mount *vaultsync.Mount, v Verification, log *s
 // readMount reads the configuration, and plans a sync where it is known what the mount should
 // trust: within its time, however long the published keys take to judge.
 func (v *Verification) readMount(ctx context.Context, mount *vaultsync.Mount) (err error) {
-	v.Config, err = mount.Read(ctx)
-	if err == nil && len(v.Want.Clusters) > 0 {
-		o := v.Options
-		o.Now = v.Now
-		v.Plan, _ = vaultsync.NewPlanWithin(ctx, v.Config, v.Want, o) // a mount for which there is none is compared all the same
+	if len(v.Want.Clusters) == 0 {
+		v.Config, err = mount.Read(ctx)
+		return err
 	}
-	return err
+	o := v.Options
+	o.Now = v.Now
+	report, _ := mount.Plan(ctx, v.Want, o)
+	if v.Config, v.Plan = report.Config, report.Plan; v.Config.IsZero() {
+		return report.Err
+	}
+	return nil // a mount for which there is no plan is compared all the same
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -24,7 +24,7 @@ func reported(t *testing.T, token, config, role, keys string) Verification {
 	require.NoError(t, err)
 	v := Verification{Token: parsed, Now: parsed.IssuedAt.Add(time.Minute), Path: "jwt", Offline: config == ""}
 	if config != "" {
-		v.Config = vaultsync.NewConfig(fixture.Answered(t, config))
+		v.Config = mountconfig.New(fixture.Answered(t, config))
 		v.Role, v.RoleName = jwtrole.New("app", fixture.Answered(t, role)), "app"
 	}
 	set, err := jwks.Parse(fixture.Report(t, keys))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -79,7 +80,7 @@ type Verification struct {
 	// Config, Path and Role aren't used.
 	Offline bool
 
-	Config vaultsync.Config
+	Config mountconfig.Config
 	// Path is that of the mount, for the commands in a Fix.
 	Path string
 	// RoleName is the role that the login names; "" is the mount's default_role.
@@ -98,7 +99,7 @@ type Verification struct {
 }
 
 // effectiveRole returns the role of a login that names name, or none where it is "".
-func effectiveRole(c vaultsync.Config, name string) string {
+func effectiveRole(c mountconfig.Config, name string) string {
 	if name == "" {
 		name = c.DefaultRole()
 	}
@@ -121,7 +122,7 @@ func Verify(v Verification) (*Verdict, error) {
 	}
 	c := &verifier{Verification: v, out: &Verdict{Findings: []Finding{}}}
 	if v.Offline {
-		c.Config, c.Role = vaultsync.Config{}, nil
+		c.Config, c.Role = mountconfig.Config{}, nil
 	} else {
 		c.checkMount()
 		c.checkClock()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -180,7 +181,7 @@ func TestVerifyClaims(t *testing.T) {
 			fields := fixture.Changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "k")}}, c.config)
 			v, err := Verify(Verification{
 				Token: signedBy(t, "k", "k", workload(c.claims)), Now: now, Path: "jwt-nomad",
-				Config: vaultsync.NewConfig(fields), RoleName: "workloads", Role: nomadRole(c.role),
+				Config: mountconfig.New(fields), RoleName: "workloads", Role: nomadRole(c.role),
 			})
 			require.NoError(t, err)
 			failed := fails(v)
@@ -262,9 +263,10 @@ func TestVerifyKey(t *testing.T) {
 			if len(c.want.Clusters) > 0 {
 				o := c.options
 				o.Now = now
-				var err error
-				planned, err = vaultsync.NewPlan(config(c.trusted...), c.want, o)
-				require.NoError(t, err)
+				mount := &vaultsync.Mount{Path: "jwt-nomad", Store: elementList(c.trusted)}
+				report, _ := mount.Plan(t.Context(), c.want, o)
+				require.NoError(t, report.Err)
+				planned = report.Plan
 			}
 			v, err := Verify(Verification{
 				Token: signedBy(t, c.signer, kid, workload(nil)), Now: now, Path: "jwt-nomad",
@@ -305,7 +307,7 @@ func TestVerifyRole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v, err := Verify(Verification{
 				Token: token, Now: now, Path: "jwt-nomad", RoleName: c.role, RoleErr: c.roleErr,
-				Config: vaultsync.NewConfig(fixture.Changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
+				Config: mountconfig.New(fixture.Changed(object{"jwt_validation_pubkeys": []any{trust("eu-west", "a")}}, c.config)),
 			})
 			require.NoError(t, err)
 			assert.Equal(t, c.accepted, v.Accepted)
@@ -321,7 +323,7 @@ func TestVerifyMount(t *testing.T) {
 	require.Error(t, err)
 	_, err = Verify(Verification{Now: now})
 	require.Error(t, err)
-	_, err = Verify(Verification{Token: token, Now: now, Config: vaultsync.NewConfig(object{"jwks_url": "https://a"})})
+	_, err = Verify(Verification{Token: token, Now: now, Config: mountconfig.New(object{"jwks_url": "https://a"})})
 	require.ErrorIs(t, err, vaultsync.ErrNotStaticKeys)
 	v, err := Verify(Verification{Token: token, Now: now, RoleName: "r", Path: "jwt-nomad"})
 	require.NoError(t, err)

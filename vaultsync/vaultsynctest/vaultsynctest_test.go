@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/jwks/jwkstest"
 	"github.com/jwksharvest/harvest/vaultsync"
+	"github.com/jwksharvest/harvest/vaultsync/plan"
 	"github.com/jwksharvest/harvest/vaultsync/vaultsynctest"
 )
 
@@ -43,9 +44,9 @@ func TestVault(t *testing.T) {
 
 		readOnly := vault.Client()
 		readOnly.SetToken(vault.Token("jwt-nomad", "read"))
-		capabilities, err := vaultsync.NewMount(readOnly, "jwt-nomad").Capabilities(t.Context())
-		require.NoError(t, err)
-		assert.Equal(t, []string{"read"}, capabilities)
+		report, err := vaultsync.NewMount(readOnly, "jwt-nomad").Plan(t.Context(), plan.Desired{Clusters: []string{"us-east"}}, vaultsync.Options{})
+		require.Error(t, err)
+		assert.Contains(t, report.Plan.Warnings[0], `lacks "update"`)
 	})
 }
 

@@ -1,4 +1,6 @@
-package vaultsync
+// Package mountconfig is what auth/<mount>/config holds: what harvest reads of it, what it keeps as it
+// is, and what it writes with a plan.
+package mountconfig
 
 import (
 	"errors"
@@ -10,55 +12,50 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// MaxConfig is the largest configuration that keys are added to, in bytes of JSON. Vault's
-// integrated storage refuses an entry over 1 MiB, in which it wants some room for itself: of
-// Vault 1.21.1 it was 118 bytes.
-const MaxConfig = vaultapi.MaxConfig
-
-// keysField is the only field of a mount's configuration that harvest changes unasked.
-const keysField = "jwt_validation_pubkeys"
-
+// KeysField is the only field of a mount's configuration that harvest changes unasked, and the
+// others are its settings.
 const (
-	algsField   = "jwt_supported_algs"
-	issuerField = "bound_issuer"
-	roleField   = "default_role"
+	KeysField       = "jwt_validation_pubkeys"
+	AlgorithmsField = "jwt_supported_algs"
+	IssuerField     = "bound_issuer"
+	RoleField       = "default_role"
 )
 
 // Config is what auth/<mount>/config holds: every field as it was read, known here or
 // not. The zero Config is that of a mount that was never configured.
 type Config struct {
-	fields map[string]any
-	stored bool // in a Store, which takes an empty list
+	Fields map[string]any // as vault/api decodes them; not to be changed
+	Stored bool           // in a vaultsync.Store, which takes an empty list
 }
 
-// NewConfig returns a Config of fields as vault/api decodes them: strings, booleans,
+// New returns a Config of fields as vault/api decodes them: strings, booleans,
 // json.Number, []any and map[string]any. It keeps fields, which must not be changed.
-func NewConfig(fields map[string]any) Config { return Config{fields: fields} }
+func New(fields map[string]any) Config { return Config{Fields: fields} }
 
 // IsZero reports whether the mount was never configured.
-func (c Config) IsZero() bool { return len(c.fields) == 0 }
+func (c Config) IsZero() bool { return len(c.Fields) == 0 }
 
 // Keys returns the elements of jwt_validation_pubkeys.
-func (c Config) Keys() []string { return c.strings(keysField) }
+func (c Config) Keys() []string { return c.strings(KeysField) }
 
 // Elements returns the elements of jwt_validation_pubkeys, read.
 func (c Config) Elements() []plan.Element { return plan.Read(c.Keys()) }
 
 // Algorithms returns jwt_supported_algs; empty means that Vault takes any.
-func (c Config) Algorithms() []string { return c.strings(algsField) }
+func (c Config) Algorithms() []string { return c.strings(AlgorithmsField) }
 
 // BoundIssuer returns bound_issuer; "" means that Vault takes any.
-func (c Config) BoundIssuer() string { return c.text(issuerField) }
+func (c Config) BoundIssuer() string { return c.text(IssuerField) }
 
 // DefaultRole returns default_role, which those get who name no role; "" means that all must.
-func (c Config) DefaultRole() string { return c.text(roleField) }
+func (c Config) DefaultRole() string { return c.text(RoleField) }
 
 func (c Config) text(field string) string {
-	s, _ := c.fields[field].(string)
+	s, _ := c.Fields[field].(string)
 	return s
 }
 
-func (c Config) strings(field string) []string { return vaultapi.Strings(c.fields[field]) }
+func (c Config) strings(field string) []string { return vaultapi.Strings(c.Fields[field]) }
 
 var (
 	// ErrNotStaticKeys: the mount takes its keys from a URL or by OIDC discovery.
@@ -66,8 +63,6 @@ var (
 	// ErrUnreadableFields: Vault leaves secrets of this mount's configuration out of
 	// reads, so that writing back what was read would wipe them.
 	ErrUnreadableFields = errors.New("mount has settings that can't be read back")
-	// ErrTooLarge: the configuration would pass MaxConfig.
-	ErrTooLarge = vaultapi.ErrTooLarge
 )
 
 // otherModes are the fields that exclude static keys, and urlFields what else means
@@ -83,7 +78,7 @@ var (
 // is static keys.
 func (c Config) Mode() string {
 	for _, field := range otherModes {
-		if !isEmpty(c.fields[field]) {
+		if !isEmpty(c.Fields[field]) {
 			return field
 		}
 	}
@@ -93,14 +88,14 @@ func (c Config) Mode() string {
 // Check refuses what a write would damage: the error wraps [ErrUnreadableFields] or, unless the
 // keys' source is to be converted, [ErrNotStaticKeys].
 func (c Config) Check(convert bool) error {
-	if !isStrings(c.fields[keysField]) {
-		return fmt.Errorf("%w: %s is no list of strings, and a write would drop what is there", ErrUnreadableFields, keysField)
+	if !isStrings(c.Fields[KeysField]) {
+		return fmt.Errorf("%w: %s is no list of strings, and a write would drop what is there", ErrUnreadableFields, KeysField)
 	}
-	if !isEmpty(c.fields["oidc_client_id"]) {
+	if !isEmpty(c.Fields["oidc_client_id"]) {
 		return fmt.Errorf("%w: oidc_client_id is set, so people sign in on it by OIDC, and a write would wipe the client's secret, "+
 			"which no read shows; use a JWT mount of its own, which `harvest setup` makes", ErrUnreadableFields)
 	}
-	if !isEmpty(c.fields["provider_config"]) {
+	if !isEmpty(c.Fields["provider_config"]) {
 		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+
 			"use a JWT mount without provider_config", ErrUnreadableFields)
 	}
@@ -110,11 +105,11 @@ func (c Config) Check(convert bool) error {
 	return nil
 }
 
-// excluded returns the fields that static keys exclude and that are set now, sorted.
-func (c Config) excluded() []string {
+// Excluded returns the fields that static keys exclude and that are set now, sorted.
+func (c Config) Excluded() []string {
 	var out []string
 	for _, field := range slices.Concat(otherModes, urlFields) {
-		if !isEmpty(c.fields[field]) {
+		if !isEmpty(c.Fields[field]) {
 			out = append(out, field)
 		}
 	}
@@ -122,10 +117,10 @@ func (c Config) excluded() []string {
 	return out
 }
 
-// body returns the whole configuration with elements as its keys and these settings: every
+// Body returns the whole configuration with elements as its keys and these settings: every
 // other field that was read goes back, but for those in without.
-func (c Config) body(elements, without []string, settings map[string]any) map[string]any {
-	body := maps.Clone(c.fields)
+func (c Config) Body(elements, without []string, settings map[string]any) map[string]any {
+	body := maps.Clone(c.Fields)
 	if body == nil {
 		body = map[string]any{}
 	}
@@ -133,7 +128,7 @@ func (c Config) body(elements, without []string, settings map[string]any) map[st
 		delete(body, field)
 	}
 	maps.Copy(body, settings)
-	body[keysField] = elements
+	body[KeysField] = elements
 	return body
 }
 

@@ -1,4 +1,4 @@
-package vaultsync
+package mountconfig
 
 import (
 	"time"

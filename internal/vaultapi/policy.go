@@ -1,17 +1,15 @@
-package vaultsync
+package vaultapi
 
 import (
 	"fmt"
 	"strings"
-
-	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // Policy returns the Vault policy that a harvester of these mount paths needs, and no more:
 // read and update on each auth/<path>/config. Update suffices for the first write too.
 func Policy(paths ...string) string {
 	var b strings.Builder
-	for i, path := range vaultapi.SortedPaths(paths) {
+	for i, path := range SortedPaths(paths) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
