@@ -95,6 +95,7 @@ func TestStoredPlanIsInput(t *testing.T) {
 		"older":                        {rules: func(r *Rules) { r.Now = now.Add(24*time.Hour + time.Second) }, err: ErrStale, says: "ago, over 24h"},
 		"older than it may be":         {rules: func(r *Rules) { r.Now, r.MaxAge = now.Add(2*time.Minute), time.Minute }, err: ErrStale, says: "2m0s ago, over 1m"},
 		"made tomorrow":                {change: func(p *Plan) { p.Made = now.Add(time.Hour) }, err: ErrStale, says: "yet to come"},
+		"made as far ahead as may be":  {change: func(p *Plan) { p.Made = now.Add(maxSkew) }},
 		"made at no time":              {change: func(p *Plan) { p.Made = time.Time{} }, err: ErrStale, says: "when it was made"},
 		"made of another list":         {change: func(p *Plan) { p.Base = Digest(nil) }, err: ErrStale, says: "changed since"},
 		"its new key is denied now":    {rules: func(r *Rules) { r.Deny = deny("k3") }, err: ErrRefused, says: fingerprint("k3").Short() + ": it is denied"},
