@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/vault/api"
-
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -70,11 +68,14 @@ func (c Call) Of(err error, convertible bool) string {
 	return ""
 }
 
+// defaultVault is what Vault's clients ask where nothing names an address.
+const defaultVault = "https://127.0.0.1:8200"
+
 // vault returns what to do where a mount's Vault can't be reached: where its address and its CA's
 // certificate are named.
 func (c Call) vault(mount *vaultsync.MountError) string {
 	said := mount.Err.Error()
-	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == api.DefaultAddress
+	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == defaultVault
 	rest, secure := strings.CutPrefix(mount.Vault, "https://")
 	switch {
 	case errors.As(mount.Err, new(x509.UnknownAuthorityError)) && !givenCA(mount.Err):

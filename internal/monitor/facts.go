@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,8 +84,8 @@ const (
 const (
 	MaxText    = 300 // bytes of an error or a reason
 	maxHint    = 4096
-	MaxRows    = 2000
-	MaxRemarks = 50 // of a mount
+	MaxRows    = 2000 // of a table
+	MaxRemarks = 50   // of a mount
 )
 
 // What a cluster is read from, as a status page has it.
@@ -135,7 +134,7 @@ func (s *sourceState) keys(owner pem.Owner) []Key {
 
 // keysOf returns a mount's keys, and those that its clusters publish besides; b.mu must be held.
 func (b *Board) keysOf(m *mountState) Keys {
-	keys := Keys{slices.Clone(m.keys.List), maps.Clone(m.keys.More)}
+	keys := Keys{slices.Clone(m.keys.List), m.keys.Unlisted}
 	for source, s := range b.sources {
 		if slices.Contains(m.Clusters, source.Cluster) {
 			keys.AddPublished(s.keys(source), m.failed[source].kind == "turnover")

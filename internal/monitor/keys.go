@@ -2,9 +2,7 @@ package monitor
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unique"
 
@@ -30,8 +28,9 @@ const (
 	Skipped  KeyState = "skipped"  // published, and not trusted
 )
 
-// states are in the order in which they are shown.
-var states = []KeyState{Pending, Refused, Trusted, Retained, Outgoing, Claimed, Foreign, Denied, Skipped}
+// states are in the order in which they are shown: what changes comes first, however many keys stay
+// as they are.
+var states = []KeyState{Pending, Refused, Outgoing, Denied, Trusted, Retained, Claimed, Foreign, Skipped}
 
 // Key is what stays of a key once its plan is gone. Its strings are shared: one cluster's
 // keys are on many mounts.
@@ -44,20 +43,14 @@ type Key struct {
 	Trusted                  bool // it is on the mount
 }
 
-// Keys are the keys of a mount: MaxRows of them, and how many more there are.
+// Keys are the keys of a mount. Of those that are skipped, which a remote may have very many of,
+// MaxRows at most are listed.
 type Keys struct {
-	List []Key
-	More map[Standing]int
+	List     []Key
+	Unlisted int
 }
 
-// Standing is what is counted of a key that isn't shown.
-type Standing struct {
-	State   KeyState
-	Trusted bool // it is on the mount
-}
-
-// KeysOf returns the keys of a plan, as they stand before it is carried out or after. What
-// changes comes first: it is shown, however many keys stay as they are.
+// KeysOf returns the keys of a plan, as they stand before it is carried out or after.
 func KeysOf(p *plan.Plan, done bool) Keys {
 	var s Keys
 	for _, part := range []struct {
@@ -111,11 +104,8 @@ func TrustedKeys(keys []plan.Key) Keys {
 }
 
 func (s *Keys) add(k plan.Key, state KeyState, trusted bool) {
-	if len(s.List) == MaxRows {
-		if s.More == nil {
-			s.More = map[Standing]int{}
-		}
-		s.More[Standing{state, trusted}]++
+	if !trusted && state != Pending && len(s.List) >= MaxRows {
+		s.Unlisted++
 		return
 	}
 	s.List = append(s.List, Key{
@@ -128,18 +118,14 @@ func (s *Keys) add(k plan.Key, state KeyState, trusted bool) {
 func share(s string) string { return unique.Make(text.Cut(s, MaxText)).Value() }
 
 // AddPublished adds a cluster's keys that aren't among these: the plan left them out, because their
-// turnover is refused, or there has been no plan since they came. Where some keys are only counted,
-// nobody can tell which those are.
+// turnover is refused, or there has been no plan since they came.
 func (s *Keys) AddPublished(keys []Key, refused bool) {
-	if len(s.More) > 0 {
-		return
-	}
 	listed := make(map[pem.Fingerprint]bool, len(s.List))
 	for _, k := range s.List {
 		listed[k.Fingerprint] = true
 	}
 	for _, k := range keys {
-		if listed[k.Fingerprint] || len(s.List) == MaxRows {
+		if listed[k.Fingerprint] {
 			continue
 		}
 		k.State = Pending
@@ -150,7 +136,7 @@ func (s *Keys) AddPublished(keys []Key, refused bool) {
 	}
 }
 
-// Sort puts what waits first, then each owner's keys, the newest first.
+// Sort puts what changes first, then each owner's keys, the newest first.
 func (s *Keys) Sort() {
 	slices.SortStableFunc(s.List, func(a, b Key) int {
 		return cmp.Or(
@@ -162,80 +148,39 @@ func (s *Keys) Sort() {
 
 // update takes in what happened to a key since the plan.
 func (s *Keys) update(e vaultsync.Event) {
-	shown := len(s.List)
 	s.List = slices.DeleteFunc(s.List, func(k Key) bool {
 		return k.Fingerprint == e.Key.Fingerprint && k.State != Skipped && k.State != Claimed
 	})
-	if len(s.List) == shown { // it is one of those that are only counted, or new
-		s.uncount(e.Kind)
-	}
 	if e.Kind != vaultsync.EventRemoved {
 		e.Key.Reason = ""
 		s.add(e.Key, Trusted, true)
 	}
 }
 
-// uncount takes one from those that aren't shown and could be what an event is of.
-func (s *Keys) uncount(kind vaultsync.EventKind) {
-	for _, was := range map[vaultsync.EventKind][]Standing{
-		vaultsync.EventAdded:   {{Pending, false}},
-		vaultsync.EventAdopted: {{Trusted, true}, {Foreign, true}},
-		vaultsync.EventRemoved: {{Outgoing, true}, {Denied, true}},
-	}[kind] {
-		if s.More[was] > 0 {
-			s.More[was]--
-			return
-		}
-	}
-}
-
 // TrustedCount returns how many keys are on the mount.
 func (s *Keys) TrustedCount() int {
-	return s.count(func(k Standing) bool { return k.Trusted })
+	return s.count(func(k Key) bool { return k.Trusted })
 }
 
 // PendingCount returns how many keys are to be added, and how many to be removed.
 func (s *Keys) PendingCount() (add, remove int) {
-	return s.count(func(k Standing) bool { return k.State == Pending }),
-		s.count(func(k Standing) bool { return k.State == Outgoing || k.State == Denied && k.Trusted })
+	return s.count(func(k Key) bool { return k.State == Pending }),
+		s.count(func(k Key) bool { return k.State == Outgoing || k.State == Denied && k.Trusted })
 }
 
 // RefusedCount returns how many keys wait because their turnover is refused.
 func (s *Keys) RefusedCount() int {
-	return s.count(func(k Standing) bool { return k.State == Refused })
+	return s.count(func(k Key) bool { return k.State == Refused })
 }
 
-// count counts keys, shown or not.
-func (s *Keys) count(of func(Standing) bool) int {
+func (s *Keys) count(of func(Key) bool) int {
 	n := 0
 	for _, k := range s.List {
-		if of(Standing{k.State, k.Trusted}) {
+		if of(k) {
 			n++
 		}
 	}
-	for k, times := range s.More {
-		if of(k) {
-			n += times
-		}
-	}
 	return n
-}
-
-// Unshown returns a sentence on how many keys aren't shown, by their states; "": all are.
-func (s *Keys) Unshown() string {
-	sum := 0
-	var parts []string
-	for _, state := range states {
-		n := s.More[Standing{state, false}] + s.More[Standing{state, true}]
-		if n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
-		}
-		sum += n
-	}
-	if sum == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d more %s shown: %s.", sum, map[bool]string{true: "key isn't", false: "keys aren't"}[sum == 1], strings.Join(parts, ", "))
 }
 
 // Newest returns when each owner's newest key came to be trusted.

@@ -1,13 +1,13 @@
 package statuspage
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // graph is the drawing of who trusts whom: clusters and regions on one side, mounts on the
@@ -40,14 +40,13 @@ const (
 
 // side is one side of the drawing in the making.
 type side struct {
+	keys  []string // of the nodes, by which they are found
 	nodes []node
-	place map[string]int
 }
 
 func (s *side) add(key string, n node) {
-	if _, there := s.place[key]; !there {
-		s.place[key] = len(s.nodes)
-		s.nodes = append(s.nodes, n)
+	if !slices.Contains(s.keys, key) {
+		s.keys, s.nodes = append(s.keys, key), append(s.nodes, n)
 	}
 }
 
@@ -56,125 +55,107 @@ func (s *side) middle(i, rows int) int {
 	return (rows-min(len(s.nodes), maxNodes))*rowHeight/2 + i*rowHeight + rowHeight/2
 }
 
-// edge leads from a node at the left to one at the right, by their keys.
+// edge leads from a node at the left to one at the right, by their places.
 type edge struct {
-	from, to string
+	from, to int
 	class    string
 	keys     int // trusted
 	waiting  int // published, and not trusted
 }
 
-// untangle returns a place for each of the first n nodes, so that few lines cross: in the order of
-// what they lead to, those that nobody here watches last.
-func (s *side) untangle(edges []edge, to side, n int) []int {
-	sum, count := make([]int, len(s.nodes)), make([]int, len(s.nodes))
-	for _, e := range edges {
-		from := s.place[e.from]
-		sum[from] += to.place[e.to]
-		count[from]++
-	}
-	var order []int // nodes, by place
-	for i := range n {
-		order = append(order, i)
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Or(
-			cmp.Compare(strange(s.nodes[a]), strange(s.nodes[b])),
-			cmp.Compare(sum[a]*max(1, count[b]), sum[b]*max(1, count[a])),
-			cmp.Compare(s.nodes[a].Name, s.nodes[b].Name), cmp.Compare(s.nodes[a].Note, s.nodes[b].Note),
-		)
-	})
-	place := make([]int, n)
-	for i, node := range order {
-		place[node] = i
-	}
-	return place
-}
-
-func strange(n node) int {
-	if n.Class == "strange" {
-		return 1
-	}
-	return 0
-}
-
 func newGraph(f monitor.Facts) graph {
-	left, right := side{place: map[string]int{}}, side{place: map[string]int{}}
-	var own []monitor.ClusterFacts
-	own = append(own, f.Clusters...)
-	slices.SortStableFunc(own, func(a, b monitor.ClusterFacts) int { return failingFirst(a.Failing, b.Failing) })
-	for _, c := range own {
-		left.add("own "+c.Owner.String(), leftNode(c))
+	var left, right side
+	for _, first := range []bool{true, false} { // those that fail, where not all are drawn
+		for _, c := range f.Clusters {
+			if first == (c.Failing && len(f.Clusters) > maxNodes) {
+				left.add(ownKey(c.Owner), leftNode(c))
+			}
+		}
 	}
 	var edges []edge
 	for i, m := range f.Mounts {
-		to := m.ID.String()
 		state := stateOf(m)
-		right.add(to, node{Class: state.Class, Name: text.Escape(m.ID.Path), Note: nodeNote(m.ID.Namespace, state.Text), Href: fmt.Sprintf("#mount-%d", i+1)})
-		trusted, waiting, class := map[string]int{}, map[string]int{}, map[string]string{}
-		var order []string
-		for _, f := range m.Failures {
-			class["own "+f.Owner.String()] = "bad"
-		}
-		for _, k := range m.Keys.List {
-			if from := "own " + k.Owner.String(); k.State == monitor.Pending || k.State == monitor.Refused {
-				waiting[from]++
-				class[from] = cmp.Or(class[from], "wait")
-			}
-			if !k.Trusted {
-				continue
-			}
-			from := "own " + k.Owner.String()
-			if _, ours := left.place[from]; !ours || k.State == monitor.Foreign || k.State == monitor.Claimed {
-				if len(f.Clusters) == 0 && k.State == monitor.Trusted {
-					left.add(from, node{Class: "none", Name: text.Escape(k.Owner.Cluster), Note: text.Escape(k.Owner.Region)})
-				} else {
-					from = "other " + k.Owner.String()
-					left.add(from, strangeNode(k))
-				}
-			}
-			if trusted[from]++; trusted[from] == 1 {
-				order = append(order, from)
-			}
-		}
-		for _, c := range f.Clusters { // it is to trust these as well, though no key of theirs is there yet
-			from := "own " + c.Owner.String()
-			if slices.Contains(m.Clusters, c.Owner.Cluster) && trusted[from] == 0 {
-				order = append(order, from)
-			}
-		}
-		for _, from := range order {
-			of := left.nodes[left.place[from]].Class
-			switch {
-			case of == "good" && class[from] != "":
-				of = class[from]
-			case of == "good" && trusted[from] == 0:
-				of = "wait"
-			}
-			edges = append(edges, edge{from, to, of, trusted[from], waiting[from]})
+		right.add(m.ID.String(), node{Class: state.Class, Name: text.Escape(m.ID.Path), Note: nodeNote(m.ID.Namespace, state.Text), Href: fmt.Sprintf("#mount-%d", i+1)})
+		edges = append(edges, left.edgesTo(i, m, f.Clusters)...)
+	}
+	return draw(left, right, edges)
+}
+
+func ownKey(o pem.Owner) string { return "own " + o.String() }
+
+// edgesTo returns the edges that lead to a mount, and adds whose keys it trusts besides those of
+// the clusters.
+func (s *side) edgesTo(to int, m monitor.MountFacts, clusters []monitor.ClusterFacts) []edge {
+	found := map[string]edge{}
+	for _, c := range clusters { // it is to trust these, though no key of theirs may be there yet
+		if slices.Contains(m.Clusters, c.Owner.Cluster) {
+			found[ownKey(c.Owner)] = edge{}
 		}
 	}
+	for _, k := range m.Keys.List {
+		key := ownKey(k.Owner)
+		e := found[key]
+		switch {
+		case k.State == monitor.Pending || k.State == monitor.Refused:
+			e.waiting++
+		case k.Trusted:
+			key = s.ownerOf(k, len(clusters) > 0)
+			e = found[key]
+			e.keys++
+		default:
+			continue
+		}
+		found[key] = e
+	}
+	var edges []edge
+	for i, key := range s.keys {
+		e, there := found[key]
+		if !there {
+			continue
+		}
+		e.from, e.to, e.class = i, to, s.nodes[i].Class
+		if e.class == "good" {
+			switch {
+			case slices.ContainsFunc(m.Failures, func(f monitor.SourceFailure) bool { return ownKey(f.Owner) == key }):
+				e.class = "bad"
+			case e.waiting > 0 || e.keys == 0:
+				e.class = "wait"
+			}
+		}
+		edges = append(edges, e)
+	}
+	return edges
+}
+
+// ownerOf returns the key of the node of a trusted key's owner, which is added where it is new.
+func (s *side) ownerOf(k monitor.Key, compared bool) string {
+	key, strange := ownKey(k.Owner), k.State == monitor.Foreign || k.State == monitor.Claimed
+	switch {
+	case slices.Contains(s.keys, key) && !strange:
+	case !compared && k.State == monitor.Trusted:
+		s.add(key, node{Class: "none", Name: text.Escape(k.Owner.Cluster), Note: text.Escape(k.Owner.Region)})
+	default:
+		key = "other " + k.Owner.String()
+		s.add(key, strangeNode(k))
+	}
+	return key
+}
+
+// draw lays out nodes and edges.
+func draw(left, right side, edges []edge) graph {
 	g := graph{
 		Left: left.nodes[:min(len(left.nodes), maxNodes)], Right: right.nodes[:min(len(right.nodes), maxNodes)],
 		LeftMore: max(0, len(left.nodes)-maxNodes), RightMore: max(0, len(right.nodes)-maxNodes),
 	}
-	order := left.untangle(edges, right, len(g.Left))
-	drawn := make([]node, len(g.Left))
-	for i, n := range g.Left {
-		drawn[order[i]] = n
-	}
-	g.Left = drawn
 	rows := max(len(g.Left), len(g.Right))
 	g.Height = rows * rowHeight
 	for _, e := range edges {
-		from, to := left.place[e.from], right.place[e.to]
-		if from >= maxNodes || to >= maxNodes {
+		if e.from >= maxNodes || e.to >= maxNodes {
 			continue
 		}
-		from = order[from]
-		y1, y2 := left.middle(from, rows), right.middle(to, rows)
+		y1, y2 := left.middle(e.from, rows), right.middle(e.to, rows)
 		g.Lines = append(g.Lines, line{e.class, fmt.Sprintf("M0 %dC50 %d 50 %d 100 %d", y1, y1, y2, y2)})
-		words := fmt.Sprintf("%s trusts %d %s of %s", g.Right[to].Name, e.keys, text.Plural(e.keys, "key"), g.Left[from].Name+where(g.Left[from]))
+		words := fmt.Sprintf("%s trusts %d %s of %s", g.Right[e.to].Name, e.keys, text.Plural(e.keys, "key"), g.Left[e.from].Name+where(g.Left[e.from]))
 		if e.waiting > 0 {
 			words += fmt.Sprintf(", and not %d more", e.waiting)
 		}
@@ -190,16 +171,6 @@ func where(n node) string {
 		return ", " + region
 	}
 	return ""
-}
-
-func failingFirst(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return -1
-	}
-	return 1
 }
 
 func leftNode(c monitor.ClusterFacts) node {

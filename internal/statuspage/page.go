@@ -61,7 +61,7 @@ type pageMount struct {
 	Drift           string
 	Conflicts       int
 	Keys            []pageKey
-	More            string // how many keys aren't shown; "": none
+	More            int // keys that aren't shown
 	Known           bool
 }
 
@@ -117,12 +117,12 @@ func severityRank(p monitor.Problem) int {
 var legends = []legend{
 	{monitor.Pending, "published, and not trusted yet"},
 	{monitor.Refused, "published, and not trusted: all keys of its cluster are new at once, which somebody has to allow"},
+	{monitor.Outgoing, "trusted, and to be removed"},
+	{monitor.Denied, "named as denied: not trusted, or about to go"},
 	{monitor.Trusted, "on the mount: anyone who holds its private half can log in"},
 	{monitor.Retained, "no longer published, and trusted until its retention period ends"},
-	{monitor.Outgoing, "trusted, and to be removed"},
 	{monitor.Claimed, "trusted, and another harvester's: never touched here"},
 	{monitor.Foreign, "trusted, and of no known cluster"},
-	{monitor.Denied, "named as denied: not trusted, or about to go"},
 	{monitor.Skipped, "published, and not trusted; the note says why"},
 }
 
@@ -186,9 +186,6 @@ func (p *Page) judge(f monitor.Facts) {
 	for _, m := range f.Mounts {
 		for _, k := range m.Keys.List {
 			seen[k.State] = true
-		}
-		for k, n := range m.Keys.More {
-			seen[k.State] = seen[k.State] || n > 0
 		}
 	}
 	for _, l := range legends {

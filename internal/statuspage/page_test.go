@@ -339,7 +339,7 @@ func TestPageIsBounded(t *testing.T) {
 	f := b.Facts(now)
 	require.Len(t, f.Mounts, 1)
 	assert.Len(t, f.Mounts[0].Keys.List, monitor.MaxRows)
-	assert.Equal(t, map[monitor.Standing]int{{State: monitor.Skipped}: monitor.MaxRows - 1}, f.Mounts[0].Keys.More)
+	assert.Equal(t, monitor.MaxRows-1, f.Mounts[0].Keys.Unlisted)
 	for _, k := range f.Mounts[0].Keys.List {
 		assert.LessOrEqual(t, len(k.Reason), monitor.MaxText+len("…"))
 	}
@@ -384,16 +384,16 @@ func TestPageShowsChangesFirst(t *testing.T) {
 	}
 	p, shown := look()
 	assert.Equal(t, map[string]int{
-		"added pending": 3, "removed outgoing": 2, "refused denied": 1, "kept trusted": monitor.MaxRows - 6,
+		"added pending": 3, "kept pending": 1, "removed outgoing": 2, "refused denied": 1, "kept trusted": monitor.MaxRows - 7,
 	}, shown)
-	assert.Equal(t, "19 more keys aren't shown: 11 trusted, 1 claimed, 2 foreign, 1 denied, 4 skipped.", p.Mounts[0].More)
-	assert.Equal(t, "3 to add, 3 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, 20, p.Mounts[0].More)
+	assert.Equal(t, "4 to add, 3 to remove", p.Mounts[0].Drift)
 	assert.Equal(t, figure{fmt.Sprint(monitor.MaxRows + 5 + 3 + 1 + 2), "keys trusted", "none"}, p.Figures[2])
-	assert.Equal(t, figure{"6", "changes pending", "wait"}, p.Figures[3])
-	assert.Len(t, p.Legend, 7, "also of what isn't shown")
+	assert.Equal(t, figure{"7", "changes pending", "wait"}, p.Figures[3])
+	assert.Len(t, p.Legend, 6)
 	body, err := p.HTML()
 	require.NoError(t, err)
-	assert.Contains(t, string(body), "<p class=\"more\">19 more keys aren&#39;t shown: 11 trusted")
+	assert.Contains(t, string(body), "<p class=\"more\">Keys that aren't shown: 20.")
 
 	// What happens to keys then keeps the sums.
 	for kind, k := range map[vaultsync.EventKind]plan.Key{
@@ -402,11 +402,11 @@ func TestPageShowsChangesFirst(t *testing.T) {
 		b.Event(vaultsync.Event{Mount: id, Kind: kind, Key: k}, now)
 	}
 	p, _ = look()
-	assert.Equal(t, "2 to add, 2 to remove", p.Mounts[0].Drift)
+	assert.Equal(t, "3 to add, 2 to remove", p.Mounts[0].Drift)
 	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value, "one came, one went")
 	b.Report(&vaultsync.MountReport{MountID: id, Plan: planned}, now)
 	p, shown = look()
-	assert.Equal(t, "none", p.Mounts[0].Drift)
+	assert.Equal(t, "1 to add", p.Mounts[0].Drift)
 	assert.Equal(t, 3, shown["added trusted"])
 	assert.Equal(t, fmt.Sprint(monitor.MaxRows+5+3+1+2), p.Figures[2].Value)
 }

@@ -50,7 +50,7 @@ func (p *Page) addMount(i int, m monitor.MountFacts, kinds map[string]string, ro
 		ID: fmt.Sprintf("mount-%d", i+1), Path: text.Escape(m.ID.Path), Where: text.Escape(whereIs(m.ID)), State: stateOf(m),
 		Clusters: text.Escape(strings.Join(m.Clusters, ", ")), Synced: stampOf(m.Synced, now),
 		Error: text.Escape(m.Last.Text), ErrorAt: stampOf(m.Last.At, now), Drift: driftOf(m), Conflicts: m.Conflicts,
-		Known: m.Known, More: m.Keys.Unshown(),
+		Known: m.Known,
 	}
 	where := m.ID.Title()
 	if m.Failing {
@@ -71,7 +71,9 @@ func (p *Page) addMount(i int, m monitor.MountFacts, kinds map[string]string, ro
 	}
 	m.Keys.Sort()
 	newest := m.Keys.Newest()
-	for _, k := range m.Keys.List {
+	rows := m.Keys.List[:min(len(m.Keys.List), monitor.MaxRows)]
+	shown.More = len(m.Keys.List) - len(rows) + m.Keys.Unlisted
+	for _, k := range rows {
 		shown.Keys = append(shown.Keys, pageKeyOf(k, kinds[k.Owner.Cluster] == monitor.FromNomad, newest[k.Owner], rotation, now))
 	}
 	p.Mounts = append(p.Mounts, shown)

@@ -1,25 +1,18 @@
 package statuspage
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
 )
 
-const (
-	// freshPage is how long a page is given to those who ask next. Readers who take their time
-	// share pages so: there are never more of them in memory than the server's write timeout
-	// is long in these.
-	freshPage = 2 * time.Second
-	// longestWait is how long a reader waits while a page is made.
-	longestWait = 5 * time.Second
-	// askAgain is after how many seconds a browser should, where there was no page.
-	askAgain = 5
-)
+// freshPage is how long a page is given to those who ask next. Readers who take their time share
+// pages so: there are never more of them in memory than the server's write timeout is long in
+// these.
+const freshPage = 2 * time.Second
 
 // Server serves the page of what a board holds. It makes one at a time, and keeps nobody
 // waiting for a reader who is slow to take it.
@@ -27,28 +20,22 @@ type Server struct {
 	board   *monitor.Board
 	version string
 	now     func() time.Time
-	wait    time.Duration // while another is made
 
-	making chan struct{} // held while one is made; guards the two below
-	body   []byte        // of the last one; never changed
-	made   time.Time
+	mu   sync.Mutex // held while one is made
+	body []byte     // of the last one; never changed
+	made time.Time
 }
 
 // NewServer returns a server of what b holds. version is that of harvest.
 func NewServer(b *monitor.Board, version string, now func() time.Time) *Server {
-	return &Server{board: b, version: version, now: now, wait: longestWait, making: make(chan struct{}, 1)}
+	return &Server{board: b, version: version, now: now}
 }
 
-// ServeHTTP answers with a page, or with 503 and why there is none.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), s.wait)
-	defer cancel()
-	body, problem := s.page(ctx)
-	if problem != "" {
-		// A browser that shows this instead of the page would never ask again by itself.
-		w.Header().Set("Retry-After", strconv.Itoa(askAgain))
-		w.Header().Set("Refresh", strconv.Itoa(askAgain))
-		WriteText(w, http.StatusServiceUnavailable, problem)
+// ServeHTTP answers with a page.
+func (s *Server) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	body, err := s.page()
+	if err != nil {
+		WriteText(w, http.StatusInternalServerError, "the page can't be made")
 		return
 	}
 	h := w.Header()
@@ -61,30 +48,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body) // bounded by the server's write timeout
 }
 
-// page returns a page that is fresh, or why there is none.
-func (s *Server) page(ctx context.Context) (body []byte, problem string) {
-	select {
-	case s.making <- struct{}{}:
-	default:
-		select {
-		case s.making <- struct{}{}:
-		case <-ctx.Done():
-			return nil, "busy: the page is being made for another reader; ask again in a few seconds"
-		}
-	}
-	defer func() { <-s.making }()
+// page returns a page that is fresh.
+func (s *Server) page() ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	at := s.now()
 	if age := at.Sub(s.made); s.body != nil && age >= 0 && age < freshPage {
-		return s.body, ""
+		return s.body, nil
 	}
 	p := New(s.board.Facts(at), s.version, at)
 	p.Refresh = refresh
 	made, err := p.HTML()
 	if err != nil {
-		return nil, "the page can't be made"
+		return nil, err
 	}
 	s.body, s.made = made, at
-	return s.body, ""
+	return made, nil
 }
 
 // WriteText answers with a line of text.

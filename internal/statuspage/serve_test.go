@@ -34,7 +34,6 @@ func pageRequest(t *testing.T) *http.Request {
 func TestPageStalledReaders(t *testing.T) {
 	at, made := now, 0
 	s := NewServer(monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" }), "0.1.0", func() time.Time { made++; return at })
-	s.wait = 0 // anyone who would have to wait is told so
 	reached, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	const stalled = 10
 	for range stalled {
@@ -65,28 +64,4 @@ func TestPageStalledReaders(t *testing.T) {
 	for range stalled {
 		<-done
 	}
-}
-
-// A browser that was told to wait asks again by itself.
-func TestPageBusy(t *testing.T) {
-	s := NewServer(monitor.New(slog.New(slog.DiscardHandler), func(error) string { return "" }), "0.1.0", func() time.Time { return now })
-	s.making <- struct{}{}
-	s.wait = 0
-	answer := httptest.NewRecorder()
-	s.ServeHTTP(answer, pageRequest(t))
-	assert.Equal(t, http.StatusServiceUnavailable, answer.Code)
-	assert.Equal(t, "5", answer.Header().Get("Retry-After"))
-	assert.Equal(t, "5", answer.Header().Get("Refresh"))
-	assert.Contains(t, answer.Body.String(), "ask again in a few seconds")
-
-	s.wait = time.Minute
-	answer = httptest.NewRecorder()
-	done := make(chan struct{})
-	go func() {
-		s.ServeHTTP(answer, pageRequest(t))
-		close(done)
-	}()
-	<-s.making // it is made for anyone who waits
-	<-done
-	assert.Equal(t, http.StatusOK, answer.Code)
 }
