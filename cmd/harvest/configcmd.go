@@ -22,23 +22,22 @@ func (a *app) configCommand() *cli.Command {
 			{
 				Name:  "validate",
 				Usage: "find every mistake in a configuration file, without a network",
-				Description: "Each problem is a line on stdout, with file, line and column. The files that the configuration names are\n" +
-					"read as well: certificates have to parse and to fit their keys, key sets to hold a key. Exit codes: 0 valid,\n" +
-					"though there may be warnings; 1 not valid, or not to be read.",
+				Description: "Each problem is a line on stdout, with file, line and column. It also reads the files that the configuration\n" +
+					"names: certificates must parse and fit their keys, and key sets must hold a key. Exit codes: 0 valid, perhaps\n" +
+					"with warnings; 1 not valid, or it could not be read.",
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "config", TakesFile: true, Usage: "`FILE` in HCL", DefaultText: config.Usual},
-					&cli.BoolFlag{Name: "skip-files", Usage: "don't look at the files that it names, which may be on another machine"},
+					&cli.BoolFlag{Name: "skip-files", Usage: "don't read the files that it names, such as when they are on another machine"},
 					formatFlag("text", "json"),
 				},
 				Action: a.configValidate,
 			},
 			{
-				Name:  "init",
-				Usage: "print a commented configuration file to start from",
-				Description: "It holds every setting there is. Those that are optional are commented out, by a # without a space\n" +
-					"behind it.",
+				Name:        "init",
+				Usage:       "print a commented configuration file to start from",
+				Description: "It holds every setting. Optional ones are commented out, with a # and no space.",
 				Flags: []cli.Flag{
-					&cli.StringFlag{Name: "out", TakesFile: true, Usage: "write it to `FILE`, which must not be there yet"},
+					&cli.StringFlag{Name: "out", TakesFile: true, Usage: "write it to `FILE`, which must not exist yet"},
 				},
 				Action: a.configInit,
 			},

@@ -28,7 +28,7 @@ const defaultTimeout = 2 * time.Minute
 // clusterFlags describe a single cluster. -config excludes them.
 func clusterFlags() []cli.Flag {
 	return append([]cli.Flag{
-		&cli.StringFlag{Name: "cluster", Usage: "the `NAME` of the cluster: it marks which of the mount's keys are its own"},
+		&cli.StringFlag{Name: "cluster", Usage: "the `NAME` of the cluster, which marks its keys on the mount"},
 		&cli.StringFlag{Name: "nomad-address", Usage: "`URL` of a Nomad agent; $NOMAD_ADDR"},
 		&cli.StringFlag{Name: "jwks-url", Usage: "`URL` of any JWKS document, instead of a Nomad agent"},
 		&cli.StringFlag{Name: "jwks-file", TakesFile: true, Usage: "`FILE` with a JWKS document, instead of a Nomad agent"},
@@ -47,7 +47,7 @@ func connectionFlags() []cli.Flag {
 		&cli.StringFlag{Name: "nomad-client-cert", Category: inCluster, TakesFile: true, Usage: "`FILE` with a client certificate; $NOMAD_CLIENT_CERT"},
 		&cli.StringFlag{Name: "nomad-client-key", Category: inCluster, TakesFile: true, Usage: "`FILE` with its key; $NOMAD_CLIENT_KEY"},
 		&cli.StringFlag{Name: "nomad-tls-server-name", Category: inCluster, Usage: "`NAME` that the server's certificate must be for; $NOMAD_TLS_SERVER_NAME"},
-		&cli.BoolFlag{Name: "nomad-tls-skip-verify", Category: inCluster, Usage: "don't verify the server's certificate; sync wants -allow-plaintext as well; $NOMAD_SKIP_VERIFY"},
+		&cli.BoolFlag{Name: "nomad-tls-skip-verify", Category: inCluster, Usage: "don't verify the server's certificate; sync also needs -allow-plaintext; $NOMAD_SKIP_VERIFY"},
 	}
 }
 
@@ -61,10 +61,10 @@ func mountFlags() []cli.Flag {
 		&cli.DurationFlag{Name: "retain", Category: inMount, Usage: "keep a key that is no longer published for `DURATION`", DefaultText: "1h for a URL or an issuer"},
 		&cli.IntFlag{Name: "max-keys", Category: inMount, Usage: "trust at most `NUMBER` keys of a cluster; what is trusted and still published stays",
 			DefaultText: strconv.Itoa(plan.DefaultMaxKeys)},
-		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "look again each `DURATION` after a write, for other writers", DefaultText: "1s"},
-		&cli.StringSliceFlag{Name: "jwt-supported-algs", Category: inMount, Usage: "let it take these algorithms alone: a list of `ALG`, or \"\" for all; not stated, its list stays"},
-		&cli.StringFlag{Name: "bound-issuer", Category: inMount, Usage: "let it take tokens of one `ISSUER` alone, or \"\" for any; not stated, its bound_issuer stays"},
-		&cli.StringFlag{Name: "default-role", Category: inMount, Usage: "give logins that name no role this `ROLE`, or \"\" for none; not stated, its default_role stays"},
+		&cli.DurationFlag{Name: "settle", Category: inMount, Usage: "after a write, read again every `DURATION`, for other writers", DefaultText: "1s"},
+		&cli.StringSliceFlag{Name: "jwt-supported-algs", Category: inMount, Usage: "take only these algorithms: a list of `ALG`, or \"\" for all; not stated, the mount's list stays"},
+		&cli.StringFlag{Name: "bound-issuer", Category: inMount, Usage: "take only tokens of this `ISSUER`, or \"\" for any; not stated, the mount's bound_issuer stays"},
+		&cli.StringFlag{Name: "default-role", Category: inMount, Usage: "`ROLE` of logins that name none, or \"\" for none; not stated, the mount's default_role stays"},
 		&cli.BoolFlag{Name: "convert", Category: inMount, Usage: "turn a mount in jwks_url or OIDC mode into one with static keys"},
 	}
 }

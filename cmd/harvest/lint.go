@@ -14,8 +14,8 @@ const inLint = "More options of -lint"
 
 func lintFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "lint", Usage: "read roles and clusters too, and point out what will bite"},
-		&cli.StringSliceFlag{Name: "ignore", Category: inLint, Usage: "say nothing of `LINT`, such as unconfigured; may be repeated"},
+		&cli.BoolFlag{Name: "lint", Usage: "also read roles and clusters, and report what will fail"},
+		&cli.StringSliceFlag{Name: "ignore", Category: inLint, Usage: "don't report `LINT`, such as unconfigured; may be repeated"},
 		&cli.DurationFlag{Name: "rotation", Category: inLint, Usage: "Nomad's root_key_rotation_threshold is `DURATION`, for -lint and -format html", DefaultText: "720h"},
 	}
 }

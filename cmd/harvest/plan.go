@@ -21,10 +21,10 @@ func (a *app) planCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "plan",
 		Usage: "show what sync would change, and change nothing",
-		Description: "Signs: + to be trusted, ~ to be annotated, = stays, - to be removed, x published and not trusted,\n" +
-			"! keys that could not be learned or whose logins are refused, ? nobody's, * a setting to be changed.",
+		Description: "Signs: + to be trusted, ~ to be annotated, = stays, - to be removed, x published but not trusted,\n" +
+			"! keys that could not be read or whose logins are refused, ? nobody's, * a setting to be changed.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json", "vault"), []cli.Flag{
-			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 where something is to be changed"},
+			&cli.BoolFlag{Name: "detailed-exitcode", Usage: "exit with 2 if something would change"},
 		}),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			return a.reconcile(ctx, cmd, true)

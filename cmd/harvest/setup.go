@@ -21,16 +21,18 @@ func (a *app) setupCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "setup",
 		Usage: "make what Nomad workloads log in with: mount, first keys, role and policy",
-		Description: "It does for static keys what `nomad setup vault` does for jwks_url: a JWT auth mount, the keys that its\n" +
-			"clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>. The defaults are the\n" +
-			"same, but that namespaces are kept apart (user_claim is sub): inside one, anyone who submits jobs can read its secrets.\n" +
-			"It shows what it would do and asks; what is as it should be is left alone, and so is, without -overwrite,\n" +
-			"a role or policy that somebody else made. It needs a token that may do all that, such as an administrator's:\n" +
-			"that of VAULT_TOKEN or `vault login`, for the Vault at VAULT_ADDR (or of -vault) and no other, although its vault\n" +
-			"block has an auth block. A block that is elsewhere logs in by its auth block.\n\n" +
+		Description: "It does for static keys what `nomad setup vault` does for jwks_url. It makes a JWT auth mount with the keys\n" +
+			"that its clusters publish, a role, and a policy by which a job reads <kv>/data/<namespace>/<job>. The defaults\n" +
+			"are the same, except that namespaces are kept apart (user_claim is sub). Inside a namespace, anyone who\n" +
+			"submits jobs can read its secrets.\n\n" +
+			"It shows what it would do and asks. It leaves alone what is as it should be and, without -overwrite, a role\n" +
+			"or policy that somebody else made.\n\n" +
+			"It needs a token that may do all this, such as an administrator's. It takes that of VAULT_TOKEN or\n" +
+			"`vault login`, even if the vault block has an auth block, and sends it only to the Vault at VAULT_ADDR, or\n" +
+			"that of -vault. A block for another Vault logs in by its auth block.\n\n" +
 			"   harvest setup -cluster us-east -mount jwt-nomad \\\n      -nomad-address https://nomad.example.com:4646",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), roleFlags(), ruleFlags(), []cli.Flag{configFlag()}, generalFlags("text", "json"), []cli.Flag{
-			&cli.StringFlag{Name: "vault", Category: inGeneral, Usage: "set up the mounts of one Vault of the file, by its `NAME` or address; VAULT_TOKEN is for it", DefaultText: "that of VAULT_ADDR"},
+			&cli.StringFlag{Name: "vault", Category: inGeneral, Usage: "set up only the mounts of the file's Vault with this `NAME` or address; VAULT_TOKEN is for it", DefaultText: "that of VAULT_ADDR"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"},
 			&cli.BoolFlag{Name: "y", Usage: "don't ask"},
 			&cli.BoolFlag{Name: "overwrite", Category: inGeneral, Usage: "change roles and policies that harvest didn't make, too"},
@@ -46,14 +48,14 @@ func roleFlags() []cli.Flag {
 		&cli.StringFlag{Name: "role", Usage: "its `NAME`, and the mount's default_role if it has none", DefaultText: setup.DefaultRole},
 		&cli.StringFlag{Name: "policy", Category: inRole, Usage: "`NAME` of its policy", DefaultText: "ROLE.MOUNT, or the one it has"},
 		&cli.StringSliceFlag{Name: "audience", Category: inRole, Usage: "`AUDIENCE` of its tokens, may be repeated", DefaultText: setup.DefaultAudience},
-		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; who shares it shares one", DefaultText: setup.DefaultUserClaim},
+		&cli.StringFlag{Name: "user-claim", Category: inRole, Usage: "`CLAIM` that names the entity of a login, or its JSON pointer; tokens with the same value share an entity", DefaultText: setup.DefaultUserClaim},
 		&cli.StringSliceFlag{Name: "claim", Category: inRole, Usage: "one more claim for policies, as `SOURCE=NAME`; may be repeated"},
-		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`, * standing for anything; may be repeated"},
+		&cli.StringSliceFlag{Name: "bound", Category: inRole, Usage: "a claim that a token must have, as `CLAIM=VALUE`; * matches anything; may be repeated"},
 		&cli.DurationFlag{Name: "period", Category: inRole, Usage: "renew tokens within `DURATION`", DefaultText: "30m"},
 		&cli.DurationFlag{Name: "max-ttl", Category: inRole, Usage: "end tokens after `DURATION`, renewed or not", DefaultText: "never"},
 		&cli.StringFlag{Name: "kv", Aliases: []string{"kv-path"}, Category: inRole, Usage: "`PATH` of the KV engine (version 2) with the secrets", DefaultText: setup.DefaultKV},
 		&cli.StringFlag{Name: "prefix", Category: inRole, Usage: "`PATH` before the job's namespace there, such as the cluster's name"},
-		&cli.StringFlag{Name: "job-prefix", Category: inRole, Usage: "`TEXT` before the job's name there, such as job-, which keeps jobs of a namespace apart: secrets are at NAMESPACE/job-JOB/job-JOB/NAME then"},
+		&cli.StringFlag{Name: "job-prefix", Category: inRole, Usage: "`TEXT` before the job's name there, such as job-, which keeps the jobs of a namespace apart: secrets are then at NAMESPACE/job-JOB/job-JOB/NAME"},
 	}
 }
 

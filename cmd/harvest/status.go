@@ -19,11 +19,11 @@ func (a *app) statusCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "status",
 		Usage: "show what each mount trusts, whose it is, since when, and what is pending",
-		Description: "It needs the capability read on auth/<mount>/config, and no cluster: with -mount alone it shows what is\n" +
-			"trusted. With a cluster, or a file, it shows what a sync would change as well (the signs are plan's).\n\n" +
-			"-lint looks at roles and clusters too, and says what will bite although the keys are in sync. It needs the\n" +
-			"policy that `harvest policy -roles` prints, and exits with 3 where it finds an error or a warning.\n\n" +
-			"-format html writes it as a page for a browser, with nothing in it that is fetched from elsewhere.",
+		Description: "With -mount alone it shows what is trusted, and needs only the capability read on auth/<mount>/config. With a\n" +
+			"cluster, or a file, it also shows what a sync would change (the signs are plan's).\n\n" +
+			"-lint also reads roles and clusters, and reports what will fail although the keys are in sync. It needs the\n" +
+			"policy that `harvest policy -roles` prints, and exits with 3 if it finds an error or a warning.\n\n" +
+			"-format html writes a page for a browser, which fetches nothing from elsewhere.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, lintFlags(), generalFlags("text", "json", "html")),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			log := a.logger(cmd, "none")

@@ -18,7 +18,7 @@ func (a *app) syncCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "change nothing, as plan does"},
 			&cli.BoolFlag{Name: "quiet", Usage: "print only what changed or failed"},
 			&cli.StringFlag{Name: "metrics-textfile", Category: inGeneral, TakesFile: true,
-				Usage: "write metrics to `FILE` for node_exporter's textfile collector; where that fails, the exit code is 1 at least"},
+				Usage: "write metrics to `FILE` for node_exporter's textfile collector; if that fails, the exit code is at least 1"},
 		}),
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			planned := cmd.Bool("dry-run")

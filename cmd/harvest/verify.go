@@ -26,14 +26,14 @@ func (a *app) verifyCommand() *cli.Command {
 	deny := slices.DeleteFunc(ruleFlags(), func(f cli.Flag) bool { return f.Names()[0] != "deny" })
 	return &cli.Command{
 		Name:      "verify",
-		Usage:     "say whether Vault would take a token, and what is in the way",
+		Usage:     "report whether Vault would take a token, and why not",
 		ArgsUsage: "[FILE]",
-		Description: "FILE holds a JWT, such as a task's ${NOMAD_SECRETS_DIR}/nomad_vault_default.jwt; without one, or for -, it is read\n" +
-			"from stdin. It is never an argument, never printed, and sent nowhere.\n\n" +
-			"With -mount, or a file, it is compared with what each mount trusts and asks for, and with the role: that needs\n" +
-			"read on auth/<mount>/config and on auth/<mount>/role/<role>; a role that can't be read is passed over with a\n" +
-			"note. With a cluster as well, a key that isn't trusted is looked for among those published. With -jwks it is\n" +
-			"compared with a key set alone, and Vault isn't asked.\n\n" +
+		Description: "FILE holds a JWT, such as a task's ${NOMAD_SECRETS_DIR}/nomad_vault_default.jwt. Without FILE, or with -, the\n" +
+			"token is read from stdin. It is never an argument, never printed, and sent nowhere.\n\n" +
+			"With -mount, or a file, the token is compared with what each mount trusts and asks for, and with the role. That\n" +
+			"needs read on auth/<mount>/config and on auth/<mount>/role/<role>; without the latter a note says that the role\n" +
+			"was not compared. With a cluster as well, a key that isn't trusted is looked up among the published ones. With\n" +
+			"-jwks the token is compared with a key set alone, and Vault isn't asked.\n\n" +
 			"Signs: = passes, x Vault would refuse it, ? a remark, or what was not compared. Exit codes: 0 it would log in\n" +
 			"(on one of the mounts, as far as could be compared); 1 nothing could be compared; 3 it would not log in.",
 		Flags: slices.Concat([]cli.Flag{

@@ -35,19 +35,20 @@ func (a *app) watchCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "watch",
 		Usage: "sync on every change, until stopped",
-		Description: "It takes what sync takes, holds a query open at each cluster, and logs what it does to stderr. What fails is tried\n" +
-			"again, for ever. SIGTERM and SIGINT end it within a second. Under systemd, use Type=notify or notify-reload.\n\n" +
-			"SIGHUP reads the configuration again; one with a mistake leaves the old one in force. Mounts that share a cluster,\n" +
-			"directly or through other mounts, are watched together: what changes in one of them, in their clusters, their Vaults\n" +
-			"or in the size or time of a TLS file begins their watch and, for a Vault, its login anew. The others go on. Other flags\n" +
-			"than -config stay as they are.\n\n" +
-			"-listen serves a status page at /, /metrics for Prometheus, and three checks: /healthz is 200 while the process lives,\n" +
-			"/readyz once every mount and cluster was tried, /insync while everything is in sync. There is no password to it: without a host it listens on 127.0.0.1 only, and on a\n" +
-			"loopback address it answers only to a Host that is one.\n\n" +
-			"-relay-listen serves the key sets of the relay blocks, at /relay/NAME/jwks.json, and nothing else. Off loopback it wants\n" +
-			"-relay-cert and -relay-key, which are read again after they changed, or -relay-allow-plaintext.",
+		Description: "It takes the flags of sync, holds a query open at each cluster, and logs what it does to stderr. It retries\n" +
+			"what fails, for ever. SIGTERM and SIGINT end it within a second. Under systemd, use Type=notify or notify-reload.\n\n" +
+			"SIGHUP reads the configuration again. If the file has a mistake, the old configuration stays in force. Mounts\n" +
+			"that share a cluster, directly or through other mounts, are watched together. Their watch starts again if one of\n" +
+			"them has changed, or one of their clusters or Vaults, or the size or time of a TLS file. A changed Vault is also\n" +
+			"logged in to again. Other watches go on. SIGHUP doesn't change the flags.\n\n" +
+			"-listen serves a status page at /, /metrics for Prometheus, and three checks. /healthz is 200 while the process\n" +
+			"lives, /readyz once every mount and cluster was tried, /insync while everything is in sync. There is no password.\n" +
+			"Without a host it listens on 127.0.0.1. On a loopback address it answers only if Host is a loopback name or\n" +
+			"address too.\n\n" +
+			"-relay-listen serves the key sets of the relay blocks, at /relay/NAME/jwks.json, and nothing else. Off loopback\n" +
+			"it needs -relay-cert and -relay-key, which are read again after they changed, or -relay-allow-plaintext.",
 		Flags: slices.Concat(clusterFlags(), mountFlags(), ruleFlags(), []cli.Flag{configFlag()}, logFlags("info"), []cli.Flag{
-			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "sync each mount every `DURATION` too, whatever happens: others may have changed it", Validator: checkResync},
+			&cli.DurationFlag{Name: "resync", Category: inGeneral, Value: defaultResync, Usage: "also sync each mount every `DURATION`, in case others have changed it", Validator: checkResync},
 			&cli.StringFlag{Name: "relay-listen", Category: inGeneral, Usage: "serve the key sets of relays on `ADDRESS`, such as 0.0.0.0:8301; without a host on 127.0.0.1"},
 			&cli.StringFlag{Name: "relay-cert", Category: inGeneral, TakesFile: true, Usage: "`FILE` with the certificate that -relay-listen shows"},
 			&cli.StringFlag{Name: "relay-key", Category: inGeneral, TakesFile: true, Usage: "`FILE` with its key"},

@@ -1,13 +1,13 @@
 # The configuration of harvest: which clusters publish keys, and which mounts of which
 # Vaults trust them. A setting that is commented out ("#retain", without a space) is
 # optional. Check the file with: harvest config validate -config FILE
-# All of it: man 5 harvest.hcl
+# Every setting is described in: man 5 harvest.hcl
 
 # Keys that no mount may ever trust, by the fingerprint that harvest plan -format json shows.
 #deny = ["sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
 
-# A cluster is a source of keys. Its name marks those of a mount's keys that are its own:
-# to rename it, see "retired" below.
+# A cluster is a source of keys. Its name marks its keys on each mount: to rename it,
+# see "retired" below.
 cluster "us-east" {
   # A Nomad agent.
   address = "https://nomad.us-east.example.com:4646"
@@ -15,17 +15,17 @@ cluster "us-east" {
   # Regions to ask that agent for; ["*"] is every federated one. Default: the agent's own.
   #regions = ["us-east-1", "us-east-2"]
 
-  # The CA of its certificate, a PEM file (or ca_path, a directory). Default: the system's.
+  # The CA that signed its certificate, a PEM file (or ca_path, a directory). Default: the system's.
   #ca_cert = "/etc/harvest/nomad-ca.pem"
 
-  # What harvest shows where the agent wants a client certificate (verify_https_client).
+  # The client certificate, if the agent wants one (verify_https_client).
   #client_cert = "/etc/harvest/client.pem"
   #client_key  = "/etc/harvest/client-key.pem"
 
-  # The name in the server's certificate where it isn't the host of the address.
+  # The name in the server's certificate, if it isn't the host of the address.
   #tls_server_name = "server.global.nomad"
 
-  # Trust these keys of the cluster only.
+  # Trust only these keys of the cluster.
   #pin = ["sha256:01ba4719c80b6fe911b091a7c05124b64eeece964e09c058ef8f9805daca546b"]
 }
 
@@ -34,14 +34,14 @@ cluster "us-east" {
   #jwks_url = "https://keys.example.com/jwks.json"
   #ca_path  = "/etc/harvest/ca.d"
 
-  # What its tokens name as their issuer, for lints: a key set doesn't say.
+  # The issuer that its tokens name, for lints: a key set doesn't say.
   #issuer = "https://keys.example.com"
 
   # A bearer token to ask with. The file is read each time.
   #token_file = "/etc/harvest/keys-token"
 #}
 
-# A Kubernetes. Without the settings in it, the one that harvest runs in.
+# A Kubernetes cluster. With an empty block, the one that harvest runs in.
 #cluster "k8s" {
   #kubernetes {
     #address         = "https://k8s.example.com:6443"
@@ -70,7 +70,7 @@ cluster "us-east" {
 #}
 
 # Without a vault block, VAULT_ADDR, VAULT_TOKEN and the like say where Vault is, as for the
-# vault command. Several need names.
+# vault command. Several blocks need names.
 #vault "eu" {
   #address         = "https://vault.eu.example.com:8200"
   #namespace       = "platform"
@@ -120,34 +120,35 @@ cluster "us-east" {
   #}
 #}
 
-# A mount is a JWT auth method of Vault. Every key on it can mint every claim for it:
-# clusters that should not act for one another want a mount each.
+# A mount is a JWT auth method of Vault. Every key on it can mint every claim for it: give
+# each cluster its own mount unless the clusters may act for one another.
 mount "jwt-nomad" {
   clusters = ["us-east"]
 
-  # The vault block, where there are several.
+  # The vault block, if there are several.
   #vault = "eu"
 
-  # Where the mount is, if not in that Vault's own namespace and at the name above.
+  # The mount's place, if it isn't in the vault block's namespace and at the name above.
   #namespace = "team-a"
   #path      = "jwt-nomad"
 
-  # What becomes of keys that are nobody's: keep, warn or remove. Default: warn.
+  # What to do with keys that belong to nobody: keep, warn or remove. Default: warn.
   #foreign = "warn"
 
   # Clusters, or regions of them, that are gone for good: their keys go.
   #retired = ["old", "us-east/us-east-3"]
 
-  # Keep a key for so long after its cluster dropped it. Default: an hour where its keys come from
-  # a URL or an issuer, whose servers may answer differently, and not at all from Nomad or a file.
-  # After a leak, deny the key: that waits for nothing.
+  # How long to keep a key after its cluster dropped it. Default: an hour for keys from a URL or
+  # an issuer, whose servers may answer differently, and zero for Nomad and files. After a leak,
+  # deny the key: that waits for nothing.
   #retain = "1h"
 
-  # How many keys of one cluster it takes. What is trusted and still published stays.
+  # How many keys of one cluster the mount takes. What is trusted and still published stays.
   # Default: 256.
   #max_keys = 256
 
-  # Clusters all of whose keys may be replaced at once. Default: that waits to be allowed.
+  # Clusters whose keys may all be replaced at once. Default: none; such a change waits until it
+  # is allowed.
   #allow_turnover = ["us-east"]
 
   # Keys that this mount may never trust.
@@ -159,19 +160,19 @@ mount "jwt-nomad" {
   # Turn a mount in jwks_url or OIDC mode into one with static keys. Default: false.
   #convert = false
 
-  # What else is written with the keys, and again after somebody changed it. Default, each by
-  # itself: what the mount has stays. The algorithms that it takes ([] is all; a key that signs
-  # with none of them is left out), the only issuer ("" is any), and the role of logins that
-  # name none ("" is none).
+  # Settings that are written with the keys, and put back if somebody changes them: the algorithms
+  # that the mount takes ([] is all; a key that signs with none of them is left out), the only
+  # issuer ("" is any), and the role of logins that name none ("" is none). Default, for each:
+  # what the mount has stays.
   #jwt_supported_algs = ["RS256", "EdDSA"]
   #bound_issuer       = ""
   #default_role       = "nomad-workloads"
 
-  # How long the mount has to stand still after a write, where several write it. Default: 1s.
+  # How long the mount must stand still after a write, in case others write it too. Default: 1s.
   #settle = "1s"
 
-  # What workloads log in with, for harvest setup. Each setting has the default shown,
-  # apart from claims, the bounds, num_uses, max_ttl and both prefixes, which have none.
+  # The role that workloads log in with, for harvest setup. Each setting shows its default,
+  # except claims, the bounds, num_uses, max_ttl and both prefixes, which have none.
   #role "nomad-workloads" {
     #policy            = "nomad-workloads.jwt-nomad"
     #audiences         = ["vault.io"]
@@ -190,18 +191,19 @@ mount "jwt-nomad" {
   #}
 }
 
-# A relay publishes the judged keys of clusters as a key set of its own, for those who can't
-# read the clusters: Consul, a proxy, a cloud. It is a directory, which harvest watch serves
-# too (-relay-listen). Anyone who trusts it trusts each of its clusters for every claim: a relay
-# a cluster is the safer way.
+# A relay publishes the judged keys of clusters as a key set of its own, for consumers that
+# can't read the clusters: Consul, a proxy, a cloud. It is a directory, which harvest watch can
+# also serve (-relay-listen). Anyone who trusts it trusts each of its clusters for every claim: one
+# relay for each cluster is safer.
 #relay "nomad" {
   #clusters = ["us-east"]
 
-  # A directory of its own, which must be there: keys.pem, jwks.json, and with an issuer
+  # A directory of its own, which must exist, for keys.pem, jwks.json and, with an issuer,
   # .well-known/openid-configuration.
   #dir = "/var/lib/harvest/relay/nomad"
 
-  # The issuer that tokens name, where their own can't be reached. Default: none.
+  # The issuer of the discovery document, which must be the one that the tokens name.
+  # Default: none.
   #issuer = "https://keys.example.com/relay/nomad"
 
   # The rules of a mount.

@@ -17,15 +17,15 @@ var Environment = []struct{ Names, Text string }{
 	{"NOMAD_REGION", "Its region, without `-region`. Nomad sets it in every task."},
 	{"NOMAD_CACERT, NOMAD_CAPATH, NOMAD_CLIENT_CERT, NOMAD_CLIENT_KEY, NOMAD_TLS_SERVER_NAME, NOMAD_SKIP_VERIFY",
 		"Its TLS settings, without the flags of like names.\nNone of Nomad's variables reach into a file, and NOMAD_TOKEN is never read: key sets are public."},
-	{"NOMAD_SECRETS_DIR", "Where Nomad puts a task's secrets: no warning is given of the modes of files there."},
+	{"NOMAD_SECRETS_DIR", "Where Nomad puts a task's secrets. harvest doesn't warn about the modes of files there."},
 	{"VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE, VAULT_CACERT, VAULT_CACERT_BYTES, VAULT_CAPATH, VAULT_CLIENT_CERT, VAULT_CLIENT_KEY, VAULT_TLS_SERVER_NAME, VAULT_SKIP_VERIFY",
-		"Where Vault is and how to log in, as for `vault`.\nA vault block of the file goes before them; in one with a name and an address, those on address, namespace and TLS are not used."},
+		"Where Vault is and how to log in, as for `vault`.\nA vault block of the file overrides them. If it has a name and an address, the variables for address, namespace and TLS are not used."},
 	{"VAULT_MAX_RETRIES, VAULT_CLIENT_TIMEOUT, VAULT_RATE_LIMIT, VAULT_PROXY_ADDR, VAULT_AGENT_ADDR, VAULT_SRV_LOOKUP", "As for `vault`."},
 	{"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "Proxies, as usual."},
 	{"NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID", "Set by systemd for `watch`."},
 	{"NO_COLOR", "If it is not empty: no colours. There are none in a file or a pipe either."},
-	{"TERM", "With the value `dumb`: no colours, and no line that tells whom a command is waiting for."},
-	{"GOGC", "How much garbage `watch` may leave, in percent of what is in use; 25 where it is not set."},
+	{"TERM", "With the value `dumb`: no colours, and no line that says what a command is waiting for."},
+	{"GOGC", "How much garbage `watch` may leave, in percent of the memory in use; 25 if it is not set."},
 	{"GOTRACEBACK", "With the value `crash`, core dumps are not turned off."},
 }
 
@@ -134,7 +134,7 @@ var exitStatus = [][2]string{
 var examples = [][2]string{
 	{"What would change on one mount, and the change:", "harvest plan -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad\nharvest sync -cluster us-east -nomad-address https://nomad.example.com:4646 -mount jwt-nomad"},
 	{"Every five minutes, from cron, silent unless something changed or failed:", "*/5 * * * * harvest sync -quiet -config /etc/harvest/harvest.hcl"},
-	{"At once, always:", "harvest watch -config /etc/harvest/harvest.hcl -listen 127.0.0.1:8300"},
+	{"On every change, until stopped:", "harvest watch -config /etc/harvest/harvest.hcl -listen 127.0.0.1:8300"},
 	{"A file to begin with, and its check:", "harvest config init -out harvest.hcl\nharvest config validate -config harvest.hcl"},
 	{"The policy that the token needs:", "harvest policy -config harvest.hcl | vault policy write harvest -"},
 	{"Why a login fails:", "harvest verify -config harvest.hcl -mount jwt-nomad token.jwt"},
@@ -150,7 +150,7 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 	r.synopsis(names, commands)
 	r.section("DESCRIPTION")
 	r.prose("`harvest` fetches the key sets (/.well-known/jwks.json) of Nomad clusters, judges the keys, and makes them the " +
-		"jwt_validation_pubkeys of Vault JWT auth mounts.\nOnly keys that it wrote change; a cluster that can't be read keeps its keys.")
+		"jwt_validation_pubkeys of Vault JWT auth mounts.\nIt changes only keys that it wrote, and a cluster that can't be read keeps its keys.")
 	r.WriteString(".PP\n")
 	r.paragraphs(root.Description)
 	r.section("COMMANDS")
@@ -160,7 +160,7 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 	r.subsection("harvest completion")
 	r.prose("Print a script that completes commands, flags and the words that flags take, for the shell that is named: bash, zsh, fish or pwsh.\nFor bash:")
 	r.code(`source <(harvest completion bash)`)
-	r.prose("That of pwsh (PowerShell) goes to a file harvest.ps1, by whose name it knows the command, and is run from there.")
+	r.prose("For pwsh (PowerShell), write it to a file called harvest.ps1, whose name tells it the command, and run that file.")
 	r.section("OPTIONS")
 	for _, g := range groups {
 		r.subsection(g.Title)
@@ -175,8 +175,8 @@ func Command(root *cli.Command, groups []Group, usual string) string {
 		r.item(`\fB`+Escape(e.Names)+`\fR`, e.Text)
 	}
 	r.section("FILES")
-	r.item(`\fI`+usual+`\fR`, "The configuration that commands read where neither `-config` nor an option of a cluster or a mount is given.\nSee harvest.hcl(5).")
-	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token, and its token helper, where VAULT_TOKEN is not set and there is no auth block (setup: also where there is one, for the Vault at VAULT_ADDR).")
+	r.item(`\fI`+usual+`\fR`, "The configuration that commands read without `-config` and without an option of a cluster or a mount.\nSee harvest.hcl(5).")
+	r.item(`\fI\(ti/.vault\-token\fR, \fI\(ti/.vault\fR`, "Vault's token and its token helper, read if VAULT_TOKEN is not set and there is no auth block (`setup`: even if there is one, for the Vault at VAULT_ADDR).")
 	r.section("EXAMPLES")
 	for i, e := range examples {
 		if i > 0 {

@@ -44,21 +44,21 @@ var Blocks = []struct {
 	{"", "", "", []Attribute{
 		{"deny", kindFingerprints, "", "Keys that no mount may trust. They are removed wherever they are found, whoever they belong to."},
 	}},
-	{"cluster", `cluster "NAME"`, "A source of keys.\nThe name marks which of a mount's keys are the cluster's own: to rename one, strike the old name off (`retired`).\n" +
+	{"cluster", `cluster "NAME"`, "A source of keys.\nThe name marks which of a mount's keys are the cluster's own. After a rename, strike the old name off (`retired`).\n" +
 		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file`, `oidc_issuer` and a `kubernetes` block.", slices.Concat([]Attribute{
 		{"address", kindText, "", "URL of a Nomad agent."},
 		{"jwks_url", kindText, "", "URL of any JWKS document."},
 		{"jwks_file", kindText, "", "File with a JWKS document."},
-		{"oidc_issuer", kindText, "", "URL of an OIDC issuer, whose key set is found by discovery."},
+		{"oidc_issuer", kindText, "", "URL of an OIDC issuer. Discovery finds its key set."},
 		{"regions", kindTexts, "the agent's own", "Nomad regions to ask the agent for; [\"*\"] is every federated one, \"\" the agent's own. With `address` only."},
 		{"issuer", kindText, "what the source says, if it does", "Issuer that the tokens name, for lints and bound_issuer. With `jwks_url`, `jwks_file` or `kubernetes`."},
 		{"token_file", kindText, "", "File with the bearer token to ask with, read again each time. With `jwks_url` or `oidc_issuer`. It is sent over TLS that verifies the server, and to no other origin."},
 	}, manTLS("the server's"), []Attribute{
-		{"tls_skip_verify", kindFlag, "false", "Don't verify the server's certificate. Wants `allow_plaintext` as well."},
+		{"tls_skip_verify", kindFlag, "false", "Don't verify the server's certificate. Also needs `allow_plaintext`."},
 		{"allow_plaintext", kindFlag, "false", "Take keys over plain http or unverified TLS: anyone on that path chooses whom Vault trusts."},
 		{"pin", kindFingerprints, "every key", "The only keys that are trusted from this cluster."},
 	})},
-	{"kubernetes", `kubernetes`, "In a cluster block: the keys of a Kubernetes, by which its service accounts' tokens are verified. They are asked for at the API server, " +
+	{"kubernetes", `kubernetes`, "In a cluster block: the keys that verify the tokens of a Kubernetes cluster's service accounts. harvest asks the API server, " +
 		"and no other address that it names.\nWithout an address it is the Kubernetes that harvest runs in, with the CA and the token of the pod.", []Attribute{
 		{"address", kindText, "https://kubernetes.default.svc", "URL of the API server: https."},
 		{"ca_cert", kindText, "the pod's, or with an address the system's", "File with the CA certificates, in PEM, that its certificate must be from."},
@@ -66,7 +66,7 @@ var Blocks = []struct {
 		{"token_file", kindText, "the pod's, or with an address none", "File with the token of a service account, read again each time."},
 	}},
 	{"vault", `vault ["NAME"]`, "A Vault (or OpenBao).\nWithout such a block it is the one that the environment describes (see ENVIRONMENT in harvest(1)). " +
-		"What a block says goes before the environment; one with a name and an address takes neither address, namespace nor TLS from it.\nSeveral need names.",
+		"A block overrides the environment. One with a name and an address takes neither address, namespace nor TLS from it.\nSeveral blocks need names.",
 		slices.Concat([]Attribute{
 			{"address", kindText, "VAULT_ADDR", "URL of Vault: https, http or unix."},
 			{"namespace", kindText, "VAULT_NAMESPACE, or none", "Namespace to log in to and to find mounts in."},
@@ -90,44 +90,44 @@ var Blocks = []struct {
 		{"path", kindText, required, "File with the token."},
 	}},
 	{"auth none", `auth "none"`, "In a vault block: send no token. For a Vault Agent or Vault Proxy at the address that adds its own (use_auto_auth_token).", nil},
-	{"mount", `mount "NAME"`, "A JWT auth method, and whom it trusts.\nEvery key on a mount can mint every claim for it: clusters that should not act for one another want a mount each.", []Attribute{
+	{"mount", `mount "NAME"`, "A JWT auth method, and the clusters that it trusts.\nEvery key on a mount can mint every claim for it: give each cluster its own mount unless the clusters may act for one another.", []Attribute{
 		{"clusters", kindTexts, required, "Names of the clusters whose keys it trusts."},
 		{"vault", kindText, "the only one", "Name of the vault block."},
-		{"namespace", kindText, "the vault block's", "Namespace that the mount is in, from the root namespace on: it takes the place of the vault block's, and isn't looked for in there."},
+		{"namespace", kindText, "the vault block's", "Namespace that the mount is in, as a path from the root namespace. It replaces the vault block's, and isn't relative to it."},
 		{"path", kindText, "the block's name", "Path of the mount."},
-		{"foreign", kindText, "warn", "What becomes of keys without an annotation, which are nobody's: `keep`, `warn` (and keep) or `remove`."},
-		{"retired", kindTexts, "", "Clusters, or regions of them in the form CLUSTER/REGION, that are struck off: their keys go to a cluster that publishes them, else away."},
-		{"retain", kindDuration, "1h for jwks_url and issuers, else 0s", "How long a key stays after its cluster dropped it. A URL or an issuer is asked twice before a key counts as dropped; `deny` ends the time at once."},
-		{"max_keys", kindNumber, "256", "How many keys of one cluster it takes, and tells of the others. Retained keys give way first; what is trusted and still published stays."},
-		{"allow_turnover", kindTexts, "", "Clusters, or CLUSTER/REGION, whose keys may all be replaced at once; [\"*\"] is each. Otherwise such a change waits to be allowed."},
+		{"foreign", kindText, "warn", "What to do with keys without an annotation, which belong to nobody: `keep`, `warn` (and keep) or `remove`."},
+		{"retired", kindTexts, "", "Clusters, or regions as CLUSTER/REGION, that are struck off. A cluster that still publishes their keys takes them over; the others are removed."},
+		{"retain", kindDuration, "1h for jwks_url and issuers, else 0s", "How long a key stays after its cluster dropped it. A URL or an issuer is asked twice before a key counts as dropped. `deny` ends the time at once."},
+		{"max_keys", kindNumber, "256", "How many keys of one cluster the mount takes; harvest reports the others. Retained keys give way first. What is trusted and still published stays."},
+		{"allow_turnover", kindTexts, "", "Clusters, or CLUSTER/REGION, whose keys may all be replaced at once; [\"*\"] is every cluster. Otherwise such a change waits until it is allowed."},
 		{"deny", kindFingerprints, "", "Keys that this mount may not trust."},
 		{"allow_empty", kindFlag, "false", "Let the last key go: nobody can log in then."},
 		{"convert", kindFlag, "false", "Turn a mount in jwks_url or OIDC mode into one with static keys."},
-		{"jwt_supported_algs", kindTexts, "", "The algorithms that the mount takes, of every cluster: RS256, EdDSA and the like; [] is all of them. A key that signs with none of them is left out. Not stated, the mount's own list stays."},
+		{"jwt_supported_algs", kindTexts, "", "The algorithms that the mount takes, such as RS256 and EdDSA; [] is all of them. A key that signs with none of them is left out. Not stated, the mount's own list stays."},
 		{"bound_issuer", kindText, "", "The only issuer (iss) whose tokens the mount takes, \"\" for any. Not stated, the mount's own stays."},
-		{"default_role", kindText, "", "The role of logins that name none, \"\" to refuse them. Not stated, the mount's own stays."},
-		{"settle", kindDuration, "1s", "How long the list has to stand still after a write. More than twice what a write takes to reach Vault, and the same for all who write the mount."},
+		{"default_role", kindText, "", "The role of logins that name none; \"\" refuses such logins. Not stated, the mount's own stays."},
+		{"settle", kindDuration, "1s", "How long the list must stand still after a write. Make it more than twice as long as a write takes to reach Vault, and the same for all who write the mount."},
 	}},
 	{"role", `role "NAME"`, "In a mount block, any number of times: a role and its policy, for `harvest setup`. Without one there is nomad-workloads.", []Attribute{
-		{"policy", kindText, "the one it has, or ROLE.MOUNT", "Name of the policy. A policy is for one mount: another one's is never changed."},
+		{"policy", kindText, "the one it has, or ROLE.MOUNT", "Name of the policy. A policy is for one mount; harvest never changes another mount's."},
 		{"audiences", kindTexts, `["vault.io"]`, "A token must have one of these."},
-		{"user_claim", kindText, "sub", "Claim that names the entity of a login, or its JSON pointer (/nomad_job_id). Who shares its value shares one entity, and the secrets of whichever logged in last: see the trust model."},
+		{"user_claim", kindText, "sub", "Claim that names the entity of a login, or its JSON pointer (/nomad_job_id). Tokens with the same value share one entity, and the secrets of whichever logged in last: see the trust model."},
 		{"claims", kindMap, "", "Further claims for policies, by their source in the token. nomad_namespace, nomad_job_id and nomad_task are always there."},
-		{"bound", kindMap, "", "Claims that a token must have; * stands for anything. A nomad_namespace without * stands in the policy as plain text."},
-		{"bound_subject", kindText, "", "The sub that a token must have, as it stands."},
+		{"bound", kindMap, "", "Claims that a token must have; * matches anything. A nomad_namespace without * is plain text in the policy."},
+		{"bound_subject", kindText, "", "The sub that a token must have, compared literally."},
 		{"bound_cidrs", kindTexts, "", "Networks that logins, and requests with their tokens, must come from."},
-		{"num_uses", kindNumber, "no limit", "How many requests a token is good for. Nomad renews tokens, which is a request each."},
-		{"no_default_policy", kindFlag, "false", "Leave Vault's default policy out, without which a token can't renew itself."},
+		{"num_uses", kindNumber, "no limit", "How many requests a token is good for. Each renewal by Nomad is a request."},
+		{"no_default_policy", kindFlag, "false", "Leave out Vault's default policy. A token can't renew itself without it."},
 		{"period", kindDuration, "30m", "How long a token lives unless it is renewed."},
 		{"max_ttl", kindDuration, "no limit", "How long it lives at most."},
 		{"kv", kindText, "secret", "Path of the KV engine, of version 2, with the secrets."},
 		{"prefix", kindText, "", "Path before the job's namespace there, such as the cluster's name."},
-		{"job_prefix", kindText, "", "Text before the job's name there, such as job-: secrets are at <namespace>/job-<job>/job-<job>/<name> then, and the jobs of a namespace are kept apart, also those called *, + or team/+. Without it such a job reads the secrets of others in its namespace. With it, job a still reads those of a job that is called a/job-a."},
+		{"job_prefix", kindText, "", "Text before the job's name there, such as job-. Secrets are then at <namespace>/job-<job>/job-<job>/<name>, and the jobs of a namespace are kept apart, even those called *, + or team/+. Without it such a job reads the secrets of others in its namespace. With it, job a still reads those of a job that is called a/job-a."},
 	}},
-	{"relay", `relay "NAME"`, "A key set of its own, with the judged keys of clusters, for those who can't read the clusters. " +
-		"It is a directory, which `harvest watch` serves too (`-relay-listen`).\nAnyone who trusts a relay trusts each of its clusters for every claim.", []Attribute{
+	{"relay", `relay "NAME"`, "Publishes the judged keys of clusters as a key set, for consumers that can't read the clusters. " +
+		"It is a directory, which `harvest watch` can also serve (`-relay-listen`).\nAnyone who trusts a relay trusts each of its clusters for every claim.", []Attribute{
 		{"clusters", kindTexts, required, "Names of the clusters whose keys it publishes."},
-		{"dir", kindText, required, "Directory of its own, which must be there, for keys.pem, jwks.json and, with `issuer`, .well-known/openid-configuration. Other files in it stay."},
+		{"dir", kindText, required, "Directory of its own, which must exist, for keys.pem, jwks.json and, with `issuer`, .well-known/openid-configuration. Other files in it stay."},
 		{"issuer", kindText, "none", "URL of the issuer for the discovery document, https and without a slash at the end. Its jwks_uri is ISSUER/jwks.json."},
 		{"retired", kindTexts, "", "As of a mount."},
 		{"retain", kindDuration, "0s", "As of a mount."},
@@ -145,7 +145,7 @@ func Config(usual string, maxMiB int) string {
 	r.WriteString("harvest.hcl \\- which clusters publish keys, and which Vault mounts trust them\n")
 	r.section("DESCRIPTION")
 	r.prose("The file that `-config` of harvest(1) names, usually " + usual + ".\nIt is in HCL: blocks and plain values, without expressions, " +
-		fmt.Sprintf("%d MiB at the most.\n", maxMiB) +
+		fmt.Sprintf("at most %d MiB.\n", maxMiB) +
 		"`harvest config init` prints one to start from, and `harvest config validate` finds every mistake in one.\n" +
 		"An attribute or block that is not described here is a mistake, and so is one that is empty or null.")
 	r.WriteString(".PP\n")
