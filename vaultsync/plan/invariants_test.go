@@ -168,6 +168,10 @@ func (v invariants) checkFailures(t *testing.T) {
 		failure := v.failure(o)
 		require.Equal(t, r.Err != nil || !sound || !shared, failure != nil, "%s: %v", o, failure)
 		require.Equal(t, sound && !shared, errors.Is(failure, ErrTurnover), "%s: %v", o, failure)
+		doubted := r.Set != nil && r.Set.Unindexed && (failure == nil || errors.Is(failure, ErrTurnover)) && slices.ContainsFunc(trusted, func(f pem.Fingerprint) bool {
+			return !slices.ContainsFunc(r.Set.Keys, func(k jwks.Key) bool { return of(k) == f })
+		})
+		require.Equal(t, doubted, slices.Contains(v.plan.Doubtful, o), "%s: a loose answer that lacks a key", o)
 	}
 	for _, f := range v.plan.Failed {
 		asked := slices.ContainsFunc(v.want.Results, func(r jwks.Result) bool { return r.Cluster == f.Cluster && r.Region == f.Region })

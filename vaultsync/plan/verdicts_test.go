@@ -12,7 +12,7 @@ import (
 // A plan takes the verdicts that a sync had made before it read the mount, and makes those that
 // are missing.
 func TestPlanTakesVerdicts(t *testing.T) {
-	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2"), publish("a/r", "k3"), down("b")}}
+	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2"), down("b"), publish("a/r", "k3")}}
 	var known Verdicts
 	known.JudgePublished(want, nil)
 	require.Len(t, known.published, 2)
