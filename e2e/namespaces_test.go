@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/stretchr/testify/assert"
@@ -38,6 +39,15 @@ func needsPairs(t *testing.T, path string) {
 	c := enable(t, vault, path, map[string]any{"jwt_validation_pubkeys": []string{examplePEM(t)}})
 	_, has := readConfig(t, c, path)["jwks_pairs"]
 	needs(t, has, "the server's JWT method has no jwks_pairs")
+}
+
+// prepublish makes a key that signs in an hour, where the agent can.
+func prepublish(t *testing.T, n *lab.Nomad) (id string) {
+	t.Helper()
+	id, err := n.PrepublishKey(t.Context(), time.Hour)
+	needs(t, !errors.Is(err, errors.ErrUnsupported), "the agent prepublishes no key")
+	require.NoError(t, err)
+	return id
 }
 
 // namespace makes a namespace, where the server has any.

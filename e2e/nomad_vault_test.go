@@ -154,8 +154,7 @@ mount "jwt-nomad" { clusters = ["us-east", "eu-west"] }
 	})
 
 	t.Run("a prepublished key is trusted before its first token", func(t *testing.T) {
-		id, err := west.PrepublishKey(t.Context(), time.Hour)
-		require.NoError(t, err)
+		id := prepublish(t, west)
 		syncNow(t, 0, "-config", config)
 		assert.Contains(t, kids(t, c, "jwt-nomad", "eu-west", ""), id)
 	})

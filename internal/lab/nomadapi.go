@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -116,19 +117,25 @@ func (n *Nomad) Keys(ctx context.Context) ([]KeyMeta, error) {
 // RotateKey makes a new key and signs with it from now on (nomad operator root keyring
 // rotate -now). It returns the key's id.
 func (n *Nomad) RotateKey(ctx context.Context) (string, error) {
-	return n.rotate(ctx, "")
+	key, err := n.rotate(ctx, "")
+	return key.KeyID, err
 }
 
 // PrepublishKey makes a new key that is published now and signs after that time (nomad
-// operator root keyring rotate -prepublish). It returns the key's id.
+// operator root keyring rotate -prepublish). It returns the key's id. The error is
+// errors.ErrUnsupported where the agent is too old for that: then the key signs already.
 func (n *Nomad) PrepublishKey(ctx context.Context, in time.Duration) (string, error) {
-	return n.rotate(ctx, "?publish_time="+strconv.FormatInt(time.Now().Add(in).UnixNano(), 10))
+	key, err := n.rotate(ctx, "?publish_time="+strconv.FormatInt(time.Now().Add(in).UnixNano(), 10))
+	if err == nil && key.State != "prepublished" {
+		err = fmt.Errorf("nomad: the new key is %s at once: %w", key.State, errors.ErrUnsupported)
+	}
+	return key.KeyID, err
 }
 
-func (n *Nomad) rotate(ctx context.Context, query string) (string, error) {
+func (n *Nomad) rotate(ctx context.Context, query string) (KeyMeta, error) {
 	var out struct{ Key KeyMeta }
 	_, err := n.call(ctx, http.MethodPut, "/v1/operator/keyring/rotate"+query, nil, &out)
-	return out.Key.KeyID, err
+	return out.Key, err
 }
 
 // RemoveKey removes a key (nomad operator root keyring remove). Nomad refuses the active

@@ -48,7 +48,7 @@ func (c *verifier) checkAudience() {
 		c.fail("aud", fmt.Sprintf("sign it for %s (%s), or take it: %s", vaultapi.Quote(bound[0]), where, fix),
 			"aud is %s, and bound_audiences is %s", vaultapi.QuoteList(have), vaultapi.QuoteList(bound))
 	case c.hasAudience():
-		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound", vaultapi.QuoteList(have))
+		c.fail("aud", fix, "aud is %s, and the role has no bound_audiences: Vault takes a token with an audience only where it is bound (before 1.17 anywhere)", vaultapi.QuoteList(have))
 	default:
 		c.ok("aud", "none, and none is bound")
 	}
