@@ -247,7 +247,7 @@ mount "jwt-net-watch" { clusters = ["eu-west"] }
 	server.Set(faultproxy.Fault{When: "GET /v1/auth/jwt-net-watch/config", ToClient: faultproxy.CutAfter(300)})
 	last, err := west.RotateKey(t.Context())
 	require.NoError(t, err)
-	w.logged(t, `level=ERROR msg="mount not in sync; trying on" .*kind=unreachable`)
+	w.logged(t, `level=ERROR msg="mount not in sync; retrying" .*kind=unreachable`)
 	assert.NotContains(t, kids(t, c, "jwt-net-watch", "eu-west", ""), last)
 	server.Lift()
 	await(t, c, "jwt-net-watch", "eu-west", has(last))

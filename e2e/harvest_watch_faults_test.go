@@ -122,20 +122,20 @@ mount "jwt-away" { clusters = ["eu-west"] }
 	_, err = c.Logical().Write("sys/quotas/rate-limit/harvest", map[string]any{"path": "auth/jwt-away", "rate": 1, "interval": "1h"})
 	require.NoError(t, err)
 	id := rotate()
-	w.logged(t, `level=ERROR msg="mount not in sync; trying on" .*kind=status .*Vault limits the rate of requests \(429\)`)
+	w.logged(t, `level=ERROR msg="mount not in sync; retrying" .*kind=status .*Vault limits the rate of requests \(429\)`)
 	_, err = c.Logical().Delete("sys/quotas/rate-limit/harvest")
 	require.NoError(t, err)
 	recovers(id)
 
 	require.NoError(t, c.Auth().Token().RevokeTree(token))
 	id = rotate()
-	w.logged(t, `level=ERROR msg="mount not in sync; trying on" .*kind=forbidden .*permission denied`)
+	w.logged(t, `level=ERROR msg="mount not in sync; retrying" .*kind=forbidden .*permission denied`)
 	put(newToken())
 	recovers(id)
 
 	v.Kill()
 	id = rotate()
-	w.logged(t, `level=ERROR msg="mount not in sync; trying on" .*kind=unreachable .*Vault can't be reached`)
+	w.logged(t, `level=ERROR msg="mount not in sync; retrying" .*kind=unreachable .*Vault can't be reached`)
 	require.NoError(t, v.Restart(t.Context()))
 	w.logged(t, `kind=login .*Vault`) // the token isn't known there
 	c = enable(t, v, "jwt-away", nil)

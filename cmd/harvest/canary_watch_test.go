@@ -95,14 +95,14 @@ func TestWatchCanaries(t *testing.T) {
 		}
 		pages += w.pages(t)
 	}
-	each(fakehttp.On("GET", "/config", echo(500, "")), `msg="mount not in sync; trying on" mount="%s .*status 500: token`)
-	each(fakehttp.On("GET", "/config", echo(403, "")), `msg="mount not in sync; trying on" mount="%s .*kind=forbidden`)
+	each(fakehttp.On("GET", "/config", echo(500, "")), `msg="mount not in sync; retrying" mount="%s .*status 500: token`)
+	each(fakehttp.On("GET", "/config", echo(403, "")), `msg="mount not in sync; retrying" mount="%s .*kind=forbidden`)
 	w.vault.ClearFaults()
 	w.vault.Inject(fakehttp.On("PUT", "/login", echo(400, "")))
 	w.vault.Inject(fakehttp.On("GET", "/lookup-self", echo(500, "")))
 	w.vault.Inject(fakehttp.On("GET", "/config", echo(403, "")))
 	for _, name := range mines {
-		w.until(t, `level=ERROR msg="no token for Vault; trying on" vault="`+name+` .*Vault answered (400|500)`)
+		w.until(t, `level=ERROR msg="no token for Vault; retrying" vault="`+name+` .*Vault answered (400|500)`)
 	}
 	pages += w.pages(t)
 

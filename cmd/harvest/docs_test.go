@@ -203,6 +203,32 @@ func TestDocumentedConfigurations(t *testing.T) {
 	assert.GreaterOrEqual(t, count, 3)
 }
 
+// TestNamedTests: each test that the documentation names is there.
+func TestNamedTests(t *testing.T) {
+	t.Parallel()
+	var tests strings.Builder
+	require.NoError(t, filepath.WalkDir("../..", func(path string, _ os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		tests.Write(text)
+		return err
+	}))
+	count := 0
+	for _, name := range docPages(t) {
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)(…?)[`/]").FindAllStringSubmatch(docPage(t, name), -1) {
+			count++
+			end := "("
+			if m[2] != "" {
+				end = "" // the beginning of several names
+			}
+			assert.Contains(t, tests.String(), "\nfunc "+m[1]+end, name)
+		}
+	}
+	assert.Greater(t, count, 80)
+}
+
 var (
 	aLink      = regexp.MustCompile(`(?:\]\(|src(?:set)?=")([^)\s"]+)[)"]`)
 	codeSpan   = regexp.MustCompile("`[^`\n]*`")

@@ -147,7 +147,7 @@ func vaultFaults(t *testing.T) {
 
 			end := test.fault(w)
 			w.nomad.Region("").Rotate("EdDSA")
-			w.logged(`level=ERROR msg="mount not in sync; trying on" mount="jwt-nomad at \S+" kind=` + test.kind + ` error=".*` + test.why)
+			w.logged(`level=ERROR msg="mount not in sync; retrying" mount="jwt-nomad at \S+" kind=` + test.kind + ` error=".*` + test.why)
 			w.gets("/metrics", 200, `^harvest_errors_total\{cluster="",kind="`+test.kind+`",mount="jwt-nomad",namespace="",region="",vault="http://\S+"\} [1-9]`)
 			w.gets("/metrics", 200, `^harvest_keys_published\{cluster="one",region=""\} 2`)
 			w.gets("/insync", 503, `^mount jwt-nomad at \S+: `+test.kind+`$`)

@@ -22,7 +22,7 @@ func (b *Board) Login(vault string, err error, at time.Time) {
 	state := b.logins[vault]
 	if err != nil {
 		id := errorID{kind: "login", mount: vaultsync.MountID{Vault: vault}}
-		b.fail(&state, id, err, at, log, slog.LevelError, "no token for Vault; trying on")
+		b.fail(&state, id, err, at, log, slog.LevelError, "no token for Vault; retrying")
 		b.logins[vault] = state
 		return
 	}

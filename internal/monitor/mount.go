@@ -127,7 +127,7 @@ func (b *Board) Report(r *vaultsync.MountReport, at time.Time) {
 		m.inSync = at
 	}
 	if r.Err != nil {
-		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync; trying on")
+		b.fail(&m.failure, errorID{mount: id}, r.Err, at, log, slog.LevelError, "mount not in sync; retrying")
 		return
 	}
 	if m.failure.kind != "" {
