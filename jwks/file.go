@@ -18,8 +18,8 @@ import (
 // says nothing is waited for until the context ends. The source is a [Poller]: a watch reads a file
 // every two seconds, and takes regular ones alone.
 //
-// Its errors wrap those of the file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. No more
-// than MaxDocument is read.
+// Its errors wrap those of the file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. No
+// more than MaxDocument is read.
 func File(name string) Source { return fileSource(name) }
 
 type fileSource string
@@ -30,8 +30,8 @@ func (fileSource) RegionName() string { return "" }
 // String returns the file's name as errors and logs give it.
 func (f fileSource) String() string { return "file " + text.Line(string(f), 2*maxExcerpt) }
 
-// Fetch returns the keys of the file. Of a pipe, what is written after ctx has ended is left to anyone
-// who reads it next.
+// Fetch returns the keys of the file. Of a pipe, what is written after ctx has ended is left to
+// anyone who reads it next.
 func (f fileSource) Fetch(ctx context.Context) (*Set, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%s: %w", f, err)

@@ -9,8 +9,8 @@ import (
 )
 
 // Kubernetes returns a source of the keys that verify the service accounts' tokens of a Kubernetes
-// cluster. address is that of its API server, such as https://kubernetes.default.svc, and may have a
-// path. It serves the keys to those who are logged in, unless somebody lets all others read them
+// cluster. address is that of its API server, such as https://kubernetes.default.svc, and may have
+// a path. It serves the keys to those who are logged in, unless somebody lets all others read them
 // too: give c a Token, such as [TokenFile] of a projected service account token, and the CA of the
 // cluster. The source is a [Poller] and a [Discoverer].
 //

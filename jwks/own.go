@@ -55,8 +55,8 @@ func (s staticSource) Fetch(ctx context.Context) (*Set, error) {
 }
 
 // SourceFunc returns a source that asks a function, for keys from a place that this package doesn't
-// know. The function keeps to what [Source] says of Fetch; its keys are judged ([Set.Judge]). No set
-// and no error is a *[NoKeysError].
+// know. The function keeps to what [Source] says of Fetch; its keys are judged ([Set.Judge]). No
+// set and no error is a *[NoKeysError].
 func SourceFunc(fetch func(ctx context.Context) (*Set, error)) Source { return funcSource(fetch) }
 
 type funcSource func(ctx context.Context) (*Set, error)

@@ -183,7 +183,8 @@ func (h *Harvester) used() []jwks.Cluster {
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
 // unknown or used twice, sources, mounts and clients that aren't there, two targets with one mount,
-// options that contradict themselves. Errors wrap [plan.ErrInvalid]; those of a target are *MountErrors.
+// options that contradict themselves. Errors wrap [plan.ErrInvalid]; those of a target are
+// *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
 	if len(h.Targets) == 0 {

@@ -115,6 +115,3 @@ func (h *keyHistory) MissingLess(f pem.Fingerprint, d time.Duration) bool {
 	missing := h.keys[f].missing
 	return !missing.IsZero() && h.at.Sub(missing) < d
 }
-
-// MissingSince returns when a key's retention period began; zero: it isn't known to have.
-func (h *keyHistory) MissingSince(f pem.Fingerprint) time.Time { return h.keys[f].missing }

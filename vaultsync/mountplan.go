@@ -27,11 +27,11 @@ func planWithin(ctx context.Context, current mountconfig.Config, want plan.Desir
 }
 
 // newPlan returns what has to change on a mount with the configuration current, so that it trusts
-// what want holds, under o. It reads no clock (o.Now is the time) and no network, and gives the same
-// plan for the same arguments. The error wraps [ErrNotStaticKeys], [ErrUnreadableFields],
-// [plan.ErrLastKey] or [ErrTooLarge], or says what is wrong with the arguments. A cluster that could
-// not be read is no error: it is on Plan.Failed, and its keys stay. Nor is one whose keys have no
-// room.
+// what want holds, under o. It reads no clock (o.Now is the time) and no network, and gives the
+// same plan for the same arguments. The error wraps [ErrNotStaticKeys], [ErrUnreadableFields],
+// [plan.ErrLastKey] or [ErrTooLarge], or says what is wrong with the arguments. A cluster that
+// could not be read is no error: it is on Plan.Failed, and its keys stay. Nor is one whose keys
+// have no room.
 func newPlan(current mountconfig.Config, want plan.Desired, o Options, given circumstances) (*plan.Plan, error) {
 	if err := o.check(want.Clusters); err != nil {
 		return nil, err

@@ -96,6 +96,7 @@ func (b *behind) run(now time.Time) (*MountReport, error) {
 // watching runs test beside a watch.
 func (b *behind) watching(t *testing.T, test func()) {
 	t.Helper()
+	b.h.Targets[0].Options.Now = time.Time{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- b.h.Watch(ctx, WatchOptions{}) }()
@@ -210,26 +211,61 @@ func TestReport06EndedAtOnce(t *testing.T) {
 	}
 }
 
-// A watch remembers the beginning by itself, and writes the end alone.
+// A watch that is started again and again goes on with the period that the one before it began.
+func TestReport06WatchesThatEndSoon(t *testing.T) {
+	first := reported(t, "06-front-end-a")
+	inFront(t, first, func(t *testing.T, b *behind) {
+		b.next(first[:1:1])
+		writes := b.vault.Count("PUT", "auth/jwt/config")
+		for range 6 {
+			assert.Len(t, trustedKeys(t, b.h), 4)
+			b.watching(t, func() { time.Sleep(9 * time.Minute) })
+			time.Sleep(time.Minute)
+		}
+		b.watching(t, func() { time.Sleep(time.Minute) })
+		assert.Len(t, trustedKeys(t, b.h), 1)
+		assert.Equal(t, writes+2, b.vault.Count("PUT", "auth/jwt/config"), "the beginning and the end")
+	})
+}
+
+// A period that was over while nobody looked says nothing of a key that may have been in use since.
+func TestReport06WatchedAfterALongPause(t *testing.T) {
+	first := reported(t, "06-front-end-a")
+	inFront(t, first, func(t *testing.T, b *behind) {
+		b.next(first[:1:1])
+		b.watching(t, func() { time.Sleep(10 * time.Minute) })
+		time.Sleep(24 * time.Hour)
+		b.watching(t, func() {
+			time.Sleep(59 * time.Minute)
+			assert.Len(t, trustedKeys(t, b.h), 4)
+			time.Sleep(10 * time.Minute)
+			assert.Len(t, trustedKeys(t, b.h), 1)
+		})
+	})
+}
+
+// One write has the beginning, one that it is over, and one the end.
 func TestReport06Watched(t *testing.T) {
 	first := reported(t, "06-front-end-a")
 	inFront(t, first, func(t *testing.T, b *behind) {
 		b.watching(t, func() {
 			time.Sleep(time.Minute)
 			require.Len(t, trustedKeys(t, b.h), 4)
-			writes := b.vault.Count("PUT", "auth/jwt/config")
+			b.vault.ClearRequests()
+			writes := func() int { return b.vault.Count("PUT", "auth/jwt/config") }
 			b.next(first[:1:1])
 			time.Sleep(50 * time.Minute)
-			assert.Equal(t, writes, b.vault.Count("PUT", "auth/jwt/config"))
+			assert.Equal(t, 1, writes())
 			b.next(first) // back for a while: the period is another one then
 			time.Sleep(10 * time.Minute)
+			assert.Equal(t, 2, writes())
 			b.next(first[:1:1])
 			time.Sleep(55 * time.Minute)
 			assert.Len(t, trustedKeys(t, b.h), 4)
-			assert.Equal(t, writes, b.vault.Count("PUT", "auth/jwt/config"))
+			assert.Equal(t, 3, writes())
 			time.Sleep(15 * time.Minute)
 			assert.Len(t, trustedKeys(t, b.h), 1)
-			assert.Equal(t, writes+1, b.vault.Count("PUT", "auth/jwt/config"))
+			assert.Equal(t, 4, writes())
 		})
 	})
 }

@@ -15,10 +15,9 @@
 //	report, err := h.Sync(ctx) // without an error everything is in sync
 //
 // A [Mount] can be planned and synced by itself, with keys from wherever ([Mount.Plan],
-// [Mount.Sync]), and a plan can be reviewed before it is written ([Options.Review]), or stored
-// and applied later ([Mount.Apply]). A plan is a pure function of what was
-// read ([plan.New]). It is applied with a protocol that several harvesters can follow at once on one
-// mount.
+// [Mount.Sync]), and a plan can be reviewed before it is written ([Options.Review]), or stored and
+// applied later ([Mount.Apply]). A plan is a pure function of what was read ([plan.New]). It is
+// applied with a protocol that several harvesters can follow at once on one mount.
 //
 // Only keys with an annotation of this configuration's clusters are changed or removed (see
 // package pem for the annotation). Other harvesters' keys are theirs, and keys without an

@@ -57,8 +57,8 @@ func outcome(r *vaultsync.Report) int {
 	return exitOK
 }
 
-// didNothing reports whether a run had no effect: no mount could be planned or synced, or no cluster
-// was read and nothing was to be done without (such as to remove a denied key).
+// didNothing reports whether a run had no effect: no mount could be planned or synced, or no
+// cluster was read and nothing was to be done without (such as to remove a denied key).
 func didNothing(r *vaultsync.Report) bool {
 	if !slices.ContainsFunc(r.Mounts, func(m *vaultsync.MountReport) bool { return m.Err == nil }) {
 		return true

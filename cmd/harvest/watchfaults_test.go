@@ -31,10 +31,10 @@ func atOnce(t *testing.T, tests map[string]func(*testing.T)) {
 	}
 }
 
-// TestWatchFaults: whatever a cluster or Vault answers in the place of what it should (the library's
-// tests have more of each kind), the log says what happened and what comes next, once; a metric
-// counts it; no key goes; and when the fault is over, what changed meanwhile is trusted without
-// anybody's doing.
+// TestWatchFaults: whatever a cluster or Vault answers in the place of what it should (the
+// library's tests have more of each kind), the log says what happened and what comes next, once; a
+// metric counts it; no key goes; and when the fault is over, what changed meanwhile is trusted
+// without anybody's doing.
 func TestWatchFaults(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	atOnce(t, map[string]func(*testing.T){"cluster": clusterFaults, "silent cluster": silentCluster, "Vault": vaultFaults, "silent Vault": silentVault})

@@ -83,8 +83,8 @@ func (r *fileReader) relay(hb *hclsyntax.Block) {
 	r.issuers = append(r.issuers, b.where("issuer"))
 }
 
-// refuseSharedDirectory returns an error for a relay whose directory is that of one before it, under
-// another name: a symbolic link, say.
+// refuseSharedDirectory returns an error for a relay whose directory is that of one before it,
+// under another name: a symbolic link, say.
 func (c *Config) refuseSharedDirectory(m Mount) error {
 	if m.Relay == nil {
 		return nil

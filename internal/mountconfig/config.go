@@ -1,5 +1,5 @@
-// Package mountconfig is what auth/<mount>/config holds: what harvest reads of it, what it keeps as it
-// is, and what it writes with a plan.
+// Package mountconfig is what auth/<mount>/config holds: what harvest reads of it, what it keeps as
+// it is, and what it writes with a plan.
 package mountconfig
 
 import (

@@ -287,17 +287,35 @@ type seen struct{ since time.Time }
 
 func (seen) NewerThan(pem.Fingerprint, time.Time) bool             { return false }
 func (s seen) MissingLess(_ pem.Fingerprint, d time.Duration) bool { return now.Sub(s.since) < d }
-func (s seen) MissingSince(pem.Fingerprint) time.Time              { return s.since }
 
-// A watch retains the key of a source without an index by what it has seen, and writes nothing.
-func TestPlanRetainsALooseKeyUnwritten(t *testing.T) {
+// A watch goes by the mark of the key of a source without an index, as a sync does: the watch
+// before it may have written it. One that nobody looked at in time says nothing.
+func TestPlanRetainsALooseKeyInAWatch(t *testing.T) {
 	r := publish("a", "k2")
 	r.Set.Unindexed = true
-	for since, removed := range map[time.Time]bool{{}: false, now.Add(-59 * time.Minute): false, now.Add(-UnindexedRetain): true} {
-		p := planOf(t, elements(trust("a", "k1"), trust("a", "k2")), onlyA(r), Rules{Now: now, History: seen{since}})
-		assert.Equal(t, removed, isOn(p.Remove, "k1"), since)
-		assert.Equal(t, removed, p.Changed)
-		assert.Equal(t, !removed, p.Retained[fingerprint("k1")])
+	for name, test := range map[string]struct {
+		mark             time.Duration // how long ago
+		history          History
+		removed, changed bool
+		begins           bool
+	}{
+		"none":                          {0, seen{}, false, true, true},
+		"of a period that runs":         {59 * time.Minute, seen{}, false, false, false},
+		"of one that is over":           {UnindexedRetain, seen{}, true, true, false},
+		"of one that was over long ago": {2 * UnindexedRetain, seen{}, false, true, true},
+		"long ago, to a sync":           {2 * UnindexedRetain, nil, true, true, false},
+		"by a clock that was set":       {UnindexedRetain, seen{now.Add(-time.Minute)}, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gone := trust("a", "k1")
+			if test.mark > 0 {
+				gone = trust("a", "k1", missing(now.Add(-test.mark)))
+			}
+			p := planOf(t, elements(gone, trust("a", "k2")), onlyA(r), Rules{Now: now, History: test.history})
+			assert.Equal(t, test.removed, isOn(p.Remove, "k1"))
+			assert.Equal(t, test.changed, p.Changed)
+			assert.Equal(t, test.begins, p.Retained[fingerprint("k1")])
+		})
 	}
 }
 
@@ -322,6 +340,9 @@ func TestPlanKeepsTheMarkOfALooseKey(t *testing.T) {
 	}
 	p := planOf(t, elements(trust("a", "k1")), onlyA(loose), Rules{Now: now})
 	assert.False(t, p.Changed, "it has none")
+	marked := elements(trust("a", "k1", missing(now.Add(-time.Minute))))
+	p = planOf(t, marked, onlyA(loose), Rules{Now: now, History: seen{}})
+	assert.True(t, p.Changed, "the next watch would go by it")
 }
 
 // A region with a name that nobody can have costs the others nothing.

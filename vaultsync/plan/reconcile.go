@@ -185,9 +185,10 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 // keepsMark reports whether the beginning of a retention period may stay in the annotation of a key
 // that is published again: the answers of a source without an index come and go, and to clear it
 // alone isn't worth a write. In the last quarter of the period it is: after that, the next answer
-// without the key would remove it.
+// without the key would remove it. A watch clears it at once: it may end at any time, and the next
+// one goes by what is written.
 func (p *planner) keepsMark(owners []pem.Owner, old pem.Annotation) bool {
-	return !old.Missing.IsZero() && p.isLoose(owners) && !old.Missing.After(p.rules.Now.Add(maxSkew)) &&
+	return p.rules.History == nil && !old.Missing.IsZero() && p.isLoose(owners) && !old.Missing.After(p.rules.Now.Add(maxSkew)) &&
 		p.rules.Now.Before(old.Missing.Add(p.retain(owners)/4*3))
 }
 
@@ -255,6 +256,11 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	}
 	newcomer, unread := p.newcomer()
 	period := p.retain(left)
+	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) {
+		// Nobody looked when it was over, and the key may have been published since. A sync, which
+		// may be a day's only one, would then never end it.
+		began = time.Time{}
+	}
 	switch {
 	case p.rules.Partial: // who hasn't answered yet may publish it
 		keep("kept until all clusters have answered").lapsing = true
@@ -273,8 +279,6 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		p.removeAll(elements, fmt.Sprintf("%s is retired", struck[0]))
 	case period == 0, p.weak[f] != nil: // anyone may have its private half: it is not retained
 		p.removeAll(elements, p.whyGone(f))
-	case p.isLoose(left) && p.rules.History != nil:
-		p.retainUnwritten(f, elements, p.annotation(f, left, nil, old), period)
 	case !began.IsZero() && !p.rules.Now.Before(began.Add(period)) && !p.retainedLess(f, period):
 		p.removeAll(elements, "no longer published since "+began.Format(time.RFC3339))
 	default:
@@ -285,22 +289,6 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 		}
 		p.keepRetained(elements, a, left, a.Missing.Add(period))
 	}
-}
-
-// retainUnwritten is the retention of a key whose source has no index, in a process that watches
-// the list: the period goes by what it has seen, and nothing is written before the end. What
-// answers so may answer otherwise a moment later.
-func (p *planner) retainUnwritten(f pem.Fingerprint, elements []Element, a pem.Annotation, period time.Duration) {
-	since := p.rules.History.MissingSince(f)
-	if !since.IsZero() && !p.retainedLess(f, period) {
-		p.removeAll(elements, "no longer published since "+since.Format(time.RFC3339))
-		return
-	}
-	if since.IsZero() {
-		since = p.rules.Now
-	}
-	p.plan.retain(f, true)
-	p.keepRetained(elements, a, []pem.Owner{a.Owner()}, since.Add(period))
 }
 
 // keepRetained keeps a key until the end of its retention period.

@@ -94,8 +94,6 @@ type History interface {
 	// MissingLess reports whether a key's retention period is known to have begun less than
 	// d ago.
 	MissingLess(f pem.Fingerprint, d time.Duration) bool
-	// MissingSince returns when that was; zero: it isn't known to have begun.
-	MissingSince(f pem.Fingerprint) time.Time
 }
 
 func (r Rules) maxKeys() int {
