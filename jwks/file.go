@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"syscall"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/files"
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
@@ -49,10 +48,7 @@ func (f fileSource) Fetch(ctx context.Context) (*Set, error) {
 // fileInterval is how often a watch reads a file.
 const fileInterval = 2 * time.Second
 
-var (
-	errNotRegular = errors.New("not a regular file, which is what can be watched")
-	errDirectory  = errors.New("is a directory; give the file in it")
-)
+var errNotRegular = errors.New("not a regular file, which is what can be watched")
 
 // Poll is Fetch for a watch, every two seconds. The file must be a regular one.
 func (f fileSource) Poll(ctx context.Context, q Query) (Answer, error) {
@@ -83,25 +79,7 @@ func (f fileSource) parse(data []byte) (*Set, error) {
 // readFile returns up to MaxDocument+1 bytes: enough for Parse to say that it is too much.
 // When ctx ends, so does the wait for a pipe, with os.ErrDeadlineExceeded.
 func readFile(ctx context.Context, name string) ([]byte, error) {
-	// O_NONBLOCK makes no difference to regular files. Without it the open would wait for
-	// the writer of a named pipe, and nothing could end that.
-	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the operator names the file
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close() //nolint:errcheck // only read
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: text.Line(name, 2*maxExcerpt), Err: errDirectory}
-	}
-	stop := context.AfterFunc(ctx, func() {
-		_ = file.SetReadDeadline(time.Unix(1, 0)) // regular files have no deadlines, and need none
-	})
-	defer stop()
-	data, err := io.ReadAll(io.LimitReader(file, MaxDocument+1))
+	data, info, err := files.Named(ctx, name, MaxDocument+1)
 	if err == nil && len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0 {
 		err = fmt.Errorf("%w: %s: nothing came out of this pipe: its writer failed, or had not opened it yet", ErrMalformed, text.Line(name, 2*maxExcerpt))
 	}

@@ -1,11 +1,11 @@
 package jwks
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
+	"github.com/jwksharvest/harvest/internal/files"
 	"github.com/jwksharvest/harvest/internal/nethint"
 )
 
@@ -64,17 +67,46 @@ func (t TLS) HTTPClient() (*http.Client, error) {
 	return &http.Client{Transport: newTransport(config)}, nil
 }
 
-// clientCertificate loads the client certificate; see tls.Config.GetClientCertificate.
+// maxCertificates bounds a file with certificates or a key, in bytes.
+const maxCertificates = 16 * MaxDocument
+
+// clientCertificate returns the client certificate as its files have it now; see
+// tls.Config.GetClientCertificate. Nothing ends the reading of a file on a server that is away: so
+// there is one such reading at a time, and a handshake doesn't wait for it for ever.
 func (t TLS) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(t.ClientCert, t.ClientKey)
-	if err != nil {
-		err = fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
-		if strings.Contains(err.Error(), "does not match public key") {
-			err = fmt.Errorf("%w: this is the key of another certificate; give the key that belongs to it", err)
+	limit := time.NewTimer(handshakeTimeout)
+	defer limit.Stop()
+	var err error
+	select {
+	case read := <-reading.DoChan(t.ClientCert+"\x00"+t.ClientKey, func() (any, error) { return t.readPair() }):
+		if pair, ok := read.Val.(*tls.Certificate); ok && read.Err == nil {
+			return pair, nil
 		}
+		err = read.Err
+	case <-limit.C:
+		err = fmt.Errorf("not read within %v", handshakeTimeout)
+	}
+	err = fmt.Errorf("client certificate %s with key %s: %w", t.ClientCert, t.ClientKey, err)
+	if strings.Contains(err.Error(), "does not match public key") {
+		err = fmt.Errorf("%w: this is the key of another certificate; give the key that belongs to it", err)
+	}
+	return nil, err
+}
+
+// reading has the client certificates that are being read, by the names of their files.
+var reading singleflight.Group
+
+func (t TLS) readPair() (*tls.Certificate, error) {
+	cert, err := files.Regular(t.ClientCert, maxCertificates)
+	if err != nil {
 		return nil, err
 	}
-	return &pair, nil
+	key, err := files.Regular(t.ClientKey, maxCertificates)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	return &pair, err
 }
 
 // certificatesIn returns the certificates of the files of a directory, not of those below.
@@ -106,12 +138,7 @@ func certificatesIn(directory string) (*x509.CertPool, error) {
 
 // addCertificates adds the certificates of a file, at least one.
 func addCertificates(pool *x509.CertPool, name string) error {
-	file, err := os.Open(name) //nolint:gosec // the operator names the file
-	if err != nil {
-		return err
-	}
-	defer file.Close() //nolint:errcheck // only read
-	data, err := io.ReadAll(io.LimitReader(file, 16*MaxDocument))
+	data, _, err := files.Named(context.Background(), name, maxCertificates)
 	if err != nil {
 		return err
 	}
@@ -146,6 +173,9 @@ var sharedTransport = sync.OnceValue(func() *http.Transport {
 	return newTransport(&tls.Config{MinVersion: tls.VersionTLS12})
 })
 
+// handshakeTimeout bounds a TLS handshake.
+const handshakeTimeout = 10 * time.Second
+
 // newTransport doesn't start from http.DefaultTransport, which any package may change.
 // There is no limit on the wait for a header: Client sets its own, and a blocking query
 // waits long on purpose.
@@ -155,7 +185,7 @@ func newTransport(config *tls.Config) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        config,
-		TLSHandshakeTimeout:    10 * time.Second,
+		TLSHandshakeTimeout:    handshakeTimeout,
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           100,
 		MaxIdleConnsPerHost:    100, // an agent is asked for many regions at once

@@ -86,8 +86,8 @@ func (r *fileReader) nameCredentials(b block) {
 		if quiet := (block{new(hcl.Diagnostics), b.attrs, b.at}); !quiet.value(attribute, &file) || file == "" {
 			continue // reported where it was read
 		}
-		r.name(b, attribute, file, func(context.Context, time.Time) ([]string, error) {
-			_, err := vaultapi.ReadTokenFile(file)
+		r.name(b, attribute, file, func(ctx context.Context, _ time.Time) ([]string, error) {
+			_, err := vaultapi.ReadTokenFile(ctx, file)
 			return nil, err
 		})
 		r.files[len(r.files)-1].credential = true

@@ -1,10 +1,10 @@
 // Package files reads and replaces files of a directory that harvest keeps: bounded, whole or not
-// at all, and never by way of a link that leads out of it (os.Root).
+// at all, and never by way of a link that leads out of it (os.Root). It reads files that an operator
+// names, too, so that a pipe holds nothing up.
 package files
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +18,7 @@ func Read(root *os.Root, name string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
+		return nil, errNotRegular
 	}
 	f, err := root.Open(name)
 	if err != nil {

@@ -1,17 +1,23 @@
 package relay
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/fakekeys"
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // smallDisk returns a directory on a file system of 64 KiB, which only root can mount.
@@ -121,6 +127,33 @@ func TestFilesThatSomebodyElseMayWriteAreRefused(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A pipe that nobody writes to is no certificate, and holds no handshake up.
+func TestCertificateThatIsAPipe(t *testing.T) {
+	dir := t.TempDir()
+	files := Listening{Address: "127.0.0.1:0", Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	require.NoError(t, syscall.Mkfifo(files.Cert, 0o600))
+	_, err := files.Listen(t.Context(), slog.New(slog.DiscardHandler))
+	require.ErrorContains(t, err, files.Cert+": not a regular file")
+
+	require.NoError(t, os.Remove(files.Cert))
+	cert, key := certificateFor(t, "keys.example.com")
+	require.NoError(t, os.WriteFile(files.Cert, cert, 0o600))
+	require.NoError(t, os.WriteFile(files.Key, key, 0o600))
+	var log fixture.Log
+	listener, err := files.Listen(t.Context(), slog.New(slog.NewTextHandler(&log, nil)))
+	require.NoError(t, err)
+	t.Cleanup(new(Server).Serve(listener, slog.New(slog.DiscardHandler)))
+	require.NoError(t, os.Remove(files.Cert))
+	require.NoError(t, syscall.Mkfifo(files.Cert, 0o600))
+	require.Eventually(t, func() bool { return strings.Contains(log.String(), "not a regular file") }, 20*time.Second, 10*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+	conn, err := dialer.DialContext(ctx, "tcp", listener.Addr().String())
+	require.NoError(t, err, "the last good one stays")
+	require.NoError(t, conn.Close())
 }
 
 // A service's umask is for what is secret. What a relay publishes is for all to read.

@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"sync"
 	"time"
 )
 
@@ -25,7 +23,8 @@ var ErrPlaintext = errors.New("not loopback, and over plaintext anyone on the pa
 
 // Listen returns a listener on the address. A key set over plaintext lets anyone on the path
 // choose whom others trust: without a certificate it listens on loopback only, unless
-// AllowPlaintext. The error wraps [ErrPlaintext] then.
+// AllowPlaintext. The error wraps [ErrPlaintext] then. Until ctx ends, the files of the certificate
+// are read again after each change.
 func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, error) {
 	var pair *certificate
 	switch {
@@ -42,6 +41,7 @@ func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, 
 		return nil, err
 	}
 	if pair != nil {
+		go pair.keep(ctx)
 		return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"http/1.1"}}), nil
 	}
 	if at, ok := listener.Addr().(*net.TCPAddr); (!ok || !at.IP.IsLoopback()) && !l.AllowPlaintext {
@@ -49,60 +49,6 @@ func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, 
 		return nil, fmt.Errorf("%s: %w", l.Address, ErrPlaintext)
 	}
 	return listener, nil
-}
-
-// certificate is a pair of files.
-type certificate struct {
-	cert, key string
-	log       *slog.Logger
-
-	mu     sync.Mutex
-	pair   *tls.Certificate
-	stamp  string    // of the files, as they were read
-	looked time.Time // when they were looked at last
-}
-
-// lookAgain is how often the files are looked at, at most.
-const lookAgain = time.Second
-
-func (c *certificate) load() error {
-	stamp := c.stampNow()
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	if err != nil {
-		return fmt.Errorf("certificate %s with key %s: %w", c.cert, c.key, err)
-	}
-	c.pair, c.stamp, c.looked = &pair, stamp, time.Now()
-	return nil
-}
-
-func (c *certificate) stampNow() string {
-	var stamp []byte
-	for _, name := range []string{c.cert, c.key} {
-		if info, err := os.Stat(name); err == nil {
-			stamp = fmt.Appendf(stamp, "%d %d ", info.Size(), info.ModTime().UnixNano())
-		}
-	}
-	return string(stamp)
-}
-
-// get returns the certificate as the files have it now. While they can't be used, the last good
-// one stays.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.looked) < lookAgain {
-		return c.pair, nil
-	}
-	c.looked = time.Now()
-	if stamp := c.stampNow(); stamp != c.stamp {
-		if err := c.load(); err != nil {
-			c.stamp = stamp // told of once
-			c.log.Error("the relay's certificate was not reloaded; the old one stays", "error", err)
-		} else {
-			c.log.Info("the relay's certificate was reloaded")
-		}
-	}
-	return c.pair, nil
 }
 
 // Bounds on what others can make a server hold.

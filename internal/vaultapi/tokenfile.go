@@ -1,24 +1,21 @@
 package vaultapi
 
 import (
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/files"
 )
 
 // maxTokenFile bounds a file that holds a token or a JWT, in bytes.
 const maxTokenFile = 64 << 10
 
 // ReadTokenFile returns what a file holds, less the white space around it: a Vault token
-// or a JWT of 64 KiB at most. The error names the file, never what is in it.
-func ReadTokenFile(name string) (string, error) {
-	f, err := os.Open(name) //nolint:gosec // the operator names the file
-	if err != nil {
-		return "", fmt.Errorf("token file: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // only read
-	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+// or a JWT of 64 KiB at most. It may be a pipe, which is waited for until ctx ends. The error names
+// the file, never what is in it.
+func ReadTokenFile(ctx context.Context, name string) (string, error) {
+	b, _, err := files.Named(ctx, name, maxTokenFile+1)
 	if err != nil {
 		return "", fmt.Errorf("token file: %w", err)
 	}

@@ -12,14 +12,14 @@ import (
 func TestReadTokenFile(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/good", " s.token \n")
-	token, err := ReadTokenFile(dir + "/good")
+	token, err := ReadTokenFile(t.Context(), dir+"/good")
 	require.NoError(t, err)
 	assert.Equal(t, "s.token", token)
 	for name, content := range map[string]string{
 		"empty": " \n", "two": "secret1\nsecret2", "large": strings.Repeat("secret", maxTokenFile),
 	} {
 		write(t, dir+"/"+name, content)
-		_, err := ReadTokenFile(dir + "/" + name)
+		_, err := ReadTokenFile(t.Context(), dir+"/"+name)
 		require.ErrorContains(t, err, name)
 		assert.NotContains(t, err.Error(), "secret")
 	}

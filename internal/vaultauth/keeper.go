@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,6 +131,8 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer timer.Stop()
 	look := time.NewTicker(k.times.file)
 	defer look.Stop()
+	found := make(chan mark, 1) // what a look at the token file came to
+	looking := false
 	anew := true
 	for {
 		select {
@@ -147,7 +150,13 @@ func (k *Keeper) Run(ctx context.Context) {
 			due = time.Now().Add(wait)
 			timer.Reset(wait)
 		case <-look.C:
-			if k.replaced() {
+			if !looking && k.hasFile() {
+				looking = true
+				go func() { found <- k.look(ctx) }()
+			}
+		case now := <-found: // the token goes on being renewed meanwhile, however long it took
+			looking = false
+			if now != (mark{}) && now != k.lease.of {
 				anew = true
 				timer.Reset(0)
 			}
@@ -214,7 +223,7 @@ func (k *Keeper) refresh(ctx context.Context, anew bool) error {
 	case !anew:
 		return k.renew(ctx)
 	}
-	token, err := k.given()
+	token, err := k.given(ctx)
 	if err != nil {
 		return err
 	}
@@ -256,9 +265,9 @@ func (k *Keeper) renew(ctx context.Context) error {
 }
 
 // given returns the token that others have put where it is found.
-func (k *Keeper) given() (string, error) {
+func (k *Keeper) given(ctx context.Context) (string, error) {
 	if k.vault.Auth != nil {
-		return vaultapi.ReadTokenFile(k.vault.Auth.TokenFile)
+		return readSecret(ctx, k.vault.Auth.TokenFile)
 	}
 	if token := k.getenv(api.EnvVaultToken); token != "" {
 		return token, nil
@@ -273,14 +282,24 @@ func (k *Keeper) given() (string, error) {
 	return token, nil
 }
 
-// replaced reports whether others have put another token into the file. A token helper, which
-// may be a program, is asked only after a 403.
-func (k *Keeper) replaced() bool {
-	if k.vault.Auth == nil || k.vault.Auth.IsNone() || k.isLogin() {
-		return false
+// hasFile reports whether others may put another token into a file. A token helper, which may be a
+// program, is asked only after a 403.
+func (k *Keeper) hasFile() bool {
+	return k.vault.Auth != nil && !k.vault.Auth.IsNone() && !k.isLogin()
+}
+
+// look returns which token is in the file; the zero mark is none. A pipe is read where a token is
+// wanted, and not looked at.
+func (k *Keeper) look(ctx context.Context) mark {
+	info, err := os.Stat(k.vault.Auth.TokenFile)
+	if err != nil || !info.Mode().IsRegular() {
+		return mark{}
 	}
-	token, err := k.given()
-	return err == nil && markOf(token) != k.lease.of
+	token, err := k.given(ctx)
+	if err != nil {
+		return mark{}
+	}
+	return markOf(token)
 }
 
 // lookUp asks Vault how long the client's token lasts. One that may not ask is taken to

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/hashicorp/vault/api/auth/approle"
 	"github.com/hashicorp/vault/api/auth/kubernetes"
 	"github.com/hashicorp/vault/api/cliconfig"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
-	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // maxLogin bounds one login, so that one Vault out of reach doesn't cost the others the
@@ -77,14 +78,26 @@ func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
 }
 
-// readSecret is vaultapi.ReadTokenFile, until ctx ends.
+// readSecret is vaultapi.ReadTokenFile. Nothing ends the reading of a file on a server that is away:
+// so each file has one such reading at a time, which is left alone when ctx ends.
 func readSecret(ctx context.Context, file string) (string, error) {
-	secret, err := wait.Within(ctx, func() (string, error) { return vaultapi.ReadTokenFile(file) })
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		err = fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, err)
+	notRead := func() error {
+		return fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, ctx.Err())
 	}
-	return secret, err
+	select {
+	case read := <-reading.DoChan(file, func() (any, error) { return vaultapi.ReadTokenFile(ctx, file) }):
+		if errors.Is(read.Err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
+			return "", notRead()
+		}
+		secret, _ := read.Val.(string)
+		return secret, read.Err
+	case <-ctx.Done():
+		return "", notRead()
+	}
 }
+
+// reading has the token files that are being read.
+var reading singleflight.Group
 
 // loginMethod returns the auth block's method and, unless it keeps that to itself, the
 // secret that it shows to Vault.
