@@ -308,6 +308,10 @@ func TestSyncTwiceWithFaults(t *testing.T) {
 			early: fault.Status(503, "Vault is sealed"), later: fault.Status(503, "Vault is sealed"), trusted: []string{"b k2"},
 			told: []string{"error"}, says: "Vault is sealed",
 		},
+		"both, and time is up": {
+			early: fault.Status(503, "Vault is sealed"), later: fault.Hold(nil), trusted: []string{"b k2"},
+			told: []string{"error"}, says: "; and before: Vault is sealed",
+		},
 	} {
 		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
 			m.Client.SetMaxRetries(0)
@@ -334,6 +338,7 @@ func TestSyncTwiceWithFaults(t *testing.T) {
 				require.NoError(t, mount.Err)
 			} else {
 				require.ErrorContains(t, mount.Err, test.says)
+				assert.Equal(t, strings.HasPrefix(test.says, "; and before"), strings.Contains(mount.Err.Error(), "; and before"))
 			}
 			if test.add == nil {
 				assert.Nil(t, mount.Plan)

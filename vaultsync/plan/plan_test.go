@@ -74,6 +74,7 @@ func TestNew(t *testing.T) {
 		"a cluster that can't be read keeps its keys, others go on": {"a b", has(trust("a", "k1"), trust("a", "k2"), trust("b", "k3")), told(down("a"), publish("b", "k3", "k4")),
 			Rules{}, "+ b k4, = b k3, = a k1, = a k2, ! a kept 2"},
 		"an empty set removes nothing":  {"a", has(trust("a", "k1")), told(publish("a")), Rules{}, "unchanged: = a k1, ! a kept 1"},
+		"neither keys nor an error":     {"a", has(trust("a", "k1")), told(jwks.Result{Cluster: "a"}), Rules{}, "unchanged: = a k1, ! a kept 1"},
 		"nothing was said of a cluster": {"a b", has(trust("a", "k1")), told(publish("a", "k1")), Rules{}, "unchanged: = a k1, ! b kept 0"},
 		"a region that left the federation keeps its keys": {"a", has(trust("a/r1", "k1"), trust("a/r2", "k2")), told(publish("a/r1", "k1")),
 			Rules{}, "unchanged: = a/r1 k1, = a/r2 k2, ! a/r2 kept 1"},
