@@ -35,6 +35,15 @@ func (r *Role) Flag(field string) bool {
 // List returns the texts of a field that is a list.
 func (r *Role) List(field string) []string { return vaultapi.Strings(r.Fields[field]) }
 
+// Map returns a field that is a map.
+func (r *Role) Map(field string) map[string]any {
+	m, _ := r.Fields[field].(map[string]any)
+	return m
+}
+
+// UsesGlobs reports whether * stands for any text in what the role's bound_claims say.
+func (r *Role) UsesGlobs() bool { return r.Text("bound_claims_type") == Globs }
+
 // Seconds returns a field that holds whole seconds.
 func (r *Role) Seconds(field string) time.Duration {
 	n, err := strconv.ParseInt(fmt.Sprint(r.Fields[field]), 10, 64)
@@ -76,13 +85,13 @@ func (r *Role) MixesNamespaces() bool {
 
 // BoundNamespace returns the one namespace whose workloads the role takes, or "".
 func (r *Role) BoundNamespace() string {
-	bound, _ := r.Fields["bound_claims"].(map[string]any)
+	bound := r.Map("bound_claims")
 	for _, claim := range []string{"nomad_namespace", "/nomad_namespace"} {
 		list, ok := ListOf(bound[claim])
 		if !ok || len(list) != 1 {
 			continue
 		}
-		if name, ok := list[0].(string); ok && (r.Text("bound_claims_type") != Globs || !strings.Contains(name, "*")) {
+		if name, ok := list[0].(string); ok && (!r.UsesGlobs() || !strings.Contains(name, "*")) {
 			return name
 		}
 	}
@@ -91,7 +100,7 @@ func (r *Role) BoundNamespace() string {
 
 // Issuers returns what the role's bound_claims ask of iss, and whether they do.
 func (r *Role) Issuers() (values []any, bound bool) {
-	claims, _ := r.Fields["bound_claims"].(map[string]any)
+	claims := r.Map("bound_claims")
 	for _, claim := range []string{"iss", "/iss"} {
 		if value, there := claims[claim]; there {
 			list, _ := ListOf(value) // what is no list lets nobody in
@@ -105,7 +114,7 @@ func (r *Role) Issuers() (values []any, bound bool) {
 // role_type and bound_claims_type where it doesn't name them, and leaves the rest.
 func (r *Role) Command(path, setting string) string {
 	more := ""
-	if r.Text("bound_claims_type") == Globs {
+	if r.UsesGlobs() {
 		more = " bound_claims_type=glob"
 	}
 	return fmt.Sprintf("vault write auth/%s/role/%s role_type=jwt%s %s", path, r.Name, more, setting)

@@ -80,8 +80,7 @@ func (r *Role) Narrows(claims []string) bool {
 	if r.Text("bound_subject") != "" {
 		return true
 	}
-	bound, _ := r.Fields["bound_claims"].(map[string]any)
-	for pointer, value := range bound {
+	for pointer, value := range r.Map("bound_claims") {
 		name := strings.TrimPrefix(pointer, "/")
 		switch {
 		case name == "iss", name == "aud", len(claims) > 0 && name != "sub" && !slices.Contains(claims, name):
@@ -99,7 +98,7 @@ func (r *Role) Narrows(claims []string) bool {
 // an issuer, what stands before the first * must end an owner's name: org* takes org-evil too.
 func (r *Role) anybodys(name string, value any, shared bool) bool {
 	pattern, ok := value.(string)
-	if !ok || r.Text("bound_claims_type") != Globs {
+	if !ok || !r.UsesGlobs() {
 		return false
 	}
 	before, _, starred := strings.Cut(pattern, "*")

@@ -13,16 +13,16 @@ import (
 // what the last of them left there.
 func (l *linter) aliases() {
 	namespaces := map[string]bool{}
-	for _, role := range l.Roles {
-		if role.Text("role_type") == "jwt" && role.MixesNamespaces() {
+	for _, role := range l.jwt {
+		if role.MixesNamespaces() {
 			namespaces[role.BoundNamespace()] = true
 		}
 	}
 	if len(namespaces) == 1 && !namespaces[""] {
 		return // the roles that share aliases take the workloads of one namespace alone
 	}
-	for _, role := range l.Roles {
-		if role.Text("role_type") != "jwt" || !role.MixesNamespaces() {
+	for _, role := range l.jwt {
+		if !role.MixesNamespaces() {
 			continue
 		}
 		claim := role.UserClaim()
@@ -48,7 +48,7 @@ func (l *linter) aliases() {
 // read.
 func (l *linter) templated(role *jwtrole.Role, claim string) (policy, name string, unknown bool) {
 	told := map[string]bool{}
-	mappings, _ := role.Fields["claim_mappings"].(map[string]any)
+	mappings := role.Map("claim_mappings")
 	others := 0 // metadata that the alias doesn't tell
 	for source, target := range mappings {
 		if strings.TrimPrefix(source, "/") == claim {
@@ -83,12 +83,9 @@ func (l *linter) otherMounts() {
 			if len(of) == 0 || slices.Contains(of, l.Accessor) {
 				continue
 			}
-			l.add(Problem{
-				Lint: LintRolePolicy, Severity: SeverityError, Role: role.Name,
-				Message: "role " + role.Name + " gives the policy " + vaultapi.Clean(policy) + ", which is templated on the mount with the accessor " + vaultapi.Clean(vaultapi.Listed(of)) +
-					", and this one has " + l.Accessor + ": logins here get nothing by it",
-				Fix: "give the role a policy of this mount's own, as harvest setup does",
-			})
+			l.addRole(role, LintRolePolicy, SeverityError, "gives the policy "+vaultapi.Clean(policy)+", which is templated on the mount with the accessor "+vaultapi.Clean(vaultapi.Listed(of))+
+				", and this one has "+l.Accessor+": logins here get nothing by it",
+				"give the role a policy of this mount's own, as harvest setup does")
 		}
 	}
 }

@@ -2,11 +2,11 @@ package lint
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/jwksharvest/harvest/internal/discover"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // issuersOf returns what the tokens of a cluster may have as their iss: what its discovery document
@@ -19,6 +19,11 @@ func issuersOf(d discover.Discovery) []string {
 		}
 	}
 	return issuers
+}
+
+// nameOf returns what a source is called.
+func nameOf(d discover.Discovery) string {
+	return pem.Owner{Cluster: d.Cluster, Region: d.Region}.String()
 }
 
 // nomads reports whether each cluster with keys here is a Nomad; others, whether one isn't. Of a
@@ -35,129 +40,140 @@ func (l *linter) nomads() (all, others bool) {
 	return known && len(l.owners) > 0, others
 }
 
-// audience finds a role without bound_audiences, where Vault refuses every token that has an
-// audience. Nomad's have one; an issuer's may have none.
-func (l *linter) audience(role *jwtrole.Role) {
-	if len(role.List("bound_audiences")) > 0 {
+func (l *linter) boundIssuer() {
+	bound := l.Config.BoundIssuer()
+	if bound == "" {
 		return
 	}
-	p := Problem{
-		Lint: LintRoleAudience, Severity: SeverityWarning, Role: role.Name,
-		Message: "role " + role.Name + " has no bound_audiences: Vault refuses tokens there that have an audience (and before 1.17 took any, a token made for another service too)",
-		Fix: "where tokens have an audience, as Nomad's do: " + role.Command(l.Path, "bound_audiences=AUDIENCE") +
-			"; where they have none, as access tokens of Cognito, leave it, and bind the claim that says whose they are",
-	}
-	switch nomads, others := l.nomads(); {
-	case nomads || ofNomad(role):
-		p.Severity = SeverityError
-		p.Message = "role " + role.Name + " has no bound_audiences: Vault refuses Nomad's tokens there, which have an audience (and before 1.17 took any, a token made for another service too)"
-		p.Fix = role.Command(l.Path, "bound_audiences=AUDIENCE") + ", with the aud of the jobs' identity blocks or of default_identity (" + jwtrole.DefaultAudience + " in Nomad's documentation)"
-	case others:
-		p.Severity = SeverityNote
-	}
-	l.add(p)
-}
-
-// strangers finds a role that takes the tokens of anyone who gets one of an issuer, for its
-// audience: at GitHub, that of every repository in the world.
-func (l *linter) strangers(role *jwtrole.Role) {
-	if ofNomad(role) || len(role.List("bound_audiences")) == 0 && !l.withoutAudience() {
-		return
-	}
-	told := map[string]bool{}
-	for _, issuer := range l.foreignIssuers(role) {
-		shared := jwtrole.SharedIssuer(issuer)
-		if shared != nil && shared.Tenant && l.bindsIssuer(role) {
-			shared = nil // the iss tells whose it is
-		}
-		p := Problem{Lint: LintRoleStrangers, Severity: SeverityWarning, Role: role.Name}
-		who := "the tokens of " + vaultapi.Quote(issuer)
-		switch {
-		case shared != nil && !role.Narrows(shared.Claims):
-			p.Severity = SeverityError
-			who = "tokens of " + shared.Name + ", which signs for everybody"
-			p.Message = ": anyone who has an account there logs in"
-			p.Fix = "bind " + strings.Join(shared.Claims[:min(len(shared.Claims), 4)], ", ") + " or sub to what is yours (bound_claims)"
-			if shared.Tenant {
-				p.Fix = "bind iss, which names the tenant, in bound_claims or by bound_issuer, and a claim that says whose a token is"
-			}
-		case shared == nil && !role.Narrows(nil) && !mapsNomad(role):
-			p.Message = ": anyone who gets one there for the same audience logs in"
-			p.Fix = "bind what says whose a token is: bound_subject, or another claim in bound_claims; -ignore role_strangers if all of them may log in"
-		}
-		if p.Message == "" || told[who] {
+	known := map[string]bool{}
+	for _, d := range l.discovered() {
+		known[d.Cluster] = true
+		if slices.Contains(issuersOf(d), bound) {
 			continue
 		}
-		told[who] = true
-		p.Message = "role " + role.Name + " takes " + who + ", and binds nothing that says whose they are" + p.Message
+		p := Problem{Lint: LintBoundIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region}
+		owner := nameOf(d)
+		switch {
+		case !d.Nomad:
+			p.Severity = SeverityWarning
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " names " + vaultapi.QuoteList(issuersOf(d)) +
+				" in its discovery document: its logins are refused unless tokens of another kind have that iss"
+			p.Fix = "compare it with the iss of a token (harvest verify), and -ignore bound_issuer if they are the same; else give the cluster a mount of its own, or " + vaultapi.ClearBoundIssuer
+		case d.Metadata.Issuer == "":
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
+			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + vaultapi.ClearBoundIssuer
+		default:
+			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and the tokens of " + owner + " are issued by " + vaultapi.Quote(d.Metadata.Issuer) + ": their logins are refused"
+			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + vaultapi.ClearBoundIssuer
+		}
+		l.add(p)
+	}
+	for _, name := range l.owners {
+		if known[name] || len(l.owners) == 1 {
+			continue
+		}
+		l.add(Problem{
+			Lint: LintBoundIssuer, Severity: SeverityWarning, Cluster: name,
+			Message: "bound_issuer is " + vaultapi.Quote(bound) + ", and which issuer the tokens of " + name + " name isn't known: with another, their logins are refused",
+			Fix:     "compare it with the iss of a token (harvest verify), or give the cluster a mount of its own",
+		})
+	}
+}
+
+// relayIssuer finds clusters whose tokens aren't of the issuer that a relay says it is.
+func (l *linter) relayIssuer() {
+	if l.Issuer == "" {
+		return
+	}
+	for _, d := range l.discovered() {
+		if slices.Contains(issuersOf(d), l.Issuer) {
+			continue
+		}
+		owner := nameOf(d)
+		p := Problem{
+			Lint: LintRelayIssuer, Severity: SeverityError, Cluster: d.Cluster, Region: d.Region,
+			Message: "the relay's issuer is " + vaultapi.Quote(l.Issuer) + ", and the tokens of " + owner + " name " + vaultapi.QuoteList(issuersOf(d)) +
+				": who finds the key set by its issuer refuses them",
+			Fix: "give the cluster a relay of its own with that issuer, or leave issuer out of the relay",
+		}
+		if d.Metadata.Issuer == "" {
+			p.Message = "the relay's issuer is " + vaultapi.Quote(l.Issuer) + ", and " + owner + " has no oidc_issuer: its tokens name none, and who finds the key set by its issuer refuses them"
+			p.Fix = "set oidc_issuer to it in the server block of every server of the cluster, or leave issuer out of the relay"
+		}
 		l.add(p)
 	}
 }
 
-// ofNomad reports whether a role takes Nomad's tokens alone, since it goes by a claim of theirs.
-func ofNomad(role *jwtrole.Role) bool {
-	if strings.HasPrefix(role.UserClaim(), "nomad_") {
-		return true
-	}
-	bound, _ := role.Fields["bound_claims"].(map[string]any)
-	for name := range bound {
-		if strings.HasPrefix(strings.TrimPrefix(name, "/"), "nomad_") {
-			return true
+// missingIssuers finds Nomads whose tokens can't be bound on iss, and documents that could
+// not be read.
+func (l *linter) missingIssuers() {
+	for _, d := range l.Discovered {
+		if !l.ours(d.Cluster) {
+			continue
+		}
+		owner := nameOf(d)
+		switch {
+		case d.Err != nil:
+			l.add(Problem{
+				Lint: LintDiscovery, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region,
+				Message: "what " + owner + " says of its tokens could not be read: " + d.Err.Error(),
+				Fix:     "issuer and region of it were not looked at: run this again when it answers",
+			})
+		case d.Nomad && d.Metadata.Issuer == "" && l.Config.BoundIssuer() == "":
+			p := Problem{
+				Lint: LintNoIssuer, Severity: SeverityNote, Cluster: d.Cluster, Region: d.Region,
+				Message: owner + " has no oidc_issuer: its tokens have no iss, and no role can be bound on it",
+				Fix:     "set oidc_issuer in the server block of every server of the cluster, to a name of its own",
+			}
+			if l.shared() {
+				p.Severity = SeverityWarning
+				p.Message += ", so that a role can't tell its jobs from those of another cluster"
+			}
+			if l.allBindIssuer() {
+				p.Severity = SeverityError
+				p.Message += "; every role of the mount asks for one: its logins are refused"
+			}
+			l.add(p)
 		}
 	}
-	return false
 }
 
-// mapsNomad reports whether a role's policies may go by a claim of Nomad's: of a key set that is
-// carried as a file nothing says that it is one.
-func mapsNomad(role *jwtrole.Role) bool {
-	mappings, _ := role.Fields["claim_mappings"].(map[string]any)
-	for name := range mappings {
-		if strings.HasPrefix(strings.TrimPrefix(name, "/"), "nomad_") {
-			return true
-		}
+// sharedNames finds clusters that tokens can't tell apart.
+func (l *linter) sharedNames() {
+	type use struct {
+		lint  Lint
+		value string
 	}
-	return false
-}
-
-// withoutAudience reports whether the mount has an issuer whose tokens may have no audience.
-func (l *linter) withoutAudience() bool {
-	_, others := l.nomads()
-	return others
-}
-
-// bindsIssuer reports whether mount or role take one issuer alone.
-func (l *linter) bindsIssuer(role *jwtrole.Role) bool {
-	values, bound := role.Issuers()
-	starred := func(v any) bool {
-		s, _ := v.(string)
-		return role.Text("bound_claims_type") == jwtrole.Globs && strings.Contains(s, "*")
-	}
-	return l.Config.BoundIssuer() != "" || bound && !slices.ContainsFunc(values, starred)
-}
-
-// foreignIssuers returns the issuers besides Nomads whose tokens a role takes: those of the mount's
-// clusters, and shared ones that mount or role name.
-func (l *linter) foreignIssuers(role *jwtrole.Role) []string {
-	var found []string
+	first := map[use]discover.Discovery{}
+	seen := map[string]bool{}
 	for _, d := range l.discovered() {
-		if !d.Nomad {
-			found = append(found, issuersOf(d)...)
+		uses := []use{{LintSameRegion, d.RegionName}}
+		for _, issuer := range issuersOf(d) {
+			uses = append(uses, use{LintSameIssuer, issuer})
+		}
+		for _, u := range uses {
+			other, known := first[u]
+			if u.value == "" || u.lint == LintSameRegion && !d.Nomad {
+				continue
+			}
+			if !known {
+				first[u] = d
+				continue
+			}
+			pair := string(u.lint) + " " + other.Cluster + " " + d.Cluster + " " + u.value
+			if other.Cluster == d.Cluster || seen[pair] {
+				continue
+			}
+			seen[pair] = true
+			p := Problem{Lint: u.lint, Severity: SeverityWarning, Cluster: d.Cluster, Region: d.Region}
+			if u.lint == LintSameIssuer {
+				p.Message = "the tokens of " + other.Cluster + " and " + d.Cluster + " have one iss, " + vaultapi.Quote(u.value) + ": a role bound on it takes both"
+				p.Fix = "give each cluster an oidc_issuer of its own, or a mount of its own"
+			} else {
+				p.Message = other.Cluster + " and " + d.Cluster + " both have a region " + vaultapi.Quote(u.value) + ": the sub of their tokens, region:namespace:job:…, can't tell them apart, and with a user_claim of sub, jobs of one namespace and name are one Vault entity"
+				p.Fix = "name regions apart (region of the agents' configuration), bind roles on iss, or give each cluster a mount of its own"
+			}
+			l.add(p)
 		}
 	}
-	named := []string{l.Config.BoundIssuer()}
-	values, bound := role.Issuers()
-	for _, v := range values {
-		s, _ := v.(string)
-		named = append(named, s)
-	}
-	for _, issuer := range named {
-		if jwtrole.SharedIssuer(issuer) != nil {
-			found = append(found, issuer)
-		}
-	}
-	useGlobs := role.Text("bound_claims_type") == jwtrole.Globs
-	return slices.DeleteFunc(found, func(issuer string) bool {
-		return l.Config.BoundIssuer() != "" && l.Config.BoundIssuer() != issuer || bound && !jwtrole.Matches(values, []any{issuer}, useGlobs)
-	})
 }

@@ -2,11 +2,14 @@ package lint
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/discover"
+	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -111,4 +114,26 @@ func days(d time.Duration) string {
 		return d.Round(time.Minute).String()
 	}
 	return strconv.Itoa(n) + " days"
+}
+
+func (l *linter) unconfigured() {
+	if len(l.Clusters) == 0 {
+		return
+	}
+	counts := map[string]int{}
+	for _, t := range l.trusted {
+		if name := t.Block.Annotation.Cluster; name != "" && !l.ours(name) {
+			counts[name]++
+		}
+	}
+	for _, name := range l.owners {
+		if counts[name] == 0 {
+			continue
+		}
+		l.add(Problem{
+			Lint: LintUnconfigured, Severity: SeverityWarning, Cluster: name,
+			Message: fmt.Sprintf("%d %s of cluster ", counts[name], text.Plural(counts[name], "key")) + name + ", which isn't configured for this mount, may log in",
+			Fix:     "if the cluster is gone or was renamed, strike it off with retired = [" + vaultapi.Quote(name) + "]; if another harvester keeps its keys, -ignore unconfigured",
+		})
+	}
 }

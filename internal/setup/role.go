@@ -113,7 +113,7 @@ func (a Access) narrowerIn(field string, role *jwtrole.Role) bool {
 
 // moreBound reports whether a role asks for all that a does of a token's claims, and for more.
 func (a Access) moreBound(role *jwtrole.Role) bool {
-	have, _ := role.Fields["bound_claims"].(map[string]any)
+	have := role.Map("bound_claims")
 	if len(have) <= len(a.Bound) {
 		return false
 	}

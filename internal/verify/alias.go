@@ -11,7 +11,7 @@ import (
 // noteAlias points out whose logins are the same entity as this token's: whatever a policy reads
 // from the entity's metadata is then that of the last of them.
 func (c *verifier) noteAlias() {
-	if c.Role == nil || !c.ofNomad() {
+	if !c.ofNomad() {
 		return
 	}
 	claim := c.Role.UserClaim()

@@ -170,9 +170,6 @@ func span(d time.Duration) string { return d.Round(time.Second).String() }
 
 // checkUserClaim is createIdentity's: the claim that becomes the name of the entity's alias.
 func (c *verifier) checkUserClaim() {
-	if c.Role == nil {
-		return
-	}
 	name := c.Role.Text("user_claim")
 	value := c.Token.Claims[name]
 	if c.Role.Flag("user_claim_json_pointer") {
@@ -195,10 +192,7 @@ func (c *verifier) checkUserClaim() {
 }
 
 func (c *verifier) checkMappings() {
-	if c.Role == nil {
-		return
-	}
-	mappings, _ := c.Role.Fields["claim_mappings"].(map[string]any)
+	mappings := c.Role.Map("claim_mappings")
 	for _, name := range slices.Sorted(maps.Keys(mappings)) {
 		if value := findClaim(c.Token, name); value != nil {
 			if _, ok := value.(string); !ok {
@@ -209,7 +203,7 @@ func (c *verifier) checkMappings() {
 }
 
 func (c *verifier) checkGroups() {
-	if c.Role == nil || c.Role.Text("groups_claim") == "" {
+	if c.Role.Text("groups_claim") == "" {
 		return
 	}
 	name := c.Role.Text("groups_claim")
@@ -227,11 +221,8 @@ func (c *verifier) checkGroups() {
 }
 
 func (c *verifier) checkBoundClaims() {
-	if c.Role == nil {
-		return
-	}
-	bound, _ := c.Role.Fields["bound_claims"].(map[string]any)
-	useGlobs := c.Role.Text("bound_claims_type") == jwtrole.Globs
+	bound := c.Role.Map("bound_claims")
+	useGlobs := c.Role.UsesGlobs()
 	const fix = "log in from a workload that it is bound to, or change the role's bound_claims"
 	for _, name := range slices.Sorted(maps.Keys(bound)) {
 		value := findClaim(c.Token, name)
@@ -274,9 +265,6 @@ func unlike(have, want []any, useGlobs bool) (why, fix string) {
 }
 
 func (c *verifier) checkAddresses() {
-	if c.Role == nil {
-		return
-	}
 	if list := c.Role.List("token_bound_cidrs"); len(list) > 0 {
 		c.note("bound_cidrs", "the login must come from one of %s", vaultapi.QuoteList(list))
 	}
@@ -284,18 +272,13 @@ func (c *verifier) checkAddresses() {
 
 // checkEntity tells of what a login depends on and can't be seen by the mount's paths.
 func (c *verifier) checkEntity() {
-	if c.Role != nil {
-		c.note("entity", "not seen: Vault also refuses the login where the entity of this name is disabled, or has the policy root, by itself or by a group")
-	}
+	c.note("entity", "not seen: Vault also refuses the login where the entity of this name is disabled, or has the policy root, by itself or by a group")
 }
 
 // unassignable are the policies that no login gets (LoginCreateToken in Vault's core).
 var unassignable = []string{"root", "response-wrapping", "control-group"}
 
 func (c *verifier) checkPolicies() {
-	if c.Role == nil {
-		return
-	}
 	for _, policy := range c.Role.List("token_policies") {
 		if policy = strings.ToLower(strings.TrimSpace(policy)); slices.Contains(unassignable, policy) {
 			c.fail("policies", fmt.Sprintf("take it off token_policies of auth/%s/role/%s", c.Path, c.Role.Name),
