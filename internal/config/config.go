@@ -40,14 +40,31 @@ type Cluster struct {
 	Pin            []pem.Fingerprint
 }
 
+// Source returns what the cluster is read from, in words that a status page shows, and where that
+// is: its URL or its file. Both are "" for standard input.
+func (c Cluster) Source() (kind, place string) {
+	switch {
+	case c.Address != "":
+		return "Nomad", c.Address
+	case c.JWKSURL != "":
+		return "JWKS URL", c.JWKSURL
+	case c.JWKSFile != "":
+		return "JWKS file", c.JWKSFile
+	case c.OIDCIssuer != "":
+		return "OIDC issuer", c.OIDCIssuer
+	case c.Kubernetes != "":
+		return "Kubernetes", c.Kubernetes
+	}
+	return "", ""
+}
+
 // URL returns the address that keys are fetched from, or "" for a file.
 func (c Cluster) URL() string {
-	for _, u := range []string{c.Address, c.JWKSURL, c.OIDCIssuer, c.Kubernetes} {
-		if u != "" {
-			return u
-		}
+	if c.JWKSFile != "" {
+		return ""
 	}
-	return ""
+	_, url := c.Source()
+	return url
 }
 
 // knownIssuer returns the issuer of the cluster's tokens, or "" where the file doesn't say it.
@@ -55,15 +72,11 @@ func (c Cluster) knownIssuer() string { return cmp.Or(c.Issuer, c.OIDCIssuer) }
 
 // Vault is a vault block. The zero value is Vault as the environment describes it.
 type Vault struct {
-	Name       string // its label
-	Address    string // "" is the environment's
-	Namespace  string // "" is the environment's, but none in a labelled block with an address
-	CACert     string
-	CAPath     string
-	ClientCert string
-	ClientKey  string
-	ServerName string
-	Auth       *Auth // nil: VAULT_TOKEN or the token helper
+	Name      string // its label
+	Address   string // "" is the environment's
+	Namespace string // "" is the environment's, but none in a labelled block with an address
+	TLS       jwks.TLS
+	Auth      *Auth // nil: VAULT_TOKEN or the token helper
 }
 
 // IsIsolated reports whether the environment describes another Vault than this one.

@@ -206,3 +206,15 @@ func (f flags) StringSlice(name string) []string {
 	v, _ := f[name].([]string)
 	return v
 }
+
+// A status page names what a cluster is read from; anyone who says "URL" means one to fetch.
+func TestSource(t *testing.T) {
+	for want, c := range map[[3]string]Cluster{
+		{"Nomad", "https://x", "https://x"}: {Address: "https://x"}, {"JWKS URL", "https://x", "https://x"}: {JWKSURL: "https://x"},
+		{"JWKS file", "x", ""}: {JWKSFile: "x"}, {"OIDC issuer", "https://x", "https://x"}: {OIDCIssuer: "https://x"},
+		{"Kubernetes", "https://x", "https://x"}: {Kubernetes: "https://x"}, {"", "", ""}: {},
+	} {
+		kind, place := c.Source()
+		assert.Equal(t, want, [3]string{kind, place, c.URL()})
+	}
+}

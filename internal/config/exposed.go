@@ -17,8 +17,8 @@ func (c *Config) CredentialFiles(getenv func(string) string) []string {
 			continue
 		}
 		v := c.Vaults[m.Vault]
-		names = append(names, v.ClientKey)
-		if !v.IsIsolated() && v.ClientKey == "" {
+		names = append(names, v.TLS.ClientKey)
+		if !v.IsIsolated() && v.TLS.ClientKey == "" {
 			names = append(names, getenv("VAULT_CLIENT_KEY"))
 		}
 		if v.Auth != nil {

@@ -151,7 +151,7 @@ func requireAddress(t *testing.T, raw string, schemes ...string) {
 func requireVault(t *testing.T, v Vault) {
 	t.Helper()
 	requireAddress(t, v.Address, "http", "https", "unix")
-	require.Equal(t, v.ClientCert == "", v.ClientKey == "")
+	require.Equal(t, v.TLS.ClientCert == "", v.TLS.ClientKey == "")
 	require.Equal(t, v.Namespace, strings.Trim(v.Namespace, "/"))
 	if a := v.Auth; a != nil {
 		complete := map[string]bool{

@@ -10,7 +10,6 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -23,8 +22,7 @@ func (r *fileReader) vault(hb *hclsyntax.Block) {
 	}
 	v := Vault{
 		Name: strings.Join(hb.Labels, ""), Address: strings.TrimSuffix(b.text("address"), "/"), Namespace: strings.Trim(b.text("namespace"), "/"),
-		CACert: b.text("ca_cert"), CAPath: b.text("ca_path"),
-		ClientCert: b.text("client_cert"), ClientKey: b.text("client_key"), ServerName: b.text("tls_server_name"),
+		TLS: b.tls(),
 	}
 	if len(hb.Labels) == 1 && v.Name == "" {
 		r.problem(hb.LabelRanges[0], "the name of this vault is empty; leave it out or give one")
@@ -38,7 +36,7 @@ func (r *fileReader) vault(hb *hclsyntax.Block) {
 		}
 	}
 	r.checkTLS(b)
-	r.nameTLSFiles(b, jwks.TLS{CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey})
+	r.nameTLSFiles(b, v.TLS)
 	for i, auth := range blocks {
 		if i > 0 {
 			r.problem(auth.DefRange, "a vault block has one auth block")

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -141,11 +142,9 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	c := Cluster{
 		Name: name, Address: b.text("address"), JWKSURL: b.text("jwks_url"), JWKSFile: b.text("jwks_file"),
 		OIDCIssuer: b.text("oidc_issuer"), Issuer: b.text("issuer"), TokenFile: b.text("token_file"), Regions: b.texts("regions"),
-		AllowPlaintext: b.flag("allow_plaintext"), Pin: b.fingerprints("pin"),
+		AllowPlaintext: b.flag("allow_plaintext"), Pin: b.fingerprints("pin"), TLS: b.tls(),
 	}
-	c.TLS.CACert, c.TLS.CAPath = b.text("ca_cert"), b.text("ca_path")
-	c.TLS.ClientCert, c.TLS.ClientKey = b.text("client_cert"), b.text("client_key")
-	c.TLS.ServerName, c.TLS.InsecureSkipVerify = b.text("tls_server_name"), b.flag("tls_skip_verify")
+	c.TLS.InsecureSkipVerify = b.flag("tls_skip_verify")
 	r.nameClusterFiles(b, c)
 	for i, kb := range blocks {
 		if i > 0 {
@@ -157,17 +156,27 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	r.config.Clusters = append(r.config.Clusters, c)
 	r.places = append(r.places, hb.DefRange())
 	r.checkAuthorized(b, c)
+	r.checkSource(b, c, len(blocks) > 0)
+	r.checkTLS(b)
+	r.checkClusterTLS(b, c)
+	r.checkRegions(b, c)
+}
 
-	sources := min(len(blocks), 1)
+// checkSource wants one source of keys, and an address that is one.
+func (r *fileReader) checkSource(b block, c Cluster, isKubernetes bool) {
+	sources := 0
+	if isKubernetes {
+		sources = 1
+	}
 	for _, source := range sourceAttributes {
 		if b.has(source) {
 			if sources++; sources > 1 {
-				b.problem(source, "cluster %q has more than one source; keep one of %s", name, strings.Join(sourceAttributes, ", ")+" and kubernetes")
+				b.problem(source, "cluster %q has more than one source; keep one of %s and kubernetes", c.Name, strings.Join(sourceAttributes, ", "))
 			}
 		}
 	}
 	if sources == 0 {
-		b.problem("", "cluster %q has no source of keys; give one of %s", name, strings.Join(sourceAttributes, ", ")+", or a kubernetes block")
+		b.problem("", "cluster %q has no source of keys; give one of %s, or a kubernetes block", c.Name, strings.Join(sourceAttributes, ", "))
 	}
 	for source, raw := range map[string]string{"address": c.Address, "jwks_url": c.JWKSURL, "oidc_issuer": c.OIDCIssuer} {
 		if raw == "" {
@@ -177,7 +186,11 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 			b.problem(source, "%s: %v", source, err)
 		}
 	}
-	r.checkTLS(b)
+}
+
+// checkClusterTLS refuses what would have no effect on how a cluster is read, and what makes the
+// reading worthless.
+func (r *fileReader) checkClusterTLS(b block, c Cluster) {
 	if b.has("ca_cert") && b.has("ca_path") {
 		b.problem("ca_path", "ca_path is not used beside ca_cert; keep one of them")
 	}
@@ -191,6 +204,9 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	if c.TLS.InsecureSkipVerify && !c.AllowPlaintext {
 		b.problem("tls_skip_verify", "tls_skip_verify lets anyone on the path choose whom Vault trusts; give ca_cert instead, or add allow_plaintext = true if that is meant")
 	}
+}
+
+func (r *fileReader) checkRegions(b block, c Cluster) {
 	if b.has("regions") && !b.has("address") {
 		b.problem("regions", "regions are a Nomad agent's; they go with address only")
 	}
@@ -198,6 +214,14 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 		if err := checkRegion(region); err != nil {
 			r.problem(b.element("regions", i), "%v", err)
 		}
+	}
+}
+
+// tls returns the TLS files and the name that a block states.
+func (b block) tls() jwks.TLS {
+	return jwks.TLS{
+		CACert: b.text("ca_cert"), CAPath: b.text("ca_path"), ClientCert: b.text("client_cert"), ClientKey: b.text("client_key"),
+		ServerName: b.text("tls_server_name"),
 	}
 }
 

@@ -19,18 +19,8 @@ func twin(clusters []Cluster, i int) (int, bool) {
 
 // sourceOf returns where a cluster's keys are read, as URLs and file names are compared.
 func sourceOf(c Cluster) [2]string {
-	switch {
-	case c.JWKSFile != "":
-		return [2]string{"file", c.JWKSFile}
-	case c.OIDCIssuer != "":
-		return [2]string{"issuer", NormalAddress(c.OIDCIssuer)}
-	case c.Kubernetes != "":
-		return [2]string{"API server", NormalAddress(c.Kubernetes)}
-	case c.JWKSURL != "":
-		return [2]string{"URL", NormalAddress(c.JWKSURL)}
-	default:
-		return [2]string{"agent", NormalAddress(c.Address)}
-	}
+	kind, place := c.Source()
+	return [2]string{kind, NormalAddress(place)}
 }
 
 // NormalAddress returns an address without what makes no difference: letters' case in scheme and

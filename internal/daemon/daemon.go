@@ -17,6 +17,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/relay"
 	"github.com/jwksharvest/harvest/internal/status"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 )
 
@@ -184,7 +185,7 @@ func (d *Daemon) loginsFor(cfg *config.Config) (map[int]*running[numbered], erro
 			continue
 		}
 		v := cfg.Vaults[m.Vault]
-		of := loginOf{v, stamps(v.CACert, v.CAPath, v.ClientCert, v.ClientKey)}
+		of := loginOf{v, stamps(tlsFiles(v.TLS)...)}
 		l := same(all, of)
 		if l == nil {
 			var name string
@@ -224,7 +225,7 @@ func (d *Daemon) groupsFor(ctx context.Context, cfg *config.Config, logins map[i
 		for _, c := range cfg.Clusters {
 			if slices.Contains(names, c.Name) {
 				clusters = append(clusters, c)
-				files = append(files, c.TLS.CACert, c.TLS.CAPath, c.TLS.ClientCert, c.TLS.ClientKey)
+				files = append(files, tlsFiles(c.TLS)...)
 			}
 		}
 		of.clusters, of.files = clusters, stamps(files...)
@@ -237,6 +238,8 @@ func (d *Daemon) groupsFor(ctx context.Context, cfg *config.Config, logins map[i
 	}
 	return groups, errors.Join(wrong...)
 }
+
+func tlsFiles(t jwks.TLS) []string { return []string{t.CACert, t.CAPath, t.ClientCert, t.ClientKey} }
 
 // stamps tells apart what files hold, without keeping it: a certificate that was renewed
 // in its place is a change too.

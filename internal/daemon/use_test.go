@@ -122,14 +122,14 @@ func TestUse(t *testing.T) {
 		}, "watches_kept=1 watches_started=1 watches_ended=1", 1},
 		"a Vault": {func(c *config.Config) { c.Vaults[0].Name = "other" }, "watches_kept=0 watches_started=2 watches_ended=2", 2},
 		"a Vault's file": {func(c *config.Config) {
-			require.NoError(t, os.WriteFile(c.Vaults[0].CACert, []byte("new"), 0o600))
+			require.NoError(t, os.WriteFile(c.Vaults[0].TLS.CACert, []byte("new"), 0o600))
 		}, "watches_kept=0 watches_started=2 watches_ended=2", 2},
 		"one less":      {func(c *config.Config) { c.Mounts = c.Mounts[:1] }, "mounts=1 watches_kept=1 watches_started=0 watches_ended=1", 1},
 		"joined by one": {func(c *config.Config) { c.Mounts[0].Clusters = []string{"a", "b"} }, "watches_kept=0 watches_started=1 watches_ended=2", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, func(c *config.Config) {
-				c.Clusters[0].TLS.CAPath, c.Vaults[0].CACert = t.TempDir(), filepath.Join(t.TempDir(), "ca.pem")
+				c.Clusters[0].TLS.CAPath, c.Vaults[0].TLS.CACert = t.TempDir(), filepath.Join(t.TempDir(), "ca.pem")
 			})
 			require.NoError(t, w.d.Use(t.Context(), w.changed(test.change)))
 			require.Contains(t, w.log.String(), test.want)

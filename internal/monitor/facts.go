@@ -88,14 +88,8 @@ const (
 	MaxRemarks = 50   // of a mount
 )
 
-// What a cluster is read from, as a status page has it.
-const (
-	FromNomad      = "Nomad"
-	FromURL        = "JWKS URL"
-	FromFile       = "JWKS file"
-	FromIssuer     = "OIDC issuer"
-	FromKubernetes = "Kubernetes"
-)
+// FromNomad is what ClusterFacts.From says of a Nomad, whose keys have a next rotation.
+const FromNomad = "Nomad"
 
 // Shown is an error as a page shows it, beside the name of what it is of.
 func Shown(err error) string {

@@ -67,27 +67,11 @@ func Facts(report *vaultsync.Report, statuses []*Mount, cfg *config.Config, now 
 	return f
 }
 
-func readFrom(c config.Cluster) string {
-	switch {
-	case c.Address != "":
-		return monitor.FromNomad
-	case c.JWKSURL != "":
-		return monitor.FromURL
-	case c.JWKSFile != "":
-		return monitor.FromFile
-	case c.OIDCIssuer != "":
-		return monitor.FromIssuer
-	case c.Kubernetes != "":
-		return monitor.FromKubernetes
-	}
-	return ""
-}
-
 // ReadFrom returns what each cluster is read from, as a status page has it.
 func ReadFrom(clusters []config.Cluster) map[string]string {
 	from := map[string]string{}
 	for _, c := range clusters {
-		from[c.Name] = readFrom(c)
+		from[c.Name], _ = c.Source()
 	}
 	return from
 }

@@ -8,9 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
-	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -47,13 +45,4 @@ func TestSortKeys(t *testing.T) {
 		ids = append(ids, k.KeyID)
 	}
 	assert.Equal(t, []string{"a-new", "a-old", "b", "foreign"}, ids)
-}
-
-func TestReadFrom(t *testing.T) {
-	for want, c := range map[string]config.Cluster{
-		monitor.FromNomad: {Address: "https://x"}, monitor.FromURL: {JWKSURL: "https://x"}, monitor.FromFile: {JWKSFile: "x"}, monitor.FromIssuer: {OIDCIssuer: "https://x"},
-		monitor.FromKubernetes: {Kubernetes: "https://x"}, "": {},
-	} {
-		assert.Equal(t, want, readFrom(c))
-	}
 }

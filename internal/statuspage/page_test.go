@@ -55,7 +55,7 @@ func examplePage() monitor.Facts {
 			{Owner: pem.Owner{Cluster: "eu-west"}, From: monitor.FromNomad, Read: added(8 * time.Second), Published: 3, Last: monitor.LastError{Text: "503 no cluster leader", At: added(5 * time.Hour)}},
 			{Owner: pem.Owner{Cluster: "edge"}, From: monitor.FromNomad, Read: added(47 * time.Minute), Published: 1, Failing: true, Last: refused},
 			{Owner: pem.Owner{Cluster: "ci"}, From: monitor.FromNomad, Read: added(5 * time.Second), Published: 1},
-			{Owner: pem.Owner{Cluster: "eks"}, From: monitor.FromIssuer, Read: added(44 * time.Second), Published: 1},
+			{Owner: pem.Owner{Cluster: "eks"}, From: "OIDC issuer", Read: added(44 * time.Second), Published: 1},
 		},
 		Mounts: []monitor.MountFacts{
 			{

@@ -46,7 +46,7 @@ func NewClient(v config.Vault) (*api.Client, error) {
 		}
 	}
 	err := cfg.ConfigureTLS(&api.TLSConfig{
-		CACert: v.CACert, CAPath: v.CAPath, ClientCert: v.ClientCert, ClientKey: v.ClientKey, TLSServerName: v.ServerName,
+		CACert: v.TLS.CACert, CAPath: v.TLS.CAPath, ClientCert: v.TLS.ClientCert, ClientKey: v.TLS.ClientKey, TLSServerName: v.TLS.ServerName,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("TLS files: %w", err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/fakevault"
+	"github.com/jwksharvest/harvest/jwks"
 )
 
 // TestVaultEnvironment: what a block says wins over the environment, and nothing about
@@ -37,7 +38,7 @@ func TestVaultEnvironment(t *testing.T) {
 		"unlabelled":            {config.Vault{Address: "https://v"}, "https://v", "env", "env-token", true, "env.example.com"},
 		"unlabelled, namespace": {config.Vault{Address: "https://v", Namespace: "n"}, "https://v", "n", "env-token", true, "env.example.com"},
 		"labelled":              {config.Vault{Name: "eu", Address: "https://v"}, "https://v", "", "env-token", false, ""},
-		"labelled, all":         {config.Vault{Name: "eu", Address: "https://v", Namespace: "n", ServerName: "s"}, "https://v", "n", "env-token", false, "s"},
+		"labelled, all":         {config.Vault{Name: "eu", Address: "https://v", Namespace: "n", TLS: jwks.TLS{ServerName: "s"}}, "https://v", "n", "env-token", false, "s"},
 		"labelled, no address":  {config.Vault{Name: "eu"}, "https://agent.example.com:8200", "env", "env-token", true, "env.example.com"},
 		"no token":              {config.Vault{Auth: &config.Auth{Method: "none"}}, "https://agent.example.com:8200", "env", "", true, "env.example.com"},
 		"auth":                  {config.Vault{Name: "eu", Address: "https://v", Auth: jwt}, "https://v", "", "", false, ""},
@@ -66,18 +67,18 @@ func TestVaultTLS(t *testing.T) {
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate()}), 0o600))
 	t.Setenv("VAULT_TLS_SERVER_NAME", "elsewhere.example.com")
-	for _, v := range []config.Vault{{Name: "eu", Address: s.URL}, {Name: "eu", Address: s.URL, CACert: ca}} {
+	for _, v := range []config.Vault{{Name: "eu", Address: s.URL}, {Name: "eu", Address: s.URL, TLS: jwks.TLS{CACert: ca}}} {
 		client, err := NewClient(v)
 		require.NoError(t, err)
 		client.SetToken(fakevault.RootToken)
 		_, err = client.Sys().ListAuthWithContext(t.Context())
-		if v.CACert == "" {
+		if v.TLS.CACert == "" {
 			require.Error(t, err)
 		} else {
 			require.NoError(t, err)
 		}
 	}
-	_, err := NewClient(config.Vault{Name: "eu", Address: s.URL, CACert: "missing.pem"})
+	_, err := NewClient(config.Vault{Name: "eu", Address: s.URL, TLS: jwks.TLS{CACert: "missing.pem"}})
 	require.ErrorContains(t, err, "missing.pem")
 }
 
