@@ -18,50 +18,52 @@ func (b *Board) Event(e vaultsync.Event, at time.Time) {
 	switch e.Kind {
 	case vaultsync.EventRead, vaultsync.EventUnread:
 		b.Result(*e.Result, at)
-		return
 	case vaultsync.EventSame:
 		b.Unchanged(*e.Result, at)
-		return
 	case vaultsync.EventSynced, vaultsync.EventError:
 		b.Report(e.Report, at)
-		return
+	case vaultsync.EventFailed, vaultsync.EventRecovered: // the report has them too
+	default:
+		b.mountEvent(e, at)
 	}
+}
+
+// mountEvent takes in what happened on a mount.
+func (b *Board) mountEvent(e vaultsync.Event, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	id := e.Mount
-	m := b.mounts[id]
+	m := b.mounts[e.Mount]
 	if m == nil {
 		return
 	}
-	log := b.log.With("mount", id.String())
-	owner := pem.Owner{Cluster: e.Key.Cluster, Region: e.Key.Region}
+	log := b.log.With("mount", e.Mount.String())
 	switch e.Kind {
-	case vaultsync.EventAdded, vaultsync.EventAdopted, vaultsync.EventRemoved:
-		log.Info("key "+string(e.Kind), "cluster", owner.Cluster, "region", owner.Region, "kid", text.Escape(e.Key.KeyID),
-			"alg", e.Key.Algorithm, "sha256", e.Key.Fingerprint.String(), "reason", text.Escape(e.Key.Reason))
 	case vaultsync.EventConflict:
 		m.conflicts++
 		log.Warn("another writer undid a write; it is done again", "error", text.Escape(e.Err.Error()))
-		return
 	case vaultsync.EventSet:
 		if m.read { // it was as stated
 			m.drift++
 		}
 		log.Info("setting changed", "field", e.Set.Field, "before", text.Escape(e.Set.Before), "after", text.Escape(e.Set.After))
-		return
 	case vaultsync.EventUnwritable:
 		m.forbidden = Shown(e.Err)
-		b.errors[errorID{kind: vaultsync.Kind(e.Err), mount: id}]++
+		b.errors[errorID{kind: vaultsync.Kind(e.Err), mount: e.Mount}]++
 		log.Error("keys can't be written; watching all the same", "kind", vaultsync.Kind(e.Err), "error", text.Escape(MountCause(e.Err).Error()))
-		return
 	case vaultsync.EventWritable:
 		m.forbidden = ""
 		log.Info("keys can be written now")
-		return
-	case vaultsync.EventFailed, vaultsync.EventRecovered:
-		return // the report has them too
+	default:
+		log.Info("key "+string(e.Kind), "cluster", e.Key.Cluster, "region", e.Key.Region, "kid", text.Escape(e.Key.KeyID),
+			"alg", e.Key.Algorithm, "sha256", e.Key.Fingerprint.String(), "reason", text.Escape(e.Key.Reason))
+		b.keyEvent(m, e, at)
 	}
+}
+
+// keyEvent takes in what became of a key of a mount; b.mu must be held.
+func (b *Board) keyEvent(m *mountState, e vaultsync.Event, at time.Time) {
 	m.keys.update(e)
+	owner := e.Key.Owner
 	_, known := m.trusted[e.Key.Fingerprint]
 	switch e.Kind {
 	case vaultsync.EventAdded:
@@ -84,12 +86,17 @@ func (b *Board) Event(e vaultsync.Event, at time.Time) {
 }
 
 func (m *mountState) trustedAfter(owner pem.Owner, d time.Duration) {
-	times := m.trust[owner]
+	times := m.trustOf()[owner]
 	observe(&times, trustBuckets, d)
+	m.trust[owner] = times
+}
+
+// trustOf returns the histograms of a mount's owners, to add to.
+func (m *mountState) trustOf() map[pem.Owner]*histogram {
 	if m.trust == nil {
 		m.trust = map[pem.Owner]*histogram{}
 	}
-	m.trust[owner] = times
+	return m.trust
 }
 
 func (m *mountState) trusts(f pem.Fingerprint, owner pem.Owner) {
@@ -152,7 +159,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *plan.Plan, at ti
 	old := m.failed
 	m.failed = map[pem.Owner]failure{}
 	for _, f := range p.Failed {
-		source := pem.Owner{Cluster: f.Cluster, Region: f.Region}
+		source := f.Owner
 		if s := b.sources[source]; s != nil && s.failure.kind != "" {
 			continue
 		}
@@ -167,7 +174,7 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *plan.Plan, at ti
 	}
 	for source := range old {
 		if _, still := m.failed[source]; !still && !slices.ContainsFunc(p.Failed, func(f plan.Failure) bool {
-			return source == pem.Owner{Cluster: f.Cluster, Region: f.Region}
+			return source == f.Owner
 		}) {
 			log.Info("cluster in sync again", "cluster", source.Cluster, "region", source.Region)
 		}
@@ -179,6 +186,6 @@ func (m *mountState) holds(p *plan.Plan) {
 	m.trusted, m.read, m.foreign = map[pem.Fingerprint]pem.Owner{}, true, len(p.Foreign)
 	m.twice = len(p.UnderTwoNames)
 	for _, k := range slices.Concat(p.Claimed, p.Keep, p.Adopt, p.Add) {
-		m.trusted[k.Fingerprint] = pem.Owner{Cluster: k.Cluster, Region: k.Region}
+		m.trusted[k.Fingerprint] = k.Owner
 	}
 }

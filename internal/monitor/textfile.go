@@ -92,85 +92,88 @@ const maxTextfile = 16 << 20
 // goOn takes over from the old file what has no beginning in this run. A file that can't
 // be read is nothing to go on from.
 func (t *Textfile) goOn(mounts map[vaultsync.MountID]Expected) {
+	b := t.board
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	ofMount := func(take func(*mountState, *series)) func(*series) {
+		return func(s *series) {
+			if state := b.mounts[s.mount()]; state != nil {
+				take(state, s)
+			}
+		}
+	}
+	families := t.families()
+	for _, metric := range []struct {
+		name string
+		take func(*series)
+	}{
+		{"fetch_last_success_timestamp_seconds", func(s *series) { b.sources[s.source()] = &sourceState{good: instant(s.value(), t.now())} }},
+		{fetchDuration, func(s *series) {
+			if state := b.sources[s.source()]; state != nil { // who answered was read
+				state.fetches = continued(s.Metric, requestBuckets)
+			}
+		}},
+		{"errors_total", func(s *series) { b.errors[errorID{s.label("kind"), s.source(), s.mount()}] = s.value() }},
+		{"sync_last_success_timestamp_seconds", ofMount(func(m *mountState, s *series) { m.inSync = instant(s.value(), t.now()) })},
+		{"drift_repaired_total", ofMount(func(m *mountState, s *series) { m.drift = s.value() })},
+		{"conflicts_total", ofMount(func(m *mountState, s *series) { m.conflicts = s.value() })},
+		{writeDuration, ofMount(func(m *mountState, s *series) { m.writes = continued(s.Metric, requestBuckets) })},
+		{publishToTrust, ofMount(func(m *mountState, s *series) {
+			if h := continued(s.Metric, trustBuckets); h != nil {
+				m.trustOf()[s.source()] = h
+			}
+		})},
+	} {
+		for _, m := range families["harvest_"+metric.name].GetMetric() {
+			metric.take(&series{m})
+		}
+	}
+	b.forget(mounts)
+}
+
+// families returns what the old file says.
+func (t *Textfile) families() map[string]*dto.MetricFamily {
 	if checkTextfile(t.name) != nil {
-		return // Write says so
+		return nil // Write says so
 	}
 	f, err := os.Open(t.name)
 	if err != nil {
-		return
+		return nil
 	}
 	defer f.Close() //nolint:errcheck // only read
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(io.LimitReader(f, maxTextfile))
 	if err != nil {
-		return
+		return nil
 	}
-	each := func(name string, do func(label func(string) string, m *dto.Metric)) {
-		for _, m := range families[name].GetMetric() {
-			label := func(name string) string {
-				for _, l := range m.GetLabel() {
-					if l.GetName() == name {
-						return l.GetValue()
-					}
-				}
-				return ""
-			}
-			do(label, m)
-		}
-	}
-	source := func(label func(string) string) pem.Owner {
-		return pem.Owner{Cluster: label("cluster"), Region: label("region")}
-	}
-	mount := func(label func(string) string) vaultsync.MountID {
-		return vaultsync.MountID{Vault: label("vault"), Namespace: label("namespace"), Path: label("mount")}
-	}
-	t.board.mu.Lock()
-	defer t.board.mu.Unlock()
-	each("harvest_fetch_last_success_timestamp_seconds", func(label func(string) string, m *dto.Metric) {
-		t.board.sources[source(label)] = &sourceState{good: instant(valueOf(m), t.now())}
-	})
-	each("harvest_"+fetchDuration, func(label func(string) string, m *dto.Metric) {
-		if s := t.board.sources[source(label)]; s != nil { // who answered was read
-			s.fetches = continued(m, requestBuckets)
-		}
-	})
-	each("harvest_errors_total", func(label func(string) string, m *dto.Metric) {
-		t.board.errors[errorID{label("kind"), source(label), mount(label)}] = valueOf(m)
-	})
-	each("harvest_"+writeDuration, func(label func(string) string, m *dto.Metric) {
-		if state := t.board.mounts[mount(label)]; state != nil {
-			state.writes = continued(m, requestBuckets)
-		}
-	})
-	each("harvest_"+publishToTrust, func(label func(string) string, m *dto.Metric) {
-		state, h := t.board.mounts[mount(label)], continued(m, trustBuckets)
-		if state == nil || h == nil {
-			return
-		}
-		if state.trust == nil {
-			state.trust = map[pem.Owner]*histogram{}
-		}
-		state.trust[source(label)] = h
-	})
-	for name, set := range map[string]func(*mountState, float64){
-		"harvest_sync_last_success_timestamp_seconds": func(m *mountState, v float64) { m.inSync = instant(v, t.now()) },
-		"harvest_drift_repaired_total":                func(m *mountState, v float64) { m.drift = v },
-		"harvest_conflicts_total":                     func(m *mountState, v float64) { m.conflicts = v },
-	} {
-		each(name, func(label func(string) string, m *dto.Metric) {
-			if state := t.board.mounts[mount(label)]; state != nil {
-				set(state, valueOf(m))
-			}
-		})
-	}
-	t.board.forget(mounts)
+	return families
 }
 
-func valueOf(m *dto.Metric) float64 {
-	if m.GetCounter() != nil {
-		return m.GetCounter().GetValue()
+// series is a line of a file, or those of a histogram.
+type series struct{ *dto.Metric }
+
+func (s *series) label(name string) string {
+	for _, l := range s.GetLabel() {
+		if l.GetName() == name {
+			return l.GetValue()
+		}
 	}
-	return m.GetGauge().GetValue()
+	return ""
+}
+
+func (s *series) source() pem.Owner {
+	return pem.Owner{Cluster: s.label("cluster"), Region: s.label("region")}
+}
+
+func (s *series) mount() vaultsync.MountID {
+	return vaultsync.MountID{Vault: s.label("vault"), Namespace: s.label("namespace"), Path: s.label("mount")}
+}
+
+func (s *series) value() float64 {
+	if s.GetCounter() != nil {
+		return s.GetCounter().GetValue()
+	}
+	return s.GetGauge().GetValue()
 }
 
 // instant is the time of a timestamp metric; what can't be one is none. What lies in the

@@ -17,7 +17,7 @@ func TestTextfileIsAFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(name, 0o600))
 	require.ErrorContains(t, writeTextfile(name, prometheus.NewRegistry()), "no regular file")
-	(&Textfile{name: name}).goOn(nil)
+	(&Textfile{name: name}).families()
 	require.ErrorContains(t, checkTextfile(os.DevNull), "no regular file")
 	require.NoError(t, checkTextfile(filepath.Join(t.TempDir(), "new.prom")))
 }

@@ -97,11 +97,7 @@ func failureRow(f plan.Failure) row {
 	case f.Kept == 0:
 		kept = "nothing to keep"
 	}
-	return row{sign: signFailed, owner: text.Escape(owner(f)), text: fmt.Sprintf("%s (%s)", kept, vaultsync.Kind(f.Err)), wide: true}
-}
-
-func owner(f plan.Failure) string {
-	return pem.Owner{Cluster: f.Cluster, Region: f.Region}.String()
+	return row{sign: signFailed, owner: text.Escape(f.Owner.String()), text: fmt.Sprintf("%s (%s)", kept, vaultsync.Kind(f.Err)), wide: true}
 }
 
 // Of a line, on a screen: what the columns before its text take at most.
@@ -254,34 +250,41 @@ func summary(m *vaultsync.MountReport) string {
 		line += "; " + strings.Join(rest, ", ")
 	}
 	line += "."
-	var unread, refused, crowded, shut []string
+	line += failures(p)
+	if m.Conflicts > 0 {
+		line += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, text.Plural(m.Conflicts, "time"))
+	}
+	return line
+}
+
+// failures says of which clusters the keys were left as they are, and why.
+func failures(p *plan.Plan) string {
+	const unread, refused, crowded, shut = 0, 1, 2, 3
+	around := [...][2]string{
+		unread:  {"", " could not be read."},
+		refused: {"The turnover of ", " was refused."},
+		crowded: {"There is no room for all keys of ", "."},
+		shut:    {"Logins of ", " are refused."},
+	}
+	var names [len(around)][]string
 	for _, f := range p.Failed {
+		why := unread
 		_, full := f.Err.(*plan.RoomError) //nolint:errorlint // by itself: one that couldn't be read either is told of as that
 		switch {
 		case full:
-			crowded = append(crowded, text.Escape(owner(f)))
+			why = crowded
 		case errors.Is(f.Err, plan.ErrTurnover):
-			refused = append(refused, text.Escape(owner(f)))
+			why = refused
 		case errors.Is(f.Err, vaultsync.ErrAlgorithm):
-			shut = append(shut, text.Escape(owner(f)))
-		default:
-			unread = append(unread, text.Escape(owner(f)))
+			why = shut
 		}
+		names[why] = append(names[why], text.Escape(f.Owner.String()))
 	}
-	if len(unread) > 0 {
-		line += " " + strings.Join(unread, ", ") + " could not be read."
-	}
-	if len(refused) > 0 {
-		line += " The turnover of " + strings.Join(refused, ", ") + " was refused."
-	}
-	if len(crowded) > 0 {
-		line += " There is no room for all keys of " + strings.Join(crowded, ", ") + "."
-	}
-	if len(shut) > 0 {
-		line += " Logins of " + strings.Join(shut, ", ") + " are refused."
-	}
-	if m.Conflicts > 0 {
-		line += fmt.Sprintf(" It was tried %d more %s.", m.Conflicts, text.Plural(m.Conflicts, "time"))
+	line := ""
+	for why, of := range names {
+		if len(of) > 0 {
+			line += " " + around[why][0] + strings.Join(of, ", ") + around[why][1]
+		}
 	}
 	return line
 }

@@ -128,42 +128,13 @@ var legends = []legend{
 
 // judge puts the whole in a sentence and some figures.
 func (p *Page) judge(f monitor.Facts) {
-	read, inSync, trusted, waiting, refused := 0, 0, 0, 0, 0
-	for _, c := range f.Clusters {
-		if !c.Failing && !c.Read.IsZero() {
-			read++
-		}
-	}
+	inSync := 0
 	for _, m := range f.Mounts {
 		if m.InSync {
 			inSync++
 		}
-		trusted += m.Keys.TrustedCount()
-		add, remove := m.Keys.PendingCount()
-		waiting += add + remove + m.Settings
-		refused += m.Keys.RefusedCount()
 	}
-	class := func(good bool) string {
-		if good {
-			return "good"
-		}
-		return "bad"
-	}
-	p.Figures = []figure{{fmt.Sprint(trusted), text.Plural(trusted, "key") + " trusted", "none"}}
-	if len(f.Clusters) > 0 {
-		pending := figure{fmt.Sprint(waiting), text.Plural(waiting, "change") + " pending", "good"}
-		switch {
-		case refused > 0:
-			pending = figure{fmt.Sprint(waiting + refused), fmt.Sprintf("%s pending, %d refused", text.Plural(waiting+refused, "change"), refused), "bad"}
-		case waiting > 0:
-			pending.Class = "wait"
-		}
-		p.Figures = []figure{
-			{fmt.Sprintf("%d of %d", inSync, len(f.Mounts)), "mounts in sync", class(inSync == len(f.Mounts))},
-			{fmt.Sprintf("%d of %d", read, len(f.Clusters)), "clusters and regions read", class(read == len(f.Clusters))},
-			p.Figures[0], pending,
-		}
-	}
+	p.Figures = figures(f, inSync)
 	errors := 0
 	for _, problem := range p.Problems {
 		if problem.Severity == monitor.SeverityError {
@@ -182,15 +153,48 @@ func (p *Page) judge(f monitor.Facts) {
 	default:
 		p.Verdict = standing{"good", "Everything is in sync"}
 	}
-	seen := map[monitor.KeyState]bool{}
-	for _, m := range f.Mounts {
-		for _, k := range m.Keys.List {
-			seen[k.State] = true
-		}
-	}
 	for _, l := range legends {
-		if seen[l.State] {
+		if slices.ContainsFunc(f.Mounts, func(m monitor.MountFacts) bool {
+			return slices.ContainsFunc(m.Keys.List, func(k monitor.Key) bool { return k.State == l.State })
+		}) {
 			p.Legend = append(p.Legend, l)
 		}
 	}
+}
+
+// figures counts what there is, and where it was compared with clusters what is pending.
+func figures(f monitor.Facts, inSync int) []figure {
+	read, keys, waiting, refused := 0, 0, 0, 0
+	for _, c := range f.Clusters {
+		if !c.Failing && !c.Read.IsZero() {
+			read++
+		}
+	}
+	for _, m := range f.Mounts {
+		keys += m.Keys.TrustedCount()
+		add, remove := m.Keys.PendingCount()
+		waiting += add + remove + m.Settings
+		refused += m.Keys.RefusedCount()
+	}
+	trusted := figure{fmt.Sprint(keys), text.Plural(keys, "key") + " trusted", "none"}
+	if len(f.Clusters) == 0 {
+		return []figure{trusted}
+	}
+	pending := figure{fmt.Sprint(waiting), text.Plural(waiting, "change") + " pending", "good"}
+	switch {
+	case refused > 0:
+		pending = figure{fmt.Sprint(waiting + refused), fmt.Sprintf("%s pending, %d refused", text.Plural(waiting+refused, "change"), refused), "bad"}
+	case waiting > 0:
+		pending.Class = "wait"
+	}
+	return []figure{share(inSync, len(f.Mounts), "mounts in sync"), share(read, len(f.Clusters), "clusters and regions read"), trusted, pending}
+}
+
+// share is a figure of how many of all are as they should be.
+func share(n, all int, label string) figure {
+	class := "bad"
+	if n == all {
+		class = "good"
+	}
+	return figure{fmt.Sprintf("%d of %d", n, all), label, class}
 }
