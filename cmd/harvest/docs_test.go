@@ -294,21 +294,29 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestVersions: README.md's table has the versions of the servers that the lab builds, and of Go.
+// TestVersions: docs/versions.md has the versions of the servers that the lab builds, with their
+// dates, and README.md the oldest of them, those that each change is tested with, and Go's.
 func TestVersions(t *testing.T) {
 	t.Parallel()
-	readme := docPage(t, "README.md")
-	for _, pair := range []lab.Pair{lab.Floor, lab.Older, lab.Current, lab.Newest} {
-		for _, server := range []string{"vault", "nomad", "consul", "jwt"} {
-			if server == "jwt" && pair != lab.Newest {
-				continue
-			}
-			version, err := lab.Version(pair, server)
-			require.NoError(t, err)
-			assert.Contains(t, readme, " "+version+" (", "%s %s", pair, server)
-		}
+	unwrapped := func(page string) string { return strings.Join(strings.Fields(docPage(t, page)), " ") }
+	readme, table := unwrapped("README.md"), unwrapped("docs/versions.md")
+	pinned := func(pair lab.Pair, server string) string {
+		version, err := lab.Version(pair, server)
+		require.NoError(t, err)
+		assert.Contains(t, table, " "+version+" (", "%s %s", pair, server)
+		return version
 	}
+	for server, name := range map[string]string{"vault": "Vault ", "nomad": "Nomad "} {
+		pinned(lab.Older, server)
+		pinned(lab.Newest, server)
+		assert.Contains(t, readme, name+pinned(lab.Current, server))
+		floor := pinned(lab.Floor, server)
+		assert.Contains(t, readme, name+floor[:strings.LastIndex(floor, ".")]+" (")
+	}
+	pinned(lab.Newest, "jwt")
+	assert.Contains(t, readme, "Consul "+pinned(lab.Current, "consul"))
 	_, version, _ := strings.Cut(docPage(t, "go.mod"), "\ngo ")
-	version, _, _ = strings.Cut(version, "\n")
-	assert.Contains(t, readme, "With Go "+strings.TrimSuffix(version, ".0")+" or newer")
+	version, _, _ = strings.Cut(version, ".0\n")
+	assert.Contains(t, readme, "With Go "+version+" or newer")
+	assert.Contains(t, table, "with Go "+version)
 }
