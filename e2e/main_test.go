@@ -71,23 +71,30 @@ func run(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// sayServers prints what runs, for the table that e2e/matrix makes.
+// sayServers prints what runs, for the table that e2e/matrix makes: the pinned versions (Vault 1.12.0
+// calls itself 1.13.0-dev1) and, of servers of one's own, what they say.
 func sayServers(ctx context.Context) error {
-	of, err := vault.Version(ctx)
+	pair := lab.PairFromEnv()
+	pinned := func(name string) (string, error) { return lab.Version(pair, name) }
+	of, err := pinned("vault")
+	switch {
+	case os.Getenv("HARVEST_VAULT") != "":
+		of, err = vault.Version(ctx)
+	case pair == lab.Newest && err == nil:
+		var jwt string
+		jwt, err = pinned("jwt")
+		of += " with JWT method " + jwt
+	}
 	if err != nil {
 		return err
 	}
-	if os.Getenv("HARVEST_AS") != "" {
-		of += " as " + os.Getenv("HARVEST_AS")
+	if as := os.Getenv("HARVEST_AS"); as != "" {
+		of += " as " + as
 	}
-	if lab.PairFromEnv() == lab.Newest && os.Getenv("HARVEST_VAULT") == "" {
-		jwt, err := lab.Version(lab.Newest, "jwt")
-		if err != nil {
-			return err
-		}
-		of += " with JWT method " + jwt
+	nomad, err := pinned("nomad")
+	if os.Getenv("HARVEST_NOMAD") != "" {
+		nomad, err = west.Version(ctx)
 	}
-	nomad, err := west.Version(ctx)
 	if err != nil {
 		return err
 	}
