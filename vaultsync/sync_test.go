@@ -457,21 +457,55 @@ func TestMountUsesItsNamespaceAndToken(t *testing.T) {
 	})
 }
 
+// What a Vault says, or doesn't, of its edition.
+var editions = map[string]fault.Fault{
+	"says it":         func(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) { next(w, r) },
+	"says nothing":    fault.Answer(http.StatusOK, "application/json", `{"initialized":true,"version":"1.12.0"}`),
+	"may not be said": fault.Status(http.StatusForbidden, "permission denied"),
+	"no answer of it": fault.Answer(http.StatusOK, "text/html", "<html>"),
+}
+
 // A Vault without namespaces passes over the name and would write the wrong mount.
 func TestNoNamespaces(t *testing.T) {
-	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
-		v.SetCommunity(true)
-		m.Namespace = "team-a"
-		_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
-		require.ErrorIs(t, err, ErrNoNamespaces)
-		require.ErrorContains(t, err, "team-a")
-		assert.Zero(t, v.Count("PUT", ""))
-		_, err = m.Plan(t.Context(), desired(publish("a", "k1")), Options{})
-		require.ErrorIs(t, err, ErrNoNamespaces)
-		_, err = m.Read(t.Context())
-		require.ErrorIs(t, err, ErrNoNamespaces)
-		assert.Zero(t, v.Count("GET", configPath), "nor is the mount of that path shown as this one")
-	})
+	for name, edition := range editions {
+		for token, granted := range map[string]fakevault.Grants{"root": nil, "the least": {"auth/jwt-nomad/config": {"read", "update"}}} {
+			t.Run(name+", "+token, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+					v.SetCommunity(true)
+					v.Inject(fault.On("GET", "sys/health", edition))
+					if granted != nil {
+						m.Client.SetToken(v.Token("", granted))
+					}
+					m.Namespace = "team-a"
+					_, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{})
+					require.ErrorIs(t, err, ErrNoNamespaces)
+					require.ErrorContains(t, err, "team-a")
+					assert.Zero(t, v.Count("PUT", ""))
+					_, err = m.Plan(t.Context(), desired(publish("a", "k1")), Options{})
+					require.ErrorIs(t, err, ErrNoNamespaces)
+					_, err = m.Read(t.Context())
+					require.ErrorIs(t, err, ErrNoNamespaces, "nor is the mount of that path shown as this one")
+				})
+			})
+		}
+	}
+}
+
+// One that has them is told by the namespace that nobody has, whatever it says of its edition.
+func TestNamespacesOfASilentVault(t *testing.T) {
+	for name, edition := range editions {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+				v.Inject(fault.On("GET", "sys/health", edition))
+				v.Enable("team-a", "jwt-nomad", "jwt")
+				m.Client.SetToken(v.Token("team-a", fakevault.Grants{"auth/jwt-nomad/config": {"read", "update"}}))
+				m.Namespace = "team-a"
+				synced(t, m, desired(publish("a", "k1")), Options{})
+				assert.Len(t, v.Keys("team-a", "jwt-nomad"), 1)
+				assert.Empty(t, trustedNames(v))
+			})
+		})
+	}
 }
 
 // countingSource publishes a set, or fails, and counts how often it was asked.

@@ -199,27 +199,65 @@ func (s *Session) Clock(ctx context.Context) (time.Duration, error) {
 	return time.Unix(health.Time, 0).Add(half).Sub(asked.Add(took / 2)), nil
 }
 
-// HasNamespaces refuses a Vault that says it is not Enterprise where the mount is in a namespace.
-// Others, OpenBao among them, don't say, and are taken to know the namespace or to refuse it.
+// HasNamespaces refuses a Vault without namespaces where the mount is in one. Newer Vaults say
+// whether they are Enterprise. Others, OpenBao among them, are asked for something in a namespace that
+// can't be: whoever answers that passes over the name.
 func (s *Session) HasNamespaces(ctx context.Context) error {
 	if s.Namespace == "" {
 		return nil
 	}
-	resp, err := s.API.WithNamespace("").Logical().ReadRawWithContext(ctx, "sys/health")
-	if err != nil {
-		return nil // not everybody may ask
-	}
-	defer resp.Body.Close()
-	var health struct {
-		Enterprise *bool `json:"enterprise"`
-	}
-	err = json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health)
-	if err != nil || health.Enterprise == nil || *health.Enterprise {
+	enterprise, err := s.enterprise(ctx)
+	switch {
+	case err != nil:
+		return err
+	case enterprise != nil && *enterprise, enterprise == nil && !s.passesOverNamespaces(ctx):
 		return nil
 	}
 	return fmt.Errorf("%w, and the mount is said to be in %q: a write would go to the mount of that path that everybody shares; "+
 		"take the namespace away", ErrNoNamespaces, s.Namespace)
 }
+
+// enterprise is what Vault says of its edition, or nil. The error is that of no answer.
+func (s *Session) enterprise(ctx context.Context) (*bool, error) {
+	resp, err := s.API.WithNamespace("").Logical().ReadRawWithDataWithContext(ctx, "sys/health", map[string][]string{
+		"standbyok": {"true"}, "perfstandbyok": {"true"},
+	})
+	if resp != nil && resp.Body != nil {
+		defer resp.Body.Close()
+	}
+	var answer *api.ResponseError
+	if errors.As(err, &answer) {
+		return nil, nil // not everybody may ask
+	}
+	if err != nil {
+		return nil, s.Explain(err, s.config(), "read")
+	}
+	var health struct {
+		Enterprise *bool `json:"enterprise"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, maxResponse)).Decode(&health) != nil {
+		return nil, nil
+	}
+	return health.Enterprise, nil
+}
+
+// passesOverNamespaces reports whether Vault answers as if a namespace that nobody has weren't
+// named: of the mount, or of the token where there is no such mount.
+func (s *Session) passesOverNamespaces(ctx context.Context) bool {
+	nowhere := s.API.WithNamespace(s.Namespace + "/harvest-asks-for-none")
+	for _, path := range []string{s.config(), "auth/token/lookup-self"} {
+		resp, err := nowhere.Logical().ReadRawWithContext(Once(ctx), path)
+		if resp != nil && resp.Body != nil {
+			_ = resp.Body.Close()
+		}
+		if isEmpty(err) || err == nil && resp.StatusCode == http.StatusOK {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Session) config() string { return "auth/" + s.Path + "/config" }
 
 // isEmpty recognises the answer of a path where nothing is: 404 and {"errors":[]}, to the letter.
 // A 404 of anything between here and Vault is not taken for it: a mount would be written as if it
