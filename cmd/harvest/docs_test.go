@@ -203,6 +203,17 @@ func TestDocumentedConfigurations(t *testing.T) {
 	assert.GreaterOrEqual(t, count, 3)
 }
 
+// TestWhereThingsGo: the files are there that CONTRIBUTING.md sends its readers to.
+func TestWhereThingsGo(t *testing.T) {
+	t.Parallel()
+	paths := regexp.MustCompile("(?m)^\\|.*`").FindAllString(docPage(t, "CONTRIBUTING.md"), -1)
+	assert.GreaterOrEqual(t, len(paths), 10)
+	for _, m := range regexp.MustCompile("`(\\w+/[\\w./]+)`").FindAllStringSubmatch(strings.Join(paths, "\n"), -1) {
+		_, err := os.Stat("../../" + m[1])
+		assert.NoError(t, err)
+	}
+}
+
 // TestNamedTests: each test that the documentation names is there.
 func TestNamedTests(t *testing.T) {
 	t.Parallel()
