@@ -10,7 +10,7 @@
 #   systemctl enable --now harvest-watch.service   # follows every rotation at once
 #   systemctl enable --now harvest-sync.timer      # looks every five minutes
 #
-# Whoever can write this file decides who can log in to Vault. It belongs to root; the group
+# Anyone who can write this file decides who can log in to Vault. It belongs to root; the group
 # harvest may read it. Keep secrets in files of their own, with the same owner and mode.
 
 # A cluster, with a name of your choice: it marks the cluster's keys on the mount.
@@ -18,12 +18,12 @@
 #  address     = "https://nomad.us-east.example.com:4646"
 #  regions     = ["us-east-1", "us-east-2"]      # default: the agent's own; ["*"]: all federated
 #  ca_cert     = "/etc/harvest/nomad-ca.pem"
-#  client_cert = "/etc/harvest/client.pem"       # where Nomad's API wants mTLS
+#  client_cert = "/etc/harvest/client.pem"       # if Nomad's API wants mTLS
 #  client_key  = "/etc/harvest/client-key.pem"
 #}
 
 # The Vault, and how harvest logs in to it. "harvest policy -config FILE" prints the policy
-# that suffices; no more than that is needed.
+# that it needs, and no more.
 #vault {
 #  address = "https://vault.example.com:8200"
 #  auth "approle" {                              # or "jwt", "kubernetes", "token_file", "none"
@@ -33,8 +33,8 @@
 #}
 
 # A JWT auth mount, and whose keys it trusts. Every cluster on a mount can log in as any
-# workload of that mount: clusters that must not act for one another want a mount each.
+# workload of that mount: give each cluster its own mount unless they may act for one another.
 #mount "jwt-nomad" {
 #  clusters = ["us-east"]
-#  retain   = "0s"                               # keep a key for so long after Nomad dropped it
+#  retain   = "0s"                               # how long to keep a key after Nomad dropped it
 #}

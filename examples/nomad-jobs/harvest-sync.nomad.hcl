@@ -1,7 +1,6 @@
-# harvest as a periodic batch job, in the place of cron: it runs in the cluster whose keys it
-# harvests, and logs in to
-# Vault with its own workload identity, on the very mount that it keeps. See
-# docs/operations.md on how the first key gets there and on the way back in.
+# harvest as a periodic batch job, in place of cron: it runs in the cluster whose keys it
+# harvests, and logs in to Vault with its own workload identity, on the very mount that it keeps.
+# docs/operations.md says how the first key gets there, and how to get back in after a lockout.
 
 variable "vault_address" {
   type = string
@@ -47,7 +46,7 @@ job "harvest-sync" {
   }
 
   group "harvest" {
-    # The next run is the next try.
+    # The next run tries again.
     restart {
       attempts = 1
       interval = "4m"

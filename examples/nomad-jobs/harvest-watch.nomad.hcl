@@ -1,6 +1,6 @@
 # harvest as a service job: it runs in the cluster whose keys it harvests, and logs in to
-# Vault with its own workload identity, on the very mount that it keeps. See
-# docs/operations.md on how the first key gets there and on the way back in.
+# Vault with its own workload identity, on the very mount that it keeps.
+# docs/operations.md says how the first key gets there, and how to get back in after a lockout.
 
 variable "vault_address" {
   type = string
@@ -43,8 +43,8 @@ job "harvest-watch" {
   group "harvest" {
     count = 1 # two are safe as well: watchers need no leader
 
-    # A watcher that can't log in any more says so and keeps trying; one that dies is
-    # started again here, and on another node when this one is lost.
+    # A watch that can't log in any more says so and keeps trying. One that dies is started
+    # again here, or on another node if this one is lost.
     restart {
       attempts = 10
       interval = "5m"
