@@ -310,7 +310,7 @@ func TestReadErrors(t *testing.T) {
 		"no mount":    {func(_ *fakevault.Server, m *Mount) { m.Path = "jwt-other" }, ErrNoMount, "vault auth enable -path=jwt-other jwt"},
 		"other type":  {func(v *fakevault.Server, _ *Mount) { v.Enable("", "jwt-nomad", "approle") }, ErrNoMount, "no JWT auth method"},
 		"sealed":      {func(v *fakevault.Server, _ *Mount) { v.Seal() }, ErrSealed, "unseal"},
-		"no token":    {func(_ *fakevault.Server, m *Mount) { m.Client.ClearToken() }, ErrForbidden, "harvest policy"},
+		"no token":    {func(_ *fakevault.Server, m *Mount) { m.Client.ClearToken() }, ErrForbidden, "no token was sent"},
 		"wrong token": {func(_ *fakevault.Server, m *Mount) { m.Client.SetToken("nonsense") }, ErrForbidden, "Vault knows no such token"},
 		"no such namespace": {func(_ *fakevault.Server, m *Mount) {
 			m.Namespace = "team-a"

@@ -200,6 +200,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 		stop()
 	}
 	verdicts := make([]*verify.Result, len(cfg.Mounts))
+	issuers := cfg.Issuers()
 	var pending sync.WaitGroup
 	for i, m := range s.Mounts {
 		pending.Go(func() {
@@ -209,7 +210,7 @@ func (a *app) verifyAtMounts(ctx context.Context, cmd *cli.Command, cfg *config.
 			}
 			verdicts[i] = verify.AtMount(ctx, m.Target.Mount, verify.Verification{
 				Token: t, Now: a.now(), RoleName: cmd.String("role"), Options: m.Config.Options,
-				Want: plan.Desired{Clusters: m.Config.Clusters, Results: results},
+				Want: plan.Desired{Clusters: m.Config.Clusters, Results: results}, Issuers: issuers,
 			}, log)
 			if v := verdicts[i].Verdict; v != nil {
 				exactFix(cmd, cfg, v)

@@ -70,6 +70,17 @@ func (c Cluster) URL() string {
 // knownIssuer returns the issuer of the cluster's tokens, or "" where the file doesn't say it.
 func (c Cluster) knownIssuer() string { return cmp.Or(c.Issuer, c.OIDCIssuer) }
 
+// Issuers returns the issuers of the clusters' tokens, as far as the file says them, by cluster.
+func (c *Config) Issuers() map[string]string {
+	issuers := map[string]string{}
+	for _, cluster := range c.Clusters {
+		if issuer := cluster.knownIssuer(); issuer != "" {
+			issuers[cluster.Name] = issuer
+		}
+	}
+	return issuers
+}
+
 // Vault is a vault block. The zero value is Vault as the environment describes it.
 type Vault struct {
 	Name      string // its label

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,10 @@ var configMistakes = map[string]struct {
 	"a function":                {"cluster \"a\" {\n  address = file(\"x\")\n}\n", []string{"expressions are not supported"}},
 	"a variable":                {"cluster \"a\" {\n  address = x\n}\n", []string{"x.hcl:2:13: Variables not allowed"}},
 	"nested without bound":      {strings.Repeat("a {\n", 100000), []string{"x.hcl:17:3: nested more than 16 deep"}},
+	"an agent with a query":     {"cluster \"a\" { address = \"https://n:4646/?region=x\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{"x.hcl:1:15: address has a query or a fragment"}},
+	"an issuer with a query":    {"cluster \"a\" { oidc_issuer = \"https://i?x\" }\nmount \"m\" { clusters = [\"a\"] }\n", []string{"x.hcl:1:15: oidc_issuer has a query"}},
+	"a Kubernetes with a query": {"cluster \"a\" {\n  kubernetes { address = \"https://k/#x\" }\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{"x.hcl:2:16: address has a query or a fragment; give that of the API server"}},
+	"a Kubernetes over http":    {"cluster \"a\" {\n  kubernetes { address = \"http://k\" }\n}\nmount \"m\" { clusters = [\"a\"] }\n", []string{"x.hcl:2:16: address: plain http, over which anyone on the path would read the token"}},
 	"relay without a directory": {clusterA + "relay \"r\" { clusters = [\"a\"] }\n", []string{`x.hcl:2:1: no dir`}},
 	"relay without clusters":    {clusterA + "relay \"r\" { dir = \"x\" }\n", []string{"x.hcl:2:1: no clusters: name those that this relay publishes"}},
 	"relay by no name":          {clusterA + "relay \"../r\" {\n  dir = \"x\"\n  clusters = [\"a\"]\n}\n", []string{`x.hcl:2:7: relay name "../r"`}},
@@ -217,4 +222,10 @@ func TestSource(t *testing.T) {
 		kind, place := c.Source()
 		assert.Equal(t, want, [3]string{kind, place, c.URL()})
 	}
+}
+
+func TestMissingFileSaysWhatToDo(t *testing.T) {
+	_, err := Load("no such.hcl")
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	require.ErrorContains(t, err, "name the file that is there, or begin with `harvest config init -out 'no such.hcl'`")
 }

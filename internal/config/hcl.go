@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
@@ -30,6 +31,9 @@ const (
 // ReadFile returns a file of 1 MiB at most.
 func ReadFile(name string) ([]byte, error) {
 	f, err := os.Open(name) //nolint:gosec // the operator names the file
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("configuration: %w: name the file that is there, or begin with `harvest config init -out %s`", err, text.ShellQuote(name))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}

@@ -37,6 +37,8 @@ func (r *fileReader) kubernetes(of block, hb *hcl.Block, c *Cluster) {
 	if c.Kubernetes != "" {
 		if err := checkURL(c.Kubernetes, "https"); err != nil {
 			b.problem("address", "address: %v", err)
+		} else if hasQuery(c.Kubernetes) {
+			b.problem("address", "address has a query or a fragment; give that of the API server alone, before the ? or #")
 		}
 	}
 	r.nameTLSFiles(b, c.TLS)

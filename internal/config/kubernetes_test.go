@@ -39,7 +39,7 @@ func TestKubernetesElsewhere(t *testing.T) {
 
 func TestKubernetesMistakes(t *testing.T) {
 	for src, want := range map[string]string{
-		`kubernetes { address = "http://x" }`:                                    "address: not a URL",
+		`kubernetes { address = "http://x" }`:                                    "address: plain http",
 		"kubernetes {}\nkubernetes {}":                                           "two kubernetes blocks",
 		"kubernetes {}\naddress = \"https://x\"":                                 "more than one source",
 		"kubernetes {}\nallow_plaintext = true":                                  "allow_plaintext has no meaning for a Kubernetes",

@@ -184,6 +184,8 @@ func (r *fileReader) checkSource(b block, c Cluster, isKubernetes bool) {
 		}
 		if err := checkURL(raw, "https", "http"); err != nil {
 			b.problem(source, "%s: %v", source, err)
+		} else if source != "jwks_url" && hasQuery(raw) {
+			b.problem(source, "%s has a query or a fragment; give the address alone, before the ? or #", source)
 		}
 	}
 }
@@ -242,11 +244,16 @@ func checkURL(raw string, schemes ...string) error {
 	switch {
 	case err == nil && u.User != nil:
 		return fmt.Errorf("holds a user name or password, which would end up in logs; leave it out")
+	case err == nil && u.Scheme == "http" && u.Host != "" && !slices.Contains(schemes, "http"):
+		return fmt.Errorf("plain http, over which anyone on the path would read the token and choose the keys; use https")
 	case err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Scheme != "unix":
 		return fmt.Errorf("not a URL such as https://nomad.example.com:4646")
 	}
 	return nil
 }
+
+// hasQuery reports whether there is more to an address than where something answers.
+func hasQuery(raw string) bool { return strings.ContainsAny(raw, "?#") }
 
 // checkRegion refuses what can't be the name of a region. "" is the agent's own.
 func checkRegion(name string) error {

@@ -14,14 +14,14 @@ import (
 // Two names may be one directory, which a configuration alone doesn't show.
 func TestTwoRelaysInOneDirectoryByALink(t *testing.T) {
 	dir := t.TempDir()
-	real, link, other := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "other")
-	require.NoError(t, os.Mkdir(real, 0o755))
+	first, link, other := filepath.Join(dir, "real"), filepath.Join(dir, "link"), filepath.Join(dir, "other")
+	require.NoError(t, os.Mkdir(first, 0o755))
 	require.NoError(t, os.Mkdir(other, 0o755))
 	require.NoError(t, os.Symlink("real", link))
 	file := filepath.Join(dir, "harvest.hcl")
 	configure := func(second string) []byte {
 		src := []byte(fmt.Sprintf("cluster \"a\" { address = \"http://127.0.0.1:4646\" }\nrelay \"r\" {\n  clusters = [\"a\"]\n  dir = %q\n}\n"+
-			"relay \"s\" {\n  clusters = [\"a\"]\n  dir = %q\n}\n", real, second))
+			"relay \"s\" {\n  clusters = [\"a\"]\n  dir = %q\n}\n", first, second))
 		require.NoError(t, os.WriteFile(file, src, 0o600))
 		return src
 	}

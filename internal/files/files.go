@@ -1,6 +1,6 @@
 // Package files reads and replaces files of a directory that harvest keeps: bounded, whole or not
-// at all, and never by way of a link that leads out of it (os.Root). It reads files that an operator
-// names, too, so that a pipe holds nothing up.
+// at all, and never by way of a link that leads out of it (os.Root). It reads files that an
+// operator names, too, so that a pipe holds nothing up.
 package files
 
 import (

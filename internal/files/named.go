@@ -24,8 +24,8 @@ func Named(ctx context.Context, name string, most int64) ([]byte, fs.FileInfo, e
 }
 
 // Regular returns what a regular file holds that an operator names, and that is read again and
-// again while harvest runs: nothing would end the wait for a pipe. One of more than most bytes is an
-// error.
+// again while harvest runs: nothing would end the wait for a pipe. One of more than most bytes is
+// an error.
 func Regular(name string, most int64) ([]byte, error) {
 	data, _, err := read(context.Background(), name, most+1, func(m fs.FileMode) error {
 		if !m.IsRegular() {

@@ -27,7 +27,7 @@ var sharedIssuers = []Shared{
 	{Name: "HCP Terraform", hosts: []string{"app.terraform.io", "app.eu.terraform.io"}, Claims: []string{
 		"terraform_organization_id", "terraform_organization_name", "terraform_project_id", "terraform_workspace_id",
 	}},
-	{Name: "Google", hosts: []string{"accounts.google.com"}, Claims: []string{"email", "hd"}},
+	{Name: "Google", hosts: []string{"accounts.google.com", "www.googleapis.com"}, Claims: []string{"email", "hd"}},
 	{Name: "Entra", Tenant: true, hosts: []string{
 		"sts.windows.net", "login.microsoftonline.com", "login.microsoftonline.us", "sts.chinacloudapi.cn", "login.partner.microsoftonline.cn",
 	}, Claims: []string{"tid", "oid", "appid", "azp"}},
@@ -38,7 +38,8 @@ var sharedIssuers = []Shared{
 	{Name: "Firebase", hosts: []string{"securetoken.google.com"}, Tenant: true, Claims: []string{"user_id"}},
 }
 
-// SharedIssuer returns what is known of an issuer that everybody shares; nil of any other.
+// SharedIssuer returns what is known of an issuer that everybody shares, by its name or by the
+// address of its key set; nil of any other.
 func SharedIssuer(issuer string) *Shared {
 	u, err := url.Parse(issuer)
 	if err != nil {

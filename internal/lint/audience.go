@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -117,6 +118,11 @@ func (l *linter) foreignIssuers(role *jwtrole.Role) []string {
 		}
 	}
 	named := []string{l.Config.BoundIssuer()}
+	for _, cluster := range slices.Sorted(maps.Keys(l.KeysAt)) {
+		if l.ours(cluster) {
+			named = append(named, l.KeysAt[cluster])
+		}
+	}
 	values, bound := role.Issuers()
 	for _, v := range values {
 		s, _ := v.(string)

@@ -91,6 +91,9 @@ type Inspection struct {
 	Results []jwks.Result
 	// Discovered are what they say of their tokens: see [discover.All].
 	Discovered []discover.Discovery
+	// KeysAt are the addresses of key sets that come without anything that says the issuer, by
+	// cluster.
+	KeysAt map[string]string
 	// Issuer is what a relay says that it publishes the keys of; "" is no relay's.
 	Issuer string
 	// Roles are the mount's roles, and RolesErr why some or all could not be read.

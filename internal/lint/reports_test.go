@@ -188,6 +188,18 @@ func TestReport22Strangers(t *testing.T) {
 	}
 }
 
+// The address of a key set tells whose it is, where nothing says the issuer.
+func TestStrangersByTheAddressOfTheKeySet(t *testing.T) {
+	in := reported(t, "22-mount-config.json", "22-github-role.json")
+	in.Config = withField(config(), "bound_issuer", "")
+	in.KeysAt = map[string]string{"a": "https://token.actions.githubusercontent.com/.well-known/jwks"}
+	assert.Contains(t, problems(t, in), "role_strangers error")
+	in.KeysAt = map[string]string{"a": "https://keys.example.com/.well-known/jwks"}
+	assert.NotContains(t, problems(t, in), "role_strangers error")
+	in.KeysAt = map[string]string{"another": "https://token.actions.githubusercontent.com/.well-known/jwks"}
+	assert.NotContains(t, problems(t, in), "role_strangers error")
+}
+
 // Each role of the page about issuers binds enough, at the issuer and on the mount of its section.
 func TestRolesOfIssuersPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/issuers.md")

@@ -34,7 +34,10 @@ type Options struct {
 type Session struct {
 	Clusters []jwks.Cluster
 	Mounts   []Mount
-	ends     []func()
+	// KeysAt are the addresses of key sets that come without anything that says the issuer, by
+	// cluster: whose they are may be known all the same.
+	KeysAt map[string]string
+	ends   []func()
 }
 
 // Mount is a mount of the configuration. A refused one is reported and not touched.
@@ -47,8 +50,11 @@ type Mount struct {
 // Open logs in once to each Vault that a mount needs, all at the same time. A Vault that can't be
 // used costs its own mounts alone, which are refused.
 func Open(ctx context.Context, cfg *config.Config, o Options) *Session {
-	s := &Session{}
+	s := &Session{KeysAt: map[string]string{}}
 	for _, c := range cfg.Clusters {
+		if c.Issuer == "" && c.JWKSURL != "" {
+			s.KeysAt[c.Name] = c.JWKSURL
+		}
 		s.Clusters = append(s.Clusters, c.OpenWithin(ctx, o.Reading))
 	}
 	logins := s.logIn(ctx, cfg)

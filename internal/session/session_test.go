@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -149,6 +150,21 @@ func TestProposeAndApply(t *testing.T) {
 	for _, p := range s.Propose(t.Context()) {
 		assert.False(t, p.HasChanges(), p.Path)
 	}
+}
+
+// The address of a key set tells as much as the issuer does.
+func TestProposeNoRoleForStrangersByTheirKeySet(t *testing.T) {
+	s, _ := openFile(t, `
+cluster "github" { jwks_url = "https://token.actions.githubusercontent.com/.well-known/jwks" }
+vault {
+  address = "$VAULT"
+  auth "token_file" { path = "$DIR/token" }
+}
+mount "first" { clusters = ["github"] }
+`, session.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nobody is asked
+	require.ErrorContains(t, s.Propose(ctx)[0].Failure, "github is GitHub Actions, where anyone gets an account")
 }
 
 // Anyone has an account at GitHub: setup makes no role that takes all of its tokens.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -22,7 +23,7 @@ func (s *Session) Propose(ctx context.Context) []*setup.Proposal {
 			if m.Refused != nil {
 				proposals[i] = &setup.Proposal{Plan: &setup.Plan{MountID: m.ID()}, Target: m.Target, Want: m.Config.Setup}
 				proposals[i].Fail(m.Refused.Err)
-			} else if err := refuseStrangers(m, discovered); err != nil {
+			} else if err := s.refuseStrangers(m, discovered); err != nil {
 				proposals[i] = &setup.Proposal{Plan: &setup.Plan{MountID: m.ID()}, Target: m.Target, Want: m.Config.Setup}
 				proposals[i].Fail(m.Target.Mount.Wrap(err))
 			} else {
@@ -52,15 +53,17 @@ func (s *Session) Apply(ctx context.Context, proposals []*setup.Proposal) (repor
 }
 
 // refuseStrangers refuses a role for the tokens of an issuer that everybody shares.
-func refuseStrangers(m Mount, discovered []discover.Discovery) error {
+func (s *Session) refuseStrangers(m Mount, discovered []discover.Discovery) error {
+	var all []error
 	for _, d := range discovered {
 		if slices.Contains(m.Config.Clusters, d.Cluster) {
-			if err := m.Config.Setup.RefuseStrangers(d.Cluster, d.Metadata.Issuer); err != nil {
-				return err
-			}
+			all = append(all, m.Config.Setup.RefuseStrangers(d.Cluster, d.Metadata.Issuer))
 		}
 	}
-	return nil
+	for _, cluster := range m.Config.Clusters {
+		all = append(all, m.Config.Setup.RefuseStrangers(cluster, s.KeysAt[cluster]))
+	}
+	return cmp.Or(all...)
 }
 
 // onlyRegions returns the names of the regions of those clusters that have one.

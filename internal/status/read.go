@@ -14,7 +14,7 @@ import (
 func Read(ctx context.Context, s *session.Session, in *lint.Inspection) (*vaultsync.Report, []*Mount, error) {
 	report := &vaultsync.Report{Mounts: make([]*vaultsync.MountReport, len(s.Mounts))}
 	if in != nil {
-		in.Discovered = s.Discover(ctx)
+		in.Discovered, in.KeysAt = s.Discover(ctx), s.KeysAt
 	}
 	if len(s.Clusters) > 0 {
 		var err error

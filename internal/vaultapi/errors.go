@@ -157,6 +157,9 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 		return errors.New("Vault can't be reached: it wants TLS on this port (use https://)")
 	case !IsVaults(response):
 		return NotVaults(response, s.API.Token())
+	case code == http.StatusForbidden && s.API.Token() == "" && tokenRefused(said):
+		return fmt.Errorf("%w: no token was sent, and nothing on the way adds one that has %q on %s: give the client one; "+
+			"or, where a Vault Agent or Vault Proxy is to add its own (use_auto_auth_token), give the address of that: %s", ErrForbidden, capability, where, said)
 	case code == http.StatusForbidden && strings.Contains(said, "invalid token"):
 		return fmt.Errorf("%w: Vault knows no such token: it expired, was revoked, or is another Vault's", ErrForbidden)
 	case code == http.StatusForbidden && said == "permission denied":
@@ -185,6 +188,11 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 	default:
 		return fmt.Errorf("Vault answered with status %d: %s", code, said)
 	}
+}
+
+// tokenRefused reports whether Vault says of a 403 that it is for the token, or the lack of one.
+func tokenRefused(said string) bool {
+	return said == "permission denied" || strings.Contains(said, "invalid token") || strings.Contains(said, "missing client token")
 }
 
 func (s *Session) noMount() error {

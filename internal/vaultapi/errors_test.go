@@ -4,9 +4,11 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/hashicorp/vault/api"
@@ -28,6 +30,7 @@ func TestExplain(t *testing.T) {
 	const path = "auth/jwt-nomad/config"
 	client, err := api.NewClient(nil)
 	require.NoError(t, err)
+	client.SetToken("root-token-canary")
 	for name, test := range map[string]struct {
 		status    int
 		said      string
@@ -113,6 +116,39 @@ func TestForbiddenByWhom(t *testing.T) {
 		assert.Equal(t, !vaults, strings.Contains(err.Error(), "isn't Vault's"), body)
 		assert.NotContains(t, err.Error(), "canary")
 	}
+}
+
+// Where no token was sent, none lacks anything.
+func TestForbiddenWithoutAToken(t *testing.T) {
+	s := answering(t, "", http.StatusForbidden, `{"errors":["permission denied"]}`)
+	s.API.ClearToken()
+	_, err := s.Lookup(t.Context(), "auth/jwt-nomad/config")
+	require.ErrorIs(t, err, ErrForbidden)
+	require.ErrorContains(t, err, `no token was sent, and nothing on the way adds one that has "read" on auth/jwt-nomad/config`)
+	assert.NotContains(t, err.Error(), "the token lacks")
+}
+
+// A server that doesn't speak TLS is asked once: it won't a second later.
+func TestPlaintextServerIsAskedOnce(t *testing.T) {
+	var connections atomic.Int32
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	cfg := api.DefaultConfig()
+	cfg.Address = strings.Replace(server.URL, "http:", "https:", 1)
+	c, err := api.NewClient(cfg)
+	require.NoError(t, err)
+	clone, err := Clone(c, "")
+	require.NoError(t, err)
+	_, err = (&Session{API: clone, Path: "jwt-nomad"}).Lookup(t.Context(), "auth/jwt-nomad/config")
+	require.ErrorContains(t, err, "the server doesn't speak TLS on this port")
+	assert.EqualValues(t, 1, connections.Load())
 }
 
 // A namespace is named where the answer may be another one's.

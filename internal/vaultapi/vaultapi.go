@@ -4,6 +4,7 @@ package vaultapi
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,10 +58,8 @@ func Clone(c *api.Client, namespace string) (*api.Client, error) {
 	}
 	clone.SetReadYourWrites(true)
 	clone.SetWrappingLookupFunc(func(string, string) string { return "" }) // VAULT_WRAP_TTL is for people
+	RefuseRetries(clone)
 	retry := clone.CheckRetry()
-	if retry == nil {
-		retry = api.DefaultRetryPolicy
-	}
 	clone.SetCheckRetry(func(ctx context.Context, resp *http.Response, err error) (bool, error) {
 		if err == nil && resp != nil {
 			if refused := refuseRedirect(ctx, resp, followed); refused != nil {
@@ -77,6 +76,21 @@ func Clone(c *api.Client, namespace string) (*api.Client, error) {
 		return retry(ctx, resp, err)
 	})
 	return clone, nil
+}
+
+// RefuseRetries keeps a client from asking again where that is sure to fail as well: a server that
+// doesn't speak TLS on this port doesn't a second later.
+func RefuseRetries(c *api.Client) {
+	retry := c.CheckRetry()
+	if retry == nil {
+		retry = api.DefaultRetryPolicy
+	}
+	c.SetCheckRetry(func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, new(tls.RecordHeaderError)) {
+			return false, nil
+		}
+		return retry(ctx, resp, err)
+	})
 }
 
 // retryWait is the longest that vault/api may wait before it asks again: what a reply says

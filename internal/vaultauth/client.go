@@ -18,6 +18,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/redact"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/internal/wait"
 )
 
@@ -60,6 +61,7 @@ func NewClient(v config.Vault) (*api.Client, error) {
 		return nil, fmt.Errorf("the environment's VAULT_ variables or the vault block: %w", err)
 	}
 	client.SetWrappingLookupFunc(func(string, string) string { return "" }) // a wrapped login is none, whatever VAULT_WRAP_TTL is
+	vaultapi.RefuseRetries(client)
 	if v.IsIsolated() {
 		client.ClearNamespace()
 	}

@@ -78,8 +78,8 @@ func revoke(ctx context.Context, client *api.Client, limit time.Duration) {
 	_ = client.Auth().Token().RevokeSelfWithContext(ctx, "")
 }
 
-// readSecret is vaultapi.ReadTokenFile. Nothing ends the reading of a file on a server that is away:
-// so each file has one such reading at a time, which is left alone when ctx ends.
+// readSecret is vaultapi.ReadTokenFile. Nothing ends the reading of a file on a server that is
+// away: so each file has one such reading at a time, which is left alone when ctx ends.
 func readSecret(ctx context.Context, file string) (string, error) {
 	notRead := func() error {
 		return fmt.Errorf("token file %s: not read to its end: is it a pipe that nobody writes to? %w", file, ctx.Err())

@@ -92,6 +92,8 @@ type Verification struct {
 	// Want is what the mount should trust, and may hold results of other clusters as well.
 	// Without results the nearest miss is not looked for among published keys.
 	Want plan.Desired
+	// Issuers are what the tokens of clusters have as their iss, as far as it is known, by cluster.
+	Issuers map[string]string
 	// Options are the mount's rules, and Plan is what a sync would do by them; nil: nothing is said
 	// of that.
 	Options vaultsync.Options
@@ -132,6 +134,7 @@ func Verify(v Verification) (*Verdict, error) {
 	c.checkKey()
 	c.checkAlgorithm()
 	c.checkIssuer()
+	c.noteOtherIssuer()
 	c.checkSubject()
 	c.checkAudience()
 	c.checkTimes()
@@ -233,6 +236,24 @@ func (c *verifier) checkAlgorithm() {
 		c.fail("alg", vaultapi.StateAlgorithms(append(supported, alg)),
 			"signed with %s, and jwt_supported_algs is [%s]", alg, vaultapi.Clean(strings.Join(supported, ", ")))
 	}
+}
+
+// noteOtherIssuer tells of a token whose iss isn't that of the cluster whose key signed it. Vault
+// compares it with bound_issuer alone.
+func (c *verifier) noteOtherIssuer() {
+	if c.out.Key == nil {
+		return
+	}
+	known, have := c.Issuers[c.out.Key.Cluster], c.Token.Issuer
+	if known == "" || have == known || slices.Contains(jwtrole.Alternatives(known), have) {
+		return
+	}
+	said := "the token has no iss"
+	if have != "" {
+		said = "iss is " + vaultapi.Quote(have)
+	}
+	c.note("iss", "%s, and the issuer of %s, whose key signed it, is %s in the configuration: one of them is wrong, or two issuers share the key",
+		said, vaultapi.Quote(c.out.Key.Cluster), vaultapi.Quote(known))
 }
 
 func (c *verifier) checkIssuer() {

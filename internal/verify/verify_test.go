@@ -468,3 +468,36 @@ func TestVerifyNotesAliases(t *testing.T) {
 		})
 	}
 }
+
+// Vault compares a token's iss with bound_issuer alone. The configuration knows more.
+func TestVerifyNotesAnotherIssuer(t *testing.T) {
+	const ours = "https://issuer.example.com"
+	for name, test := range map[string]struct {
+		iss  any
+		want string
+	}{
+		"the cluster's": {ours, ""},
+		"another":       {ours + "/", `iss is "https://issuer.example.com/", and the issuer of "us-east", whose key signed it, is "https://issuer.example.com"`},
+		"none":          {nil, "the token has no iss, and the issuer of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v, err := Verify(Verification{
+				Token: signedBy(t, "a", "a", workload(object{"iss": test.iss})), Now: now, Config: config(trust("us-east", "a")),
+				Issuers: map[string]string{"us-east": ours, "eu-west": "https://eu"},
+			})
+			require.NoError(t, err)
+			var notes []string
+			for _, f := range v.Findings {
+				if f.Check == "iss" && f.Outcome == OutcomeNote {
+					notes = append(notes, f.Detail)
+				}
+			}
+			if test.want == "" {
+				assert.Empty(t, notes)
+				return
+			}
+			require.Len(t, notes, 1)
+			assert.Contains(t, notes[0], test.want)
+		})
+	}
+}
