@@ -90,6 +90,7 @@ path "auth/ghost/config" { capabilities = ["read", "update"] }
 		require.Equal(t, []string{"permission denied"}, r.errors())
 	})
 	t.Run("unknown token", func(t *testing.T) {
+		v.recent(t)
 		r := v.as(t, "hvs.unknown", "GET", path, nil)
 		require.Equal(t, http.StatusForbidden, r.status)
 		require.Equal(t, []string{"2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"}, r.errors())
@@ -167,6 +168,7 @@ func config(t *testing.T, v *vault) {
 	key := pkixOf(t, rsaKey(t).Public())
 
 	t.Run("what a read has", func(t *testing.T) {
+		v.recent(t)
 		m := v.mount(t)
 		v.write(t, m, object{"jwt_validation_pubkeys": []string{key}})
 		want := ConfigFields()
@@ -211,6 +213,7 @@ func config(t *testing.T, v *vault) {
 		require.NotContains(t, v.read(t, m), "status")
 	})
 	t.Run("refused", func(t *testing.T) {
+		v.recent(t)
 		m := v.mount(t)
 		v.refuses(t, m, object{}, exactlyOne)
 		v.refuses(t, m, object{"jwt_validation_pubkeys": []string{}}, exactlyOne)
@@ -238,6 +241,7 @@ func modes(t *testing.T, v *vault) {
 	nomad.SetIssuer(nomad.URL)
 
 	t.Run("from a JWKS URL to static keys", func(t *testing.T) {
+		v.recent(t)
 		m := v.mount(t)
 		v.write(t, m, object{"jwks_url": nomad.URL + "/.well-known/jwks.json", "default_role": "x"})
 		got := v.read(t, m)
@@ -251,6 +255,7 @@ func modes(t *testing.T, v *vault) {
 		require.Equal(t, "x", v.read(t, m)["default_role"])
 	})
 	t.Run("from discovery to static keys", func(t *testing.T) {
+		v.recent(t)
 		m := v.mount(t)
 		v.write(t, m, object{"oidc_discovery_url": nomad.URL, "bound_issuer": nomad.URL})
 		got := v.read(t, m)
@@ -262,6 +267,7 @@ func modes(t *testing.T, v *vault) {
 		require.Equal(t, nomad.URL, v.read(t, m)["bound_issuer"])
 	})
 	t.Run("several JWKS URLs", func(t *testing.T) {
+		v.recent(t)
 		m := v.mount(t)
 		v.write(t, m, object{"jwks_pairs": []object{{"jwks_url": nomad.URL + "/.well-known/jwks.json", "jwks_ca_pem": ""}}})
 		require.Len(t, v.read(t, m)["jwks_pairs"], 1)
@@ -274,6 +280,7 @@ func modes(t *testing.T, v *vault) {
 		require.NotContains(t, got, "oidc_client_secret")
 	})
 	t.Run("no one there", func(t *testing.T) {
+		v.recent(t)
 		gone := httptest.NewServer(http.NotFoundHandler())
 		gone.Close()
 		m := v.mount(t)
@@ -282,12 +289,14 @@ func modes(t *testing.T, v *vault) {
 	})
 }
 
-// namespaces: a Community server takes no notice of them, and acts on the root one.
+// namespaces: a Community server takes no notice of them, and acts on the root one. Others refuse
+// one that nobody made; OpenBao doesn't say which it is.
 func namespaces(t *testing.T, v *vault) {
 	m := v.mount(t)
 	body := object{"jwt_validation_pubkeys": []string{pkixOf(t, rsaKey(t).Public())}}
 	r := v.within(t, "team-a", v.root, "PUT", "auth/"+m+"/config", body)
-	if v.as(t, "", "GET", "sys/health", nil).body["enterprise"] == true {
+	says := v.as(t, "", "GET", "sys/health", nil).body["enterprise"]
+	if says == true || says == nil && r.status == http.StatusNotFound {
 		require.Equal(t, http.StatusNotFound, r.status, r.raw)
 		require.Equal(t, http.StatusNotFound, v.do(t, "GET", "auth/"+m+"/config", nil).status)
 		return

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,9 @@ import (
 // at secret/. With an unseal key the last case seals the Vault and opens it again.
 func Run(t *testing.T, c *api.Client, unsealKey string) {
 	v := &vault{address: c.Address(), root: c.Token(), client: c, http: c.CloneConfig().HttpClient}
+	asked := v.mount(t)
+	v.write(t, asked, object{"jwt_validation_pubkeys": []string{pkixOf(t, rsaKey(t).Public())}})
+	_, v.pairs = v.read(t, asked)["jwks_pairs"]
 	for _, group := range []struct {
 		name string
 		run  func(*testing.T, *vault)
@@ -52,6 +56,20 @@ type vault struct {
 	client        *api.Client
 	http          *http.Client
 	mounts        atomic.Int64
+	pairs         bool // its JWT method has jwks_pairs, as the stand-in's
+}
+
+// recent skips a case in which Vault has changed its words since the days without jwks_pairs. What
+// CI has is recent.
+func (v *vault) recent(t *testing.T) {
+	t.Helper()
+	const why = "the server's JWT method has no jwks_pairs; the stand-in is a newer one"
+	if !v.pairs && os.Getenv("CI") == "true" {
+		require.Fail(t, why)
+	}
+	if !v.pairs {
+		t.Skip(why)
+	}
 }
 
 // reply is a status and a body.
