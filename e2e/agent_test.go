@@ -19,9 +19,9 @@ import (
 // By way of a real Vault Agent and a real Vault Proxy, which add a token of their own, everything
 // works without a token; the environment's goes nowhere.
 func TestThroughAgent(t *testing.T) {
+	needs(t, vault.HasProxy(t.Context()), "the server's command has no proxy, and its agent takes no token from a file")
 	for _, kind := range []string{"agent", "proxy"} {
 		t.Run(kind, func(t *testing.T) {
-			needs(t, kind != "proxy" || vault.HasProxy(t.Context()), "the server's command has no proxy")
 			path := "jwt-" + kind
 			c := enable(t, vault, path, nil)
 			r := harvest(t, nil, "policy", "-roles", "-mount", path)

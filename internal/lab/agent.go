@@ -27,7 +27,7 @@ auto_auth {
     config = { token_file_path = %q }
   }
 }
-%s { use_auto_auth_token = true }
+api_proxy { use_auto_auth_token = true }
 listener "tcp" {
   address                = %q
   tls_disable            = true
@@ -38,10 +38,6 @@ listener "tcp" {
 // StartAgent starts "vault agent" or "vault proxy", as kind says, before the server, and returns
 // when it passes requests on with that token.
 func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, error) {
-	passing := "api_proxy"
-	if !v.HasProxy(ctx) {
-		passing = "cache" // what it was called before
-	}
 	return withPorts(1, func(ports []int) (*Agent, error) {
 		dir, err := os.MkdirTemp("", "harvest-agent-")
 		if err != nil {
@@ -49,7 +45,7 @@ func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, err
 		}
 		listen := net.JoinHostPort("127.0.0.1", fmt.Sprint(ports[0]))
 		file, config := filepath.Join(dir, "token"), filepath.Join(dir, "agent.hcl")
-		for name, text := range map[string]string{file: token, config: fmt.Sprintf(vaultAgentConfig, v.Address, file, passing, listen)} {
+		for name, text := range map[string]string{file: token, config: fmt.Sprintf(vaultAgentConfig, v.Address, file, listen)} {
 			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 				_ = os.RemoveAll(dir)
 				return nil, err
@@ -69,7 +65,8 @@ func (v *Vault) StartAgent(ctx context.Context, kind, token string) (*Agent, err
 	})
 }
 
-// HasProxy reports whether the server's command has "vault proxy", which came with Vault 1.14.
+// HasProxy reports whether the server's command has "vault proxy", which came with Vault 1.14, and
+// whose agent takes a token from a file.
 func (v *Vault) HasProxy(ctx context.Context) bool {
 	help, _ := exec.CommandContext(ctx, v.process.cmd.Path, "proxy", "-h").CombinedOutput()
 	return bytes.Contains(help, []byte("proxy [options]"))
