@@ -49,8 +49,8 @@ mount "jwt-nomad" { clusters = ["us-east", "edge"] }
 		rows = append(rows, strings.Join(found[1:], " "))
 	}
 	assert.Equal(t, []string{
-		"pending 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 us-east", "trusted p384 edge", "trusted 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 us-east",
-		`claimed p256 another\x1b[2J\u202e`, "foreign no kid nobody", "denied p521 us-east", "skipped encryption us-east",
+		"pending 80ef5b3f-77f1-1c8a-60a7-52b7a3f6f1d2 us-east", "denied p521 us-east", "trusted p384 edge", "trusted 3f0fccd0-2a8e-4bd1-b1ea-8a1c1a7e4f10 us-east",
+		`claimed p256 another\x1b[2J\u202e`, "foreign no kid nobody", "skipped encryption us-east",
 	}, rows)
 	for _, part := range []string{
 		"<b>0 of 1</b> <span>mounts in sync", "<b>1 of 2</b> <span>clusters and regions read", "key set: open missing.json: no such file or directory",
