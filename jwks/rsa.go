@@ -6,8 +6,8 @@ import (
 	_ "embed" // smallprimes.bin
 	"math"
 	"math/big"
+	"slices"
 	"strings"
-	"sync"
 )
 
 // Bounds on RSA keys. NIST SP 800-131A sets the lower bounds; the upper ones keep a login,
@@ -118,17 +118,28 @@ func isROCAPower(rest, p uint64) bool {
 	return true
 }
 
-// smallPrimes is the product of the odd primes under maxSmallFactor. It is here as bytes, since
-// multiplying them takes longer than judging a key.
-var (
-	//go:embed smallprimes.bin
-	smallPrimeOctets []byte
-	smallPrimes      = sync.OnceValue(func() *big.Int { return new(big.Int).SetBytes(smallPrimeOctets) })
-)
+// smallPrimeOctets is the product of the odd primes under maxSmallFactor, big-endian. It is here as
+// bytes, since multiplying them takes longer than judging a key.
+//
+//go:embed smallprimes.bin
+var smallPrimeOctets []byte
+
+// smallPrimesMod returns that product modulo n. It goes by pieces, which stay in the processor's
+// cache, and whose division leaves next to nothing to be collected.
+func smallPrimesMod(n *big.Int) *big.Int {
+	const piece = 2 << 10
+	rest, octets, quotient := new(big.Int), new(big.Int), new(big.Int)
+	for part := range slices.Chunk(smallPrimeOctets, piece) {
+		octets.SetBytes(part)
+		octets.Add(octets, rest.Lsh(rest, uint(8*len(part))))
+		quotient.QuoRem(octets, n, rest)
+	}
+	return rest
+}
 
 // noSmallFactor refuses a modulus that a prime under maxSmallFactor divides.
 func noSmallFactor(n *big.Int) *objection {
-	common := new(big.Int).Rem(smallPrimes(), n)
+	common := smallPrimesMod(n)
 	common.GCD(nil, nil, common, n)
 	switch {
 	case common.IsInt64() && common.Int64() == 1:
