@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -33,36 +35,11 @@ type Flags interface {
 // Single returns the config of the flags and, behind them, of the environment. The
 // environment never reaches into a file: a cluster there is what the file says.
 func Single(f Flags, getenv func(string) string, needsCluster bool) (*Config, error) {
+	m, err := singleMount(f)
+	if err != nil {
+		return nil, err
+	}
 	cfg := &Config{Vaults: []Vault{{}}}
-	m := Mount{Path: MountPath(f.String("mount")), Namespace: strings.Trim(f.String("namespace"), "/")}
-	if m.Path == "" {
-		return nil, fmt.Errorf("no mount: give -mount PATH, such as -mount jwt-nomad, or -config FILE")
-	}
-	if err := checkMountPath(m.Path); err != nil {
-		return nil, fmt.Errorf("-mount: %w", err)
-	}
-	m.Options = vaultsync.Options{
-		Foreign: plan.Foreign(f.String("foreign")), Retired: f.StringSlice("retired"),
-		Retain: f.Duration("retain"), Settle: f.Duration("settle"), Convert: f.Bool("convert"), MaxKeys: f.Int("max-keys"),
-	}
-	m.Options.Settings = settings(f)
-	if err := m.Options.Settings.Check(); err != nil {
-		return nil, err
-	}
-	if err := checkForeign(f.String("foreign")); err != nil {
-		return nil, err
-	}
-	if f.IsSet("retain") && m.Options.Retain == 0 {
-		m.Options.Retain = plan.NoRetain
-	}
-	for _, name := range []string{"retain", "settle"} {
-		if d := f.Duration(name); d < 0 || IsLong(d) {
-			return nil, fmt.Errorf("-%s %v: want a duration from 0s to ten years", name, d)
-		}
-	}
-	if n := f.Int("max-keys"); f.IsSet("max-keys") && (n < 1 || n > maxCount) {
-		return nil, fmt.Errorf("-max-keys %d: want a number from 1 to %d", n, maxCount)
-	}
 	name := f.String("cluster")
 	switch {
 	case name == "" && needsCluster:
@@ -80,6 +57,40 @@ func Single(f Flags, getenv func(string) string, needsCluster bool) (*Config, er
 	}
 	cfg.Mounts = []Mount{m}
 	return cfg, nil
+}
+
+// singleMount returns the mount of the flags, without its cluster.
+func singleMount(f Flags) (Mount, error) {
+	m := Mount{Path: MountPath(f.String("mount")), Namespace: strings.Trim(f.String("namespace"), "/")}
+	if m.Path == "" {
+		return m, fmt.Errorf("no mount: give -mount PATH, such as -mount jwt-nomad, or -config FILE")
+	}
+	if err := checkMountPath(m.Path); err != nil {
+		return m, fmt.Errorf("-mount: %w", err)
+	}
+	m.Options = vaultsync.Options{
+		Foreign: plan.Foreign(f.String("foreign")), Retired: f.StringSlice("retired"),
+		Retain: f.Duration("retain"), Settle: f.Duration("settle"), Convert: f.Bool("convert"), MaxKeys: f.Int("max-keys"),
+	}
+	m.Options.Settings = settings(f)
+	if err := m.Options.Settings.Check(); err != nil {
+		return m, err
+	}
+	if err := checkForeign(f.String("foreign")); err != nil {
+		return m, err
+	}
+	if f.IsSet("retain") && m.Options.Retain == 0 {
+		m.Options.Retain = plan.NoRetain
+	}
+	for _, name := range []string{"retain", "settle"} {
+		if d := f.Duration(name); d < 0 || IsLong(d) {
+			return m, fmt.Errorf("-%s %v: want a duration from 0s to ten years", name, d)
+		}
+	}
+	if n := f.Int("max-keys"); f.IsSet("max-keys") && (n < 1 || n > maxCount) {
+		return m, fmt.Errorf("-max-keys %d: want a number from 1 to %d", n, maxCount)
+	}
+	return m, nil
 }
 
 // settings returns what the flags state of the mount besides its keys.
@@ -146,18 +157,21 @@ func singleCluster(f Flags, getenv func(string) string, name string) (Cluster, e
 // connect fills in how the cluster is reached: its regions and TLS. NOMAD_ variables
 // count for a Nomad agent only; another issuer's CA and certificate aren't Nomad's.
 func (c *Cluster) connect(f Flags, getenv func(string) string) error {
+	return cmp.Or(c.connectTLS(f, getenv), c.connectRegions(f, getenv))
+}
+
+func (c *Cluster) connectTLS(f Flags, getenv func(string) string) error {
 	env := func(flag, name string) string {
 		if v := f.String(flag); v != "" || f.IsSet(flag) || c.Address == "" {
 			return v
 		}
 		return getenv(name)
 	}
-	c.TLS.CACert = env("nomad-ca-cert", "NOMAD_CACERT")
-	c.TLS.CAPath = env("nomad-ca-path", "NOMAD_CAPATH")
-	c.TLS.ClientCert = env("nomad-client-cert", "NOMAD_CLIENT_CERT")
-	c.TLS.ClientKey = env("nomad-client-key", "NOMAD_CLIENT_KEY")
-	c.TLS.ServerName = env("nomad-tls-server-name", "NOMAD_TLS_SERVER_NAME")
-	c.TLS.InsecureSkipVerify = f.Bool("nomad-tls-skip-verify")
+	c.TLS = jwks.TLS{
+		CACert: env("nomad-ca-cert", "NOMAD_CACERT"), CAPath: env("nomad-ca-path", "NOMAD_CAPATH"),
+		ClientCert: env("nomad-client-cert", "NOMAD_CLIENT_CERT"), ClientKey: env("nomad-client-key", "NOMAD_CLIENT_KEY"),
+		ServerName: env("nomad-tls-server-name", "NOMAD_TLS_SERVER_NAME"), InsecureSkipVerify: f.Bool("nomad-tls-skip-verify"),
+	}
 	if v := getenv("NOMAD_SKIP_VERIFY"); v != "" && c.Address != "" && !f.IsSet("nomad-tls-skip-verify") {
 		skip, err := strconv.ParseBool(v)
 		if err != nil {
@@ -171,12 +185,13 @@ func (c *Cluster) connect(f Flags, getenv func(string) string) error {
 	case c.TLS.ClientCert == "" && c.TLS.ClientKey != "":
 		return fmt.Errorf("a client key without its certificate: give -nomad-client-cert FILE (or NOMAD_CLIENT_CERT)")
 	}
+	return nil
+}
 
+func (c *Cluster) connectRegions(f Flags, getenv func(string) string) error {
 	c.Regions = f.StringSlice("region")
-	if !f.IsSet("region") && c.Address != "" {
-		if region := getenv("NOMAD_REGION"); region != "" {
-			c.Regions = []string{region}
-		}
+	if region := getenv("NOMAD_REGION"); region != "" && !f.IsSet("region") && c.Address != "" {
+		c.Regions = []string{region}
 	}
 	if len(c.Regions) > 0 && c.Address == "" {
 		return fmt.Errorf("-region is a Nomad agent's; it goes with -nomad-address only")

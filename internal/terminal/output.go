@@ -89,19 +89,11 @@ func (o *Output) Heading(what, name string) {
 	if what != "" {
 		what += " "
 	}
-	if o.Width > 0 && Columns(what+name) > o.Width {
-		// A mount's name, then its namespace and its Vault.
-		parts := wrapAt(name, " in namespace ", " at ")
-		for i, part := range parts {
-			before := what
-			if i > 0 {
-				before = "  "
-			}
-			part = Shorten(part, o.Width-Columns(before))
-			o.Printf("%s\n", o.Paint(Bold, before+part))
+	for i, line := range Wrap(what+name, o.Width) {
+		if i > 0 {
+			line = "  " + line
 		}
-		o.Printf("\n")
-		return
+		o.Printf("%s\n", o.Paint(Bold, line))
 	}
-	o.Printf("%s\n\n", o.Paint(Bold, what+name))
+	o.Printf("\n")
 }

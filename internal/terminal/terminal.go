@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -83,18 +82,4 @@ func Wrap(text string, width int) []string {
 		line, used = line+word, used+n
 	}
 	return append(lines, line)
-}
-
-// wrapAt parts text before the last of each mark, in their order.
-func wrapAt(text string, marks ...string) []string {
-	var parts []string
-	for _, mark := range slices.Backward(marks) {
-		if i := strings.LastIndex(text, mark); i > 0 {
-			parts = append(parts, text[i+1:])
-			text = text[:i]
-		}
-	}
-	parts = append(parts, text)
-	slices.Reverse(parts)
-	return parts
 }
