@@ -31,7 +31,7 @@ spec.replicas spec.selector.matchLabels.* spec.schedule spec.concurrencyPolicy s
 spec.successfulJobsHistoryLimit spec.failedJobsHistoryLimit
 spec.jobTemplate.spec.backoffLimit spec.jobTemplate.spec.activeDeadlineSeconds
 @.metadata.labels.* @.spec.serviceAccountName @.spec.restartPolicy
-@.spec.securityContext.runAsNonRoot @.spec.securityContext.runAsUser @.spec.securityContext.fsGroup @.spec.securityContext.seccompProfile.type
+@.spec.securityContext.runAsNonRoot @.spec.securityContext.runAsUser @.spec.securityContext.runAsGroup @.spec.securityContext.fsGroup @.spec.securityContext.seccompProfile.type
 @.spec.volumes.-.name @.spec.volumes.-.configMap.name
 @.spec.containers.-.name @.spec.containers.-.image @.spec.containers.-.args.-
 @.spec.containers.-.ports.-.name @.spec.containers.-.ports.-.containerPort
