@@ -16,8 +16,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -128,6 +130,11 @@ func parse(r io.Reader) (*column, error) {
 			}
 			continue
 		}
+		if e.Action == "run" { // what was run again counts as it went then
+			maps.DeleteFunc(c.tests, func(name string, _ *outcome) bool {
+				return name == e.Test || strings.HasPrefix(name, e.Test+"/")
+			})
+		}
 		o := c.tests[e.Test]
 		if o == nil {
 			o = &outcome{}
@@ -146,14 +153,14 @@ func parse(r io.Reader) (*column, error) {
 	return c, lines.Err()
 }
 
-// reason returns the text of a test's last log line, "file_test.go:12: text".
+var logged = regexp.MustCompile(`^\s+\w+\.go:\d+: (.+)`)
+
+// reason returns the text of a test's last log line, "file.go:12: text".
 func reason(before, line string) string {
-	_, text, found := strings.Cut(line, "_test.go:")
-	_, text, numbered := strings.Cut(text, ": ")
-	if !found || !numbered {
-		return before
+	if m := logged.FindStringSubmatch(line); m != nil {
+		return strings.TrimSpace(m[1])
 	}
-	return strings.TrimSpace(text)
+	return before
 }
 
 // failures are the tests that failed, and the packages that did without one.

@@ -54,8 +54,12 @@ const ran = `{"Action":"start","Package":"e2e"}
 {"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"leader_killed","Value":"3"}
 {"Action":"attr","Package":"e2e","Test":"TestHistory/kept","Key":"note","Value":"The load was 2."}
 {"Action":"fail","Package":"e2e","Test":"TestKill"}
-{"Action":"output","Package":"e2e","Test":"TestAudit","Output":"    lab_test.go:9: no audit\n"}
+{"Action":"output","Package":"e2e","Test":"TestAudit","Output":"    conformance.go:9: no audit\n"}
 {"Action":"skip","Package":"e2e","Test":"TestAudit"}
+{"Action":"fail","Package":"e2e","Test":"TestLogins/jwt"}
+{"Action":"fail","Package":"e2e","Test":"TestLogins"}
+{"Action":"run","Package":"e2e","Test":"TestLogins"}
+{"Action":"pass","Package":"e2e","Test":"TestLogins"}
 {"Action":"fail","Package":"e2e"}
 {"Action":"fail","Package":"lab"}
 `
@@ -79,7 +83,8 @@ func TestTable(t *testing.T) {
 		"| **failed**: `TestKill` |\n",
 		"| federated regions | not run |\n",
 		"what it refuses | not run [2] |\n",
-		"\n1. `TestMigrateURL/jwks_pairs`: this Vault has no jwks_pairs\n2. `TestAudit`: no audit\n",
+		"Agent and Proxy | 1 passed, 3 not run |\n",
+		"\n1. this Vault has no jwks_pairs: `TestMigrateURL/jwks_pairs`\n2. no audit: `TestAudit`\n",
 	} {
 		assert.Contains(t, text, line)
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
 // rows are what a user does, and the tests that show it. Each test against real servers stands in
@@ -48,29 +50,35 @@ func serversTable(columns []*column) (string, error) {
 		fmt.Fprintf(&out, " %s: %s |", c.name, cmp.Or(c.servers, "unknown servers"))
 	}
 	out.WriteString("\n| --- |" + strings.Repeat(" --- |", len(columns)) + "\n")
-	var notes []string
+	var reasons []string
+	of := map[string][]string{} // the tests with that reason
 	for _, row := range rows {
 		fmt.Fprintf(&out, "| %s |", row.what)
 		for _, c := range columns {
 			text, skipped, err := c.cell(strings.Fields(row.tests))
 			missing = append(missing, err)
-			for _, note := range skipped {
-				i := slices.Index(notes, note)
-				if i < 0 {
-					i = len(notes)
-					notes = append(notes, note)
+			for _, name := range skipped {
+				why := c.tests[name].why
+				if of[why] == nil {
+					reasons = append(reasons, why)
 				}
-				text += fmt.Sprintf(" [%d]", i+1)
+				if name = "`" + name + "`"; !slices.Contains(of[why], name) {
+					of[why] = append(of[why], name)
+				}
+				if number := fmt.Sprintf(" [%d]", slices.Index(reasons, why)+1); !strings.Contains(text, number) {
+					text += number
+				}
 			}
 			fmt.Fprintf(&out, " %s |", text)
 		}
 		out.WriteString("\n")
 	}
-	if len(notes) > 0 {
-		out.WriteString("\nSkipped, by name and with what the test said:\n\n")
+	if len(reasons) > 0 {
+		out.WriteString("\nSkipped, as the tests said:\n\n")
 	}
-	for i, note := range notes {
-		fmt.Fprintf(&out, "%d. %s\n", i+1, note)
+	for i, why := range reasons {
+		note := fmt.Sprintf("%d. %s: %s", i+1, why, strings.Join(of[why], ", "))
+		out.WriteString(strings.Join(terminal.Wrap(note, 97), "\n   ") + "\n")
 	}
 	return out.String(), errors.Join(missing...)
 }
@@ -82,7 +90,7 @@ func (c *column) cell(tests []string) (text string, skipped []string, err error)
 	for _, name := range slices.Sorted(maps.Keys(c.tests)) {
 		top, _, _ := strings.Cut(name, "/")
 		if o := c.tests[name]; o.action == "skip" && slices.Contains(tests, top) {
-			skipped = append(skipped, fmt.Sprintf("`%s`: %s", name, o.why))
+			skipped = append(skipped, name)
 		}
 	}
 	for _, name := range tests {
