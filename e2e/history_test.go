@@ -107,10 +107,10 @@ func tell(t *testing.T, lasting time.Duration, faults ...func(*trial)) history.V
 	untrusted, denied := s.log.Untrusted()
 	late := len(verdict.Lost) - len(verdict.Kept())
 	require.Positive(t, verdict.Claims, "no sync ended well: that proves nothing")
-	summary := fmt.Sprintf("%v, %d reads, %d syncs that ended well: %d updates lost, %d of them beside a write that took too long",
+	summary := fmt.Sprintf("%v, %d reads, %d syncs that ended well. Updates lost: %d, %d of them beside a write that took too long.",
 		lasting, reads.Load(), verdict.Claims, len(verdict.Lost), late)
 	t.Log(summary)
-	t.Attr("table", summary+" | times | published keys that weren't trusted | denied keys that were")
+	t.Attr("table", "meanwhile | times | published keys that weren't trusted | denied keys that were")
 	times := s.log.Faults()
 	for _, fault := range append(slices.Sorted(maps.Keys(times)), history.NoFault) {
 		often := "" // no fault has no number
@@ -119,7 +119,7 @@ func tell(t *testing.T, lasting time.Duration, faults ...func(*trial)) history.V
 		}
 		t.Attr(key(fault), fmt.Sprintf("%s | %s | %s", often, untrusted.Of(fault), denied.Of(fault)))
 	}
-	sayLoad(t)
+	t.Attr("note", summary+" "+load())
 	assert.Empty(t, verdict.Wrong)
 	return verdict
 }
@@ -127,11 +127,13 @@ func tell(t *testing.T, lasting time.Duration, faults ...func(*trial)) history.V
 // key makes the name of an attribute.
 func key(name string) string { return strings.ReplaceAll(name, " ", "_") }
 
-// sayLoad notes how busy the machine is: it makes every figure longer.
-func sayLoad(t *testing.T) {
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		t.Attr("note", fmt.Sprintf("The load was %s, on %d cores.", strings.Join(strings.Fields(string(load))[:3], ", "), runtime.NumCPU()))
+// load says how busy the machine is: it makes every figure longer.
+func load() string {
+	averages, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "The load isn't known."
 	}
+	return fmt.Sprintf("The load was %s, on %d cores.", strings.Join(strings.Fields(string(averages))[:3], ", "), runtime.NumCPU())
 }
 
 // rest waits, or ends with the context: a random moment is no event to wait for.

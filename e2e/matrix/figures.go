@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/terminal"
 )
 
 // figuresTable is what tests said of themselves as attributes. One called table begins a table with
@@ -20,7 +22,7 @@ func figuresTable(columns []*column) string {
 				case "table":
 					fmt.Fprintf(&out, "| %s |\n|%s\n", value, strings.Repeat(" --- |", 1+strings.Count(value, " | ")))
 				case "note":
-					fmt.Fprintf(&out, "\n%s\n", value)
+					fmt.Fprintf(&out, "\n%s\n", strings.Join(terminal.Wrap(value, 100), "\n"))
 				default:
 					fmt.Fprintf(&out, "| %s | %s |\n", key, value)
 				}
