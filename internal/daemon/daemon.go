@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/config"
@@ -31,6 +32,8 @@ type Daemon struct {
 	ended    chan error // a watch ended that should not have
 
 	relays relay.Server
+
+	reading sync.Mutex // held while another configuration is read
 
 	cfg    *config.Config
 	made   int // logins so far

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/config"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/wait"
 )
 
 // slowStart is when systemd is told that the service is up although some mount had no first sync
@@ -58,7 +60,7 @@ func (d *Daemon) Run(ctx context.Context, hangup <-chan os.Signal, load func() (
 
 // reload takes on another configuration, or says why the old one stays.
 func (d *Daemon) reload(ctx context.Context, load func() (*config.Config, error)) {
-	cfg, err := load()
+	cfg, err := d.readWithin(ctx, load)
 	if err == nil {
 		err = d.Use(ctx, cfg)
 	}
@@ -68,4 +70,25 @@ func (d *Daemon) reload(ctx context.Context, load func() (*config.Config, error)
 	for _, err := range terminal.Separate(err) {
 		d.Log.Error("the configuration was not reloaded; the old one stays in force", "error", text.Escape(err.Error()))
 	}
+}
+
+// maxRead bounds the reading of another configuration. The watchdog hears nothing meanwhile.
+const maxRead = 10 * time.Second
+
+// readWithin reads a configuration that may be a pipe, or on a file server that is away: one at a
+// time, since nothing ends such a reading.
+func (d *Daemon) readWithin(ctx context.Context, load func() (*config.Config, error)) (*config.Config, error) {
+	if !d.reading.TryLock() {
+		return nil, errors.New("the configuration is still being read since the last time: is it a pipe that nobody writes to, or is its file server away?")
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxRead)
+	defer cancel()
+	cfg, err := wait.Within(ctx, func() (*config.Config, error) {
+		defer d.reading.Unlock()
+		return load()
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("the configuration was not read within %v: is it a pipe that nobody writes to, or is its file server away?", maxRead)
+	}
+	return cfg, err
 }
