@@ -2,6 +2,7 @@ package vaultsync
 
 import (
 	"context"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,14 +107,18 @@ func TestKeyHistoryIsBounded(t *testing.T) {
 	s := new(keyHistory)
 	for i := range keys {
 		s.readAt(began.Add(time.Duration(i) * time.Second))
-		s.note([]plan.Element{{Fingerprint: fingerprint(i)}})
+		s.note([]plan.Element{{Opaque: true}, {Fingerprint: fingerprint(i)}})
 	}
 	assert.Len(t, s.keys, mostGone+1, "the gone ones, and the one that is there")
 	for i := keys - mostGone - 1; i < keys; i++ {
 		_, known := s.keys[fingerprint(i)] // assert.Contains looks at all keys for each
 		assert.True(t, known, i)
 	}
-	s.readAt(began.Add(2*forgotten + keys*time.Second))
-	s.note(nil)
-	assert.Empty(t, s.keys)
+	last := began.Add((keys - 1) * time.Second)
+	for age, known := range map[time.Duration]int{forgotten: 1, forgotten + 1: 0} {
+		of := keyHistory{keys: maps.Clone(s.keys)}
+		of.readAt(last.Add(age))
+		of.note(nil)
+		assert.Len(t, of.keys, known)
+	}
 }
