@@ -240,6 +240,15 @@ func TestPlanPastedTwice(t *testing.T) {
 	assert.Equal(t, next[0], next[1])
 }
 
+// A key of two elements was foreign before if either says so.
+func TestPlanAdoptedByOneOfTwo(t *testing.T) {
+	plain, marked := trust("a", "k1"), func(at time.Time) string { return trust("a", "k1", adopted, added(at)) }
+	for _, other := range []string{marked(now.Add(-time.Hour)), marked(now.Add(-99 * time.Hour))} {
+		p := planOf(t, elements(plain, other), onlyA(publish("a", "k1")), Rules{Now: now})
+		assert.True(t, Read(p.Next)[0].Block.Annotation.Adopted)
+	}
+}
+
 func TestPlanOrder(t *testing.T) {
 	p, err := New(
 		elements(paste("x"), trust("a", "k1", added(now.Add(-time.Hour))), "junk", trust("a", "k2", added(now.Add(-time.Minute)))),
