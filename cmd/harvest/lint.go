@@ -24,7 +24,7 @@ func lintFlags() []cli.Flag {
 func (a *app) inspection(cmd *cli.Command) (*lint.Inspection, error) {
 	rotation := cmd.Duration("rotation")
 	if cmd.IsSet("rotation") && (rotation <= 0 || config.IsLong(rotation)) {
-		return nil, usage(cmd, "-rotation %s: want a time above zero, ten years at the most", rotation)
+		return nil, usage(cmd, "-rotation %s: want a time above zero, at most ten years", rotation)
 	}
 	if !cmd.Bool("lint") {
 		switch {

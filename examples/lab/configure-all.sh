@@ -56,7 +56,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# await WHAT COMMAND…: runs it until it succeeds, for a minute at the most.
+# await WHAT COMMAND…: runs it until it succeeds, for at most a minute.
 await() {
 	what=$1
 	shift

@@ -16,7 +16,7 @@ resource "vault_jwt_auth_backend" "jwt-nomad" {
 }
 
 # The claims of a login are kept as metadata of its alias on that mount, which the accessor
-# names. A mount made anew has another accessor, and this policy follows it.
+# names. A mount that is made again has another accessor, and this policy follows it.
 resource "vault_policy" "nomad-workloads" {
   name   = "nomad-workloads"
   policy = <<-EOT

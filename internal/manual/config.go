@@ -42,7 +42,7 @@ var Blocks = []struct {
 	Attributes         []Attribute
 }{
 	{"", "", "", []Attribute{
-		{"deny", kindFingerprints, "", "Keys that no mount may trust. They are removed wherever they are found, whoever they belong to."},
+		{"deny", kindFingerprints, "", "Keys that no mount may trust. They are removed wherever they are found, no matter whose they are."},
 	}},
 	{"cluster", `cluster "NAME"`, "A source of keys.\nThe name marks which of a mount's keys are the cluster's own. After a rename, strike the old name off (`retired`).\n" +
 		"A cluster has exactly one of `address`, `jwks_url`, `jwks_file`, `oidc_issuer` and a `kubernetes` block.", slices.Concat([]Attribute{

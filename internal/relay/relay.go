@@ -72,7 +72,7 @@ func CheckIssuer(issuer string) error {
 	case u.User != nil, u.RawQuery != "", u.ForceQuery, u.Fragment != "":
 		return errors.New("issuer: a URL without user, query and fragment is wanted")
 	case strings.HasSuffix(issuer, "/"):
-		return fmt.Errorf("issuer %q: leave out the slash at its end, since tokens name it to the letter", issuer)
+		return fmt.Errorf("issuer %q: leave out the slash at its end, since it must be exactly what tokens name", issuer)
 	}
 	return nil
 }

@@ -244,7 +244,7 @@ func summary(m *vaultsync.MountReport) string {
 	case len(changes) > 0:
 		line = strings.Join(changes, ", ")
 	case p.Changed:
-		line = "To be written anew"
+		line = "To be written again"
 	}
 	if len(rest) > 0 {
 		line += "; " + strings.Join(rest, ", ")

@@ -99,7 +99,7 @@ func (f *terraformFile) setMount(s *setup.Proposal) error {
 		return nil
 	}
 	f.line("# Every key of the mount as of now, each an element of its own. They count when the mount is made: print")
-	f.line("# them anew before it is made anew. From then on harvest keeps them.")
+	f.line("# them again before it is made again. From then on harvest keeps them.")
 	f.open("jwt_validation_pubkeys = [")
 	for _, element := range config.Keys() {
 		f.line(terraformText(element) + ",")

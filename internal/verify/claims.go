@@ -247,15 +247,15 @@ func (c *verifier) checkBoundClaims() {
 
 // unlike tells why values that look alike don't match, and what to do: "" where none do.
 func unlike(have, want []any, useGlobs bool) (why, fix string) {
-	const anew = "write the role anew, with JSON whose bound_claims have what the token has: "
+	const again = "write the role again, with JSON whose bound_claims have what the token has: "
 	for _, h := range have {
 		for _, w := range want {
 			switch {
 			case fmt.Sprint(h) != fmt.Sprint(w):
 			case kindOf(h) != kindOf(w):
-				return fmt.Sprintf("the token has %s, the role %s, and Vault compares kinds too", kindOf(h), kindOf(w)), anew + vaultapi.QuoteValues([]any{h})
+				return fmt.Sprintf("the token has %s, the role %s, and Vault compares kinds too", kindOf(h), kindOf(w)), again + vaultapi.QuoteValues([]any{h})
 			case useGlobs:
-				return "under bound_claims_type=glob Vault compares texts alone", "write the role anew with bound_claims_type=string"
+				return "under bound_claims_type=glob Vault compares texts alone", "write the role again with bound_claims_type=string"
 			default:
 				return "Vault never matches a number in a list", "bind another claim, or have the issuer write a text or no list"
 			}
