@@ -199,7 +199,8 @@ mount "jwt-nomad" {
   #clusters = ["us-east"]
 
   # A directory of its own, which must exist, for keys.pem, jwks.json and, with an issuer,
-  # .well-known/openid-configuration.
+  # .well-known/openid-configuration. It must belong to root or to the user that harvest runs as,
+  # and only harvest's own group may write it besides.
   #dir = "/var/lib/harvest/relay/nomad"
 
   # The issuer of the discovery document, which must be the one that the tokens name.
