@@ -276,8 +276,8 @@ func relayedFingerprint(t *testing.T, url, kid string) string {
 }
 
 // answered returns when Nomad answers a query that it holds until its key set changes: what no
-// answered tells when Nomad answers a query that it holds until its key set changes: what no program
-// could do without.
+// answered tells when Nomad answers a query that it holds until its key set changes: what no
+// program could do without.
 func answered(t *testing.T, n *lab.Nomad) <-chan time.Time {
 	t.Helper()
 	get := func(query string) *http.Response {
