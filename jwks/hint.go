@@ -142,7 +142,7 @@ func loginHint(u *url.URL, e *StatusError, authorized bool) string {
 	isNomads := strings.HasSuffix(u.Path, pathKeys) || strings.HasSuffix(u.Path, pathRegions)
 	isKubernetes := strings.HasSuffix(u.Path, pathKubernetesKeys) ||
 		strings.Contains(strings.ReplaceAll(e.Body, " ", ""), `"kind":"Status"`) && strings.Contains(e.Body, "apiVersion")
-	const file = "read it as a Kubernetes cluster (a kubernetes block, jwks.Kubernetes), which sends one over verified TLS, " +
+	const file = "read it as a Kubernetes cluster (jwks.Kubernetes), which sends one over verified TLS, " +
 		"or give the key set as a file that holds what kubectl get --raw " + pathKubernetesKeys + " prints"
 	switch {
 	case authorized && e.StatusCode == http.StatusUnauthorized:

@@ -61,7 +61,8 @@ func (s *session) lacksUpdate(ctx context.Context) (lacks, unanswered error) {
 	if err != nil || slices.Contains(capabilities, "update") || slices.Contains(capabilities, "root") {
 		return nil, err
 	}
-	return &lacksUpdateError{s.mount.configPath()}, nil
+	path := s.mount.configPath()
+	return &vaultapi.ForbiddenError{Path: path, Said: fmt.Sprintf("the token lacks \"update\" on %s: no change of the keys can be written", path)}, nil
 }
 
 // explainWrite explains why a write is forbidden. Vault answers 403 for several reasons: it is
@@ -73,17 +74,6 @@ func (s *session) explainWrite(ctx context.Context, err error) error {
 	}
 	return s.Explain(err, s.mount.configPath(), "update")
 }
-
-// lacksUpdateError is ErrForbidden, where Vault said what the token may do.
-type lacksUpdateError struct{ path string }
-
-// Error implements error.
-func (e *lacksUpdateError) Error() string {
-	return fmt.Sprintf("the token lacks \"update\" on %s: no change of the keys can be written; `harvest policy` prints the policy", e.path)
-}
-
-// Is reports true for ErrForbidden.
-func (e *lacksUpdateError) Is(target error) bool { return target == ErrForbidden }
 
 // warnUnableToUpdate tells, when a watch begins, of a token that may not write: its first
 // write may be weeks away, on the day of a rotation. Later it tells when the token may. It says

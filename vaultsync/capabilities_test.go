@@ -81,7 +81,7 @@ func TestCapabilities(t *testing.T) {
 	})
 }
 
-const lacks = `the token lacks "update" on auth/jwt-nomad/config: no change of the keys can be written; ` + "`harvest policy` prints the policy"
+const lacks = `the token lacks "update" on auth/jwt-nomad/config: no change of the keys can be written`
 
 // A plan says it, with changes or without; a sync only where Vault refuses its write.
 func TestTokenWithoutUpdate(t *testing.T) {

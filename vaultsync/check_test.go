@@ -50,7 +50,7 @@ func TestCheckOfWrongArguments(t *testing.T) {
 		"pin: cluster":                 func(h *Harvester) { h.Targets[0].Options.Pin = map[string][]pem.Fingerprint{"b": {fingerprint("k1")}} },
 		"cluster name":                 func(h *Harvester) { h.Clusters[0].Name, h.Targets[0].Clusters[0] = "a b", "a b" },
 		"no clusters":                  func(h *Harvester) { h.Targets[0].Clusters = nil },
-		`foreign = "no"`:               func(h *Harvester) { h.Targets[0].Options.Foreign = "no" },
+		`foreign keys: "no"`:           func(h *Harvester) { h.Targets[0].Options.Foreign = "no" },
 		"can't be negative":            func(h *Harvester) { h.Targets[0].Options.MaxAge = -1 },
 	} {
 		t.Run(says, func(t *testing.T) {

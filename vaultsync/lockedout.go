@@ -22,10 +22,10 @@ type AlgorithmError struct {
 	Mends     []string // a list by which every published key of the mount's clusters logs in
 }
 
-// Error says how to mend it.
+// Error says what keeps the logins out.
 func (e *AlgorithmError) Error() string {
-	return fmt.Sprintf("%v: it signs with %s (kid %s), and jwt_supported_algs is %s; state jwt_supported_algs = %s for the mount",
-		ErrAlgorithm, strings.Join(e.Signs, ", "), vaultapi.KeyID(e.KeyID), vaultapi.Bracket(e.Supported), vaultapi.QuoteAlgorithms(e.Mends))
+	return fmt.Sprintf("%v: it signs with %s (kid %s), and jwt_supported_algs is %s",
+		ErrAlgorithm, strings.Join(e.Signs, ", "), vaultapi.KeyID(e.KeyID), vaultapi.Bracket(e.Supported))
 }
 
 // Is reports true for ErrAlgorithm.

@@ -41,14 +41,14 @@ func past(until time.Time) func() bool {
 }
 
 // Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
-// that the token may not write, the plan has a warning, changes or
-// none. The error is that of a Sync, for what could not be read.
+// that the token may not write, the plan has a warning, changes or none, which is the report's
+// Unwritable. The error is that of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.report()
 	report.Err = m.Wrap(ended(ctx, m.contained(o, func() error {
 		s, err := m.open()
 		if err == nil {
-			report.Config, report.Plan, err = s.plan(ctx, want, o)
+			err = s.plan(ctx, want, o, report)
 			report.Last, report.Done = report.Plan, report.Plan != nil && !report.Plan.Changed
 		}
 		return err
@@ -56,20 +56,21 @@ func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountR
 	return report, report.failure()
 }
 
-func (s *session) plan(ctx context.Context, want plan.Desired, o Options) (mountconfig.Config, *plan.Plan, error) {
-	config, err := s.read(ctx)
-	if err != nil {
-		return mountconfig.Config{}, nil, err
+// plan plans for what the mount holds, in a report.
+func (s *session) plan(ctx context.Context, want plan.Desired, o Options, report *MountReport) (err error) {
+	if report.Config, err = s.read(ctx); err != nil {
+		return err
 	}
-	p, err := planWithin(ctx, config, want, o.at(time.Now()))
+	p, err := planWithin(ctx, report.Config, want, o.at(time.Now()))
 	if err != nil {
-		return config, nil, err
+		return err
 	}
 	p.Store = s.mount.String()
-	if err := s.mayUpdate(ctx); err != nil {
-		p.Warnings = slices.Insert(p.Warnings, 0, err.Error())
+	if report.Unwritable = s.mayUpdate(ctx); report.Unwritable != nil {
+		p.Warnings = slices.Insert(p.Warnings, 0, report.Unwritable.Error())
 	}
-	return config, p, nil
+	report.Plan = p
+	return nil
 }
 
 // Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.

@@ -18,6 +18,7 @@ type MountReport struct {
 	WriteTimes []time.Duration    // how long each of these took to be answered, or to fail
 	Conflicts  int                // times that another writer undid a write
 	Err        error              // a *MountError; nil: the mount holds what the plan says
+	Unwritable error              // of a plan: ErrForbidden, where Vault says that the token may not write the mount
 
 	// Last is the plan of what was read of the mount last; nil where there is none but Plan. A sync
 	// that was tried again, because another writer undid it or a cluster changed meanwhile, made

@@ -116,10 +116,11 @@ func TestPlanLockedOut(t *testing.T) {
 	require.Len(t, p.Failed, 2, "b logs in with one of its algorithms")
 	assert.Equal(t, "a", p.Failed[0].Cluster)
 	assert.Equal(t, 2, p.Failed[0].Kept)
-	require.ErrorIs(t, p.Failed[0].Err, ErrAlgorithm)
-	mends := `state jwt_supported_algs = ["EdDSA", "RS256"] for the mount`
-	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k1), and jwt_supported_algs is [RS256, ES999]; `+mends, p.Failed[0].Err.Error())
-	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k3), and jwt_supported_algs is [RS256, ES999]; `+mends, p.Failed[1].Err.Error())
+	var mends *AlgorithmError
+	require.ErrorAs(t, p.Failed[0].Err, &mends)
+	assert.Equal(t, []string{"EdDSA", "RS256"}, mends.Mends)
+	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k1), and jwt_supported_algs is [RS256, ES999]`, p.Failed[0].Err.Error())
+	assert.Equal(t, `logins are refused for their algorithm: it signs with EdDSA (kid k3), and jwt_supported_algs is [RS256, ES999]`, p.Failed[1].Err.Error())
 
 	report := &MountReport{Plan: p}
 	assert.False(t, report.InSync())

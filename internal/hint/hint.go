@@ -11,7 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -32,6 +34,7 @@ func (c Call) Of(err error, convertible bool) string {
 	var turnover *plan.TurnoverError
 	var full *plan.RoomError
 	var cluster *jwks.ClusterError
+	var status *jwks.StatusError
 	var algorithm *vaultsync.AlgorithmError
 	errors.As(err, &cluster)
 	if mount, ok := errors.AsType[*vaultsync.MountError](err); ok {
@@ -44,14 +47,18 @@ func (c Call) Of(err error, convertible bool) string {
 		return "" // the error says what to mend; to allow it would come back each second time
 	case errors.As(err, &turnover):
 		return c.turnover(turnover)
+	case errors.As(err, &full) && full.MaxKeys == 0 && full.Foreign > max(full.Bytes, full.Claimed):
+		return "To have foreign keys removed" + c.setting("-foreign remove", `foreign = "remove"`, "mount")
 	case errors.As(err, &full) && full.MaxKeys > 0:
 		n := strconv.Itoa(full.Keys + full.Waiting)
 		return "If these are the cluster's keys" + c.setting("-max-keys "+n, "max_keys = "+n, "mount")
 	case errors.As(err, &algorithm):
-		return "To let it log in" + c.setting("-jwt-supported-algs "+strings.Join(algorithm.Mends, ","), "jwt_supported_algs = [\""+strings.Join(algorithm.Mends, "\", \"")+"\"]", "mount")
+		return "To let it log in" + c.setting("-jwt-supported-algs "+strings.Join(algorithm.Mends, ","), "jwt_supported_algs = "+quoteAlgorithms(algorithm.Mends), "mount")
 	case errors.Is(err, plan.ErrNotRead) && cluster != nil:
 		name := cluster.Cluster + "/" + cluster.Region
 		return "If it is gone for good, strike it off" + c.setting("-retired "+text.ShellQuote(name), fmt.Sprintf("retired = [%q]", name), "mount")
+	case errors.Is(err, vaultsync.ErrUnreadableFields):
+		return "`harvest setup` makes a mount of its own."
 	case errors.Is(err, vaultsync.ErrNotStaticKeys) && convertible:
 		return "To make it trust static keys instead" + c.setting("-convert", "convert = true", "mount")
 	case errors.Is(err, plan.ErrLastKey):
@@ -60,7 +67,7 @@ func (c Call) Of(err error, convertible bool) string {
 		return "If that path is safe all the same" + c.setting("-allow-plaintext", "allow_plaintext = true", "cluster")
 	case cluster != nil && errors.As(err, new(x509.UnknownAuthorityError)) && !givenCA(err):
 		return "Name the CA's certificate" + c.setting("-nomad-ca-cert FILE", `ca_cert = "FILE"`, "cluster")
-	case cluster != nil && strings.Contains(err.Error(), "No path to region") && c.regionFromEnvironment():
+	case errors.As(err, &status) && strings.Contains(status.Body, "No path to region") && c.regionFromEnvironment():
 		return "The region is NOMAD_REGION's, which Nomad sets in every task; for the agent's own:\n  " + c.Again("-region=")
 	case c.Timeout > 0 && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Sprintf("The whole run may take -timeout %v.", c.Timeout)
@@ -71,24 +78,30 @@ func (c Call) Of(err error, convertible bool) string {
 // defaultVault is what Vault's clients ask where nothing names an address.
 const defaultVault = "https://127.0.0.1:8200"
 
-// vault returns what to do where a mount's Vault can't be reached: where its address and its CA's
-// certificate are named.
+// Policy is what to do about a token that may not read or write a mount's configuration.
+const Policy = "`harvest policy` prints the policy that the token needs."
+
+// vault returns what to do where a mount's Vault can't be reached, where its address and its CA's
+// certificate are named, or refuses the token.
 func (c Call) vault(mount *vaultsync.MountError) string {
-	said := mount.Err.Error()
+	unreachable, away := errors.AsType[*vaultapi.UnreachableError](mount.Err)
+	forbidden, lacks := errors.AsType[*vaultapi.ForbiddenError](mount.Err)
 	unset := c.Getenv("VAULT_ADDR") == "" && c.Getenv("VAULT_AGENT_ADDR") == "" && mount.Vault == defaultVault
 	rest, secure := strings.CutPrefix(mount.Vault, "https://")
 	switch {
 	case errors.As(mount.Err, new(x509.UnknownAuthorityError)) && !givenCA(mount.Err):
 		return "Name the CA's certificate" + c.vaultSetting("VAULT_CACERT=FILE", `ca_cert = "FILE"`)
-	case !strings.Contains(said, "Vault can't be reached"):
+	case lacks && forbidden.Path == "auth/"+mount.Path+"/config":
+		return Policy
+	case !away:
 		return ""
 	case unset:
 		return "VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address" +
 			c.vaultSetting("VAULT_ADDR=https://vault.example.com:8200", `address = "https://vault.example.com:8200"`)
-	case strings.Contains(said, "use https://"):
+	case unreachable.Cause == nethint.NotPlain:
 		address := "https://" + strings.TrimPrefix(mount.Vault, "http://")
 		return "Change Vault's address" + c.vaultSetting("VAULT_ADDR="+text.ShellQuote(address), fmt.Sprintf("address = %q", address))
-	case secure && strings.Contains(said, "doesn't speak TLS") && !jwks.IsPlaintext("http://"+rest):
+	case secure && unreachable.Cause == nethint.NotTLS && !jwks.IsPlaintext("http://"+rest):
 		return "If it is a Vault of this machine without TLS, such as one in -dev mode, change its address" +
 			c.vaultSetting("VAULT_ADDR="+text.ShellQuote("http://"+rest), fmt.Sprintf("address = %q", "http://"+rest))
 	}

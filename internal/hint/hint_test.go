@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/jwksharvest/harvest/internal/hint"
+	"github.com/jwksharvest/harvest/internal/nethint"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -35,10 +37,13 @@ func TestOf(t *testing.T) {
 		},
 		"not read":    {of(plan.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},
 		"static keys": {vaultsync.ErrNotStaticKeys, "harvest sync -mount m -convert", "in its mount block in c.hcl:\n  convert = true"},
+		"foreign":     {&plan.RoomError{MaxSize: 9, Foreign: 5, Bytes: 2}, "harvest sync -mount m -foreign remove", "in its mount block in c.hcl:\n  foreign = \"remove\""},
+		"people's":    {vaultsync.ErrUnreadableFields, "`harvest setup` makes", "`harvest setup` makes"},
+		"algorithm":   {&vaultsync.AlgorithmError{Mends: []string{"EdDSA", "RS256"}}, "-jwt-supported-algs EdDSA,RS256", "jwt_supported_algs = [\"EdDSA\", \"RS256\"]"},
 		"last key":    {plan.ErrLastKey, "harvest sync -mount m -allow-empty", "harvest sync -mount m -allow-empty"},
 		"plaintext":   {of(jwks.ErrPlaintext), "harvest sync -mount m -allow-plaintext", "in its cluster block in c.hcl:\n  allow_plaintext = true"},
 		"unknown CA":  {of(x509.UnknownAuthorityError{}), "harvest sync -mount m -nomad-ca-cert FILE", "in its cluster block in c.hcl:\n  ca_cert = \"FILE\""},
-		"region":      {of(errors.New("500: No path to region")), "harvest sync -mount m -region=", ""},
+		"region":      {of(&jwks.StatusError{StatusCode: 500, Body: "No path to region"}), "harvest sync -mount m -region=", ""},
 		"timeout":     {context.DeadlineExceeded, "-timeout 1m0s", "-timeout 1m0s"},
 		"other":       {errors.New("other"), "", ""},
 	} {
@@ -59,7 +64,7 @@ func TestOf(t *testing.T) {
 
 // TestOfVault: what can't be reached is named by the variable, or by the line of the file.
 func TestOfVault(t *testing.T) {
-	unreachable := errors.New("Vault can't be reached: dial tcp: connection refused")
+	unreachable := new(vaultapi.UnreachableError)
 	for name, test := range map[string]struct {
 		vault       string
 		err         error
@@ -72,12 +77,14 @@ func TestOfVault(t *testing.T) {
 			"VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address:\n  export VAULT_ADDR=https://vault.example.com:8200",
 			"VAULT_ADDR isn't set, and this is what Vault's clients ask then. Name Vault's address, in its vault block in c.hcl:\n  address = \"https://vault.example.com:8200\""},
 		"named, and away": {"https://127.0.0.1:8200", unreachable, "https://127.0.0.1:8200", "", ""},
-		"http to https": {"http://v:8200", errors.New("Vault can't be reached: it wants TLS on this port (use https://)"), "http://v:8200",
+		"http to https": {"http://v:8200", &vaultapi.UnreachableError{Cause: nethint.NotPlain}, "http://v:8200",
 			"Change Vault's address:\n  export VAULT_ADDR=https://v:8200", "Change Vault's address, in its vault block in c.hcl:\n  address = \"https://v:8200\""},
-		"https to http": {"https://localhost:8200", errors.New("Vault can't be reached: … (the server doesn't speak TLS on this port)"), "https://localhost:8200",
+		"https to http": {"https://localhost:8200", &vaultapi.UnreachableError{Cause: nethint.NotTLS}, "https://localhost:8200",
 			"If it is a Vault of this machine without TLS, such as one in -dev mode, change its address:\n  export VAULT_ADDR=http://localhost:8200",
 			"If it is a Vault of this machine without TLS, such as one in -dev mode, change its address, in its vault block in c.hcl:\n  address = \"http://localhost:8200\""},
-		"https to http elsewhere": {"https://v:8200", errors.New("Vault can't be reached: … (the server doesn't speak TLS on this port)"), "https://v:8200", "", ""},
+		"https to http elsewhere": {"https://v:8200", &vaultapi.UnreachableError{Cause: nethint.NotTLS}, "https://v:8200", "", ""},
+		"no update":               {"https://v:8200", &vaultapi.ForbiddenError{Path: "auth/m/config"}, "", hint.Policy, hint.Policy},
+		"no update elsewhere":     {"https://v:8200", &vaultapi.ForbiddenError{Path: "auth/m/role/r"}, "", "", ""},
 		"sealed":                  {"https://v:8200", vaultsync.ErrSealed, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -38,7 +39,7 @@ func (l *linter) algorithms() {
 		found = append(found, p)
 	}
 	for _, p := range found {
-		p.Fix = vaultapi.StateAlgorithms(mends)
+		p.Fix = hint.StateAlgorithms(mends)
 		if stated {
 			p.Fix = "nothing, if that list is meant; else " + p.Fix
 		}

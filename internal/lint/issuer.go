@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/jwksharvest/harvest/internal/discover"
+	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/pem"
@@ -58,13 +59,13 @@ func (l *linter) boundIssuer() {
 			p.Severity = SeverityWarning
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " names " + vaultapi.QuoteList(issuersOf(d)) +
 				" in its discovery document: its logins are refused unless tokens of another kind have that iss"
-			p.Fix = "compare it with the iss of a token (harvest verify), and -ignore bound_issuer if they are the same; else give the cluster a mount of its own, or " + vaultapi.ClearBoundIssuer
+			p.Fix = "compare it with the iss of a token (harvest verify), and -ignore bound_issuer if they are the same; else give the cluster a mount of its own, or " + hint.ClearBoundIssuer
 		case d.Metadata.Issuer == "":
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and " + owner + " has no oidc_issuer: its tokens have no iss, and their logins are refused"
-			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + vaultapi.ClearBoundIssuer
+			p.Fix = "set oidc_issuer in the server block of every server of the cluster, or " + hint.ClearBoundIssuer
 		default:
 			p.Message = "bound_issuer is " + vaultapi.Quote(bound) + ", and the tokens of " + owner + " are issued by " + vaultapi.Quote(d.Metadata.Issuer) + ": their logins are refused"
-			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + vaultapi.ClearBoundIssuer
+			p.Fix = "a mount with bound_issuer takes one issuer: give the cluster a mount of its own, or bind iss in roles and " + hint.ClearBoundIssuer
 		}
 		l.add(p)
 	}

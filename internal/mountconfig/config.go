@@ -93,7 +93,7 @@ func (c Config) Check(convert bool) error {
 	}
 	if !isEmpty(c.Fields["oidc_client_id"]) {
 		return fmt.Errorf("%w: oidc_client_id is set, so people sign in on it by OIDC, and a write would wipe the client's secret, "+
-			"which no read shows; use a JWT mount of its own, which `harvest setup` makes", ErrUnreadableFields)
+			"which no read shows; use a JWT mount of its own", ErrUnreadableFields)
 	}
 	if !isEmpty(c.Fields["provider_config"]) {
 		return fmt.Errorf("%w: a read leaves the secrets of provider_config out, and a write would wipe them; "+

@@ -2,6 +2,7 @@
 package nethint
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +10,29 @@ import (
 	"strings"
 	"syscall"
 )
+
+// Cause is a fault of an address that its scheme mends.
+type Cause int
+
+// The causes that somebody may want to know. NotTLS: https is asked of a server that speaks none.
+// NotPlain: http is asked of one that speaks TLS, or another protocol.
+const (
+	Other Cause = iota
+	NotTLS
+	NotPlain
+)
+
+// CauseOf returns the cause of the error of a request to u.
+func CauseOf(u *url.URL, err error) Cause {
+	said := err.Error()
+	switch {
+	case errors.As(err, new(tls.RecordHeaderError)), strings.Contains(said, "server gave HTTP response to HTTPS client"):
+		return NotTLS
+	case strings.Contains(said, "malformed HTTP response") && u.Scheme == "http":
+		return NotPlain
+	}
+	return Other
+}
 
 // Of returns what to do about the error of a request to u; "" where that can't be told.
 func Of(u *url.URL, given Given, err error) string {
@@ -21,7 +45,7 @@ func Of(u *url.URL, given Given, err error) string {
 		return "no such host: look at the address and at DNS"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: look at the address and the port"
-	case strings.Contains(err.Error(), "malformed HTTP response") && u.Scheme == "http":
+	case CauseOf(u, err) == NotPlain:
 		return "the server doesn't speak HTTP on this port; use https://?"
 	}
 	return ""

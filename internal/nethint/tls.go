@@ -1,7 +1,6 @@
 package nethint
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -37,7 +36,6 @@ func tlsHint(u *url.URL, given Given, err error) string {
 		unknown   x509.UnknownAuthorityError
 		otherName x509.HostnameError
 		invalid   x509.CertificateInvalidError
-		notTLS    tls.RecordHeaderError
 		op        *net.OpError
 	)
 	said := err.Error()
@@ -60,7 +58,7 @@ func tlsHint(u *url.URL, given Given, err error) string {
 		return "the certificate isn't for servers: have one issued with the extended key usage serverAuth"
 	case strings.Contains(said, "invalid signature by the server certificate"):
 		return "the server has the key of another certificate: give it the certificate and the key of one pair"
-	case errors.As(err, &notTLS), strings.Contains(said, "server gave HTTP response to HTTPS client"):
+	case CauseOf(u, err) == NotTLS:
 		return "the server doesn't speak TLS on this port"
 	case strings.Contains(said, "TLS handshake timeout"):
 		return "the connection stands, and the handshake gets no answer: a firewall in between may drop the large hello of post-quantum keys; " +

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/status"
 	"github.com/jwksharvest/harvest/internal/terminal"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -172,6 +173,10 @@ func (o *Output) Mount(m *vaultsync.MountReport, planned bool, now time.Time) {
 		o.Printf("\n")
 	}
 	if o.warnings(m.Plan.Warnings); len(m.Plan.Warnings) > 0 {
+		o.Printf("\n")
+	}
+	if m.Unwritable != nil {
+		o.Say(hint.Policy)
 		o.Printf("\n")
 	}
 	if m.Err != nil {

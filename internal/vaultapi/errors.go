@@ -62,10 +62,10 @@ func Unreachable(c *api.Client, err error, secrets ...string) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok { // the URL is that of the mount
 		cause = wrapped.Err
 	}
-	u := &unreachable{err: err, said: redact.Text(cause.Error(), secrets...)}
+	u := &UnreachableError{err: err, said: redact.Text(cause.Error(), secrets...)}
 	if address, err := url.Parse(c.Address()); err == nil {
 		given := nethint.GivenTo(c.CloneConfig().HttpClient)
-		u.hint, u.given = nethint.Of(address, given, cause), given.Roots
+		u.Cause, u.hint, u.given = nethint.CauseOf(address, cause), nethint.Of(address, given, cause), given.Roots
 	}
 	return u
 }
@@ -73,20 +73,23 @@ func Unreachable(c *api.Client, err error, secrets ...string) error {
 // Stopped returns what went wrong after the end of a context as an error that wraps the context's.
 // A request that was cut short says nothing about Vault.
 func Stopped(ctx context.Context, err error) error {
-	if _, ok := errors.AsType[*unreachable](err); ok {
+	if _, ok := errors.AsType[*UnreachableError](err); ok {
 		return fmt.Errorf("stopped before Vault answered: %w: %w", ctx.Err(), context.Cause(ctx))
 	}
 	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }
 
-type unreachable struct {
+// UnreachableError: a request got no answer, or none of Vault's.
+type UnreachableError struct {
+	Cause nethint.Cause // by which an address can be mended
+
 	err        error
 	said, hint string
 	given      bool
 }
 
 // Error implements error.
-func (e *unreachable) Error() string {
+func (e *UnreachableError) Error() string {
 	said := "Vault can't be reached: " + e.said
 	if e.hint != "" {
 		said += " (" + e.hint + ")"
@@ -95,10 +98,22 @@ func (e *unreachable) Error() string {
 }
 
 // Unwrap returns the error of the request.
-func (e *unreachable) Unwrap() error { return e.err }
+func (e *UnreachableError) Unwrap() error { return e.err }
 
 // GivenCA reports whether the client has CA certificates of its own.
-func (e *unreachable) GivenCA() bool { return e.given }
+func (e *UnreachableError) GivenCA() bool { return e.given }
+
+// ForbiddenError is ErrForbidden where the token lacks a capability, as far as Vault tells.
+type ForbiddenError struct {
+	Path string // on which it does
+	Said string
+}
+
+// Error returns what Vault said, and what it means.
+func (e *ForbiddenError) Error() string { return e.Said }
+
+// Is reports true for ErrForbidden.
+func (e *ForbiddenError) Is(target error) bool { return target == ErrForbidden }
 
 // Answered returns err with what Vault answered, which errors.As finds in it too.
 func Answered(err error, answer *api.ResponseError) error { return &answered{err, answer} }
@@ -154,7 +169,7 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 	}
 	switch code := response.StatusCode; {
 	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
-		return errors.New("Vault can't be reached: it wants TLS on this port (use https://)")
+		return &UnreachableError{Cause: nethint.NotPlain, said: "it wants TLS on this port", hint: "use https://"}
 	case !IsVaults(response):
 		return NotVaults(response, s.API.Token())
 	case code == http.StatusForbidden && s.API.Token() == "" && tokenRefused(said):
@@ -163,8 +178,8 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 	case code == http.StatusForbidden && strings.Contains(said, "invalid token"):
 		return fmt.Errorf("%w: Vault knows no such token: it expired, was revoked, or is another Vault's", ErrForbidden)
 	case code == http.StatusForbidden && said == "permission denied":
-		return fmt.Errorf("%w: the token lacks %q on %s, or there is no such mount (`harvest policy` prints the policy; "+
-			"before 1.17, Vault says the same of a token that has expired)", ErrForbidden, capability, where)
+		return &ForbiddenError{path, fmt.Sprintf("%v: the token lacks %q on %s, or there is no such mount "+
+			"(before 1.17, Vault says the same of a token that has expired)", ErrForbidden, capability, where)}
 	case code == http.StatusForbidden:
 		return fmt.Errorf("%w: Vault refuses %q on %s: %s", ErrForbidden, capability, where, said)
 	case code == http.StatusNotFound && strings.Contains(said, "no handler for route"):

@@ -1,7 +1,6 @@
 package vaultapi
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -20,21 +19,8 @@ func KnownAlgorithms(algs []string) []string {
 	}))
 }
 
-// StateAlgorithms says how to have a mount take these algorithms.
-func StateAlgorithms(algs []string) string {
-	algs = KnownAlgorithms(algs)
-	return fmt.Sprintf("state jwt_supported_algs = %s in the mount's block, or -jwt-supported-algs %s, and run harvest sync",
-		QuoteAlgorithms(algs), strings.Join(algs, ","))
-}
-
-// QuoteAlgorithms returns a list as it stands in a configuration file.
-func QuoteAlgorithms(algs []string) string { return `["` + strings.Join(algs, `", "`) + `"]` }
-
 // Bracket returns a list in brackets, fit for a terminal.
 func Bracket(algs []string) string { return "[" + Clean(strings.Join(algs, ", ")) + "]" }
-
-// ClearBoundIssuer says how to have a mount take any issuer.
-const ClearBoundIssuer = `state bound_issuer = "" in the mount's block, or -bound-issuer "", and run harvest sync`
 
 // KeyID returns a kid, fit for a terminal and cut.
 func KeyID(kid string) string {

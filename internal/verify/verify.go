@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/hint"
 	"github.com/jwksharvest/harvest/internal/jwtrole"
 	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
@@ -233,7 +234,7 @@ func (c *verifier) checkAlgorithm() {
 	case slices.Contains(supported, alg):
 		c.ok("alg", "%s, one of jwt_supported_algs", alg)
 	default:
-		c.fail("alg", vaultapi.StateAlgorithms(append(supported, alg)),
+		c.fail("alg", hint.StateAlgorithms(append(supported, alg)),
 			"signed with %s, and jwt_supported_algs is [%s]", alg, vaultapi.Clean(strings.Join(supported, ", ")))
 	}
 }
@@ -267,13 +268,13 @@ func (c *verifier) checkIssuer() {
 	case want == have:
 		c.ok("iss", "%s, which is bound_issuer", vaultapi.Quote(have))
 	case have == "":
-		fix := vaultapi.ClearBoundIssuer
+		fix := hint.ClearBoundIssuer
 		if c.ofNomad() {
 			fix = "set oidc_issuer in the server block of every server of the cluster, or " + fix
 		}
 		c.fail("iss", fix, "the token has no iss, and bound_issuer is %s", vaultapi.Quote(want))
 	default:
-		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+vaultapi.ClearBoundIssuer,
+		c.fail("iss", "a mount with bound_issuer takes one issuer: log in at this issuer's own mount, or "+hint.ClearBoundIssuer,
 			"iss is %s, and bound_issuer is %s", vaultapi.Quote(have), vaultapi.Quote(want))
 	}
 }

@@ -35,5 +35,5 @@ func (p *planner) giveBack(f pem.Fingerprint, elements []Element, old pem.Annota
 	}
 	p.plan.GivenBack = append(p.plan.GivenBack, e.key)
 	p.warn("key %s was foreign before %s published it, which it no longer does since %s: it stays trusted; deny it, or have "+
-		`foreign = "remove", to remove it`, f, owners[0], day)
+		"foreign keys removed, to remove it", f, owners[0], day)
 }

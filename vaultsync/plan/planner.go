@@ -479,10 +479,10 @@ func (p *planner) passThrough() {
 	p.warnOfSecondNames()
 	n := 0
 	for _, t := range p.foreign {
-		reason := `nobody's; kept, because foreign = "` + string(p.rules.foreign()) + `"`
+		reason := "nobody's; kept, as foreign keys are here"
 		if p.rules.foreign() == ForeignRemove {
 			if !unread && !p.rules.Partial && !p.unjudged[t.Fingerprint] {
-				p.remove(t, `nobody's, and foreign = "remove"`)
+				p.remove(t, "nobody's, and foreign keys are removed here")
 				continue
 			}
 			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", newcomer)

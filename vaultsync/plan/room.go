@@ -38,12 +38,12 @@ func (e *RoomError) Error() string {
 		}
 	}
 	if e.MaxKeys > 0 {
-		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; raise max_keys, or let the cluster publish fewer", said, e.MaxKeys)
+		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; have it take more, or let the cluster publish fewer", said, e.MaxKeys)
 	}
 	said += fmt.Sprintf(", since the configuration may have %d bytes", e.MaxSize)
 	switch {
 	case e.Foreign > max(e.Bytes, e.Claimed):
-		return fmt.Sprintf(`%s, and foreign keys take %d of them: remove those, by hand or with foreign = "remove"`, said, e.Foreign)
+		return fmt.Sprintf("%s, and foreign keys take %d of them: remove those", said, e.Foreign)
 	case e.Claimed > e.Bytes:
 		return fmt.Sprintf("%s, and keys of other harvesters take %d of them: give these a mount of their own, or retire names that are no longer in use",
 			said, e.Claimed)

@@ -211,7 +211,7 @@ func (r Rules) check(clusters []string) error {
 	switch r.foreign() {
 	case ForeignKeep, ForeignWarn, ForeignRemove:
 	default:
-		return fmt.Errorf("foreign = %q: want keep, warn or remove", r.Foreign)
+		return fmt.Errorf("foreign keys: %q is none of keep, warn and remove", r.Foreign)
 	}
 	if r.Retain < 0 && r.Retain != NoRetain || r.MaxKeys < 0 || r.MaxAge < 0 {
 		return errors.New("retain, the number of keys and the age of a plan can't be negative")
