@@ -305,6 +305,16 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestReaders: each page of the book says in its first line who it is for.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	for _, name := range docPages(t) {
+		if strings.Contains(name, "/") {
+			assert.Regexp(t, `^# [^\n]+\n\nFor `, docPage(t, name), name)
+		}
+	}
+}
+
 // TestVersions: docs/versions.md has the versions of the servers that the lab builds, with their
 // dates, and README.md the oldest of them, those that each change is tested with, and Go's.
 func TestVersions(t *testing.T) {
