@@ -84,7 +84,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	if len(keys) == 0 {
 		return exit(exitNothing)
 	}
-	err = a.writeKeys(cmd, keys, results, failed)
+	err = a.writeKeys(cmd, keys, failed)
 	if err == nil && failed {
 		err = exit(exitPartial)
 	}
@@ -135,7 +135,7 @@ func (a *app) complainOfSources(results []jwks.Result) (failed bool) {
 
 // writeKeys writes the keys to the directory of -out, or to stdout. With keep, the files of other
 // keys stay.
-func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, results []jwks.Result, keep bool) error {
+func (a *app) writeKeys(cmd *cli.Command, keys []keydir.Key, keep bool) error {
 	dir := cmd.String("out")
 	switch format := cmd.String("format"); {
 	case dir != "":

@@ -71,15 +71,12 @@ const maxToken = 2 * time.Second
 func (g *group) hasTokens(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	tried := make(chan struct{})
+	tried := make(chan struct{}, len(g.logins))
 	for _, l := range g.logins {
 		go func() {
 			select {
 			case <-l.Tried():
-				select {
-				case tried <- struct{}{}:
-				case <-ctx.Done():
-				}
+				tried <- struct{}{}
 			case <-ctx.Done():
 			}
 		}()

@@ -285,11 +285,11 @@ func failures(p *plan.Plan) string {
 		}
 		names[why] = append(names[why], text.Escape(f.Owner.String()))
 	}
-	line := ""
+	var line strings.Builder
 	for why, of := range names {
 		if len(of) > 0 {
-			line += " " + around[why][0] + strings.Join(of, ", ") + around[why][1]
+			line.WriteString(" " + around[why][0] + strings.Join(of, ", ") + around[why][1])
 		}
 	}
-	return line
+	return line.String()
 }

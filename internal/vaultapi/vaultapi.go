@@ -239,8 +239,7 @@ func (s *Session) enterprise(ctx context.Context) (*bool, error) {
 	if resp != nil && resp.Body != nil {
 		defer resp.Body.Close()
 	}
-	var answer *api.ResponseError
-	if errors.As(err, &answer) {
+	if _, answered := errors.AsType[*api.ResponseError](err); answered {
 		return nil, nil // not everybody may ask
 	}
 	if err != nil {

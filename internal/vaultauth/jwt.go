@@ -37,9 +37,6 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	if err != nil {
 		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, loginError(client, err, jwt))
 	}
-	if secret == nil || secret.Auth == nil {
-		return nil, fmt.Errorf("login at %s: Vault gave no token", path)
-	}
 	return secret, nil
 }
 
