@@ -60,6 +60,19 @@ func refuseStrangers(info fs.FileInfo) error {
 	return nil
 }
 
+// refuseStrangers is that of a name in the directory, where there is a file or a folder.
+func (d *directory) refuseStrangers(name string) error {
+	info, err := d.root.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+		return nil //nolint:nilerr // anyone who uses it says so
+	}
+	err = refuseStrangers(info)
+	if err != nil && info.IsDir() { // of a file the caller says the name
+		err = fmt.Errorf("its folder %s: %w", name, err)
+	}
+	return err
+}
+
 func (d *directory) close() { _ = d.root.Close() }
 
 func (d *directory) has(name string) bool {
@@ -68,8 +81,8 @@ func (d *directory) has(name string) bool {
 }
 
 func (d *directory) read(name string) ([]byte, error) {
-	if info, err := d.root.Lstat(name); err == nil && info.Mode().IsRegular() {
-		if err := refuseStrangers(info); err != nil {
+	for _, at := range []string{path.Dir(name), name} {
+		if err := d.refuseStrangers(at); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +109,10 @@ func (d *directory) replace(name string, data []byte) error {
 		if err == nil {
 			err = d.root.Chmod(folder, 0o755) // whatever the umask: the documents are for all to read
 		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if errors.Is(err, fs.ErrExist) {
+			err = d.refuseStrangers(folder)
+		}
+		if err != nil {
 			return err
 		}
 	}

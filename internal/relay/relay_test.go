@@ -325,6 +325,16 @@ func TestDiscoveryDocumentGoesWithTheIssuer(t *testing.T) {
 	}
 }
 
+// So is the folder of the discovery document: anyone who writes it names another issuer.
+func TestDiscoveryDocumentInAFolderOfEverybodys(t *testing.T) {
+	dir := t.TempDir()
+	issuer := func(r *Relay) { r.Issuer = "https://keys.example.com" }
+	require.NoError(t, publish(t, open(t, dir, issuer), fakekeys.Publish("a", "k1")))
+	require.NoError(t, os.Chmod(filepath.Join(dir, ".well-known"), 0o777))
+	err := publish(t, open(t, dir, issuer), fakekeys.Publish("a", "k1"))
+	require.ErrorContains(t, err, ".well-known/openid-configuration: its folder .well-known: every user of this machine may write it")
+}
+
 // Another configuration goes on with what is served, by its own rules, whatever became of the
 // files.
 func TestReloadGoesOnWithWhatIsServed(t *testing.T) {
