@@ -13,16 +13,16 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// ErrTokenNotSent: Client.Token isn't sent, and so the request isn't made, because nothing proves
-// who would get it, or because there is none to send.
+// ErrTokenNotSent: the request isn't made, because nothing proves who would get Client.Token, or
+// because there is no token to send.
 var ErrTokenNotSent = errors.New("the token is not sent")
 
 // maxBearer is how long a bearer token may be; servers take less.
 const maxBearer = 16 << 10
 
-// TokenFile returns a Token for a Client that reads a file each time, so that the token in it may
-// be replaced at any time, as that of a Kubernetes service account is. White space around the token
-// is dropped. No error shows what the file holds.
+// TokenFile returns a Token for a [Client] that reads a file each time. So the file may be replaced
+// at any time, as Kubernetes does with a service account's token. White space around the token is
+// dropped. No error shows what the file holds.
 func TokenFile(name string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		data, err := readFile(ctx, name)

@@ -18,18 +18,18 @@ import (
 // Client is how sources fetch key sets over HTTP. The zero value is ready for use; a Client may be
 // used by several goroutines at once and must not be changed once in use.
 //
-// It sends GET, and no credentials but a TLS client certificate and Token. The reply must have
-// status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a text
-// of another type than JSON is taken if it begins like JSON. A redirect to another
-// scheme, host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what
-// ErrPlaintext stands for. A fetch takes 30 seconds at most, or until its context ends, the error
-// then being that of the context. A lost or refused connection and the statuses 429, 502,
-// 503 and 504 are tried again, twice at most, within that time; a steady state costs one GET.
+// It sends GET requests, and no credentials but a TLS client certificate and Token. The reply must
+// have status 200, be JSON, and fit MaxDocument after decompression. A reply that is labelled as a
+// text of another type than JSON is taken if it begins like JSON. A redirect to another scheme,
+// host or port is refused, as are TLS before 1.2 and, without AllowPlaintext, what ErrPlaintext
+// stands for. A fetch takes at most 30 seconds, or until its context ends; then the error is the
+// context's. A lost or refused connection and the statuses 429, 502, 503 and 504 are tried again at
+// most twice within that time. When all is well a fetch costs one GET.
 //
-// Other statuses are a *StatusError, a reply that isn't labelled as JSON is ErrMalformed. The
-// remaining errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network; each
-// names the URL and, where one can tell, what to do next. No error holds user information, the
-// token, or more than 256 bytes of a body.
+// Another status is a *StatusError, and a reply that isn't labelled as JSON is ErrMalformed. The
+// other errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network. Each
+// names the URL and, if that is known, what to do next. No error holds user information, the token,
+// or more than 256 bytes of a body.
 type Client struct {
 	// HTTPClient is copied, never changed; nil is a client with time limits, TLS 1.2
 	// or newer and the environment's proxies. The rules on redirects and size hold
@@ -38,10 +38,10 @@ type Client struct {
 	// AllowPlaintext permits plain HTTP to other machines and a client that doesn't
 	// verify certificates: anyone on that path chooses the keys.
 	AllowPlaintext bool
-	// Token, where set, returns the bearer token of each request (RFC 6750): see [TokenFile]. It
-	// is sent over verified TLS alone, AllowPlaintext or not, never to another origin, and only
-	// by an *http.Transport, which shows whether it verifies. No error shows it. It is called
-	// for each request, and its errors must not hold the token. Nil sends none.
+	// Token, where set, returns the bearer token of each request (RFC 6750): see [TokenFile]. It is
+	// sent only over verified TLS, whatever AllowPlaintext says, never to another origin, and only
+	// by an *http.Transport, which shows whether it verifies. No error shows it. It is called for
+	// each request, and its errors must not hold the token. Nil sends none.
 	Token func(context.Context) (string, error)
 	// UserAgent is sent with each request; "" is "harvest".
 	UserAgent string

@@ -20,36 +20,35 @@ const (
 	maxAlgorithm  = 16 // the name of one
 )
 
-// Discoverer is a Source that knows what the tokens say that its keys sign. It is optional.
+// Discoverer is a Source that knows about the tokens that its keys sign. It is optional.
 type Discoverer interface {
 	Discover(ctx context.Context) (Metadata, error)
 }
 
-// Metadata is what tokens say of themselves, as a discovery document has it (OpenID Connect
-// Discovery 1.0, section 3) or as the operator knows it.
+// Metadata describes the tokens of a source, as a discovery document does (OpenID Connect Discovery
+// 1.0, section 3) or as the operator knows them.
 type Metadata struct {
-	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at most. It is "" for a
-	// Nomad without oidc_issuer, which has no such document and puts no "iss" into its tokens.
+	// Issuer is the "iss" of the tokens: printable, and 2,048 bytes at most. "" for a Nomad without
+	// oidc_issuer, which has no such document and puts no "iss" into its tokens.
 	Issuer string
-	// AccessTokenIssuer is the "iss" of access tokens where that is another (access_token_issuer
-	// of ADFS); else "". The same holds for it.
+	// AccessTokenIssuer is the "iss" of access tokens if that is another (access_token_issuer of
+	// ADFS), with the same bounds; else "".
 	AccessTokenIssuer string
 	// Algorithms are those that tokens may be signed with, as the document names them
 	// (id_token_signing_alg_values_supported), each once, 64 at most.
 	Algorithms []string
 	// Nomad reports whether the tokens are a Nomad's.
 	Nomad bool
-	// Region is the region as Nomad calls it, with which the "sub" of its tokens begins; "" where
-	// it isn't known: no Nomad, or an agent's own region among several of which not just one
-	// publishes the same keys.
+	// Region is Nomad's name of the region, which begins the "sub" of its tokens. It is "" if it
+	// isn't known: for a source that isn't Nomad, and for an agent's own region if several regions
+	// publish the same keys.
 	Region string
 }
 
-// Discover returns what the region says of its tokens. Nomad has a discovery document only
-// where oidc_issuer is set: without one the Metadata has no Issuer, and that is no error. Bounds
-// and errors are otherwise those of [Client]; Nomad is true beside an error too. Where the
-// document says that the keys are doesn't matter: they are asked for at Address. Source: Nomad,
-// operator keyring API.
+// Discover returns what the region says about its tokens. Nomad has a discovery document only if
+// oidc_issuer is set. Without one the Metadata has no Issuer, and that is no error. Bounds and
+// errors are otherwise those of [Client]; Nomad is true even beside an error. The document's
+// jwks_uri isn't used: the keys are fetched from Address. Source: Nomad, operator keyring API.
 func (n Nomad) Discover(ctx context.Context) (Metadata, error) {
 	m, err := n.metadata(ctx)
 	if err != nil {

@@ -17,22 +17,22 @@ const (
 	maxClusterFetches = 8
 )
 
-// ErrPending is the error of a source that has been neither read nor given up yet.
+// ErrPending is the error of a source that has neither answered nor failed yet.
 var ErrPending = errors.New("no answer yet")
 
 // FetchAll asks every source of every cluster, each once, up to 512 at a time and 8 of one cluster.
-// It returns a Result for each when all have answered or failed: in the order of clusters, then of
+// When all have answered or failed it returns a Result for each, in the order of clusters, then of
 // their Sources, then the regions of their Federation by name.
 //
-// A failure, of a source or of the list of a federation's regions, is a Result like the
-// others and stops nothing: one cluster out of reach must not cost the rest its harvest. A
-// Result's error is a *ClusterError. When ctx ends, what is left fails with its error.
+// If a source or the list of a federation's regions fails, that is a Result too, and stops nothing.
+// A Result's error is a *ClusterError. When ctx ends, the sources that are left fail with its
+// error.
 //
-// If each isn't nil, it is called with the place of a cluster in clusters and its Results so far:
-// for every cluster once at the beginning, and then whenever one of its sources has answered or
-// failed. Whatever is still out is a Result whose error wraps [ErrPending]; where that is the list
-// of a federation's regions, its Region is "*". A cluster without a pending Result is complete. The
-// calls are one at a time, and hold up the answers: each should return soon.
+// If each isn't nil, it is called with a cluster's index in clusters and its Results so far: once
+// for every cluster at the beginning, and again whenever one of its sources has answered or failed.
+// A source that has done neither has a Result whose error wraps [ErrPending]; for the list of a
+// federation's regions its Region is "*". A cluster without a pending Result is complete. The calls
+// come one at a time and hold up the answers, so each should return soon.
 func FetchAll(ctx context.Context, clusters []Cluster, each func(cluster int, results []Result)) []Result {
 	f := &fetcher{ctx: ctx, all: make(slots, maxFetches), each: each}
 	gathered := make([]*gathering, len(clusters))

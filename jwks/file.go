@@ -12,10 +12,10 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// File returns a source of a JWKS document on disk. A pipe will do as well, such as the one that a
-// shell puts in the place of <(curl …); a named one must have its writer already, and a pipe that
-// says nothing is waited for until the context ends. The source is a [Poller]: a watch reads a file
-// every two seconds, and takes regular ones alone.
+// File returns a source of a JWKS document on disk. A pipe will do too, such as the one that a
+// shell makes of <(curl …). A named pipe must have its writer already, and a silent pipe is waited
+// for until the context ends. The source is a [Poller]: a watch reads a file every two seconds, and
+// takes only regular files.
 //
 // Its errors wrap those of the file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. No
 // more than MaxDocument is read.

@@ -10,12 +10,12 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// Issuer returns a source of the keys of an OIDC issuer, which is written exactly as its tokens
-// name it. Where the keys are is found by discovery (OpenID Connect Discovery 1.0, section 4). A
-// document that names another issuer is refused, even one that differs by a slash (section 4.3),
-// and so is a jwks_uri of another scheme, host or port: anyone who can change the document could
-// otherwise send for keys anywhere. Both are asked for with c, of which nil is the zero Client. The
-// source is a [Poller] and a [Discoverer].
+// Issuer returns a source of the keys of an OIDC issuer, written exactly as its tokens name it.
+// Discovery finds the keys (OpenID Connect Discovery 1.0, section 4). A document that names another
+// issuer is refused, even if it differs only by a slash (section 4.3). So is a jwks_uri of another
+// scheme, host or port: anyone who can change the document could otherwise have keys fetched from
+// anywhere. Both are fetched with c; nil is the zero Client. The source is a [Poller] and a
+// [Discoverer].
 func Issuer(issuer string, c *Client) Source { return issuerSource{issuer, c} }
 
 type issuerSource struct {

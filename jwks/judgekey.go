@@ -17,17 +17,17 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// Judge returns nil for a key that may verify signatures, and else a *[KeyError] with the
-// [Reason] why not; its Position is -1. What trusts a key calls it first: [Parse] leaves to it
-// what takes longer to find out, and a key that wasn't read by Parse has not been judged at all.
+// Judge returns nil for a key that may verify signatures. Otherwise it returns a *[KeyError] with
+// the [Reason]; its Position is -1. Call it before you trust a key: [Parse] leaves to it what takes
+// longer to find out, and a key that Parse didn't read has not been judged at all.
 //
-// Besides what Parse asks of a key, it refuses an RSA modulus that has a prime factor under
-// 2^20, two primes that Fermat's method finds in 100 rounds, the fingerprint of ROCA
-// (CVE-2017-15361) or a repeating pattern, or that is a prime itself. Whether a modulus is a
-// product of two large primes, and of no more, isn't tested: nothing cheap would tell.
+// Besides what Parse asks of a key, it refuses an RSA modulus that has a prime factor under 2^20,
+// two primes that Fermat's method finds in 100 rounds, the fingerprint of ROCA (CVE-2017-15361) or
+// a repeating pattern, or that is a prime itself. It doesn't test whether a modulus is the product
+// of exactly two large primes: no cheap test does.
 //
-// An RSA key takes some milliseconds the first time. Verdicts on the keys asked about last are
-// remembered, 8,192 or more of them, while the process lives. Judge may be called from several
+// An RSA key takes some milliseconds the first time. Judge remembers the verdicts on the last keys
+// that it judged, 8,192 or more of them, while the process lives. Judge may be called from several
 // goroutines.
 func Judge(k Key) error {
 	why := judgeKey(k)
@@ -37,8 +37,8 @@ func Judge(k Key) error {
 	return &KeyError{Position: -1, KeyID: text.KeyID(k.KeyID), Reason: why.reason, Detail: why.detail}
 }
 
-// Judge returns the set without the keys that [Judge] refuses, which it appends to Skipped, or
-// a *[NoKeysError] where none is left. The set itself isn't changed.
+// Judge returns a copy of the set without the keys that [Judge] refuses, which it appends to
+// Skipped. If no key is left it returns a *[NoKeysError]. The set itself isn't changed.
 func (s *Set) Judge() (*Set, error) {
 	judged := *s
 	judged.Keys, judged.Skipped = nil, slices.Clone(s.Skipped)

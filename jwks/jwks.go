@@ -1,17 +1,16 @@
-// Package jwks reads what clusters publish: the JSON Web Key Sets with which Nomad, and
-// any other issuer, lets others verify its tokens.
+// Package jwks reads what clusters publish: the JSON Web Key Sets by which Nomad, or any other
+// issuer, lets others verify its tokens.
 //
-// [Parse] judges one document and returns its usable public keys. A [Source] is a place
-// that publishes one: a region of a Nomad cluster ([Nomad]), any [URL], an OpenID Connect
-// [Issuer], a [Kubernetes], a [File], or the caller's own ([Static], [SourceFunc]). [FetchAll] asks
-// the sources of many clusters side by side; [Watch] tells what changes, as soon as it does where
-// Nomad can be asked.
+// [Parse] judges one document and returns its usable public keys. A [Source] is a place that
+// publishes one: a region of a Nomad cluster ([Nomad]), any [URL], an OpenID Connect [Issuer], a
+// [Kubernetes], a [File], or the caller's own ([Static], [SourceFunc]). [FetchAll] asks the sources
+// of many clusters in parallel. [Watch] reports changes; of a Nomad as soon as they happen.
 //
 //	set, err := jwks.Nomad{Address: "https://nomad.example.com:4646"}.Fetch(ctx)
 //
-// Who controls a key of the set can log in wherever the set is trusted, so nothing here
-// guesses: a document is refused whole, or a member of it left out with its reason, and
-// an empty answer is an error ([ErrNoKeys]), never a set.
+// Anyone who holds a private key of this set can log in wherever the set is trusted, so this
+// package never guesses. It refuses a document whole, or leaves a member of it out with the reason.
+// An empty answer is an error ([ErrNoKeys]), never a set.
 package jwks
 
 import (
@@ -36,9 +35,9 @@ type Key struct {
 	// KeyID is the "kid" member or, where there is none, the RFC 7638 thumbprint
 	// (SHA-256, base64url without padding). At most MaxKeyID bytes, all printable.
 	KeyID string
-	// Algorithms are the "alg" members under which the document publishes the key, each
-	// once and in its order. Empty where the first of these members has none: then the key
-	// isn't limited to some of those that it can serve.
+	// Algorithms are the "alg" members under which the document publishes the key, each once and in
+	// its order. Empty if the first of these members has none: then the key isn't limited to some
+	// algorithms.
 	Algorithms []string
 	// Use is the "use" member: "", "sig" or "jwt-svid".
 	Use string
@@ -48,19 +47,19 @@ type Key struct {
 
 // Set is what one document publishes.
 type Set struct {
-	// Keys are the usable keys in the order of the document, each once. Never empty
-	// in a Set returned without an error.
+	// Keys are the usable keys in the order of the document, each once. Never empty in a Set that
+	// is returned without an error.
 	Keys []Key
 	// Skipped are the members that aren't among Keys, with the reason of each.
 	Skipped []*KeyError
-	// Warnings are remarks about the document that cost no key, such as a "kid" used
-	// twice. Every value quoted in them is printable.
+	// Warnings are remarks about the document that exclude no key, such as a "kid" used twice.
+	// Every value quoted in them is printable.
 	Warnings []string
 	// Index is the X-Nomad-Index of the reply; 0 where there was none.
 	Index uint64
 	// Unindexed reports whether the set came from a URL or an issuer without an index. Such an
-	// answer may be older than one before it, or another server's: that a key is missing from
-	// one says little.
+	// answer may be older than the one before it, or another server's, so a key that is missing
+	// from one may still be published.
 	Unindexed bool
 }
 
@@ -70,8 +69,8 @@ var (
 	ErrTooLarge = errors.New("key set too large")
 	// ErrMalformed: not one JSON object with one "keys" array and nothing after it.
 	ErrMalformed = errors.New("not a JSON Web Key Set")
-	// ErrPrivateKey: private or symmetric key material. Who publishes it has lost
-	// it, so nothing else in the document is trusted either.
+	// ErrPrivateKey: private or symmetric key material. Anyone who publishes it has lost it, so
+	// nothing else in the document is trusted either.
 	ErrPrivateKey = errors.New("key set publishes private key material")
 	// ErrNoKeys: a well-formed set without a usable key. It is never a reason to
 	// remove a trusted key. The error is a *NoKeysError.
@@ -81,7 +80,7 @@ var (
 	ErrPlaintext = errors.New("connection is not authenticated")
 )
 
-// KeyError is one member of a set that isn't among its keys, or a key that [Judge] refuses.
+// KeyError says why a member of a set isn't among its keys, or why [Judge] refuses a key.
 type KeyError struct {
 	Position int    // in the "keys" array, from 0; -1: the key was judged by itself
 	KeyID    string // cleaned for printing; "" where there is none
@@ -97,7 +96,7 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("key %d (kid %q): %s: %s", e.Position, e.KeyID, e.Reason, e.Detail)
 }
 
-// NoKeysError is a well-formed set without a usable key. errors.Is(err, ErrNoKeys) holds.
+// NoKeysError is the error of a well-formed set without a usable key. It wraps ErrNoKeys.
 type NoKeysError struct {
 	// Skipped are the members, with the reason of each; empty for an empty set.
 	Skipped []*KeyError

@@ -10,11 +10,11 @@ import (
 
 // Kubernetes returns a source of the keys that verify the service accounts' tokens of a Kubernetes
 // cluster. address is that of its API server, such as https://kubernetes.default.svc, and may have
-// a path. It serves the keys to those who are logged in, unless somebody lets all others read them
-// too: give c a Token, such as [TokenFile] of a projected service account token, and the CA of the
-// cluster. The source is a [Poller] and a [Discoverer].
+// a path. The API server serves the keys to those who are logged in, unless somebody lets all
+// others read them too. So give c a Token, such as [TokenFile] of a projected service account
+// token, and the CA of the cluster. The source is a [Poller] and a [Discoverer].
 //
-// The keys are asked for at that address. Where discovery says that they are, often an address
+// The keys are fetched from that address. The jwks_uri that discovery names, often an address
 // inside the cluster, is never asked. Source: Kubernetes, service account issuer discovery.
 func Kubernetes(address string, c *Client) Source { return kubernetesSource{address, c} }
 

@@ -63,8 +63,9 @@ func (n Nomad) Fetch(ctx context.Context) (*Set, error) {
 // replyTravel is how long a reply may be on its way: see Result.Asked.
 const replyTravel = time.Second
 
-// Poll is Fetch for a watch: with an index, Nomad holds the query until something changes, at most
-// Wait and a sixteenth of it. It isn't tried again. Source: Nomad, blocking queries.
+// Poll is Fetch for a watch. With an index, Nomad holds the query until something changes, at most
+// for Wait and a sixteenth of it. A failed query isn't tried again. Source: Nomad, blocking
+// queries.
 func (n Nomad) Poll(ctx context.Context, q Query) (Answer, error) {
 	plain, err := n.endpoint(pathKeys, n.Region)
 	if err != nil {

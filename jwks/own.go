@@ -8,9 +8,9 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// NewSet returns the set of keys that a caller has by itself, judged as [Parse] and [Judge] judge
-// those of a document: what isn't usable is in Skipped, with its place among the arguments, and
-// the same key is kept once. A key without a KeyID gets its thumbprint. At most MaxMembers keys.
+// NewSet returns a set of the caller's own keys, at most MaxMembers. They are judged as [Parse] and
+// [Judge] judge those of a document. Keys that aren't usable are in Skipped, with their place among
+// the arguments. The same key is kept once, and a key without a KeyID gets its thumbprint.
 //
 // The error is a *[NoKeysError] where no key is left, or wraps ErrTooLarge. The keys themselves
 // aren't copied, and must not change afterwards.
@@ -26,9 +26,9 @@ func NewSet(keys ...Key) (*Set, error) {
 	return c.result()
 }
 
-// Static returns a source of the same keys each time, such as those of a test or of a partner who
-// sends a key by mail: it gives [NewSet] of them. They belong to that region, where "" is none, and
-// must not change once in use.
+// Static returns a source that always publishes the same keys (see [NewSet]), such as those of a
+// test or of a partner who sends a key by mail. They belong to that region, "" being none, and must
+// not change once in use.
 func Static(region string, keys ...Key) Source { return staticSource{region, keys} }
 
 type staticSource struct {
@@ -54,9 +54,9 @@ func (s staticSource) Fetch(ctx context.Context) (*Set, error) {
 	return set, nil
 }
 
-// SourceFunc returns a source that asks a function, for keys from a place that this package doesn't
-// know. The function keeps to what [Source] says of Fetch; its keys are judged ([Set.Judge]). No
-// set and no error is a *[NoKeysError].
+// SourceFunc returns a source that calls a function, for keys from a place that this package
+// doesn't know. The function keeps the rules of [Source] for Fetch. Its keys are judged
+// ([Set.Judge]). If it returns no set and no error, that is a *[NoKeysError].
 func SourceFunc(fetch func(ctx context.Context) (*Set, error)) Source { return funcSource(fetch) }
 
 type funcSource func(ctx context.Context) (*Set, error)

@@ -30,7 +30,7 @@ import (
 //     absent; another empty value is ErrMalformed, if nothing else is private;
 //   - ErrNoKeys (a *NoKeysError): no usable key left.
 //
-// The document is read once. The first fault ends it, but for an empty private member.
+// The document is read once, until the first fault other than an empty private member.
 //
 // A member of "keys" that isn't usable is left out and listed in Set.Skipped with its
 // [Reason]; the others stay. Usable are RSA keys of 2048 to 4096 bits with an odd modulus and
@@ -39,16 +39,17 @@ import (
 // "key_ops" absent or holding "verify", and "alg" absent or one that the key can serve. A
 // value of null counts as absent. Certificates ("x5c") and what points to them are ignored.
 //
-// Taken with a warning are a "kid" that is a whole number, as its digits; "key_ops" of words that
-// RFC 7517 doesn't know alone, if "use" and "alg" are there; and EC coordinates without their
-// leading zeros, if they are a point of the curve with them. A byte-order mark before the document
-// is ignored (RFC 8259 section 8.1).
+// These are taken with a warning: a "kid" that is a whole number, as its digits; "key_ops" that
+// holds only words that RFC 7517 doesn't know, if "use" and "alg" are there; and EC coordinates
+// that lack leading zeros, if the zeros make them a point of the curve. A byte-order mark before
+// the document is ignored (RFC 8259 section 8.1).
 //
-// Before a key is trusted, [Judge] looks for what makes an RSA key weak, which takes longer.
+// Parse doesn't look for what makes an RSA key weak, because that takes longer. Call [Judge] before
+// you trust a key.
 //
-// A key that occurs several times is kept once, as its first occurrence, with the algorithms
-// of all, and with a warning where another has another "kid". Different keys under one "kid"
-// are all kept, with a warning.
+// A key that occurs several times is kept once, as it first occurs, with the algorithms of all
+// occurrences, and with a warning if one has another "kid". Different keys under one "kid" are all
+// kept, with a warning.
 //
 // The format is RFC 7517 section 5, the key types RFC 7518 section 6 and RFC 8037 section 2,
 // "jwt-svid" the SPIFFE trust domain and bundle specification section 4.2.

@@ -4,8 +4,8 @@ package jwks
 // the output (logs, JSON) and don't change.
 type Reason string
 
-// Reasons. "Skipped" means that the member isn't for verifying signatures or isn't
-// known here; "rejected" that it claims to be and must not be trusted.
+// Reasons. A skipped member isn't meant to verify tokens, or isn't known here. A rejected one is
+// meant to, and must not be trusted.
 const (
 	ReasonMalformed   Reason = "malformed"    // rejected: the member can't be decoded
 	ReasonKeyType     Reason = "kty"          // skipped: unknown "kty" or curve

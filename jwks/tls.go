@@ -26,14 +26,14 @@ import (
 type TLS struct {
 	CACert, CAPath        string // PEM; a file, and a directory of files, used where there is no CACert; both instead of the system's roots
 	ClientCert, ClientKey string // PEM; read again at each handshake, so that they may be renewed
-	ServerName            string // that the server's certificate must be for; "" is the host of the URL
+	ServerName            string // the certificate must be for this name; "" is the host of the URL
 	InsecureSkipVerify    bool   // refused by Client without AllowPlaintext
 }
 
-// HTTPClient returns a client for these files and rules: TLS 1.2 or newer, HTTP/2, limits
-// on connecting, the environment's proxies. It reads the files, and returns an error
-// naming the file that can't be read or holds no certificate, or where a certificate comes
-// without its key or a key without its certificate.
+// HTTPClient returns a client for these files and rules: TLS 1.2 or newer, HTTP/2, limits on
+// connecting, the environment's proxies. It reads the files. The error names a file that can't be
+// read or holds no certificate, or says that a certificate comes without its key or a key without
+// its certificate.
 func (t TLS) HTTPClient() (*http.Client, error) {
 	config := &tls.Config{
 		MinVersion:         tls.VersionTLS12,

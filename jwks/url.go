@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// URL returns a source of any JWKS document, asked for with c, of which nil is the zero Client. It
-// is a [Poller].
+// URL returns a source of any JWKS document, fetched with c; nil is the zero Client. It is a
+// [Poller].
 func URL(address string, c *Client) Source { return urlSource{address, c} }
 
 type urlSource struct {

@@ -2,14 +2,13 @@ package jwks
 
 import "time"
 
-// WatchOptions are how often a source is asked. The zero value is ready for use.
+// WatchOptions say how often a source is asked. The zero value is ready for use.
 type WatchOptions struct {
-	// Wait is how long Nomad may hold a query until something changes, a sixteenth more
-	// at most; zero is 45 s, less than most proxies wait.
+	// Wait is how long Nomad may hold a query until something changes, and at most a sixteenth
+	// longer. Zero is 45 s, which is less than most proxies wait.
 	Wait time.Duration
-	// Interval is the time between two questions where a source has no index to wait on,
-	// and between two looks at a federation's list of regions; zero is 60 s. A tenth of
-	// it, more or less, is by chance.
+	// Interval is the time between two requests to a source without an index to wait on, and
+	// between two reads of a federation's list of regions. Zero is 60 s. Jittered by ±10 %.
 	Interval time.Duration
 }
 

@@ -16,36 +16,36 @@ import (
 // allRegions is the Region of a Result that stands for the list of regions.
 const allRegions = "*"
 
-// ErrRegionGone: a region is no longer on its federation's list. Its last server failed, or
-// it left: which of the two can't be told, so it is a failed region, not a removed one.
+// ErrRegionGone: a region is no longer on its federation's list. Its last server failed, or it
+// left. Nobody can tell which, so it counts as failed, not as removed.
 var ErrRegionGone = errors.New("region is gone from the federation's list")
 
-// Watch yields what a cluster publishes: of each source first what is there now, then each change,
-// and each error that is news. An error ends nothing, and the same one is yielded once, until it is
-// another or the source has recovered; then the set is yielded again, changed or not. A document
-// that is refused, an empty set included, is such an error: what was yielded before it isn't
-// withdrawn. Each further answer with the same set is yielded too, as Unchanged. The sequence ends
-// when ctx does or the consumer stops; nothing is left running then.
+// Watch yields what a cluster publishes: for each source first what is there now, then each change
+// and each new error. An error ends nothing. The same error is yielded once, until another error
+// follows or the source recovers; then the set is yielded again, changed or not. A refused
+// document, such as an empty set, is such an error. It doesn't withdraw what was yielded before.
+// Each further answer with the same set is yielded too, as Unchanged. The sequence ends when ctx
+// does or the consumer stops, and leaves nothing running.
 //
 // A [Nomad] region is asked with the index of its last reply, and answers as soon as something
-// changes (Nomad: blocking queries). Such a query that ends without an answer, because a proxy or a
-// time limit cut it short, says nothing: a question without an index follows, and its outcome
-// counts. An index that goes backwards, as after a restore, is forgotten. A [File], which must be a
-// regular one, is read every two seconds, and every other source asked every Interval, or as it
-// asks for itself as a [Poller].
+// changes (Nomad: blocking queries). If a proxy or a time limit cuts such a query short, that means
+// nothing: a request without an index follows, and its outcome counts. An index that goes
+// backwards, as after a restore, is forgotten. A [File], which must be a regular file, is read
+// every two seconds. Every other source is asked every Interval, or as often as it says as a
+// [Poller].
 //
 // The list of a Federation's regions is asked for every Interval. A region that joins is watched
-// from then on; one that is gone yields a last Result, with an Err that wraps [ErrRegionGone]. A
-// region that Sources names is watched as that source alone. A list that can't be read yields a
-// Result with Region "*" and an Err, and ends no watch. One that was read yields a Result with
-// Region "*" and a Set without keys: once when each region on it was heard of for the first time,
-// and once after each such Err.
+// from then on. A region that is gone yields a last Result, with an Err that wraps [ErrRegionGone].
+// A region that Sources names is watched only as that source. A list that can't be read yields a
+// Result with Region "*" and an Err, and ends no watch. A list that was read yields a Result with
+// Region "*" and a Set without keys: once when every region on it has answered or failed for the
+// first time, and once after each such Err.
 //
-// No source is asked more than ten times in a row without a pause, and then once a second; after an
-// error, a document that is refused included, the pause grows from one second to a minute. A Nomad
+// No source is asked more than ten times in a row without a pause, and then once a second. After an
+// error, which a refused document is too, the pause grows from one second to a minute. A Nomad
 // agent takes 100 connections from one address by default (limits, http_max_conns_per_client), and
-// each region that is asked through it holds one. Of what a source publishes the digest of the last
-// document is kept; one that is the same byte for byte isn't even parsed.
+// each region that is asked through it holds one. Watch keeps the digest of each source's last
+// document, and doesn't parse the same bytes again.
 //
 // Errors are *ClusterErrors.
 func Watch(ctx context.Context, c Cluster, o WatchOptions) iter.Seq[Result] {

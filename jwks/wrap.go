@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// Wrap returns a source that asks s by way of around, which calls fetch to ask, or doesn't, and
-// returns the set or another one. It may log, count, wait for its turn or leave keys out.
+// Wrap returns a source that calls around, which may call fetch to ask s, and returns that set or
+// another one. It may log, count, wait for its turn or leave keys out.
 //
-// Nothing of s is lost: the result is a [Poller] or a [Discoverer] where s is one, and a question
-// that s holds until something changes is held within fetch. What around returns is compared with
-// what it returned before; the set that fetch gave must not be changed.
+// The result is a [Poller] or a [Discoverer] if s is one, and a request that s holds until
+// something changes is held within fetch. What around returns is compared with what it returned
+// before. It must not change the set that fetch returned.
 func Wrap(s Source, around func(ctx context.Context, fetch func(context.Context) (*Set, error)) (*Set, error)) Source {
 	plain := wrapped{s, around}
 	poller, polls := s.(Poller)
@@ -94,9 +94,9 @@ func (w *wrappedPoller) Poll(ctx context.Context, q Query) (Answer, error) {
 	return a, nil
 }
 
-// WithIssuer returns s as a [Discoverer] that knows the "iss" of the tokens which its keys sign,
-// for sources that have no discovery document, such as a [URL] or a [File]. What s itself says of
-// its tokens is no longer asked for.
+// WithIssuer returns s as a [Discoverer] that knows the "iss" of its tokens, for sources that have
+// no discovery document, such as a [URL] or a [File]. If s is a Discoverer itself, it is no longer
+// asked.
 func WithIssuer(s Source, issuer string) Source {
 	known := knownIssuer{Source: s, issuer: issuer}
 	if p, ok := s.(Poller); ok {

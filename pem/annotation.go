@@ -35,30 +35,30 @@ type Field struct{ Name, Value string }
 //	name  = lower-case letter, then lower-case letters, digits or "_"
 //	value = a Go string in double quotes, of ASCII characters alone
 //
-// A name may occur once, and "cluster" must, save on a placeholder, which has no owner, "kid"
-// or "alg". Times are RFC 3339 in the years 0 to 9999 of UTC. Fields that aren't known are
-// kept in their order behind those that are.
+// A name may occur once. "cluster" must occur, except on a placeholder, which has no owner, "kid"
+// or "alg". Times are RFC 3339 in the years 0 to 9999 of UTC. Unknown fields are kept in their
+// order, after the known ones.
 type Annotation struct {
-	// Version is 1, or that of a newer harvest, whose keys are not to be touched: then the other
-	// fields are empty. 0 is written as 1 where there is an owner or a placeholder; else it means
-	// that there is no annotation.
+	// Version is 1, or a newer harvest's, whose keys must not be touched; then the other fields are
+	// empty. 0 is written as 1 if there is an owner or a placeholder. Otherwise it means that there
+	// is no annotation.
 	Version int
 	// Cluster and Region own the key.
 	Cluster, Region string
 	// Also are further owners that published the same key when it was written.
 	Also []Owner
-	// KeyID is the JWK's; "" where it has none.
+	// KeyID is the JWK's; "" if it has none.
 	KeyID string
-	// Algorithms are the JWK's, a set: the one that is written as "alg", then the others,
-	// sorted. Where there are several, "algs" has all of them, sorted by their bytes. Empty
-	// where it has none.
+	// Algorithms are the JWK's, as a set: the one that is written as "alg", then the others,
+	// sorted. If there are several, "algs" has all of them, sorted by their bytes. Empty if it has
+	// none.
 	Algorithms []string
-	// Adopted marks a key that was trusted, and nobody's, before its owner published it.
+	// Adopted marks a key that was trusted, and had no owner, before its owner published it.
 	Adopted bool
 	// Added is when the key came to be trusted, in whole milliseconds; zero: unknown.
 	Added time.Time
-	// Missing is when the key was first seen to be no longer published; zero: it
-	// still was when last looked at.
+	// Missing is when the key was first seen to be no longer published. Zero: it was published when
+	// it was last checked.
 	Missing time.Time
 	// Placeholder marks a key that nobody can sign with, there only because Vault
 	// takes no empty list. It has no owner.
@@ -89,10 +89,9 @@ func (a Annotation) Algorithm() string {
 	return a.Algorithms[0]
 }
 
-// MarshalText returns the line without a line feed: ASCII, times in UTC with whole
-// milliseconds. A newer annotation is an error, and so is what the grammar has no room for: no
-// cluster on what is no placeholder, a field twice, or an algorithm that is empty or has a
-// blank beside others.
+// MarshalText returns the line without a line feed: ASCII, times in UTC with whole milliseconds. A
+// newer annotation is an error. So is one that the grammar excludes: no cluster and no placeholder,
+// a field twice, or several algorithms of which one is empty or has a blank.
 func (a Annotation) MarshalText() ([]byte, error) { return a.appendLine(nil) }
 
 // appendLine is MarshalText, appending to line.

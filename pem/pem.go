@@ -1,6 +1,6 @@
-// Package pem writes public keys the way Vault's JWT auth method takes them: one PKIX
-// PEM block an element of jwt_validation_pubkeys, with a line of text before it that says
-// whose key it is.
+// Package pem writes public keys as Vault's JWT auth method takes them: each element of
+// jwt_validation_pubkeys is one PKIX PEM block, with a line of text before it that says whose key
+// it is.
 //
 // [Encode] makes plain PEM. A [Block] carries an [Annotation] as well, which Vault stores
 // and ignores (RFC 7468 section 5.2, explanatory text), so that the list itself records
@@ -11,7 +11,7 @@
 //	…
 //	-----END PUBLIC KEY-----
 //
-// The package needs the standard library alone.
+// The package imports only the standard library.
 package pem
 
 import (
@@ -96,8 +96,8 @@ func FingerprintOf(pub crypto.PublicKey) (Fingerprint, error) {
 	return sha256.Sum256(der), nil
 }
 
-// ParseFingerprint reads the form that [Fingerprint.String] writes. All 32 bytes must be
-// there: a shortened fingerprint could name another key.
+// ParseFingerprint reads the form that [Fingerprint.String] writes. It wants all 32 bytes, because
+// a shortened fingerprint could name another key.
 func ParseFingerprint(s string) (Fingerprint, error) {
 	var f Fingerprint
 	digits, ok := strings.CutPrefix(s, fingerprintPrefix)
@@ -113,8 +113,8 @@ func ParseFingerprint(s string) (Fingerprint, error) {
 // String returns "sha256:" and 64 lower-case hexadecimal digits.
 func (f Fingerprint) String() string { return fingerprintPrefix + hex.EncodeToString(f[:]) }
 
-// Short returns "sha256:" and the first 8 digits, for people to tell keys apart by. It
-// names no key: eight digits can be forged.
+// Short returns "sha256:" and the first 8 digits, by which people tell keys apart. It doesn't
+// identify a key: eight digits can be forged.
 func (f Fingerprint) Short() string { return fingerprintPrefix + hex.EncodeToString(f[:4]) }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -137,16 +137,16 @@ var ErrNoBlock = errors.New("not one PEM public key or certificate")
 type Block struct {
 	// Public is the key; of a certificate, the key that it certifies.
 	Public crypto.PublicKey
-	// Annotation says whose key it is; the zero Annotation is a foreign key's.
+	// Annotation says whose key it is. A foreign key has the zero Annotation.
 	Annotation Annotation
-	// Comment is other text before the block, line feeds between its lines and none
-	// around them: what somebody wrote there by hand. It goes along up to the first
-	// line that could be taken for a PEM boundary.
+	// Comment is other text before the block, such as what somebody wrote there by hand, with line
+	// feeds between its lines and none around them. It is kept up to the first line that could be
+	// taken for a PEM boundary.
 	Comment string
 }
 
-// Fingerprint returns the key's fingerprint; the zero Fingerprint where Public is no key
-// that [Encode] takes.
+// Fingerprint returns the key's fingerprint, or the zero Fingerprint if [Encode] doesn't take
+// Public.
 func (b Block) Fingerprint() Fingerprint {
 	f, err := FingerprintOf(b.Public)
 	if err != nil {
@@ -191,10 +191,9 @@ func (b Block) AppendText(out []byte) ([]byte, error) {
 	return bytes.TrimSuffix(buffer.Bytes(), []byte("\n")), nil
 }
 
-// UnmarshalText reads one element as Vault gives it back. An element without an
-// annotation, or with one that doesn't parse, gets the zero Annotation. The error wraps
-// [ErrNoBlock] unless there is exactly one PKIX public key or certificate, with nothing
-// after it.
+// UnmarshalText reads one element as Vault gives it back. An element without an annotation, or with
+// one that doesn't parse, gets the zero Annotation. The error wraps [ErrNoBlock] if there isn't
+// exactly one PKIX public key or certificate, with nothing after it.
 func (b *Block) UnmarshalText(element []byte) error {
 	block, after := pem.Decode(element)
 	if block == nil {

@@ -17,14 +17,14 @@ import (
 var ErrReview = errors.New("the plan was not approved")
 
 // Apply writes a plan that was made earlier, by [Mount.Plan] or by another program that stored it,
-// and reads back, as [Mount.Sync] does. It writes what the plan says and nothing else. The plan is
-// input: its keys are judged again, and it is refused, by the name of a key or a cluster, where o
-// wouldn't plan it now.
+// and reads back as [Mount.Sync] does. It writes what the plan says and nothing else. It doesn't
+// trust the plan: it judges the keys again, and refuses what o wouldn't plan now, naming the key or
+// cluster.
 //
-// The error is that of a Sync. It wraps [plan.ErrStale] where the mount has changed since, or
-// changes meanwhile, and where the plan is older than o.MaxAge; [plan.ErrRefused],
-// [plan.ErrTurnover], [plan.ErrNoRoom], [plan.ErrLastKey] or [ErrNotStaticKeys] where o refuses it;
-// and else what a Sync's does.
+// The error is that of a Sync. It wraps [plan.ErrStale] if the mount has changed since, or changes
+// meanwhile, or if the plan is older than o.MaxAge; [plan.ErrRefused], [plan.ErrTurnover],
+// [plan.ErrNoRoom], [plan.ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a
+// Sync's does.
 func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountReport, error) {
 	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
 		return m.again(p, current, o, written)

@@ -10,25 +10,24 @@ import (
 )
 
 var (
-	// ErrNoMount: there is no auth method at the path, or it is no JWT one. To a setup one of
-	// type oidc is none.
+	// ErrNoMount: there is no JWT auth method at the path. For a setup, one of type oidc doesn't
+	// count.
 	ErrNoMount = vaultapi.ErrNoMount
 	// ErrSealed: Vault is sealed or not initialized.
 	ErrSealed = vaultapi.ErrSealed
 	// ErrForbidden: the token is missing, expired, revoked, or lacks a capability.
 	ErrForbidden = vaultapi.ErrForbidden
-	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would
-	// pass over the name and write the mount of that path in its only tree.
+	// ErrNoNamespaces: the mount is in a namespace, and this Vault has none. It would ignore the
+	// name, and write the mount of that path in its only tree.
 	ErrNoNamespaces = vaultapi.ErrNoNamespaces
 	// ErrNotStaticKeys: the mount takes its keys from a URL or by OIDC discovery.
 	ErrNotStaticKeys = mountconfig.ErrNotStaticKeys
 	// ErrUnreadableFields: Vault leaves secrets of this mount's configuration out of
 	// reads, so that writing back what was read would wipe them.
 	ErrUnreadableFields = mountconfig.ErrUnreadableFields
-	// ErrTooLarge: the configuration would pass the 1 MiB that Vault's integrated storage takes.
+	// ErrTooLarge: the configuration would exceed the 1 MiB that Vault's integrated storage takes.
 	ErrTooLarge = vaultapi.ErrTooLarge
-	// ErrUnreachable: there is no connection to Vault, or it broke. It is not that of a time that
-	// ran out.
+	// ErrUnreachable: there is no connection to Vault, or it broke. A timeout is another error.
 	ErrUnreachable = errors.New("no connection")
 	// ErrConflict: another writer undid each of several writes.
 	ErrConflict = errors.New("another writer keeps changing the keys")

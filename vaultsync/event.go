@@ -14,13 +14,13 @@ import (
 // EventKind says what happened.
 type EventKind string
 
-// Kinds of events. Those of a mount have a Mount, those of a cluster alone have none.
+// Kinds of events. Those of a mount have a Mount; those of a cluster only have none.
 const (
 	EventAdded    EventKind = "added"    // a key came to be trusted
 	EventAdopted  EventKind = "adopted"  // a trusted key was annotated again
-	EventRemoved  EventKind = "removed"  // a key is trusted no more
+	EventRemoved  EventKind = "removed"  // a key is no longer trusted
 	EventSet      EventKind = "set"      // a setting of the mount was changed to what is stated
-	EventConflict EventKind = "conflict" // another writer undid a write; it is done again
+	EventConflict EventKind = "conflict" // another writer undid a write, which is repeated
 	EventFailed   EventKind = "failed"   // the mount keeps a cluster's keys, for the reason in Err
 	EventSynced   EventKind = "synced"   // a mount was synced; see Report
 	EventError    EventKind = "error"    // a mount could not be synced; see Report too
@@ -30,11 +30,11 @@ const (
 	EventWritable   EventKind = "writable"
 
 	EventRead   EventKind = "read"   // a source was read: for the first time, after a change or after a failure; see Result
-	EventSame   EventKind = "same"   // a source gave once more what it gave before; see Result
+	EventSame   EventKind = "same"   // a source published the same again; see Result
 	EventUnread EventKind = "unread" // a source could not be read; see Result
 
-	// EventRecovered: what failed before does no more. It is a source where there is no Mount, a
-	// mount where there is no Cluster, and a cluster's state on a mount (EventFailed) else.
+	// EventRecovered: what failed before no longer does. Without a Mount it is a source, without a
+	// Cluster it is a mount, and with both a cluster's state on a mount (EventFailed).
 	EventRecovered EventKind = "recovered"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// Target is a mount and what it is to trust.
+// Target is a mount and the clusters that it should trust.
 type Target struct {
 	Mount *Mount
 	// Clusters are names of the Harvester's Clusters. The first one that publishes a
@@ -32,26 +32,25 @@ type Harvester struct {
 	// Parallel bounds the mounts of one Vault that are synced at the same time; zero is 64.
 	// One that waits for its settle time, or for clusters, doesn't count.
 	Parallel int
-	// OnEvent hears what happens to the clusters and to the mounts, in a Sync or a Watch: for one
+	// OnEvent is called for what happens to the clusters and mounts in a Sync or a Watch: for each
 	// of them from one goroutine at a time, for several at once. It should return soon. May be nil.
 	OnEvent func(Event)
 }
 
-// Report is what became of every cluster and mount.
+// Report is what happened to every cluster and mount.
 type Report struct {
 	Clusters []jwks.Result
 	Mounts   []*MountReport // in the order of Harvester.Targets
 }
 
-// InSync reports whether every mount trusts just what its clusters publish.
+// InSync reports whether every mount trusts exactly what its clusters publish.
 func (r *Report) InSync() bool {
 	return !slices.ContainsFunc(r.Mounts, func(m *MountReport) bool { return !m.InSync() })
 }
 
-// Err joins what failed: a *jwks.ClusterError for each cluster or region that a mount
-// keeps the keys of because they could not be learned, and a *MountError for each mount. Where
-// a mount could not be planned, its clusters that could not be read are named all the same.
-// It is nil when all is in sync.
+// Err joins what failed: a *jwks.ClusterError for each cluster or region whose keys a mount keeps
+// because they could not be read, and a *MountError for each mount. It names a cluster that could
+// not be read even if its mount could not be planned. It is nil if everything is in sync.
 func (r *Report) Err() error {
 	var all []error
 	seen := map[string]bool{}
@@ -85,13 +84,13 @@ func (r *Report) Err() error {
 // applied, whatever else fails: the error is [Report.Err]. The report is nil only where the
 // Harvester itself is at fault.
 //
-// A mount doesn't wait long for the silent: when none of its clusters has answered for half a
-// second and one of them was read, or keys are denied, it is synced with what there is. What is
-// still out counts as failed then, and nothing is removed but denied keys. When it has answered
-// or failed too, the mount is synced again; a MountReport and the events tell of both together.
+// A mount doesn't wait long for silent clusters. When none of its clusters has answered for half a
+// second, and one of them was read or keys are denied, the mount is synced with what there is.
+// Silent clusters then count as failed, and only denied keys are removed. When they have answered
+// or failed too, the mount is synced again. A MountReport and the events cover both syncs.
 //
-// Where ctx has a deadline, clusters have three quarters of the time until then: a silent one
-// would else leave none for the mounts that wait for it.
+// If ctx has a deadline, clusters have three quarters of the time until then. Otherwise a silent
+// one would leave no time for the mounts that wait for it.
 func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	if err := h.Check(); err != nil {
 		return nil, err
@@ -117,8 +116,8 @@ func (h *Harvester) Sync(ctx context.Context) (*Report, error) {
 	return report, report.Err()
 }
 
-// Plan reads every cluster and every mount, and returns what a Sync would do: it changes
-// nothing, and waits for all clusters.
+// Plan reads every cluster and every mount, and returns what a Sync would do. It changes nothing,
+// and waits for all clusters.
 func (h *Harvester) Plan(ctx context.Context) (*Report, error) {
 	if err := h.Check(); err != nil {
 		return nil, err
@@ -182,9 +181,8 @@ func (h *Harvester) used() []jwks.Cluster {
 }
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
-// unknown or used twice, sources, mounts and clients that aren't there, two targets with one mount,
-// options that contradict themselves. Errors wrap [plan.ErrInvalid]; those of a target are
-// *MountErrors.
+// unknown or used twice; missing sources, mounts or clients; two targets with one mount; options
+// that contradict each other. Errors wrap [plan.ErrInvalid]; those of a target are *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
 	if len(h.Targets) == 0 {

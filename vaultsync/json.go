@@ -18,7 +18,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 }
 
 // MarshalJSON writes the mount, how often it was written, the plan as [plan.Plan] writes it, and
-// the error, if there is one. It can be read back as the plan.
+// any error. It can be read back as a plan.
 func (r *MountReport) MarshalJSON() ([]byte, error) {
 	p := r.Plan
 	if p == nil {

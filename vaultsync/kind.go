@@ -54,8 +54,8 @@ var kindsOf = []struct {
 }
 
 // Kind returns the kind of an error of jwks, of this package or of the network: a word for metrics
-// and alerts, such as "turnover" or "forbidden", as docs/errors.md has them. It is "other" where
-// there is none, and what its method Kind says of an error that has one.
+// and alerts, such as "turnover" or "forbidden", as docs/errors.md lists them. If the error has a
+// method Kind, that decides. "other" stands for the rest.
 func Kind(err error) string {
 	if known, ok := errors.AsType[interface {
 		error

@@ -9,9 +9,8 @@ import (
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
-// ErrAlgorithm: keys of a cluster are trusted, and Vault refuses its logins, since
-// jwt_supported_algs has none of their algorithms and nobody stated that it should be so.
-// Wrapped by an *AlgorithmError.
+// ErrAlgorithm: keys of a cluster are trusted, but Vault refuses its logins: jwt_supported_algs has
+// none of their algorithms, and nobody stated that list. Wrapped by an *AlgorithmError.
 var ErrAlgorithm = errors.New("logins are refused for their algorithm")
 
 // AlgorithmError is ErrAlgorithm with one of the cluster's keys.
@@ -19,7 +18,7 @@ type AlgorithmError struct {
 	KeyID     string
 	Signs     []string // what the key signs with
 	Supported []string // jwt_supported_algs
-	Mends     []string // a list by which every published key of the mount's clusters logs in
+	Mends     []string // a list with which every published key of the mount's clusters logs in
 }
 
 // Error says what keeps the logins out.

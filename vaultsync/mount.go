@@ -19,20 +19,19 @@ import (
 
 // Mount is a JWT auth method of a Vault: the client that reaches it, and a path.
 type Mount struct {
-	// Client holds address, TLS and token. It is cloned once and never changed; a token
-	// that is renewed or replaced there is used from the next sync on. Whatever its
-	// http.Client does with redirects, one is followed, as Vault's own command does, never
-	// from https to http, and to another host only where it asks there for the same path, as
-	// a standby's does. VAULT_DISABLE_REDIRECTS in the environment refuses this one too; so
-	// does a CheckRedirect that returns an error. (vault/api shows nobody the
-	// DisableRedirects of an api.Config, so that this field alone can't be honoured.)
+	// Client holds address, TLS and token. It is cloned once and never changed. A token that is
+	// renewed or replaced there is used from the next sync on. Whatever its http.Client does with
+	// redirects, one is followed, as Vault's own command does: never from https to http, and to
+	// another host only for the same path, as a standby sends it. VAULT_DISABLE_REDIRECTS in the
+	// environment, or a CheckRedirect that returns an error, refuses this one too. (The
+	// DisableRedirects of an api.Config can't be honoured, because vault/api doesn't show it.)
 	Client *api.Client
 	// Namespace is that of the mount; "" is the client's own.
 	Namespace string
 	// Path is that of the mount without "auth/", such as "jwt-nomad".
 	Path string
-	// Store holds the keys in the place of a Vault, where it isn't nil: Client is not used then,
-	// and Path is only a name.
+	// Store, if not nil, holds the keys in place of a Vault. Client is not used then, and Path is
+	// only a name.
 	Store Store
 
 	inNamespace atomic.Bool // Vault was asked whether it has namespaces, and then answered a read
@@ -83,9 +82,9 @@ func (m *Mount) Wrap(err error) error {
 
 func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }
 
-// Read returns the mount's configuration, the zero Config where it was never configured.
-// It needs the capability "read" on auth/<path>/config. The error is a *MountError and
-// wraps [ErrNoMount], [ErrForbidden] or [ErrSealed] where it is one of these.
+// Read returns the mount's configuration, or the zero Config if it was never configured. It needs
+// the capability "read" on auth/<path>/config. The error is a *MountError, and wraps [ErrNoMount],
+// [ErrForbidden] or [ErrSealed] if it is one of these.
 func (m *Mount) Read(ctx context.Context) (mountconfig.Config, error) {
 	s, err := m.open()
 	if err != nil {
@@ -95,8 +94,8 @@ func (m *Mount) Read(ctx context.Context) (mountconfig.Config, error) {
 	return config, m.Wrap(ended(ctx, err))
 }
 
-// Session returns what setup, verify and lint ask Vault with: the client that reads follow the
-// writes of. Its type is this module's own, and may change.
+// Session returns the client with which setup, verify and lint ask Vault, so that they read what
+// this mount wrote. Its type is internal to this module, and may change.
 func (m *Mount) Session() (*vaultapi.Session, error) {
 	s, err := m.open()
 	if err == nil && m.Store != nil {

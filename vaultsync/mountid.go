@@ -1,6 +1,6 @@
 package vaultsync
 
-// MountID tells one mount from all others.
+// MountID identifies a mount.
 type MountID struct {
 	Vault     string `json:"vault"`     // address
 	Namespace string `json:"namespace"` // "": the root namespace, or a Vault without namespaces
@@ -10,7 +10,7 @@ type MountID struct {
 // ID returns the mount's identity.
 func (m *Mount) ID() MountID { return MountID{m.vault(), m.namespace(), m.Path} }
 
-// Title returns "mount" and the mount; of a [Store] its name alone, which says what it is.
+// Title returns "mount" and the mount; for a [Store] only its name, which says what it is.
 func (id MountID) Title() string {
 	if id.Vault == "" {
 		return id.String()
@@ -18,7 +18,7 @@ func (id MountID) Title() string {
 	return "mount " + id.String()
 }
 
-// String returns the mount as people are told of it. What is empty is left out.
+// String returns the mount for people to read, without what is empty.
 func (id MountID) String() string {
 	name := id.Path
 	if id.Namespace != "" {

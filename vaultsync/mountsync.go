@@ -73,22 +73,23 @@ func (s *session) plan(ctx context.Context, want plan.Desired, o Options, report
 	return nil
 }
 
-// Sync makes the mount trust what want holds: it reads, plans, writes once and reads back.
-// Vault has no check-and-set, and another harvester may write at the same time. So after a
-// write it reads the mount again every o.Settle until one read finds nothing changed, at most
-// five times. What another writer undid is planned and written again, at most o.Writes times;
-// then the error wraps [ErrConflict], or what else kept it from writing. A mount that is in
-// sync costs one read and no write. Where Vault refuses a write with 403, it is asked whether
-// the token may write at all, and the error says so where it may not.
+// Sync makes the mount trust what want holds: it reads, plans, writes once and reads back. Vault
+// has no check-and-set, and another harvester may write at the same time. So after a write it reads
+// the mount again every o.Settle until one read finds nothing changed, at most five times. It plans
+// and writes again what another writer undid, at most o.Writes times. Then the error wraps
+// [ErrConflict], or what else kept it from writing. A mount that is in sync costs one read and no
+// write. If Vault refuses a write with 403, Sync asks whether the token may write at all, and the
+// error says if it may not.
 //
-// The promise is conditional: while each write of each harvester reaches Vault within half
-// of o.Settle after it was sent, and they all have that settle time, no change is lost for
-// good. A write that stands on a read older than the other half is not sent. Past that, or
-// on a mount that never stands still, a lost change is made good by its writer's next sync.
+// No change is lost for good if all harvesters have the same settle time, and each write reaches
+// Vault within half of o.Settle after it was sent. A write that stands on a read older than the
+// other half is not sent. Otherwise, or on a mount that never stands still, the next sync of its
+// writer repairs a lost change.
 //
-// Without an error the mount is in sync. The error joins a *[jwks.ClusterError] for each cluster or
-// region that the mount keeps the keys of because they could not be learned, a turnover included,
-// and a *[MountError] for what went wrong with the mount itself, which is the report's Err.
+// Without an error the mount is in sync. Otherwise the error joins a *[jwks.ClusterError] for each
+// cluster or region whose keys the mount keeps because they could not be read, or because of a
+// turnover, and a *[MountError] for what went wrong with the mount itself, which is the report's
+// Err.
 func (m *Mount) Sync(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.sync(ctx, want, o, conduct{})
 	o.conclude(m, report)

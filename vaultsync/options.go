@@ -14,8 +14,8 @@ import (
 type Options struct {
 	// Now is the time of the plan; zero is the current time.
 	Now time.Time
-	// The rules of the plan, each as in [plan.Rules]. AllowEmpty puts a fresh key whose private
-	// half is thrown away in the place of the last one, since Vault takes no empty list.
+	// The rules of the plan, each as in [plan.Rules]. AllowEmpty replaces the last key with a fresh
+	// one whose private half is thrown away, because Vault takes no empty list.
 	Foreign       plan.Foreign
 	Retired       []string
 	Retain        time.Duration
@@ -28,32 +28,32 @@ type Options struct {
 	// with static keys.
 	Convert bool
 
-	// DefaultRole is written as the mount's default_role where it has none and none is
-	// stated; "" leaves it. One that it has stays.
+	// DefaultRole is written as the mount's default_role if it has none and none is stated. ""
+	// writes none.
 	DefaultRole string
 
-	// Settings are what is stated of the mount besides its keys; the zero value states
-	// nothing. A key whose algorithms are all outside a stated list isn't added.
+	// Settings state the mount's other settings; the zero value states none. A key whose algorithms
+	// are all outside a stated list isn't added.
 	Settings Settings
 
-	// Settle is how long after a write the mount is looked at again, for another writer's
-	// doing; zero is a second. It must exceed twice the longest time that a write takes to
-	// reach Vault, and be the same for all who write the mount.
+	// Settle is how long after a write the mount is read again, in case another writer undid it;
+	// zero is a second. It must exceed twice the longest time that a write takes to reach Vault,
+	// and be the same for all who write the mount.
 	Settle time.Duration
-	// Writes is how often one sync writes at most; zero is 10.
+	// Writes is how many times one sync writes at most; zero is 10.
 	Writes int
 
-	// Review is asked before each write, and may take its time: the mount is read again then, and
-	// who approved is not asked for the same changes again. An error keeps the mount as it is: the
-	// sync's error wraps it and ErrReview. A Watch asks again at each of its tries. It must not
-	// change the plan. Nil approves all.
+	// Review is called before each write, and may take its time: the mount is read again after it,
+	// and the same changes don't need another approval. An error keeps the mount as it is, and the
+	// sync's error wraps it and ErrReview. A Watch asks again at each try. Review must not change
+	// the plan. Nil approves every plan.
 	Review func(context.Context, *plan.Plan) error
-	// MaxAge is how old a plan may be that [Mount.Apply] writes; zero is a day.
+	// MaxAge is how old a plan may be for [Mount.Apply]; zero is a day.
 	MaxAge time.Duration
 
-	// Logger hears about what is done; nil is silence.
+	// Logger gets a line for what is done. Nil logs nothing.
 	Logger *slog.Logger
-	// OnEvent hears what happens to the mount, from one goroutine at a time. May be nil. A
+	// OnEvent is called for what happens to the mount, from one goroutine at a time. May be nil. A
 	// [Harvester] has an OnEvent for all of its mounts and clusters.
 	OnEvent func(Event)
 }

@@ -9,21 +9,21 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// MountReport is what became of one mount.
+// MountReport is what happened to one mount.
 type MountReport struct {
 	MountID
-	Plan       *plan.Plan         // what the sync set out to do; nil where there could be no plan
+	Plan       *plan.Plan         // what the sync set out to do; nil if there could be no plan
 	Config     mountconfig.Config // the configuration that Plan was made for
-	Written    int                // writes sent that Vault didn't refuse (403); 0: nothing was to be done, or the sync was a dry run
-	WriteTimes []time.Duration    // how long each of these took to be answered, or to fail
+	Written    int                // writes sent that Vault didn't refuse (403); 0: there was nothing to do, or it was a dry run
+	WriteTimes []time.Duration    // how long each of these took to succeed or fail
 	Conflicts  int                // times that another writer undid a write
 	Err        error              // a *MountError; nil: the mount holds what the plan says
 	Unwritable error              // of a plan: ErrForbidden, where Vault says that the token may not write the mount
 
-	// Last is the plan of what was read of the mount last; nil where there is none but Plan. A sync
-	// that was tried again, because another writer undid it or a cluster changed meanwhile, made
-	// others before. After a Sync without an error nothing is left to do, and Keep, Claimed and
-	// Foreign of Last are what the mount holds.
+	// Last is the plan for what was last read from the mount; nil if there is none but Plan. They
+	// differ if the sync was tried again, because another writer undid it or a cluster changed
+	// meanwhile. After a Sync without an error nothing is left to do, and Keep, Claimed and Foreign
+	// of Last are what the mount holds.
 	Last *plan.Plan
 	// Done reports whether Last was carried out: Vault took its write, or there was nothing to do.
 	Done bool
@@ -47,7 +47,7 @@ func (r *MountReport) failure() error {
 	return errors.Join(append(all, r.Err)...)
 }
 
-// InSync reports whether the mount trusts just what its clusters publish: all were read, and
+// InSync reports whether the mount trusts exactly what its clusters publish: all were read, and
 // nothing is left to do.
 func (r *MountReport) InSync() bool {
 	last := cmp.Or(r.Last, r.Plan)

@@ -12,8 +12,8 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// Settings are what is stated of a mount's configuration besides its keys. What is stated is
-// written with the keys, and again after somebody changed it; what isn't stays as it is.
+// Settings state settings of a mount besides its keys. What is stated is written with the keys, and
+// put back if somebody changes it. What isn't stated stays as it is.
 type Settings struct {
 	// Algorithms is jwt_supported_algs: the algorithms that Vault takes of every cluster of
 	// the mount. Empty: all that it knows. Nil: not stated.
@@ -35,7 +35,7 @@ const (
 // maxSetting is how many bytes a stated text may have.
 const maxSetting = 1 << 10
 
-// Check refuses what Vault would refuse, and text that could pass for another.
+// Check refuses what Vault would refuse, and text that looks like other text.
 func (s Settings) Check() error {
 	for i, alg := range s.Algorithms {
 		switch {

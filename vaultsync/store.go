@@ -8,15 +8,16 @@ import (
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
-// Store keeps a list of annotated elements somewhere else than on a mount of a Vault: see
-// [Mount.Store]. It is used from one goroutine at a time.
+// Store keeps a list of annotated elements elsewhere than on a Vault mount: see [Mount.Store]. It
+// is used from one goroutine at a time.
 type Store interface {
 	// Read returns the list, which is empty where nothing was ever written.
 	Read(ctx context.Context) ([]string, error)
-	// Planned hears of each plan that a sync makes on what Read returned last, before it is
-	// written if it is Changed. An error ends the sync.
+	// Planned is called for each plan that a sync makes from what Read returned last, before the
+	// plan is written if it is Changed. An error ends the sync.
 	Planned(ctx context.Context, p *plan.Plan) error
-	// Write replaces the list by the plan's Next. After an error the list is what it was, or Next.
+	// Write replaces the list with the plan's Next. After an error the list is what it was, or
+	// Next.
 	Write(ctx context.Context, p *plan.Plan) error
 }
 

@@ -14,13 +14,13 @@
 //	}
 //	report, err := h.Sync(ctx) // without an error everything is in sync
 //
-// A [Mount] can be planned and synced by itself, with keys from wherever ([Mount.Plan],
+// A [Mount] can be planned and synced by itself, with keys from anywhere ([Mount.Plan],
 // [Mount.Sync]), and a plan can be reviewed before it is written ([Options.Review]), or stored and
 // applied later ([Mount.Apply]). A plan is a pure function of what was read ([plan.New]). It is
-// applied with a protocol that several harvesters can follow at once on one mount.
+// written by a protocol that several harvesters can follow on one mount at the same time.
 //
-// Only keys with an annotation of this configuration's clusters are changed or removed (see
-// package pem for the annotation). Other harvesters' keys are theirs, and keys without an
-// annotation are nobody's and stay until told otherwise. A cluster that can't be read keeps
-// all its keys.
+// Only keys with an annotation of this configuration's clusters are changed or removed (see package
+// pem for the annotation). Other harvesters' keys stay. Keys without an annotation belong to
+// nobody, and stay unless Options.Foreign says otherwise. A cluster that can't be read keeps all
+// its keys.
 package vaultsync

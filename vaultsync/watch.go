@@ -15,13 +15,13 @@ import (
 
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
 type WatchOptions struct {
-	// Resync is the time after which a mount is synced although no cluster changed, which
-	// heals what others did to it; zero is 5 minutes. Jittered by ±10 %.
+	// Resync is the time after which a mount is synced although no cluster changed, which repairs
+	// what others did to it. Zero is 5 minutes. Jittered by ±10 %.
 	Resync time.Duration
 	// Sources says how often clusters are asked.
 	Sources jwks.WatchOptions
-	// Trigger has every cluster asked and every mount synced at once, each time that something is
-	// received from it, which is at most once a second. May be nil.
+	// Trigger has every cluster asked and every mount synced at once for each value that is
+	// received from it, at most once a second. May be nil.
 	Trigger <-chan struct{}
 }
 
@@ -47,35 +47,35 @@ func (o WatchOptions) resync() time.Duration {
 	return o.Resync
 }
 
-// Watch keeps the mounts equal to what the clusters publish until ctx ends, and then returns
-// nil once everything that it started has ended. The error is that of [Harvester.Check],
-// returned at once; nothing that happens later ends a Watch.
+// Watch keeps the mounts equal to what the clusters publish until ctx ends. It returns nil once
+// everything that it started has ended. Its only error is that of [Harvester.Check], returned at
+// once: nothing that happens later ends a Watch.
 //
-// Each cluster that a target names is watched once ([jwks.Watch]). When it changes,
-// the mounts that trust it are synced at once, each as [Mount.Sync] does, from the last that
-// was heard of each of their clusters; one that failed last keeps its keys. A mount has one
-// sync at a time. What changes meanwhile goes into the next one, which begins as soon as the
-// last write was read back: the looks after the settle time are then put off to the end of
-// the later one. Every Resync a mount is synced without a change. The first sync of a mount
-// waits until each of its clusters was heard of, at most 10 seconds, but not where it trusts a
-// denied key. A cluster that is silent then counts as failed.
+// Each cluster that a target names is watched once ([jwks.Watch]). When it changes, the mounts that
+// trust it are synced at once, each as [Mount.Sync] does, with the last answer of each of their
+// clusters. A cluster whose last answer was a failure keeps its keys. A mount has one sync at a
+// time. What changes meanwhile goes into the next sync, which begins as soon as the last write was
+// read back; the reads after the settle time then follow the later one. Every Resync a mount is
+// synced without a change. The first sync of a mount waits until each of its clusters has answered
+// or failed, at most 10 seconds, but not if the mount trusts a denied key. A cluster that is silent
+// then counts as failed.
 //
-// When it begins, Vault is asked once for each mount whether the token may write it
-// (sys/capabilities-self); where it may not, Logger and OnEvent are told ([EventUnwritable]),
-// the mount is watched all the same, and Vault is asked again until it may ([EventWritable]).
+// When it begins, it asks Vault for each mount whether the token may write it
+// (sys/capabilities-self). If not, it tells Logger and OnEvent ([EventUnwritable]), watches the
+// mount all the same, and asks again until the token may ([EventWritable]).
 //
-// OnEvent hears of each answer of a cluster ([EventRead], [EventSame], [EventUnread]), and of each
-// sync of a mount, done or failed ([EventSynced], [EventError]), but for one that the end of ctx
-// cuts short. A sync that a newer change supersedes is told of as soon as its write is read back,
-// the others when their settle time is over.
+// OnEvent is called for each answer of a cluster ([EventRead], [EventSame], [EventUnread]), and for
+// each sync of a mount, done or failed ([EventSynced], [EventError]), except one that the end of
+// ctx cuts short. A sync that a newer change supersedes is reported as soon as its write is read
+// back, the others when their settle time is over.
 //
 // No mount is written more than ten times in a row without a pause, and then every three seconds.
-// What changes meanwhile goes into the next write. The removal of a denied key, and what mends
-// another writer's doing, waits for nothing.
+// What changes meanwhile goes into the next write. The removal of a denied key, and the repair of
+// what another writer undid, don't wait.
 //
-// A mount that can't be synced is tried again after a second, and then ever less often, up
-// to once a minute, or when a cluster changes. One that waits for somebody is looked at every ten
-// seconds, so that an allowed turnover is seen, or every minute, where the token may not write.
+// A mount that can't be synced is tried again after a second, then after growing pauses of up to a
+// minute, or when a cluster changes. A mount that waits for a person is read every ten seconds, so
+// that an allowed turnover is seen, or every minute if the token may not write.
 func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 	if err := h.Check(); err != nil {
 		return err

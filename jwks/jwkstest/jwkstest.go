@@ -1,8 +1,8 @@
-// Package jwkstest has stand-ins for what publishes keys, for tests of programs that use jwks and
+// Package jwkstest has stand-ins for publishers of keys, for tests of programs that use jwks and
 // vaultsync: a Nomad that holds queries and rotates on demand, and a server of one key set. They
-// live in memory, without a socket, and work in a bubble of testing/synctest too.
+// live in memory, without a socket, and also work in a bubble of testing/synctest.
 //
-// What harvest relies on in a real Nomad, these do as well: the same tests run against both.
+// They do what harvest relies on in a real Nomad: the same tests run against both.
 package jwkstest
 
 import (
@@ -37,21 +37,22 @@ func (n *Nomad) Source(region string) jwks.Nomad {
 	return jwks.Nomad{Address: n.server.URL, Region: region, Client: &jwks.Client{HTTPClient: n.server.Client()}}
 }
 
-// Listen opens a port on this machine, and returns the address for code that wants one. Call it
+// Listen opens a port on this machine, and returns the address for code that needs one. Call it
 // before Source, and not in a bubble.
 func (n *Nomad) Listen() string {
 	n.server.Listen()
 	return n.server.URL
 }
 
-// Rotate makes a key of a region and returns its kid. The keys before it stay published. Like the
-// methods below it panics for a region that there isn't.
+// Rotate makes a new key of a region and returns its kid. Older keys stay published. Like Remove
+// and Fail it panics for an unknown region.
 func (n *Nomad) Rotate(region string) string { return n.server.Region(region).Rotate("RS256").ID }
 
-// Remove ends a key of a region.
+// Remove removes a key of a region.
 func (n *Nomad) Remove(region, kid string) { n.server.Region(region).Remove(kid) }
 
-// Fail ends the last server of a region, which leaves the list of regions then, or starts it again.
+// Fail stops the last server of a region, so that the region leaves the list of regions, or starts
+// it again.
 func (n *Nomad) Fail(region string, failed bool) { n.server.Region(region).Down(failed) }
 
 // Server publishes one key set, and has no index to wait on.
@@ -75,7 +76,7 @@ func (s *Server) Source() jwks.Source {
 	return jwks.URL(s.address(), &jwks.Client{HTTPClient: s.server.Client()})
 }
 
-// Listen opens a port on this machine, and returns the address of the key set for code that wants
+// Listen opens a port on this machine, and returns the address of the key set for code that needs
 // one. Call it before Source, and not in a bubble.
 func (s *Server) Listen() string {
 	s.server.Listen()
@@ -101,7 +102,7 @@ func (s *Server) Publish(keys ...jwks.Key) {
 	s.document.Store(&document)
 }
 
-// Fail answers each request with that status, or with the keys again where it is 0.
+// Fail makes the server answer each request with that status, or with the keys again if it is 0.
 func (s *Server) Fail(status int) {
 	s.server.ClearFaults()
 	if status != 0 {

@@ -60,7 +60,7 @@ func (k *Key) setAlgorithms(algs []string) {
 	}
 }
 
-// SignsWith returns all that the key is shown to sign with.
+// SignsWith returns every algorithm that the key is shown to sign with.
 func (k Key) SignsWith() []string {
 	if len(k.Algorithms) > 0 || k.Algorithm == "" {
 		return k.Algorithms
@@ -68,9 +68,9 @@ func (k Key) SignsWith() []string {
 	return []string{k.Algorithm}
 }
 
-// Admitted reports whether a store that supports these algorithms takes a signature of the
-// key by one of algs or, where there are none, by any that the key can make. None supported:
-// any.
+// Admitted reports whether a store with these supported algorithms takes signatures of the key by
+// one of algs. Without algs it is any that the key can sign with. Without supported ones the store
+// takes all.
 func Admitted(supported, algs []string, pub crypto.PublicKey) bool {
 	if len(supported) == 0 {
 		return true

@@ -22,12 +22,12 @@ var (
 // defaultMaxAge is Rules.MaxAge where that is zero.
 const defaultMaxAge = 24 * time.Hour
 
-// Check returns the plan as it is to be written on a list now. It refuses a plan that was made
-// earlier, and perhaps stored, where the list isn't what it was made of any more, or these rules
-// wouldn't plan the like: keys that must not be trusted, are denied, not pinned, of a retired
-// cluster or more than there is room for, and removals that nobody asked for. What it refuses it
-// names. It reads no more of the plan than what is to be written, and refuses lists of keys that
-// say something else.
+// Check returns the plan as it may be written now, for a plan that was made earlier and perhaps
+// stored. It refuses the plan if the list has changed since. It also refuses what these rules
+// wouldn't plan: keys that must not be trusted, that are denied, not pinned, of a retired cluster
+// or more than there is room for, and removals that nobody asked for. The error names what it
+// refuses. Check goes by what is to be written, and refuses a plan whose lists of keys say
+// something else.
 //
 // The error wraps [ErrStale], [ErrRefused], [ErrLastKey], [ErrTurnover] or [ErrNoRoom], or says
 // what is wrong with the rules.

@@ -34,7 +34,7 @@ func Read(list []string) []Element {
 	return out
 }
 
-// Foreign reports whether the element is nobody's: it has no annotation, or can't be read.
+// Foreign reports whether the element belongs to nobody: it has no annotation, or can't be read.
 func (e Element) Foreign() bool { return e.Opaque || e.Block.Annotation.IsZero() }
 
 // Key returns the element's key as a plan shows it.
@@ -46,7 +46,7 @@ func (e Element) Key(reason string) Key {
 	return k
 }
 
-// Digest tells lists with other elements apart, in whatever order they stand.
+// Digest identifies a list by its elements, whatever their order.
 func Digest(list []Element) string {
 	var texts []string
 	for _, e := range list {

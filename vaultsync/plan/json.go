@@ -42,9 +42,9 @@ type failure struct {
 	Error string `json:"error"`
 }
 
-// MarshalJSON writes the documented form, empty lists as []. It is all that applying the plan
-// takes, and may be read back. Of the elements it has those that are new or annotated again, and of
-// those that stay a digest each.
+// MarshalJSON writes the documented form, with empty lists as []. It holds all that is needed to
+// apply the plan, and may be read back: the elements that are new or annotated again, and a digest
+// of each that stays.
 func (p *Plan) MarshalJSON() ([]byte, error) {
 	d := document{
 		Store: p.Store, Made: p.Made, Clusters: p.Clusters, Base: p.Base, Changed: p.Changed,
@@ -72,9 +72,9 @@ func list[T any](s []T) []T {
 	return s
 }
 
-// UnmarshalJSON reads the documented form back, 32 MiB at most. Fields that aren't known are passed
-// over. What is read is input: it is refused where its lists of keys say other things than its
-// elements, and [Plan.Check] holds it against the rules of the day on which it is applied.
+// UnmarshalJSON reads the documented form back, at most 32 MiB. Unknown fields are ignored. What it
+// reads isn't trusted: it refuses lists of keys that don't fit the elements, and [Plan.Check]
+// compares the plan with the rules when it is applied.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	if len(data) > maxDocument {
 		return fmt.Errorf("plan: over %d bytes", maxDocument)
@@ -182,7 +182,7 @@ func (p *Plan) resolve(current []Element) error {
 	return nil
 }
 
-// Holds reports whether a list is what the plan makes of the one that it was made of.
+// Holds reports whether a list is what it should be after the plan was carried out.
 func (p *Plan) Holds(list []Element) bool {
 	if p.Emptied {
 		return len(list) == 1 && list[0].Block.Annotation.Placeholder

@@ -1,7 +1,7 @@
-// Package plan decides what a list of trusted keys has to become, so that it holds what clusters
-// publish now. It knows no store: it works on annotated elements (see package pem) and [Rules],
-// reads no clock and no network, uses no randomness, and gives the same plan for the same
-// arguments. A Vault mount is one store of such a list; package vaultsync keeps it.
+// Package plan decides how a list of trusted keys must change to hold what clusters publish now. It
+// knows no store: it works on annotated elements (see package pem) and [Rules], reads no clock and
+// no network, uses no randomness, and gives the same plan for the same arguments. A Vault mount is
+// one store of such a list; package vaultsync keeps it.
 //
 //	want := plan.Desired{Clusters: []string{"us-east"}, Results: results}
 //	p, err := plan.New(plan.Read(list), want, plan.Rules{Now: now})
@@ -21,8 +21,8 @@ import (
 )
 
 var (
-	// ErrTurnover: a cluster's published keys are all other ones than the trusted
-	// ones. Wrapped by a *TurnoverError.
+	// ErrTurnover: none of a cluster's published keys is trusted already. Wrapped by a
+	// *TurnoverError.
 	ErrTurnover = errors.New("none of the published keys is trusted already")
 	// ErrLastKey: no key would be left.
 	ErrLastKey = errors.New("no key would be left on the mount")
@@ -35,7 +35,7 @@ var (
 type Desired struct {
 	// Clusters are the names that are trusted. The first one that publishes a key owns it.
 	Clusters []string
-	// Results are what they publish now. Those of other clusters are passed over.
+	// Results are what they publish now. Results of other clusters are ignored.
 	Results []jwks.Result
 }
 
@@ -63,16 +63,15 @@ func (k Key) String() string {
 	return strings.Join(strings.Fields(strings.Join([]string{k.Owner.String(), k.KeyID, k.Algorithm, k.Fingerprint.Short()}, " ")), " ")
 }
 
-// Failure is a cluster, or a region of it, whose keys could not be learned, for whose keys there
-// is no room, or whose logins are refused although its keys are trusted. What is trusted for it
-// stays.
+// Failure is a cluster, or a region of it, whose keys could not be read, for whose keys there is no
+// room, or whose logins are refused although its keys are trusted. Its trusted keys stay.
 type Failure struct {
 	pem.Owner
-	Kept int   // trusted keys that stay for its sake; where a mount refuses its logins, those that are of no use
+	Kept int   // trusted keys that stay because of it; if a mount refuses its logins, those that are useless
 	Err  error // ErrTurnover, ErrNotRead, ErrNoRoom, jwks.ErrNoKeys, what the fetch gave, or what a store finds
 }
 
-// String is the failure as an error's text.
+// String returns the failure as an error's text.
 func (f Failure) String() string { return f.AsError().Error() }
 
 // AsError returns the failure as the error of its cluster and region.
@@ -90,61 +89,61 @@ type LockedOut struct {
 	Keys  []Key
 }
 
-// Plan is what has to be done to a list. Each of its elements is on one of Adopt, Keep, Remove,
-// Claimed and Foreign. A key of which there are several elements may be on several, and a denied
-// key that is published is on Remove and on Skipped.
+// Plan is what must change on a list. Each element of the list is on one of Adopt, Keep, Remove,
+// Claimed and Foreign. A key with several elements may be on several, and a denied key that is
+// published is on Remove and on Skipped.
 type Plan struct {
 	Store    string    // what keeps the list; "": not said
 	Made     time.Time // Rules.Now
 	Clusters []string  // Desired.Clusters
-	// Base tells the list that the plan was made of from others. What else a store's writes depend
-	// on, it may add.
+	// Base identifies the list that the plan was made for. A store may add what else its writes
+	// depend on.
 	Base string
 
 	Changed bool      // whether anything is to be written
 	Add     []Key     // published, not trusted
-	Adopt   []Key     // trusted, its annotation to be written again
+	Adopt   []Key     // trusted, and its annotation is written again
 	Keep    []Key     // trusted, and stays as it is
 	Remove  []Key     // trusted, and goes
-	Claimed []Key     // another harvester's, or a newer harvest's; stays
+	Claimed []Key     // of another harvester, or of a newer harvest; stays
 	Foreign []Key     // nobody's; stays
-	Skipped []Key     // published, and not to be trusted; the reason says why
+	Skipped []Key     // published, but not to be trusted; the reason says why
 	Failed  []Failure // what could not be read, or has no room
 
 	// Settings are what a store writes besides the list, by field.
 	Settings []Change
 
-	// Warnings say where a login could still fail, and other remarks: at most one for each
-	// setting, name or cluster's region.
+	// Warnings say why a login could still fail, and other things: at most one for each setting,
+	// name or cluster's region.
 	Warnings []string
-	// Remarks are what there is to say of the sets, of which each has at most 1,000 members,
-	// and of annotations. They follow Warnings where both are shown.
+	// Remarks are about the sets, each of which has at most 1,000 members, and about annotations.
+	// Show them after Warnings.
 	Remarks []string
 	// LockedOut are those who can't log in although their keys are trusted.
 	LockedOut []LockedOut
 
-	// Next are the elements that the list is to have, those that were added last first. A plan that
-	// was read back has none until Check returns it.
+	// Next is the new list, newest keys first. A plan that was read back has none until Check
+	// returns it.
 	Next []string
 	// Emptied reports whether Next is empty and the list was not ([Rules.AllowEmpty]).
 	Emptied bool
 	// Unjudged reports whether a published key waits because there was no time to judge it.
 	Unjudged bool
-	// Doubtful are those whose source has no index, and whose answer lacks a key that is trusted
-	// for them: another answer, a moment later, may have it.
+	// Doubtful are the owners whose source has no index and whose answer lacks a key that is
+	// trusted for them: another answer, a moment later, may have it.
 	Doubtful []pem.Owner
-	// Unconfirmed reports whether a key stays because its cluster was asked before it was
+	// Unconfirmed reports whether a key stays because its cluster was asked before the key was
 	// added: the next answer decides.
 	Unconfirmed bool
 
-	// Retained are keys on Keep or Adopt that are no longer published, and stay for their retention
-	// period alone; true: it begins with this plan.
+	// Retained are keys on Keep or Adopt that are no longer published, and stay only for their
+	// retention period. True: it begins with this plan.
 	Retained map[pem.Fingerprint]bool
-	// GivenBack are keys that were foreign, that a cluster then published, and that none does any
-	// more. They stay trusted, on a list that holds others' keys too, until they are denied.
+	// GivenBack are keys that were foreign, then published by a cluster, and no longer are. On a
+	// list that holds others' keys too they stay trusted until they are denied.
 	GivenBack []Key
-	// UnderTwoNames are the keys on Claimed that a cluster of this list has too. It may be one
-	// cluster under two names: what it drops stays trusted under the other.
+	// UnderTwoNames are the keys on Claimed that a cluster of this list has too. Perhaps one
+	// cluster has two names: a key that it drops stays trusted under the other.
 	UnderTwoNames []Key
 
 	fresh  map[string]bool // elements of Next that don't stand on the list as they are
@@ -176,8 +175,8 @@ func (p *Plan) retain(f pem.Fingerprint, begins bool) {
 type TurnoverError struct {
 	pem.Owner
 	Trusted, Published []pem.Fingerprint
-	// SameKeyID is a key ID that both sides have, of different keys; "" is none. One key ID is to
-	// name one key: the servers of the cluster disagree, or somebody imitates it.
+	// SameKeyID is a key ID that names different keys on both sides; "": there is none. One key ID
+	// should name one key, so the cluster's servers disagree, or somebody imitates the cluster.
 	SameKeyID string
 }
 
@@ -206,9 +205,9 @@ func shorts(fps []pem.Fingerprint) string {
 	return strings.Join(out, ", ")
 }
 
-// New returns what has to change on a list of elements, so that it holds what want does, under
-// these rules. A cluster that could not be read is no error: it is on Plan.Failed, and its keys
-// stay. Nor is one whose keys have no room: see [Rules.MaxKeys] and [Rules.MaxSize].
+// New returns what must change on a list of elements so that it holds what want does, under these
+// rules. A cluster that could not be read is no error: it is on Plan.Failed, and its keys stay.
+// Neither is a cluster whose keys have no room: see [Rules.MaxKeys] and [Rules.MaxSize].
 //
 // The error wraps [ErrLastKey], or says what is wrong with the arguments.
 func New(elements []Element, want Desired, rules Rules) (*Plan, error) {

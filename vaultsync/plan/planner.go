@@ -562,8 +562,8 @@ func (p *planner) listFailures() {
 	}
 }
 
-// Fail adds that a cluster, or a region of it, has failed, to what it has failed for already.
-// The kept keys are counted where it has not.
+// Fail adds a failure of a cluster, or of a region of it, to those that it has already. kept counts
+// only for the first.
 func (p *Plan) Fail(owner pem.Owner, kept int, err error) {
 	rank := rankingOf(p.Clusters)
 	i, failed := slices.BinarySearchFunc(p.Failed, owner, func(f Failure, o pem.Owner) int { return rank.compare(f.Owner, o) })

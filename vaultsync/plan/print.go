@@ -7,8 +7,8 @@ import (
 	"github.com/jwksharvest/harvest/internal/text"
 )
 
-// String returns what the plan changes, a line each: what is added (+), annotated (~), removed (-)
-// and set (*), what failed (!), and then how many keys stay. It is for people, and safe for a
+// String returns what the plan changes, one line each: what is added (+), annotated (~), removed
+// (-) and set (*), what failed (!), and then how many keys stay. It is for people, and safe for a
 // terminal whatever a cluster publishes.
 func (p *Plan) String() string {
 	var b strings.Builder

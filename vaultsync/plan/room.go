@@ -16,12 +16,12 @@ type RoomError struct {
 	Cluster string
 	Waiting int // keys that wait
 
-	// Unjudged are those of them that there was no time to judge: the cluster publishes many at
-	// once, or new ones all the time. The next sync goes on with them.
+	// Unjudged are those of the waiting keys that there was no time to judge, because the cluster
+	// publishes many at once, or new ones all the time. The next sync goes on with them.
 	Unjudged int
 
-	Keys    int // that count for the cluster and are, or will be, trusted
-	MaxKeys int // Rules.MaxKeys, where it is what binds; 0: MaxSize is
+	Keys    int // keys of the cluster that are, or will be, trusted
+	MaxKeys int // Rules.MaxKeys if that is the limit; 0: MaxSize is
 	MaxSize int // Rules.MaxSize
 	Bytes   int // that the cluster's keys take
 	Foreign int // that foreign keys take

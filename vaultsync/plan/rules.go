@@ -10,14 +10,14 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// Foreign says what becomes of trusted keys that carry no annotation.
+// Foreign says what to do with trusted keys that have no annotation.
 type Foreign string
 
-// What becomes of foreign keys. One that a cluster publishes is adopted in any case.
+// What to do with foreign keys. One that a cluster publishes is adopted in any case.
 const (
 	ForeignKeep   Foreign = "keep"   // stay, without a word
 	ForeignWarn   Foreign = "warn"   // stay, with a warning; what "" means
-	ForeignRemove Foreign = "remove" // go, once every cluster, region and list of regions has been read or has keys here
+	ForeignRemove Foreign = "remove" // are removed, once every cluster, region and list of regions has been read or has keys here
 )
 
 // AllRegions is the Region of a jwks.Result that stands for the list of regions.
@@ -32,64 +32,61 @@ const UnindexedRetain = time.Hour
 // DefaultMaxKeys is Rules.MaxKeys where that is zero.
 const DefaultMaxKeys = 256
 
-// Rules are what a plan is made by. The zero value, but for Now, is the careful default.
+// Rules are the rules of a plan. The zero value, with Now set, is the careful default.
 type Rules struct {
 	// Now is the time of the plan; it must be set.
 	Now time.Time
-	// Foreign is what becomes of keys without an annotation; "" is ForeignWarn.
+	// Foreign says what to do with keys without an annotation; "" is ForeignWarn.
 	Foreign Foreign
-	// Retired strikes off clusters ("old") and single regions ("us-east/eu-1", or
-	// "us-east/" for the agent's own): their keys are given to a desired cluster that
-	// publishes them, else removed. It is how a cluster is renamed.
+	// Retired strikes off clusters ("old") and single regions ("us-east/eu-1", or "us-east/" for
+	// the agent's own): their keys move to a desired cluster that publishes them, or are removed.
+	// This is how a cluster is renamed.
 	Retired []string
-	// Retain keeps a key for so long after it was first seen to be no longer published. Zero is
-	// UnindexedRetain for the keys of sources without an index (jwks.Set.Unindexed), whose
-	// answers may differ although nothing changed, and not at all for others. NoRetain is not
-	// at all for all.
+	// Retain is how long to keep a key after it was first seen to be no longer published. Zero is
+	// UnindexedRetain for the keys of sources without an index (jwks.Set.Unindexed), whose answers
+	// may differ although nothing changed, and no time for others. NoRetain is no time for all.
 	Retain time.Duration
-	// AllowTurnover names clusters, or single regions in the form of Retired, whose
-	// published keys may all be other ones than the trusted ones. "*" is every cluster.
+	// AllowTurnover names clusters, or single regions in the form of Retired, whose trusted keys
+	// may all be replaced at once. "*" is every cluster.
 	AllowTurnover []string
-	// Pin names, by cluster, the only keys that are trusted from it; a cluster that
-	// isn't in it is not limited.
+	// Pin names, by cluster, the only keys that are trusted from it. A cluster that it doesn't name
+	// isn't limited.
 	Pin map[string][]pem.Fingerprint
-	// Deny names keys that are never trusted and that are removed wherever they are
-	// found, no matter whose they are.
+	// Deny names keys that are never trusted. They are removed wherever they are found, no matter
+	// whose they are.
 	Deny []pem.Fingerprint
 	// AllowEmpty lets the last key go.
 	AllowEmpty bool
-	// MaxKeys is how many keys of one cluster there is room for; zero is DefaultMaxKeys. What
-	// is trusted and still published stays, however much that is.
+	// MaxKeys is how many keys of one cluster the list takes; zero is DefaultMaxKeys. Keys that are
+	// trusted and still published stay, however many they are.
 	MaxKeys int
 
-	// MaxAge is how old a plan may be that is held against these rules ([Plan.Check]); zero is a
-	// day.
+	// MaxAge is how old a plan may be for [Plan.Check]; zero is a day.
 	MaxAge time.Duration
 
-	// MaxSize is how many bytes the store has room for, the elements as JSON and Size for all
-	// else; zero: no limit. What is trusted and still published stays, however large it is.
+	// MaxSize is how many bytes the store takes: the elements as JSON, and Size for everything
+	// else. Zero: no limit. Keys that are trusted and still published stay, however large they are.
 	MaxSize, Size int
 	// Algorithms are what the store's logins may be signed with; empty: any.
 	Algorithms []string
-	// LeaveOut is the reason why a key that signs with none of Algorithms isn't added; "": it
-	// is added all the same.
+	// LeaveOut is the reason that is given when a key that signs with none of Algorithms is left
+	// out; "": such a key is added.
 	LeaveOut string
 
-	// Partial: not all clusters have answered yet, and another plan is made when they have.
-	// That one removes what isn't denied.
+	// Partial: not all clusters have answered yet, and another plan follows when they have. This
+	// plan removes only denied keys.
 	Partial bool
 	// History is what was seen of the list before; nil: nothing.
 	History History
-	// Verdicts are known of keys, so that a plan takes a short time. What was never looked at, and
-	// all where it is nil, is judged by the plan.
+	// Verdicts are those that were reached before, so that the plan takes a short time. The plan
+	// judges the keys that have none; if it is nil, all of them.
 	Verdicts *Verdicts
 }
 
-// History is what a process that watches a list has seen of it by its own clock, which nobody
-// sets. An annotation tells what a clock said when it was written: another machine's, or this
-// one's before it was set.
+// History is what a process that watches a list has seen, by its own clock, which nobody can set.
+// The times in an annotation come from a clock that somebody can set, perhaps another machine's.
 type History interface {
-	// NewerThan reports whether a key is known to have come to the list after that time.
+	// NewerThan reports whether a key is known to have been added to the list after that time.
 	NewerThan(f pem.Fingerprint, t time.Time) bool
 	// MissingLess reports whether a key's retention period is known to have begun less than
 	// d ago.

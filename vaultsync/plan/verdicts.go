@@ -16,18 +16,18 @@ type verdict struct {
 	unjudged    bool  // there was no time to look
 }
 
-// Verdicts are what was found out about keys before a plan, which then takes a short time. A
+// Verdicts are what was found out about keys before a plan, so that the plan takes a short time. A
 // cluster may publish a thousand new keys every second, and judging one may take a tenth of a
-// second: so clusters take turns until they are stopped, and the key that there was no time for
-// waits. One that is trusted stays as it is meanwhile. The zero value is ready for use.
+// second. So clusters take turns until they are stopped, and keys for which there was no time wait.
+// Trusted keys stay meanwhile. The zero value is ready for use.
 type Verdicts struct {
 	published map[*jwks.Set][]verdict
 	trusted   map[pem.Fingerprint]*jwks.KeyError // those that were judged, nil for a sound one
 }
 
-// JudgePublished finds out about all that is desired, what is known already aside, and forgets what
-// no longer is. The regions of a cluster take turns too. It
-// ends where stop, which may be nil, reports true.
+// JudgePublished judges the desired keys that have no verdict yet, and forgets the verdicts on keys
+// that are no longer desired. The regions of a cluster take turns too. It ends when stop, which may
+// be nil, returns true.
 func (v *Verdicts) JudgePublished(want Desired, stop func() bool) {
 	known := v.published
 	v.published = map[*jwks.Set][]verdict{}
@@ -54,7 +54,7 @@ func (v *Verdicts) JudgePublished(want Desired, stop func() bool) {
 	queues.run(stop)
 }
 
-// JudgeTrusted finds out about the annotated keys of a list, and ends as JudgePublished does.
+// JudgeTrusted judges the annotated keys of a list, and ends as JudgePublished does.
 func (v *Verdicts) JudgeTrusted(list []Element, stop func() bool) {
 	v.trusted = map[pem.Fingerprint]*jwks.KeyError{}
 	queues, places := turns{}, map[string]int{}
@@ -69,8 +69,8 @@ func (v *Verdicts) JudgeTrusted(list []Element, stop func() bool) {
 	queues.run(stop)
 }
 
-// Published returns the verdicts on published keys alone, for a later plan: what is trusted by then
-// has to be looked at again.
+// Published returns the verdicts on published keys only, for a later plan, which must judge anew
+// what is trusted by then.
 func (v *Verdicts) Published() *Verdicts { return &Verdicts{published: v.published} }
 
 // OnTrusted reports whether JudgeTrusted was called.

@@ -1,7 +1,7 @@
 // Package vaultsynctest has a stand-in for Vault, for tests of programs that use vaultsync: JWT
 // auth mounts in memory, without a socket, which work in a bubble of testing/synctest too.
 //
-// What harvest relies on in a real Vault, this does as well, refusals included: the same tests run
+// It does what harvest relies on in a real Vault, and refuses what that refuses: the same tests run
 // against both.
 package vaultsynctest
 
@@ -25,18 +25,18 @@ func New(tb testing.TB) *Vault {
 	return &Vault{server}
 }
 
-// Client returns a client with a root token, unmoved by VAULT_ variables.
+// Client returns a client with a root token, which ignores VAULT_ variables.
 func (v *Vault) Client() *api.Client { return v.server.Client() }
 
-// Listen opens a port on this machine, and returns the address for code that wants one. Call it
+// Listen opens a port on this machine, and returns the address for code that needs one. Call it
 // before Client and Mount, and not in a bubble.
 func (v *Vault) Listen() string {
 	v.server.Listen()
 	return v.server.URL
 }
 
-// Token returns a token that may do on the configuration of the mount at path what it is granted,
-// such as "read" and "update", and nothing else.
+// Token returns a token with only these capabilities, such as "read" and "update", on the
+// configuration of the mount at path.
 func (v *Vault) Token(path string, capabilities ...string) string {
 	return v.server.Token("", fakevault.Grants{"auth/" + path + "/config": capabilities})
 }
@@ -50,8 +50,8 @@ func (v *Vault) Mount(path string) *vaultsync.Mount {
 // Keys returns the elements that the mount at path trusts.
 func (v *Vault) Keys(path string) []string { return v.server.Keys("", path) }
 
-// Write writes the configuration of the mount at path, as another writer does: all of it. It
-// returns what Vault says.
+// Write writes the whole configuration of the mount at path, as another writer does, and returns
+// Vault's error.
 func (v *Vault) Write(path string, config map[string]any) error {
 	return v.server.WriteConfig("", path, config)
 }
