@@ -71,8 +71,8 @@ func run(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// sayServers prints what runs, for the table that e2e/matrix makes: the pinned versions (Vault 1.12.0
-// calls itself 1.13.0-dev1) and, of servers of one's own, what they say.
+// sayServers prints what runs, for the table that e2e/matrix makes: the pinned versions (Vault
+// 1.12.0 calls itself 1.13.0-dev1) and, of servers of one's own, what they say.
 func sayServers(ctx context.Context) error {
 	pair := lab.PairFromEnv()
 	pinned := func(name string) (string, error) { return lab.Version(pair, name) }
