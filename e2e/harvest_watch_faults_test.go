@@ -148,7 +148,7 @@ mount "jwt-away" { clusters = ["eu-west"] }
 	} {
 		assert.Regexp(t, `harvest_errors_total\{cluster="",kind="`+kind+`",`+line, page(t, listen, "/metrics"))
 	}
-	assert.Equal(t, "in sync\n", page(t, listen, "/insync"))
+	require.Eventually(t, func() bool { return page(t, listen, "/insync") == "in sync\n" }, 20*time.Second, 20*time.Millisecond)
 	for _, secret := range []string{token, v.RootToken} {
 		assert.NotContains(t, w.stderr.String(), secret)
 	}
