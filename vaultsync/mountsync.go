@@ -40,9 +40,9 @@ func past(until time.Time) func() bool {
 	return func() bool { return !time.Now().Before(until) }
 }
 
-// Plan reads the mount and returns what a sync would do, writing nothing. Where Vault says
-// that the token may not write, the plan has a warning, changes or none, which is the report's
-// Unwritable. The error is that of a Sync, for what could not be read.
+// Plan reads the mount and returns what a sync would do, writing nothing. If Vault says that the
+// token may not write, the report has that as Unwritable, even without changes. The error is that
+// of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
 	report := m.report()
 	report.Err = m.Wrap(ended(ctx, m.contained(o, func() error {
