@@ -114,7 +114,7 @@ func TestPlanRefusals(t *testing.T) {
 func TestPlanConvert(t *testing.T) {
 	current := config()
 	current.Fields["jwks_url"] = "https://nomad.example.com"
-	current.Fields["jwks_ca_pem"] = "x"
+	current.Fields["jwks_ca_pem"] = strings.Repeat("x", vaultapi.MaxConfig) // which goes, and leaves its room
 	want := plan.Desired{Clusters: []string{"a"}, Results: []jwks.Result{publish("a", "k1")}}
 	p := planOf(t, current, want, Options{Now: now, Convert: true})
 	assert.Contains(t, p.Warnings, "converted to static keys: jwks_ca_pem, jwks_url cleared")
