@@ -139,6 +139,7 @@ func TestReview(t *testing.T) {
 	}
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
 		synced(t, m, desired(publish("a", "k1", "k2", "k3")), Options{Review: careful})
+		assert.Equal(t, 3, v.Count("GET", configPath), "read, read back and looked at: a quick review costs no read")
 		report, err := m.Sync(t.Context(), desired(publish("a", "k3")), Options{Review: careful})
 		require.ErrorIs(t, err, refusal)
 		require.ErrorIs(t, err, ErrReview)
