@@ -140,6 +140,14 @@ func (a *app) open(ctx context.Context, cfg *config.Config, lenient bool, o sess
 	return session.Open(ctx, cfg, o)
 }
 
+// fetch reads a source by itself, for commands that trust nothing.
+func (a *app) fetch(ctx context.Context, cmd *cli.Command, c config.Cluster) []jwks.Result {
+	a.warnUnauthenticated(c)
+	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
+	defer a.showProgress(cmd, clusters)()
+	return jwks.FetchAll(ctx, clusters, nil)
+}
+
 // reading is how the command reads clusters. lenient is for what trusts nothing.
 func reading(lenient bool) config.Reading {
 	return config.Reading{Lenient: lenient, UserAgent: "harvest/" + buildInfo().Version}

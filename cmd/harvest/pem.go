@@ -66,14 +66,10 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
-	a.warnUnauthenticated(c)
 	if c.TLS.ClientKey != "" {
 		a.warnExposed([]string{c.TLS.ClientKey}, a.sayExposed)
 	}
-	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
-	stop := a.showProgress(cmd, clusters)
-	results := jwks.FetchAll(ctx, clusters, nil)
-	stop()
+	results := a.fetch(ctx, cmd, c)
 	keydir.Judge(ctx, results)
 
 	failed := a.complainOfSources(results)

@@ -170,11 +170,7 @@ func selectMounts(cmd *cli.Command, cfg *config.Config) error {
 
 // verifyOffline compares a token with a key set.
 func (a *app) verifyOffline(ctx context.Context, cmd *cli.Command, c config.Cluster, t *verify.Token) ([]*verify.Result, error) {
-	a.warnUnauthenticated(c)
-	clusters := []jwks.Cluster{c.OpenWithin(ctx, reading(true))}
-	stop := a.showProgress(cmd, clusters)
-	results := jwks.FetchAll(ctx, clusters, nil)
-	stop()
+	results := a.fetch(ctx, cmd, c)
 	failed := a.complainOfSources(results)
 	if failed && !slices.ContainsFunc(results, func(r jwks.Result) bool { return r.Set != nil }) {
 		return nil, exit(exitNothing)
