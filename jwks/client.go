@@ -27,9 +27,9 @@ import (
 // most twice within that time. When all is well a fetch costs one GET.
 //
 // Another status is a *StatusError, and a reply that isn't labelled as JSON is ErrMalformed. The
-// other errors are those of Parse, ErrPlaintext, ErrTokenNotSent and those of the network. Each
-// names the URL and, if that is known, what to do next. No error holds user information, the token,
-// or more than 256 bytes of a body.
+// other errors are those of Parse, ErrPlaintext, ErrTokenNotSent, ErrUnreachable and those of the
+// network. Each names the URL and, if that is known, what to do next. No error holds user
+// information, the token, or more than 256 bytes of a body.
 type Client struct {
 	// HTTPClient is copied, never changed; nil is a client with time limits, TLS 1.2
 	// or newer and the environment's proxies. The rules on redirects and size hold
@@ -62,6 +62,10 @@ var defaultLimits = limits{total: 30 * time.Second, header: 20 * time.Second, re
 
 // maxRedirects is how many redirects within one origin are followed.
 const maxRedirects = 5
+
+// ErrUnreachable: there is no connection to a source, or it broke. It is not that of a time that ran
+// out, nor of a certificate.
+var ErrUnreachable = errors.New("no connection")
 
 // Media types that are asked for. What is labelled otherwise is taken too, if it is JSON, and some
 // servers answer 406 unless they may send it.

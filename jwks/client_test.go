@@ -378,4 +378,9 @@ func TestFetchConnectionRefused(t *testing.T) {
 	listener.Close()
 	_, err = (&Client{limits: quick}).fetch(t.Context(), "http://"+listener.Addr().String())
 	require.ErrorContains(t, err, "nothing listens there")
+	require.ErrorIs(t, err, ErrUnreachable)
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	_, err = (&Client{limits: quick}).fetch(ctx, "http://"+listener.Addr().String())
+	require.NotErrorIs(t, err, ErrUnreachable)
 }

@@ -64,6 +64,11 @@ var userInformation = text.Pattern(`//[^/\s"]*@`)
 
 func (e *requestError) Unwrap() error { return e.err }
 
+// Is reports true for ErrUnreachable where it is one.
+func (e *requestError) Is(target error) bool {
+	return target == ErrUnreachable && nethint.IsUnreachable(e.err)
+}
+
 // GivenCA reports whether the client has CA certificates of its own.
 func (e *requestError) GivenCA() bool { return e.given.Roots }
 

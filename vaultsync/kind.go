@@ -2,19 +2,15 @@ package vaultsync
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"io"
 	"io/fs"
 	"net"
-	"net/textproto"
-	"strings"
 
 	"github.com/hashicorp/vault/api"
 
 	"github.com/jwksharvest/harvest/internal/contain"
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -76,16 +72,13 @@ func Kind(err error) string {
 		return "panic"
 	case errors.As(err, &status), errors.As(err, &response):
 		return "status"
-	case errors.As(err, new(*tls.CertificateVerificationError)), errors.As(err, new(x509.UnknownAuthorityError)),
-		errors.As(err, new(x509.HostnameError)), errors.As(err, new(x509.CertificateInvalidError)),
-		strings.Contains(err.Error(), "failed to parse certificate from server"): // crypto/tls, which has no type for it
+	case nethint.IsTLS(err):
 		return "tls"
 	case errors.As(err, &network) && network.Timeout():
 		return "timeout"
-	case errors.As(err, new(*fs.PathError)): // the network's errors are below: a file's syscall.Errno passes for one
+	case errors.As(err, new(*fs.PathError)):
 		return "files"
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.As(err, new(textproto.ProtocolError)): // what an answer is that breaks off in its header
+	case nethint.IsUnreachable(err):
 		return "unreachable"
 	case errors.As(err, new(*json.SyntaxError)): // Vault's answer is none of Vault's
 		return "malformed"

@@ -3,9 +3,12 @@ package nethint
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"syscall"
@@ -49,6 +52,24 @@ func Of(u *url.URL, given Given, err error) string {
 		return "the server doesn't speak HTTP on this port; use https://?"
 	}
 	return ""
+}
+
+// IsUnreachable reports whether a request ended for want of a connection, or because it broke: not
+// by a certificate, a time limit, or a file.
+func IsUnreachable(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	if IsTLS(err) || ok && network.Timeout() || errors.As(err, new(*fs.PathError)) { // a file's syscall.Errno passes for a net.Error
+		return false
+	}
+	return ok || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.As(err, new(textproto.ProtocolError)) // what an answer is that breaks off in its header
+}
+
+// IsTLS reports whether a certificate is to blame.
+func IsTLS(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) || errors.As(err, new(x509.UnknownAuthorityError)) ||
+		errors.As(err, new(x509.HostnameError)) || errors.As(err, new(x509.CertificateInvalidError)) ||
+		strings.Contains(err.Error(), "failed to parse certificate from server") // crypto/tls, which has no type for it
 }
 
 // HungUp reports whether the other side ended a connection that stood.

@@ -221,10 +221,25 @@ func (c *checker) turnovers() error {
 	for _, o := range slices.SortedFunc(maps.Keys(published), rankingOf(c.p.Clusters).compare) {
 		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return slices.Contains(trusted[o], f) })
 		if len(trusted[o]) > 0 && !shared && !c.rules.mayTurnOver(o) {
-			return &TurnoverError{Owner: o, Trusted: trusted[o], Published: published[o]}
+			return &TurnoverError{o, trusted[o], published[o], c.sameKeyID(o)}
 		}
 	}
 	return nil
+}
+
+// sameKeyID returns a key ID that both lists have for an owner; "" where there is none. The keys
+// differ: it is a turnover.
+func (c *checker) sameKeyID(o pem.Owner) string {
+	ids := map[string]bool{}
+	for _, e := range c.current {
+		ids[e.Block.Annotation.KeyID] = slices.Contains(e.Block.Annotation.Owners(), o)
+	}
+	for _, e := range c.next {
+		if a := e.Block.Annotation; a.KeyID != "" && ids[a.KeyID] && slices.Contains(a.Owners(), o) {
+			return a.KeyID
+		}
+	}
+	return ""
 }
 
 // room refuses more additions than a cluster has room for. Keys of several clusters count for none:

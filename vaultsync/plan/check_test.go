@@ -117,8 +117,13 @@ func TestStoredPlanIsInput(t *testing.T) {
 			p.Next, p.Claimed = without(p.Next, "k9"), nil
 			p.Remove = append(p.Remove, Read([]string{trust("other", "k9")})[0].Key("retired"))
 		}, err: ErrRefused, says: "another harvester's"},
-		"a key goes unsaid":           {change: func(p *Plan) { p.Next, p.Keep = without(p.Next, "k2"), nil }, err: ErrRefused, says: "not on the list of what goes"},
-		"a key is said to go":         {change: func(p *Plan) { p.Remove = append(p.Remove, p.Keep[0]) }, err: ErrRefused, says: "would stay"},
+		"a key goes unsaid":   {change: func(p *Plan) { p.Next, p.Keep = without(p.Next, "k2"), nil }, err: ErrRefused, says: "not on the list of what goes"},
+		"a key is said to go": {change: func(p *Plan) { p.Remove = append(p.Remove, p.Keep[0]) }, err: ErrRefused, says: "would stay"},
+		"other keys under one kid": {change: func(p *Plan) {
+			other := strings.Replace(trust("a", "k7"), `kid="k7"`, `kid="k2"`, 1)
+			p.Next, p.Keep, p.Remove = append(without(p.Next, "k2"), other), nil, append(p.Remove, p.Keep[0])
+			p.Add = append(p.Add, Read([]string{other})[0].Key(""))
+		}, err: ErrTurnover, says: `both sides have kid "k2", of different keys`},
 		"all that was trusted goes":   {change: func(p *Plan) { p.Next, p.Keep, p.Remove = without(p.Next, "k2"), nil, append(p.Remove, p.Keep[0]) }, err: ErrTurnover, says: "none of the published keys"},
 		"emptied":                     {change: func(p *Plan) { p.Next, p.Add, p.Keep, p.Claimed = nil, nil, nil, nil }, says: "not on the list of what goes"},
 		"emptied, and not":            {change: func(p *Plan) { p.Emptied = true }, err: ErrRefused, says: "would be emptied"},
