@@ -110,8 +110,8 @@ func (h *keyHistory) NewerThan(f pem.Fingerprint, t time.Time) bool {
 	return !since.IsZero() && !since.Before(t)
 }
 
-// MissingLess reports whether a key's retention period is known to have begun less than d ago.
-func (h *keyHistory) MissingLess(f pem.Fingerprint, d time.Duration) bool {
+// Missing returns for how long a key's retention period is known to have run.
+func (h *keyHistory) Missing(f pem.Fingerprint) (time.Duration, bool) {
 	missing := h.keys[f].missing
-	return !missing.IsZero() && h.at.Sub(missing) < d
+	return h.at.Sub(missing), !missing.IsZero()
 }

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -65,6 +66,7 @@ type behind struct {
 	*frontEnds
 	vault *fakevault.Server
 	h     *Harvester
+	watch WatchOptions
 }
 
 // inFront runs a test on fake time, with a mount that was synced with the first keys.
@@ -75,7 +77,7 @@ func inFront(t *testing.T, first []jwks.Key, test func(t *testing.T, b *behind))
 		defer v.Close()
 		v.Enable("", "jwt", "jwt")
 		f := &frontEnds{answers: [][]jwks.Key{first}}
-		b := &behind{f, v, &Harvester{
+		b := &behind{frontEnds: f, vault: v, h: &Harvester{
 			Clusters: []jwks.Cluster{{Name: "idp", Sources: []jwks.Source{f}}},
 			Targets:  []Target{{Mount: NewMount(v.Client(), "jwt"), Clusters: []string{"idp"}}},
 		}}
@@ -99,7 +101,7 @@ func (b *behind) watching(t *testing.T, test func()) {
 	b.h.Targets[0].Options.Now = time.Time{}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- b.h.Watch(ctx, WatchOptions{}) }()
+	go func() { ended <- b.h.Watch(ctx, b.watch) }()
 	defer func() { cancel(); require.NoError(t, <-ended) }()
 	test()
 }
@@ -242,6 +244,30 @@ func TestReport06WatchedAfterALongPause(t *testing.T) {
 			assert.Len(t, trustedKeys(t, b.h), 1)
 		})
 	})
+}
+
+// A watch that looks at its mounts seldom ends a period all the same, soon after it is over.
+func TestReport06WatchedSeldom(t *testing.T) {
+	for name, retain := range map[string]time.Duration{"by default": 0, "for some seconds": 4 * time.Second, "for long": 10 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			first := reported(t, "06-front-end-a")
+			inFront(t, first, func(t *testing.T, b *behind) {
+				b.h.Targets[0].Options.Retain = retain
+				b.watch.Resync = 6 * time.Hour
+				b.watching(t, func() {
+					time.Sleep(time.Minute)
+					writes := b.vault.Count("PUT", "auth/jwt/config")
+					b.next(first[:1:1])
+					period := cmp.Or(retain, plan.UnindexedRetain)
+					time.Sleep(period)
+					assert.Len(t, trustedKeys(t, b.h), 4)
+					time.Sleep(period/2 + 10*time.Minute)
+					assert.Len(t, trustedKeys(t, b.h), 1)
+					assert.Equal(t, writes+2, b.vault.Count("PUT", "auth/jwt/config"), "the beginning and the end")
+				})
+			})
+		})
+	}
 }
 
 // One write has the beginning, one that it is over, and one the end.

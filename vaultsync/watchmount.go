@@ -24,6 +24,7 @@ type watchedMount struct {
 
 	failing map[pem.Owner]time.Time // since when clusters, and the mount itself, fail
 
+	retains  bool           // a key stays for its retention period alone
 	unjudged bool           // there was no time to judge a key that is published
 	verdicts *plan.Verdicts // of the last sync: the next one goes on from there
 
@@ -74,6 +75,9 @@ func (m *watchedMount) run(ctx context.Context) {
 // whether ctx is still alive then.
 func (m *watchedMount) awaitNews(ctx context.Context, began time.Time) bool {
 	pause := wait.About(m.options.resync())
+	if m.retains { // so that the end of its period isn't missed by much
+		pause = min(pause, max(cmp.Or(m.target.Options.Retain, plan.UnindexedRetain)/4, leastRetry))
+	}
 	if m.unjudged {
 		pause = min(pause, judgeAgain)
 	}
@@ -127,6 +131,7 @@ func (m *watchedMount) syncOnChange(ctx context.Context) (report *MountReport, o
 	m.tellRecovery(report)
 	last := report.Last
 	m.unconfirmed.Store(last != nil && last.Unconfirmed)
+	m.retains = last != nil && len(last.Retained) > 0
 	m.unjudged = last != nil && last.Unjudged
 	m.refused = last != nil && slices.ContainsFunc(last.Failed, func(f plan.Failure) bool {
 		return errors.Is(f.Err, plan.ErrTurnover) || errors.Is(f.Err, plan.ErrNoRoom) || errors.Is(f.Err, ErrAlgorithm)

@@ -295,8 +295,10 @@ func TestPlanRetainsOneOfTwoElements(t *testing.T) {
 // seen is a watch to which a key has been missing since then.
 type seen struct{ since time.Time }
 
-func (seen) NewerThan(pem.Fingerprint, time.Time) bool             { return false }
-func (s seen) MissingLess(_ pem.Fingerprint, d time.Duration) bool { return now.Sub(s.since) < d }
+func (seen) NewerThan(pem.Fingerprint, time.Time) bool { return false }
+func (s seen) Missing(pem.Fingerprint) (time.Duration, bool) {
+	return now.Sub(s.since), !s.since.IsZero()
+}
 
 // A watch goes by the mark of the key of a source without an index, as a sync does: the watch
 // before it may have written it. One that nobody looked at in time says nothing.
@@ -313,6 +315,7 @@ func TestPlanRetainsALooseKeyInAWatch(t *testing.T) {
 		"of a period that runs":         {59 * time.Minute, seen{}, false, false, false},
 		"of one that is over":           {UnindexedRetain, seen{}, true, true, false},
 		"of one that was over long ago": {2 * UnindexedRetain, seen{}, false, true, true},
+		"long ago, seen from the first": {3 * UnindexedRetain, seen{now.Add(-3 * UnindexedRetain)}, true, true, false},
 		"long ago, to a sync":           {2 * UnindexedRetain, nil, true, true, false},
 		"by a clock that was set":       {UnindexedRetain, seen{now.Add(-time.Minute)}, false, false, false},
 	} {

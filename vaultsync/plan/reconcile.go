@@ -256,9 +256,10 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	}
 	newcomer, unread := p.newcomer()
 	period := p.retain(left)
-	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) {
+	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) && !p.seenMissing(f) {
 		// Nobody looked when it was over, and the key may have been published since. A sync, which
-		// may be a day's only one, would then never end it.
+		// may be a day's only one, would then never end it. Nor would a watch that looks seldom,
+		// were it not for what it has seen itself.
 		began = time.Time{}
 	}
 	switch {
@@ -325,7 +326,17 @@ func (p *planner) addedSince(f pem.Fingerprint, a pem.Annotation, owner pem.Owne
 
 // retainedLess reports whether a key is known to have been retained for less than it should be.
 func (p *planner) retainedLess(f pem.Fingerprint, period time.Duration) bool {
-	return p.rules.History != nil && p.rules.History.MissingLess(f, period)
+	if p.rules.History == nil {
+		return false
+	}
+	ran, seen := p.rules.History.Missing(f)
+	return seen && ran < period
+}
+
+// seenMissing reports whether this process has seen a key's retention period run all the time.
+func (p *planner) seenMissing(f pem.Fingerprint) bool {
+	_, seen := p.rules.History.Missing(f)
+	return seen
 }
 
 // maxSkew is how far the clock of another harvester may run ahead of this one.

@@ -88,9 +88,9 @@ type Rules struct {
 type History interface {
 	// NewerThan reports whether a key is known to have been added to the list after that time.
 	NewerThan(f pem.Fingerprint, t time.Time) bool
-	// MissingLess reports whether a key's retention period is known to have begun less than
-	// d ago.
-	MissingLess(f pem.Fingerprint, d time.Duration) bool
+	// Missing returns for how long a key's retention period is known to have run, without the key
+	// having been published in between; false: it isn't known to have begun.
+	Missing(f pem.Fingerprint) (time.Duration, bool)
 }
 
 func (r Rules) maxKeys() int {
