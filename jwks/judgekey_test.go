@@ -46,6 +46,7 @@ func TestJudgeKey(t *testing.T) {
 		"e 1":               {Key{Public: rsaKey(sound, 1)}, ReasonExponent},
 		"e -65537":          {Key{Public: rsaKey(sound, -65537)}, ReasonExponent},
 		"negative":          {Key{Public: rsaKey(new(big.Int).Neg(sound), 65537)}, ReasonMalformed},
+		"zero":              {Key{Public: rsaKey(new(big.Int), 65537)}, ReasonMalformed},
 		"no modulus":        {Key{Public: &rsa.PublicKey{E: 65537}}, ReasonMalformed},
 		"nil RSA":           {Key{Public: (*rsa.PublicKey)(nil)}, ReasonMalformed},
 		"RSA by value":      {Key{Public: *rsaKey(sound, 65537)}, ReasonKeyType},

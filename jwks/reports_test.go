@@ -81,6 +81,7 @@ func TestReport08NumericKeyID(t *testing.T) {
 	require.Len(t, set.Warnings, 1, "one for both")
 	assert.Contains(t, set.Warnings[0], `keys 0, 1: "kid" is a number`)
 
+	assert.Empty(t, parsed(t, []byte(keySet(rsaMember(0, fields{"kid": 7, "use": "enc"}), rsaMember(1, nil)))).Warnings, "of a key that is left out")
 	for written, kid := range map[string]string{"-17": "-17", "0": "0", "12345678901234567890123": "12345678901234567890123"} {
 		set := parsed(t, []byte(strings.Replace(document, `"kid": 1`, `"kid": `+written, 1)))
 		assert.Equal(t, []string{kid, "2"}, keyIDs(set))
@@ -99,6 +100,7 @@ func TestReport09ShortCoordinates(t *testing.T) {
 	require.Len(t, set.Keys, 1)
 	require.NoError(t, Judge(set.Keys[0]))
 	require.Len(t, set.Warnings, 1)
+	assert.Contains(t, set.Warnings[0], "key 0: ")
 	assert.Contains(t, set.Warnings[0], "leading zeros")
 	assert.Contains(t, set.Warnings[0], "upgraded")
 

@@ -19,6 +19,7 @@ import (
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/mountconfig"
+	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -269,6 +270,7 @@ func TestSyncWriteFaults(t *testing.T) {
 		"403":                {fault.Status(403, "permission denied"), 1, ErrForbidden, `"update" on auth/jwt-nomad/config`},
 		"400":                {fault.Status(400, "bad PEM\x1b[2J"), 1, nil, "Vault refused the request: bad PEM [2J"},
 		"too large":          {fault.Status(500, "put failed due to value being too large, max value size for key is 1048576, got 1048577"), 1, ErrTooLarge, "fewer clusters"},
+		"held back":          {fault.Answer(200, "application/json", `{"wrap_info":{"token":"t","ttl":9}}`), 1, vaultapi.ErrHeld, "control group"},
 		"hangs":              {fault.Hold(nil), 3, nil, "can't be reached"},
 	} {
 		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
@@ -293,7 +295,7 @@ func TestSyncWriteFaults(t *testing.T) {
 				require.ErrorIs(t, err, test.is)
 			}
 			assert.Equal(t, test.requests, v.Count("PUT", configPath))
-			if errors.Is(test.is, ErrForbidden) {
+			if errors.Is(test.is, ErrForbidden) || errors.Is(test.is, vaultapi.ErrHeld) {
 				test.requests--
 			}
 			assert.Equal(t, test.requests, report.Written, "each write is sent once, and one that is refused is none")
