@@ -81,8 +81,8 @@ func (a Annotation) Owner() Owner { return Owner{a.Cluster, a.Region} }
 // Owners returns Owner and then Also.
 func (a Annotation) Owners() []Owner { return append([]Owner{a.Owner()}, a.Also...) }
 
-// Algorithm returns the first of Algorithms, or "".
-func (a Annotation) Algorithm() string {
+// algorithm returns the first of Algorithms, or "".
+func (a Annotation) algorithm() string {
 	if len(a.Algorithms) == 0 {
 		return ""
 	}
@@ -124,7 +124,7 @@ func (a Annotation) appendLine(line []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		put("alg", a.Algorithm())
+		put("alg", a.algorithm())
 		if algs != "" {
 			put("algs", algs)
 		}

@@ -23,7 +23,7 @@ const (
 // pause returns how long a plan has to wait before it is written. A denied key goes at once, and
 // so does what mends another writer's doing.
 func (p *pace) pause(current mountconfig.Config, planned *plan.Plan, now time.Time) time.Duration {
-	if p == nil || p.left == nil || !plan.Same(p.left, current.Keys()) ||
+	if p == nil || p.left == nil || !sameElements(p.left, current.Keys()) ||
 		slices.ContainsFunc(planned.Remove, func(k plan.Key) bool { return k.Reason == plan.ReasonDenied }) {
 		return 0
 	}
@@ -40,4 +40,9 @@ func (p *pace) wrote(plan *plan.Plan, at time.Time) {
 		p.full = at
 	}
 	p.full = p.full.Add(paceGap)
+}
+
+// sameElements reports whether two lists have the same elements, in whatever order.
+func sameElements(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

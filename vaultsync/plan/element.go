@@ -57,8 +57,8 @@ func Digest(list []Element) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(b))
 }
 
-// Same reports whether two lists have the same elements, in whatever order: order alone is no
+// same reports whether two lists have the same elements, in whatever order: order alone is no
 // reason to write.
-func Same(a, b []string) bool {
+func same(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

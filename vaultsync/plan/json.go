@@ -197,5 +197,5 @@ func (p *Plan) Holds(list []Element) bool {
 	for _, e := range list {
 		has = append(has, reference(e.Text))
 	}
-	return Same(want, has)
+	return same(want, has)
 }

@@ -535,7 +535,7 @@ func (p *planner) finish() (*Plan, error) {
 	for _, t := range p.trusted {
 		list = append(list, t.Text)
 	}
-	plan.Changed = !Same(plan.Next, list)
+	plan.Changed = !same(plan.Next, list)
 	p.findLockedOut()
 	p.remarkOnUnnamed()
 	plan.Remarks = append(plan.Remarks, p.remarks...)
