@@ -248,6 +248,11 @@ lint: ## Run the linters that .golangci.yml chooses
 		for module in bench docs/schema e2e/browser; do echo cd $$module, golangci-lint run && \
 			(cd $$module && "$$dir/golangci-lint" run --allow-serial-runners) || exit 1; done
 
+.PHONY: systems
+systems: ## Check that harvest and its tests compile for every system that a release has
+	@set -e; for system in linux/arm64 darwin/arm64 windows/amd64 freebsd/amd64; do \
+		echo "go vet for $$system" && CGO_ENABLED=0 GOOS=$${system%/*} GOARCH=$${system#*/} $(GO) vet ./...; done
+
 .PHONY: reproducible
 reproducible: ## Check that two builds of the same sources are the same, byte for byte
 	GO='$(GO)' tools/reproducible
