@@ -63,8 +63,8 @@ var defaultLimits = limits{total: 30 * time.Second, header: 20 * time.Second, re
 // maxRedirects is how many redirects within one origin are followed.
 const maxRedirects = 5
 
-// ErrUnreachable: there is no connection to a source, or it broke. It is not that of a time that ran
-// out, nor of a certificate.
+// ErrUnreachable: there is no connection to a source, or it broke. It is not that of a time that
+// ran out, nor of a certificate.
 var ErrUnreachable = errors.New("no connection")
 
 // Media types that are asked for. What is labelled otherwise is taken too, if it is JSON, and some

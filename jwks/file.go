@@ -13,9 +13,9 @@ import (
 )
 
 // File returns a source of a JWKS document on disk. A pipe will do too, such as the one that a
-// shell makes of <(curl …). A named pipe must have its writer already, and a silent pipe is waited
-// for until the context ends. The source is a [Poller]: a watch reads a file every two seconds, and
-// takes only regular files.
+// shell makes of <(curl …). A named pipe must have its writer already, and a silent pipe is
+// waited for until the context ends. The source is a [Poller]: a watch reads a file every two
+// seconds, and takes only regular files.
 //
 // Its errors wrap those of the file system (fs.ErrNotExist, fs.ErrPermission) and of [Parse]. No
 // more than MaxDocument is read.

@@ -25,8 +25,8 @@ type Mount struct {
 	// another host only for the same path, as a standby sends it. VAULT_DISABLE_REDIRECTS in the
 	// environment, or a CheckRedirect that returns an error, refuses this one too. (The
 	// DisableRedirects of an api.Config can't be honoured, because vault/api doesn't show it.)
-	// The callbacks of WithRequestCallbacks and WithResponseCallbacks aren't called, because vault/api
-	// copies none: an http.RoundTripper in its http.Client sees each request.
+	// The callbacks of WithRequestCallbacks and WithResponseCallbacks aren't called, because
+	// vault/api copies none: an http.RoundTripper in its http.Client sees each request.
 	Client *api.Client
 	// Namespace is that of the mount; "" is the client's own.
 	Namespace string
