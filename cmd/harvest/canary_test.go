@@ -65,6 +65,7 @@ type coalmine struct {
 	canaries
 	dir   string
 	env   map[string]string
+	files int // that a process may open; 0: as many as the test may
 	vault *fakevault.Server
 	nomad *fakenomad.Server
 }
@@ -194,6 +195,10 @@ func (m *coalmine) process(t *testing.T, args ...string) (code int, output strin
 func (m *coalmine) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "harvest", args...) // TestMain's
+	if m.files > 0 {
+		script := fmt.Sprintf(`ulimit -n %d && exec harvest "$@"`, m.files)
+		cmd = exec.CommandContext(t.Context(), "sh", append([]string{"-c", script, "sh"}, args...)...)
+	}
 	for name, value := range m.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}

@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/jwksharvest/harvest/internal/monitor"
+	"github.com/jwksharvest/harvest/internal/serving"
 	"github.com/jwksharvest/harvest/internal/statuspage"
 )
 
@@ -36,31 +35,15 @@ func ListenAddress(s string) (string, error) {
 func (d *Daemon) Serve(listener net.Listener, host string, build monitor.Build) (stop func()) {
 	registry := monitor.NewRegistry(d.board, build)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return serve(listener, hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.Now)), d.Log)
+	return serving.Service{
+		Name: "the status page, metrics and health", Connections: serving.Pages, Reply: 30 * time.Second, Header: 16 << 10,
+		Handler: hostChecked(listener.Addr(), host, pages(d.board, registry, build.Version, d.Now)),
+	}.Serve(listener, d.Log)
 }
 
 // ServeRelays serves the key sets of relays until stop is called, and nothing else.
 func (d *Daemon) ServeRelays(listener net.Listener) (stop func()) {
 	return d.relays.Serve(listener, d.Log)
-}
-
-func serve(listener net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
-	server := &http.Server{
-		Handler: h, ReadTimeout: 5 * time.Second, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the status page, metrics and health are served no more", "error", err)
-		}
-	}()
-	log.Info("serving the status page, metrics and health", "address", listener.Addr().String())
-	return func() {
-		_ = server.Close()
-		<-done
-	}
 }
 
 // unless answers 200 and a word where there are no reasons against it, else 503 and those.

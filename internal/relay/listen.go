@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"time"
+
+	"github.com/jwksharvest/harvest/internal/serving"
 )
 
 // Listening is how relays are served.
@@ -51,35 +52,9 @@ func (l Listening) Listen(ctx context.Context, log *slog.Logger) (net.Listener, 
 	return listener, nil
 }
 
-// Bounds on what others can make a server hold.
-const (
-	mostConnections = 1024
-	headerTimeout   = 5 * time.Second
-	replyTimeout    = 10 * time.Second
-	idleTimeout     = 30 * time.Second
-	mostHeader      = 4 << 10
-)
-
-// Serve answers on the listener until stop is called. It holds 1,024 connections at most: one more
-// takes the place of the one on which nothing has happened for longest.
+// Serve answers on the listener until stop is called.
 func (s *Server) Serve(listener net.Listener, log *slog.Logger) (stop func()) {
-	open := connections{most: mostConnections}
-	server := &http.Server{
-		Handler: s, ReadTimeout: headerTimeout, ReadHeaderTimeout: headerTimeout, WriteTimeout: replyTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: mostHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ConnState: open.note, Protocols: new(http.Protocols),
-	}
-	server.Protocols.SetHTTP1(true)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("relays are served no more", "error", err)
-		}
-	}()
-	log.Info("serving relays", "address", listener.Addr().String())
-	return func() {
-		_ = server.Close()
-		<-done
-	}
+	return serving.Service{
+		Name: "relays", Handler: s, Connections: serving.Relays, Reply: 10 * time.Second, Header: 4 << 10,
+	}.Serve(listener, log)
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakekeys"
 )
 
-// serving returns a relay of key k1 and the address of a server of it.
-func serving(t *testing.T) (*Relay, string) {
+// servedRelay returns a relay of key k1 and the address of a server of it.
+func servedRelay(t *testing.T) (*Relay, string) {
 	t.Helper()
 	r := open(t, t.TempDir())
 	require.NoError(t, publish(t, r, fakekeys.Publish("a", "k1")))
@@ -58,7 +58,7 @@ func request(method, path string, headers ...string) string {
 }
 
 func TestServerAnswersGetAndHead(t *testing.T) {
-	r, address := serving(t)
+	r, address := servedRelay(t)
 	want := read(t, r.Dir, "jwks.json")
 	reply, body := say(t, address, request("GET", keySetPath))
 	assert.Equal(t, http.StatusOK, reply.StatusCode)
@@ -92,7 +92,7 @@ func TestServerAnswersGetAndHead(t *testing.T) {
 
 // A part of a key set is none, and what is asked for decides nothing but which document it is.
 func TestServerGivesWholeDocumentsToOddRequests(t *testing.T) {
-	r, address := serving(t)
+	r, address := servedRelay(t)
 	want := read(t, r.Dir, "jwks.json")
 	for name, odd := range map[string]string{
 		"a range":           request("GET", keySetPath, "Range: bytes=0-3"),
@@ -114,7 +114,7 @@ func TestServerGivesWholeDocumentsToOddRequests(t *testing.T) {
 }
 
 func TestServerKnowsNoOtherPath(t *testing.T) {
-	_, address := serving(t)
+	_, address := servedRelay(t)
 	for _, path := range []string{
 		"/", "/relay", "/relay/", "/relay/nomad", "/relay/nomad/", "/relay/nomad/keys.pem", "/relay/other/jwks.json", keySetPath + "/",
 		"/relay/nomad/../nomad/jwks.json", "/relay/nomad//jwks.json", "//relay/nomad/jwks.json", "/relay/nomad/%2e%2e/%2e%2e/etc/passwd",
@@ -128,7 +128,7 @@ func TestServerKnowsNoOtherPath(t *testing.T) {
 }
 
 func TestServerTakesNoOtherMethod(t *testing.T) {
-	_, address := serving(t)
+	_, address := servedRelay(t)
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"} {
 		reply, _ := say(t, address, request(method, keySetPath, "Content-Length: 0"))
 		assert.Equal(t, http.StatusMethodNotAllowed, reply.StatusCode, method)
@@ -140,50 +140,6 @@ func TestServerOfNothingKnowsNothing(t *testing.T) {
 	w := httptest.NewRecorder()
 	new(Server).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, keySetPath, nil))
 	assert.Equal(t, http.StatusNotFound, w.Code)
-}
-
-// Who holds connections open keeps nobody out: the one that was still for longest makes room.
-func TestManyIdleConnectionsKeepNobodyOut(t *testing.T) {
-	_, address := serving(t)
-	var idle []net.Conn
-	defer func() {
-		for _, conn := range idle {
-			_ = conn.Close()
-		}
-	}()
-	for range 2 * mostConnections {
-		conn, err := (&net.Dialer{Timeout: 20 * time.Second}).DialContext(t.Context(), "tcp", address)
-		require.NoError(t, err)
-		idle = append(idle, conn)
-		if len(idle)%2 == 0 {
-			_, err = io.WriteString(conn, "GET / HT")
-			require.NoError(t, err)
-		}
-	}
-	reply, _ := say(t, address, request("GET", keySetPath))
-	assert.Equal(t, http.StatusOK, reply.StatusCode)
-	require.NoError(t, idle[0].SetReadDeadline(time.Now().Add(20*time.Second)))
-	_, err := idle[0].Read(make([]byte, 1))
-	assert.Error(t, err, "the oldest was closed")
-}
-
-func TestConnectionsAreCountedWhileTheyAreOpen(t *testing.T) {
-	c := connections{most: 2}
-	pipe := func() net.Conn { a, _ := net.Pipe(); return a }
-	closed := func(conn net.Conn) bool { return conn.SetDeadline(time.Now()) != nil }
-	first, second, third, fourth := pipe(), pipe(), pipe(), pipe()
-	c.note(first, http.StateNew)
-	c.note(second, http.StateNew)
-	c.note(first, http.StateActive)
-	c.note(third, http.StateNew)
-	assert.True(t, closed(second), "something happened on the first since")
-	assert.False(t, closed(first))
-	c.note(second, http.StateClosed)
-	c.note(first, http.StateClosed)
-	c.note(fourth, http.StateNew)
-	assert.False(t, closed(third))
-	assert.Len(t, c.at, 2)
-	assert.Equal(t, 2, c.order.Len())
 }
 
 func TestPlaintextIsServedOnLoopbackAlone(t *testing.T) {

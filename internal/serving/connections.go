@@ -1,4 +1,4 @@
-package relay
+package serving
 
 import (
 	"container/list"
