@@ -112,7 +112,7 @@ func (a *Auth) IsNone() bool { return a != nil && a.Method == "none" }
 
 // Mount is a mount block.
 type Mount struct {
-	Vault     int // in config.vaults
+	Vault     int // in Config.Vaults
 	Namespace string
 	Path      string
 	Clusters  []string

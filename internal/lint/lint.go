@@ -82,7 +82,7 @@ type Inspection struct {
 	Path string
 	// Config is the mount's configuration.
 	Config mountconfig.Config
-	// Settings are what is stated of the configuration, as in [Options].
+	// Settings are what is stated of the configuration, as in [vaultsync.Options].
 	Settings vaultsync.Settings
 	// Clusters are the names that the mount trusts, as in [plan.Desired]; none: nothing is
 	// said of clusters that it shouldn't.

@@ -9,7 +9,7 @@ import (
 	"github.com/jwksharvest/harvest/pem"
 )
 
-// element is an element of the next list, and where it comes from.
+// entry is an element of the next list, and where it comes from.
 type entry struct {
 	raw  string
 	size int // of raw in a configuration's JSON, once there is a budget
@@ -25,7 +25,7 @@ type entry struct {
 	out      bool      // left out of the list for want of room
 }
 
-// addition reports whether the element's key isn't Element yet.
+// addition reports whether the element's key isn't trusted yet.
 func (e *entry) addition() bool { return len(e.was) == 0 }
 
 // growth returns how many bytes more an element takes than what it takes the place of.

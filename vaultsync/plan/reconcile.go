@@ -53,7 +53,7 @@ func (p *planner) sharedKey(f pem.Fingerprint) bool {
 	})
 }
 
-// add trusts a key that isn't Element yet.
+// add trusts a key that isn't trusted yet.
 func (p *planner) add(o *offer) {
 	a := p.annotation(o.fingerprint, p.ownerFirst(o.fingerprint, slices.Clone(o.owners)), o, pem.Annotation{})
 	p.write(&p.plan.Add, o.fingerprint, pem.Block{Public: o.Public, Annotation: a}, nil, "published, not yet trusted")
@@ -92,7 +92,7 @@ func (p *planner) annotate(elements []Element, a pem.Annotation, keepReason, ado
 	return p.write(&p.plan.Adopt, first.Fingerprint, b, elements, adoptReason)
 }
 
-// owners returns for whom a Element key stays: those who publish it, and those of its owners
+// owners returns for whom a trusted key stays: those who publish it, and those of its owners
 // who could not be asked. A key that must not be trusted is no longer published, whatever they
 // would answer. Who owns it keeps it; else the first in the order of the mount's
 // clusters does. The others follow by name, so that two harvesters with the same clusters
@@ -136,7 +136,7 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 	return owners
 }
 
-// previousOwners returns whose a Element key is, by its annotations, each region under the
+// previousOwners returns whose a trusted key is, by its annotations, each region under the
 // name that it has now.
 func (p *planner) previousOwners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
@@ -184,9 +184,9 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 
 // keepsMark reports whether the beginning of a retention period may stay in the annotation of a key
 // that is published again: the answers of a source without an index come and go, and to clear it
-// alone isn't worth a write. In the last quarter of the period it is: after that, the next answer
-// without the key would remove it. A watch clears it at once: it may end at any time, and the next
-// one goes by what is written.
+// alone isn't worth a write. In the last quarter of the period to clear it is worth one: later on, the
+// next answer without the key would remove the key. A watch clears it at once: it may end at any
+// time, and the next one goes by what is written.
 func (p *planner) keepsMark(owners []pem.Owner, old pem.Annotation) bool {
 	return p.rules.History == nil && !old.Missing.IsZero() && p.isLoose(owners) && !old.Missing.After(p.rules.Now.Add(maxSkew)) &&
 		p.rules.Now.Before(old.Missing.Add(p.retain(owners)/4*3))
@@ -257,9 +257,9 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	newcomer, unread := p.newcomer()
 	period := p.retain(left)
 	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) && !p.seenMissing(f) {
-		// Nobody looked when it was over, and the key may have been published since. A sync, which
-		// may be a day's only one, would then never end it. Nor would a watch that looks seldom,
-		// were it not for what it has seen itself.
+		// It ended long ago and nobody looked: the key may have been published since. A watch that
+		// hasn't seen the period run begins it again. A sync doesn't: run once a day, it would begin
+		// it again each day, and never remove the key.
 		began = time.Time{}
 	}
 	switch {
