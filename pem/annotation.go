@@ -144,13 +144,15 @@ func (a Annotation) appendLine(line []byte) ([]byte, error) {
 			put(day.name, t.Format(time.RFC3339Nano))
 		}
 	}
-	for i, f := range a.Unknown {
+	written := map[string]bool{}
+	for _, f := range a.Unknown {
 		if !isName(f.Name) || known(f.Name) {
 			return nil, fmt.Errorf("annotation: %q is no name for an unknown field", f.Name)
 		}
-		if slices.ContainsFunc(a.Unknown[:i], func(other Field) bool { return other.Name == f.Name }) {
+		if written[f.Name] {
 			return nil, fmt.Errorf("annotation: field %s twice", f.Name)
 		}
+		written[f.Name] = true
 		put(f.Name, f.Value)
 	}
 	return line, nil

@@ -140,6 +140,9 @@ func (c *convergence) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.plan.Changed && ctx.Err() != nil { // Vault would be blamed for the write
+		return fmt.Errorf("stopped after planning, before a write: %w", context.Cause(ctx))
+	}
 	if len(c.plan.Doubtful) > 0 && c.how.again != nil && !c.askedAgain {
 		c.askedAgain = true
 		c.want = c.how.again(ctx, c.plan.Doubtful)

@@ -1,6 +1,7 @@
 package vaultsync
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
@@ -197,4 +199,22 @@ func TestTrusted(t *testing.T) {
 		"", "no annotation", "not a key that can be read", "annotated by a newer harvest", "stands in for an empty list: nobody can sign with it",
 		"no longer published; in its retention period", "adopted, and no longer published since 2026-11-22T11:00:00Z",
 	}, reasons)
+}
+
+// A context that ends while a plan is made says nothing about Vault.
+func TestPlanningThatTakesTooLong(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ *fakevault.Server, m *Mount) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		want := desired(publish("a", "k1"))
+		slowly := func(current mountconfig.Config, o Options, _ bool) (*plan.Plan, error) {
+			time.Sleep(time.Minute)
+			return newPlan(current, want, o, circumstances{})
+		}
+		report := m.sync(ctx, want, Options{}, conduct{plan: slowly})
+		require.ErrorIs(t, report.Err, context.DeadlineExceeded)
+		require.ErrorContains(t, report.Err, "planning")
+		assert.NotContains(t, report.Err.Error(), "Vault ")
+		assert.Zero(t, report.Written)
+	})
 }

@@ -32,11 +32,13 @@ func algorithms(pub crypto.PublicKey) []string {
 // inVault returns algorithms as Vault spells them, each once and in their order.
 func inVault(algs []string) []string {
 	var out []string
+	seen := map[string]bool{} // of an annotation's, there may be very many
 	for _, alg := range algs {
 		if alg == "Ed25519" { // RFC 9864's name for what Vault calls EdDSA
 			alg = "EdDSA"
 		}
-		if !slices.Contains(out, alg) {
+		if !seen[alg] {
+			seen[alg] = true
 			out = append(out, alg)
 		}
 	}

@@ -28,15 +28,21 @@ func (p *planner) named(f pem.Fingerprint, owners []pem.Owner) []pem.Owner {
 	return owners[:n]
 }
 
-func alsoSize(o pem.Owner) int { return len(o.Cluster) + len("/") + len(o.Region) + len(" ") }
-
-// mayBeUnnamed reports whether an annotation may have had no room for all owners.
-func mayBeUnnamed(also []pem.Owner) bool {
-	size := alsoSize(pem.Owner{Cluster: strings.Repeat("x", maxName), Region: strings.Repeat("x", maxName)})
+// overlong reports whether an annotation has more further owners than harvest writes.
+func overlong(also []pem.Owner) bool {
+	size := 0
 	for _, o := range also {
 		size += alsoSize(o)
 	}
 	return size > maxAlso
+}
+
+func alsoSize(o pem.Owner) int { return len(o.Cluster) + len("/") + len(o.Region) + len(" ") }
+
+// mayBeUnnamed reports whether an annotation may have had no room for all owners.
+func mayBeUnnamed(also []pem.Owner) bool {
+	another := pem.Owner{Cluster: strings.Repeat("x", maxName), Region: strings.Repeat("x", maxName)}
+	return overlong(append(slices.Clone(also), another))
 }
 
 // remarkOnUnnamed tells of owners that annotations don't name, once for keys that leave out the
@@ -64,9 +70,9 @@ func some(words []string) string {
 }
 
 func someOwners(owners []pem.Owner) string {
-	var names []string
-	for _, o := range owners {
-		names = append(names, o.String())
+	names := make([]string, len(owners))
+	for i, o := range owners[:min(len(owners), mostNamed)] {
+		names[i] = o.String()
 	}
 	return some(names)
 }

@@ -57,6 +57,7 @@ type budget struct {
 	order  []*share          // by name
 	counts map[*entry]*share // for which cluster's number of keys an element counts
 	waits  map[*entry]*share // for want of whose room an addition waits
+	has    map[pem.Owner]int // the keys of a region that aren't additions
 }
 
 // share is what a cluster has of a mount.
@@ -73,7 +74,7 @@ type share struct {
 func (p *planner) newBudget() *budget {
 	b := &budget{
 		planner: p, size: p.rules.Size, shares: map[string]*share{},
-		counts: map[*entry]*share{}, waits: map[*entry]*share{},
+		counts: map[*entry]*share{}, waits: map[*entry]*share{}, has: map[pem.Owner]int{},
 	}
 	for _, f := range p.offerOrder {
 		for _, cluster := range p.offers[f].clusters() {
@@ -83,6 +84,9 @@ func (p *planner) newBudget() *budget {
 	for _, e := range p.next {
 		e.size = jsonSize(e.raw)
 		b.size += e.size
+		if !e.addition() && !e.lapsing {
+			b.has[e.key.Owner]++
+		}
 		s := b.share(e.key.Cluster)
 		s.bytes += e.size
 		for _, o := range e.also { // a name takes its own cluster's room
@@ -173,16 +177,11 @@ func (b *budget) inTurn(additions []*entry) []*entry {
 	if len(additions) < 2 {
 		return additions
 	}
-	has := map[pem.Owner]int{} // the keys of a region, those before an addition among them
-	for _, e := range b.next {
-		if !e.addition() && !e.lapsing {
-			has[e.key.Owner]++
-		}
-	}
+	before := map[pem.Owner]int{} // the additions of a region before one
 	turn := map[*entry]int{}
 	for _, e := range additions {
-		turn[e] = has[e.key.Owner]
-		has[e.key.Owner]++
+		turn[e] = b.has[e.key.Owner] + before[e.key.Owner]
+		before[e.key.Owner]++
 	}
 	slices.SortStableFunc(additions, func(x, y *entry) int {
 		return cmp.Or(cmp.Compare(turn[x], turn[y]), b.rank.compare(x.key.Owner, y.key.Owner))

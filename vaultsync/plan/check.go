@@ -51,9 +51,15 @@ func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 	if err := whole.matchElements(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	c := checker{p: &whole, rules: rules, current: current, next: Read(whole.Next)}
-	if err := cmp.Or(c.written(), c.taken(), c.emptied(), c.turnovers(), c.room()); err != nil {
-		return nil, err
+	c := checker{
+		p: &whole, rules: rules.index(), rank: rankingOf(p.Clusters), current: current, next: Read(whole.Next),
+		refusals: map[pem.Fingerprint]*jwks.KeyError{},
+	}
+	// Room comes first: to judge a key takes long, and a file may have any number of them.
+	for _, check := range []func() error{c.room, c.written, c.taken, c.emptied, c.turnovers} {
+		if err := check(); err != nil {
+			return nil, err
+		}
 	}
 	return &whole, nil
 }
@@ -79,8 +85,10 @@ func (p *Plan) checkAge(rules Rules) error {
 // checker holds a plan against the rules of the day.
 type checker struct {
 	p             *Plan
-	rules         Rules
+	rules         ruleIndex
+	rank          ranking
 	current, next []Element
+	refusals      map[pem.Fingerprint]*jwks.KeyError // of the judged keys; nil of a sound one
 }
 
 func refuse(e Element, format string, args ...any) error {
@@ -97,24 +105,25 @@ func texts(elements []Element) map[string]int {
 }
 
 func (c *checker) ours(o pem.Owner) bool {
-	return slices.Contains(c.p.Clusters, o.Cluster) || c.rules.Retires(o)
+	return c.rank.has(o.Cluster) || c.rules.Retires(o)
 }
 
 // owned reports whether an element is a key of the plan's clusters, or of retired ones, as
 // planner.isOwned does.
 func (c *checker) owned(e Element) bool {
 	a := e.Block.Annotation
-	return !e.Foreign() && !a.Newer() && !a.Placeholder && c.ours(a.Owner()) &&
-		!slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool { return !isName(o.Region) && !c.rules.Retires(o) })
+	return !e.Foreign() && !a.Newer() && !a.Placeholder && c.ours(a.Owner()) && c.rules.oddity(a) == ""
 }
 
 // written refuses elements that aren't to be written now. A key that is trusted already may be
 // denied meanwhile, and no more: the rest is for additions.
 func (c *checker) written() error {
-	there, trusted, owners := texts(c.current), map[pem.Fingerprint]bool{}, map[pem.Fingerprint][]pem.Owner{}
+	there, trusted, shared := texts(c.current), map[pem.Fingerprint]bool{}, map[trustedKey]bool{}
 	for _, e := range c.current {
 		if c.owned(e) {
-			owners[e.Fingerprint] = append(owners[e.Fingerprint], e.Block.Annotation.Owners()...)
+			for _, o := range e.Block.Annotation.Owners() {
+				shared[trustedKey{o, e.Fingerprint}] = true
+			}
 		}
 		trusted[e.Fingerprint] = trusted[e.Fingerprint] || !e.Opaque && e.Foreign() || c.owned(e)
 	}
@@ -129,10 +138,12 @@ func (c *checker) written() error {
 		switch {
 		case e.Foreign() || a.Newer() || a.Placeholder:
 			return refuse(e, "it has no owner")
+		case overlong(a.Also):
+			return refuse(e, "it has %s", c.rules.oddity(a))
 		case trusted[e.Fingerprint] && c.ours(a.Owner()),
-			slices.Contains(owners[e.Fingerprint], a.Owner()): // left to another harvester, whose it is too
+			shared[trustedKey{a.Owner(), e.Fingerprint}]: // left to another harvester, whose it is too
 			continue
-		case !slices.Contains(c.p.Clusters, a.Cluster) || !isName(a.Region):
+		case !c.rank.has(a.Cluster) || !isName(a.Region):
 			return refuse(e, "%s is none of the plan's clusters", a.Owner())
 		case c.rules.Retires(a.Owner()):
 			return refuse(e, "%s is retired", a.Owner())
@@ -141,11 +152,21 @@ func (c *checker) written() error {
 		case c.rules.LeaveOut != "" && !Admitted(c.rules.Algorithms, a.Algorithms, e.Block.Public):
 			return refuse(e, "%s", c.rules.LeaveOut)
 		}
-		if refusal := refusalOf(jwks.Key{KeyID: a.KeyID, Public: e.Block.Public}); refusal != nil {
+		if refusal := c.judge(e); refusal != nil {
 			return refuse(e, "it must not be trusted: %s: %s", refusal.Reason, refusal.Detail)
 		}
 	}
 	return nil
+}
+
+// judge judges a key once, however often it stands on the lists.
+func (c *checker) judge(e Element) *jwks.KeyError {
+	refusal, judged := c.refusals[e.Fingerprint]
+	if !judged {
+		refusal = refusalOf(jwks.Key{Public: e.Block.Public})
+		c.refusals[e.Fingerprint] = refusal
+	}
+	return refusal
 }
 
 // taken refuses the removal, and the new annotation, of elements that aren't ours to take, and
@@ -173,7 +194,7 @@ func (c *checker) taken() error {
 		case e.Foreign() && c.rules.foreign() != ForeignRemove:
 			return refuse(e, "foreign keys are kept")
 		case e.Foreign(), a.Placeholder:
-		case a.Newer() || !c.ours(a.Owner()):
+		case !c.owned(e):
 			return refuse(e, "it is another harvester's")
 		}
 		switch {
@@ -207,7 +228,7 @@ func (c *checker) turnovers() error {
 	trusted, published := map[pem.Owner][]pem.Fingerprint{}, map[pem.Owner][]pem.Fingerprint{}
 	collect := func(elements []Element, into map[pem.Owner][]pem.Fingerprint) {
 		for _, e := range elements {
-			if a := e.Block.Annotation; !e.Foreign() && !c.rules.Denies(e.Fingerprint) && refusalOf(jwks.Key{Public: e.Block.Public}) == nil {
+			if a := e.Block.Annotation; !e.Foreign() && !c.rules.Denies(e.Fingerprint) && c.judge(e) == nil {
 				for _, o := range a.Owners() {
 					if c.rules.Pins(o.Cluster, e.Fingerprint) {
 						into[o] = append(into[o], e.Fingerprint)
@@ -219,7 +240,8 @@ func (c *checker) turnovers() error {
 	collect(c.current, trusted)
 	collect(c.next, published)
 	for _, o := range slices.SortedFunc(maps.Keys(published), rankingOf(c.p.Clusters).compare) {
-		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return slices.Contains(trusted[o], f) })
+		before := setOf(trusted[o])
+		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return before[f] })
 		if len(trusted[o]) > 0 && !shared && !c.rules.mayTurnOver(o) {
 			return &TurnoverError{o, trusted[o], published[o], c.sameKeyID(o)}
 		}
@@ -232,7 +254,8 @@ func (c *checker) turnovers() error {
 func (c *checker) sameKeyID(o pem.Owner) string {
 	ids := map[string]bool{}
 	for _, e := range c.current {
-		ids[e.Block.Annotation.KeyID] = slices.Contains(e.Block.Annotation.Owners(), o)
+		a := e.Block.Annotation
+		ids[a.KeyID] = ids[a.KeyID] || slices.Contains(a.Owners(), o)
 	}
 	for _, e := range c.next {
 		if a := e.Block.Annotation; a.KeyID != "" && ids[a.KeyID] && slices.Contains(a.Owners(), o) {
@@ -242,18 +265,32 @@ func (c *checker) sameKeyID(o pem.Owner) string {
 	return ""
 }
 
-// room refuses more additions than a cluster has room for. Keys of several clusters count for none:
-// that a plan had room for them depends on who publishes what. Nor does a key that was foreign and
-// that nobody publishes any more: it may be nobody's again.
+// room refuses a list that gets larger than the store takes, and more additions than a cluster has
+// room for. Keys of several clusters count for none: that a plan had room for them depends on who
+// publishes what. Nor does a key that was foreign and that nobody publishes any more: it may be
+// nobody's again.
 func (c *checker) room() error {
-	there, counts, added := texts(c.current), map[string]int{}, map[string]int{}
+	size := func(elements []Element) int {
+		n := c.rules.Size
+		for _, e := range elements {
+			n += jsonSize(e.Text)
+		}
+		return n
+	}
+	if is := size(c.next); !c.rules.fits(is) && is > size(c.current) {
+		return fmt.Errorf("%w: %d keys would make %d bytes of configuration, over %d", ErrNoRoom, len(c.next), is, c.rules.MaxSize)
+	}
+	there, counts, added, listed := texts(c.current), map[string]int{}, map[string]int{}, map[pem.Fingerprint]bool{}
+	for _, k := range c.p.Add {
+		listed[k.Fingerprint] = true
+	}
 	for _, e := range c.next {
 		a := e.Block.Annotation
 		if !c.owned(e) || a.Adopted && !a.Missing.IsZero() || slices.ContainsFunc(a.Also, func(o pem.Owner) bool { return o.Cluster != a.Cluster }) {
 			continue
 		}
 		counts[a.Cluster]++
-		if there[e.Text] == 0 && slices.ContainsFunc(c.p.Add, func(k Key) bool { return k.Fingerprint == e.Fingerprint }) {
+		if there[e.Text] == 0 && listed[e.Fingerprint] {
 			added[a.Cluster]++
 		}
 	}

@@ -4,7 +4,7 @@ package plan
 // isn't ours. Where its annotation names a cluster of ours, its harvester knows both.
 func (p *planner) noteSecondName(t Element) {
 	a := t.Block.Annotation
-	if a.Newer() || p.oddRegion(a) || p.offers[t.Fingerprint] == nil && p.owned[t.Fingerprint] == nil {
+	if a.Newer() || p.rules.oddity(a) != "" || p.offers[t.Fingerprint] == nil && p.owned[t.Fingerprint] == nil {
 		return
 	}
 	for _, o := range a.Owners() {

@@ -226,6 +226,7 @@ func New(elements []Element, want Desired, rules Rules) (*Plan, error) {
 	p.refuseTurnovers()
 	p.noteMissingRegions()
 	p.noteSilentClusters()
+	p.noteNewcomer()
 	p.offer()
 	p.reconcile()
 	p.passThrough()

@@ -15,7 +15,7 @@ import (
 // planner makes one Plan. Its methods run in the order in which New calls them.
 type planner struct {
 	want  Desired
-	rules Rules
+	rules ruleIndex
 	plan  *Plan
 
 	// What was read, by owner; each owner is in one of the two.
@@ -31,9 +31,16 @@ type planner struct {
 	trusted                        []Element
 	owned, adoptable               map[pem.Fingerprint][]Element
 	trustedFor                     map[pem.Owner][]pem.Fingerprint
+	trusts                         map[trustedKey]bool           // the same, to look up
+	claimedAs                      map[pem.Fingerprint][]Element // claimed, but for what is odd
 	claimed, foreign, placeholders []Element
 	ownedOrder                     []pem.Fingerprint
 	weak                           map[pem.Fingerprint]*jwks.KeyError // owned, and not to be trusted
+
+	// An owner that could not be read and that the mount has no key of, if unread: a key that seems
+	// to be nobody's may be its. Then such a key isn't removed.
+	newcomer pem.Owner
+	unread   bool
 
 	// What may be trusted, in the order in which it was published.
 	offers     map[pem.Fingerprint]*offer
@@ -57,6 +64,12 @@ type planner struct {
 	remarks []string // on the sets; they follow the plan's own warnings
 }
 
+// trustedKey is one key that is trusted for an owner.
+type trustedKey struct {
+	pem.Owner
+	key pem.Fingerprint
+}
+
 type publishedKey struct {
 	jwks.Key
 	fingerprint pem.Fingerprint
@@ -72,7 +85,7 @@ type offer struct {
 func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 	rank := rankingOf(want.Clusters)
 	p := &planner{
-		want: want, rules: rules,
+		want: want, rules: rules.index(),
 		plan:       &Plan{Made: rules.Now, Clusters: want.Clusters, Base: Digest(elements)},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
@@ -85,6 +98,8 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 		weak:       map[pem.Fingerprint]*jwks.KeyError{},
 		adoptable:  map[pem.Fingerprint][]Element{},
 		trustedFor: map[pem.Owner][]pem.Fingerprint{},
+		trusts:     map[trustedKey]bool{},
+		claimedAs:  map[pem.Fingerprint][]Element{},
 		offers:     map[pem.Fingerprint]*offer{},
 		kept:       map[pem.Owner]int{},
 		unnamed:    map[pem.Fingerprint][]pem.Owner{},
@@ -100,20 +115,15 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 	return p
 }
 
-func (p *planner) ours(cluster string) bool {
-	_, ok := p.rank[cluster]
-	return ok
-}
+func (p *planner) ours(cluster string) bool { return p.rank.has(cluster) }
 
-// clusters returns who publishes a key, each cluster once.
+// clusters returns who publishes a key, each cluster once: the regions of one stand together.
 func (o *offer) clusters() []string {
 	var names []string
 	for _, owner := range o.owners {
-		if !slices.Contains(names, owner.Cluster) {
-			names = append(names, owner.Cluster)
-		}
+		names = append(names, owner.Cluster)
 	}
-	return names
+	return slices.Compact(names)
 }
 
 // ranking is the desired clusters' order, by name.
@@ -125,6 +135,11 @@ func rankingOf(clusters []string) ranking {
 		r[name] = i
 	}
 	return r
+}
+
+func (r ranking) has(cluster string) bool {
+	_, ok := r[cluster]
+	return ok
 }
 
 // compare puts the desired clusters first, in their order, and regions in theirs.
@@ -258,7 +273,7 @@ func (p *planner) readTrusted() {
 		case t.Foreign():
 			p.foreign = append(p.foreign, t)
 		case a.Newer():
-			p.claimed = append(p.claimed, t)
+			p.claim(t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
 		case p.isOwned(t):
@@ -276,7 +291,7 @@ func (p *planner) readTrusted() {
 				p.noteTrusted(owner, t.Fingerprint)
 			}
 		default:
-			p.claimed = append(p.claimed, t)
+			p.claim(t)
 		}
 	}
 	slices.SortFunc(p.placeholders, byText)
@@ -287,28 +302,37 @@ func (p *planner) readTrusted() {
 	}
 }
 
+func (p *planner) claim(t Element) {
+	p.claimed = append(p.claimed, t)
+	if p.rules.oddity(t.Block.Annotation) == "" {
+		p.claimedAs[t.Fingerprint] = append(p.claimedAs[t.Fingerprint], t)
+	}
+}
+
 // isOwned reports whether an element is a key of this configuration's clusters, or of retired ones.
 func (p *planner) isOwned(t Element) bool {
 	a := t.Block.Annotation
 	return !t.Foreign() && !a.Newer() && !a.Placeholder &&
-		(p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && !p.oddRegion(a)
+		(p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && p.rules.oddity(a) == ""
 }
 
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
 func byText(a, b Element) int { return cmp.Compare(a.Text, b.Text) }
 
-// oddRegion reports whether an annotation names a region as harvest never does: one that
-// couldn't be written among a key's further owners, or that stands for all of them.
-func (p *planner) oddRegion(a pem.Annotation) bool {
-	return slices.ContainsFunc(a.Owners(), func(o pem.Owner) bool {
-		return !isName(o.Region) && !p.rules.Retires(o)
-	})
+func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
+	if t := (trustedKey{owner, f}); !p.trusts[t] {
+		p.trusts[t] = true
+		p.trustedFor[owner] = append(p.trustedFor[owner], f)
+	}
 }
 
-func (p *planner) noteTrusted(owner pem.Owner, f pem.Fingerprint) {
-	if list := p.trustedFor[owner]; !slices.Contains(list, f) {
-		p.trustedFor[owner] = append(list, f)
+// publishes returns the keys of what was read of an owner.
+func (p *planner) publishes(owner pem.Owner) map[pem.Fingerprint]bool {
+	set := map[pem.Fingerprint]bool{}
+	for _, k := range p.sets[owner] {
+		set[k.fingerprint] = true
 	}
+	return set
 }
 
 // refuseTurnovers treats a set that shares no key with what is trusted as not read: the
@@ -319,7 +343,7 @@ func (p *planner) refuseTurnovers() {
 		var published []pem.Fingerprint
 		for _, k := range p.sets[owner] {
 			published = append(published, k.fingerprint)
-			if slices.Contains(trusted, k.fingerprint) {
+			if p.trusts[trustedKey{owner, k.fingerprint}] {
 				return false
 			}
 		}
@@ -335,10 +359,13 @@ func (p *planner) refuseTurnovers() {
 // sameKeyID returns a key ID under which an owner publishes another key than the one that is
 // trusted under it; "" where there is none.
 func (p *planner) sameKeyID(owner pem.Owner) string {
+	published := map[string]bool{}
+	for _, k := range p.sets[owner] {
+		published[k.KeyID] = true
+	}
 	for _, f := range p.trustedFor[owner] {
 		for _, t := range p.owned[f] {
-			kid := t.Block.Annotation.KeyID
-			if kid != "" && slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.KeyID == kid }) {
+			if kid := t.Block.Annotation.KeyID; kid != "" && published[kid] {
 				return kid
 			}
 		}
@@ -349,9 +376,11 @@ func (p *planner) sameKeyID(owner pem.Owner) string {
 // noteDoubts finds whose answer lacks a key though that says little.
 func (p *planner) noteDoubts() {
 	for _, owner := range p.read {
-		if p.loose[owner] && !p.rules.Partial && slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool {
-			return !slices.ContainsFunc(p.sets[owner], func(k publishedKey) bool { return k.fingerprint == f })
-		}) {
+		if !p.loose[owner] || p.rules.Partial {
+			continue
+		}
+		published := p.publishes(owner)
+		if slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool { return !published[f] }) {
 			p.plan.Doubtful = append(p.plan.Doubtful, owner)
 		}
 	}
@@ -360,12 +389,18 @@ func (p *planner) noteDoubts() {
 // noteMissingRegions finds owners of trusted keys that no result speaks of. A region whose
 // last server fails drops off the federation's list, so missing means failed.
 func (p *planner) noteMissingRegions() {
+	own := map[string]map[pem.Fingerprint]bool{}
+	for _, owner := range p.read {
+		if owner.Region == "" {
+			own[owner.Cluster] = p.publishes(owner)
+		}
+	}
 	for owner := range p.trustedFor {
 		if owner.Region == AllRegions || !p.ours(owner.Cluster) || p.rules.Retires(owner) ||
 			p.sets[owner] != nil || p.failed[owner] != nil {
 			continue
 		}
-		if name, ok := p.newName(owner); ok {
+		if name, ok := p.newName(owner, own); ok {
 			p.renamed[owner] = name
 			continue
 		}
@@ -377,13 +412,16 @@ func (p *planner) noteMissingRegions() {
 }
 
 // newName returns under which name a region that no result speaks of is published now, if it
-// is: the agent's own region, "", has a name too. One key in common tells.
-func (p *planner) newName(owner pem.Owner) (pem.Owner, bool) {
+// is: the agent's own region, "", has a name too. One key in common tells. own are the keys that
+// agents publish as their own region's, by cluster.
+func (p *planner) newName(owner pem.Owner, own map[string]map[pem.Fingerprint]bool) (pem.Owner, bool) {
+	if owner.Region != "" {
+		published := own[owner.Cluster]
+		return pem.Owner{Cluster: owner.Cluster}, slices.ContainsFunc(p.trustedFor[owner], func(f pem.Fingerprint) bool { return published[f] })
+	}
 	for _, other := range p.read {
-		if other.Cluster == owner.Cluster && (other.Region == "" || owner.Region == "") &&
-			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool {
-				return slices.Contains(p.trustedFor[owner], k.fingerprint)
-			}) {
+		if other.Cluster == owner.Cluster &&
+			slices.ContainsFunc(p.sets[other], func(k publishedKey) bool { return p.trusts[trustedKey{owner, k.fingerprint}] }) {
 			return other, true
 		}
 	}
@@ -444,31 +482,27 @@ func (p *planner) skip(owner pem.Owner, k *publishedKey, reason string) {
 	p.plan.Skipped = append(p.plan.Skipped, skipped)
 }
 
-// newcomer returns an owner that could not be read and that the mount has no key of: a
-// key that seems to be nobody's may be its. Then such a key isn't removed.
-func (p *planner) newcomer() (pem.Owner, bool) {
+// noteNewcomer finds the newcomer, once all failures are known.
+func (p *planner) noteNewcomer() {
 	var found []pem.Owner
 	for owner := range p.failed {
 		if len(p.trustedFor[owner]) == 0 || p.rules.Retires(owner) {
 			found = append(found, owner)
 		}
 	}
-	if len(found) == 0 {
-		return pem.Owner{}, false
+	if p.unread = len(found) > 0; p.unread {
+		p.newcomer = slices.MinFunc(found, p.rank.compare)
 	}
-	return slices.MinFunc(found, p.rank.compare), true
 }
 
 // passThrough deals with the keys that aren't this configuration's.
 func (p *planner) passThrough() {
-	newcomer, unread := p.newcomer()
 	for _, t := range p.claimed {
 		reason := fmt.Sprintf("cluster %q is not one of these: another harvester's, kept", t.Block.Annotation.Cluster)
-		switch a := t.Block.Annotation; {
-		case p.oddRegion(a):
-			reason = "annotated with a region whose name harvest doesn't write, kept"
-		case a.Newer():
+		if a := t.Block.Annotation; a.Newer() {
 			reason = fmt.Sprintf("annotated by a newer harvest (harvest/%d), kept", a.Version)
+		} else if odd := p.rules.oddity(a); odd != "" {
+			reason = fmt.Sprintf("annotated with %s, kept", odd)
 		}
 		if o := p.offers[t.Fingerprint]; o != nil {
 			reason += "; published by " + o.owners[0].String() + " too"
@@ -481,11 +515,11 @@ func (p *planner) passThrough() {
 	for _, t := range p.foreign {
 		reason := "nobody's; kept, as foreign keys are here"
 		if p.rules.foreign() == ForeignRemove {
-			if !unread && !p.rules.Partial && !p.unjudged[t.Fingerprint] {
+			if !p.unread && !p.rules.Partial && !p.unjudged[t.Fingerprint] {
 				p.remove(t, "nobody's, and foreign keys are removed here")
 				continue
 			}
-			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", newcomer)
+			reason = fmt.Sprintf("nobody's; kept while %s can't be read, whose key it may be", p.newcomer)
 			if p.unjudged[t.Fingerprint] {
 				reason = "published; kept until it is judged"
 			}

@@ -37,19 +37,19 @@ func (p *planner) reconcile() {
 // newersKey reports whether a newer harvest keeps this key. An element of ours beside its
 // would be for it to renew, and for us to make again.
 func (p *planner) newersKey(f pem.Fingerprint) bool {
-	return slices.ContainsFunc(p.claimed, func(t Element) bool {
-		return t.Fingerprint == f && t.Block.Annotation.Newer()
-	})
+	return slices.ContainsFunc(p.claimedAs[f], func(t Element) bool { return t.Block.Annotation.Newer() })
 }
 
 // sharedKey reports whether another harvester's element has this key for the clusters that
 // publish it here, too. An element of ours beside it would be merged into the other by who knows
 // all of these clusters, and be made again by us, at each sync.
 func (p *planner) sharedKey(f pem.Fingerprint) bool {
-	return slices.ContainsFunc(p.claimed, func(t Element) bool {
-		return t.Fingerprint == f && !slices.ContainsFunc(p.offers[f].owners, func(o pem.Owner) bool {
-			return !slices.ContainsFunc(t.Block.Annotation.Also, func(also pem.Owner) bool { return also.Cluster == o.Cluster })
-		})
+	return slices.ContainsFunc(p.claimedAs[f], func(t Element) bool {
+		named := map[string]bool{}
+		for _, o := range t.Block.Annotation.Also {
+			named[o.Cluster] = true
+		}
+		return !slices.ContainsFunc(p.offers[f].owners, func(o pem.Owner) bool { return !named[o.Cluster] })
 	})
 }
 
@@ -102,9 +102,10 @@ func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
 	if o := p.offers[f]; o != nil {
 		owners = slices.Clone(o.owners)
 	}
+	publish := setOf(owners)
 	for _, owner := range p.previousOwners(f) {
 		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil && p.weak[f] == nil
-		if unknown && !p.rules.Retires(owner) && !slices.Contains(owners, owner) {
+		if unknown && !p.rules.Retires(owner) && !publish[owner] {
 			owners = append(owners, owner)
 		}
 	}
@@ -116,10 +117,10 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 		return nil
 	}
 	first := slices.MinFunc(owners, p.rank.compare)
-	for _, t := range p.owned[f] {
-		if owner := t.Block.Annotation.Owner(); slices.Contains(owners, owner) {
-			first = owner
-			break
+	if trusted := p.owned[f]; len(trusted) > 0 {
+		all := setOf(owners)
+		if i := slices.IndexFunc(trusted, func(t Element) bool { return all[t.Block.Annotation.Owner()] }); i >= 0 {
+			first = trusted[i].Block.Annotation.Owner()
 		}
 	}
 	slices.SortFunc(owners, func(a, b pem.Owner) int {
@@ -140,17 +141,27 @@ func (p *planner) ownerFirst(f pem.Fingerprint, owners []pem.Owner) []pem.Owner 
 // name that it has now.
 func (p *planner) previousOwners(f pem.Fingerprint) []pem.Owner {
 	var owners []pem.Owner
+	seen := map[pem.Owner]bool{}
 	for _, t := range p.owned[f] {
 		for _, owner := range t.Block.Annotation.Owners() {
 			if name, ok := p.renamed[owner]; ok {
 				owner = name
 			}
-			if !slices.Contains(owners, owner) {
+			if !seen[owner] {
+				seen[owner] = true
 				owners = append(owners, owner)
 			}
 		}
 	}
 	return owners
+}
+
+func setOf[T comparable](list []T) map[T]bool {
+	set := make(map[T]bool, len(list))
+	for _, e := range list {
+		set[e] = true
+	}
+	return set
 }
 
 func (p *planner) failedOf(owners []pem.Owner) []pem.Owner {
@@ -254,7 +265,7 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	keep := func(reason string) *entry {
 		return p.annotate(elements, p.annotation(f, p.ownerFirst(f, p.previousOwners(f)), nil, old), reason, reason)
 	}
-	newcomer, unread := p.newcomer()
+	newcomer, unread := p.newcomer, p.unread
 	period := p.retain(left)
 	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) && !p.seenMissing(f) {
 		// It ended long ago and nobody looked: the key may have been published since. A watch that

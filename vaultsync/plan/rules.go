@@ -119,6 +119,46 @@ func (r Rules) Pins(cluster string, f pem.Fingerprint) bool {
 	return !limited || slices.Contains(pins, f)
 }
 
+// ruleIndex are rules with their lists of keys to look up: there may be hundreds of thousands of
+// keys to ask of.
+type ruleIndex struct {
+	Rules
+	denied map[pem.Fingerprint]bool
+	pinned map[string]map[pem.Fingerprint]bool
+}
+
+func (r Rules) index() ruleIndex {
+	x := ruleIndex{r, setOf(r.Deny), map[string]map[pem.Fingerprint]bool{}}
+	x.Algorithms = slices.Compact(slices.Sorted(slices.Values(r.Algorithms)))
+	for cluster, pins := range r.Pin {
+		x.pinned[cluster] = setOf(pins)
+	}
+	return x
+}
+
+// Denies is Rules.Denies.
+func (x ruleIndex) Denies(f pem.Fingerprint) bool { return x.denied[f] }
+
+// Pins is Rules.Pins.
+func (x ruleIndex) Pins(cluster string, f pem.Fingerprint) bool {
+	pins, limited := x.pinned[cluster]
+	return !limited || pins[f]
+}
+
+// oddity returns what an annotation has that harvest never writes, so that its element isn't
+// harvest's: more owners than are named, or a region that couldn't be written among a key's further
+// owners, or that stands for all of them. "" if it has no such thing.
+func (r Rules) oddity(a pem.Annotation) string {
+	odd := func(o pem.Owner) bool { return !isName(o.Region) && !r.Retires(o) }
+	switch {
+	case overlong(a.Also):
+		return "more owners than harvest writes"
+	case slices.ContainsFunc(a.Owners(), odd):
+		return "a region whose name harvest doesn't write"
+	}
+	return ""
+}
+
 // Retires reports whether an owner is struck off.
 func (r Rules) Retires(owner pem.Owner) bool { return names(r.Retired, owner) }
 
