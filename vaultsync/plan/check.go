@@ -108,12 +108,7 @@ func (c *checker) ours(o pem.Owner) bool {
 	return c.rank.has(o.Cluster) || c.rules.Retires(o)
 }
 
-// owned reports whether an element is a key of the plan's clusters, or of retired ones, as
-// planner.isOwned does.
-func (c *checker) owned(e Element) bool {
-	a := e.Block.Annotation
-	return !e.Foreign() && !a.Newer() && !a.Placeholder && c.ours(a.Owner()) && c.rules.oddity(a) == ""
-}
+func (c *checker) owned(e Element) bool { return c.rules.owns(e, c.rank) }
 
 // written refuses elements that aren't to be written now. A key that is trusted already may be
 // denied meanwhile, and no more: the rest is for additions.
@@ -228,18 +223,19 @@ func (c *checker) turnovers() error {
 	trusted, published := map[pem.Owner][]pem.Fingerprint{}, map[pem.Owner][]pem.Fingerprint{}
 	collect := func(elements []Element, into map[pem.Owner][]pem.Fingerprint) {
 		for _, e := range elements {
-			if a := e.Block.Annotation; !e.Foreign() && !c.rules.Denies(e.Fingerprint) && c.judge(e) == nil {
-				for _, o := range a.Owners() {
-					if c.rules.Pins(o.Cluster, e.Fingerprint) {
-						into[o] = append(into[o], e.Fingerprint)
-					}
+			if !c.stands(e) {
+				continue
+			}
+			for _, o := range e.Block.Annotation.Owners() {
+				if c.rules.Pins(o.Cluster, e.Fingerprint) {
+					into[o] = append(into[o], e.Fingerprint)
 				}
 			}
 		}
 	}
 	collect(c.current, trusted)
 	collect(c.next, published)
-	for _, o := range slices.SortedFunc(maps.Keys(published), rankingOf(c.p.Clusters).compare) {
+	for _, o := range slices.SortedFunc(maps.Keys(published), c.rank.compare) {
 		before := setOf(trusted[o])
 		shared := slices.ContainsFunc(published[o], func(f pem.Fingerprint) bool { return before[f] })
 		if len(trusted[o]) > 0 && !shared && !c.rules.mayTurnOver(o) {
@@ -249,20 +245,21 @@ func (c *checker) turnovers() error {
 	return nil
 }
 
-// sameKeyID returns a key ID that both lists have for an owner; "" where there is none. The keys
-// differ: it is a turnover.
+// stands reports whether an element says something about its owners: one that goes for its key's
+// sake doesn't.
+func (c *checker) stands(e Element) bool {
+	return !e.Foreign() && !c.rules.Denies(e.Fingerprint) && c.judge(e) == nil
+}
+
 func (c *checker) sameKeyID(o pem.Owner) string {
-	ids := map[string]bool{}
-	for _, e := range c.current {
-		a := e.Block.Annotation
-		ids[a.KeyID] = ids[a.KeyID] || slices.Contains(a.Owners(), o)
-	}
+	published := map[string]bool{}
 	for _, e := range c.next {
-		if a := e.Block.Annotation; a.KeyID != "" && ids[a.KeyID] && slices.Contains(a.Owners(), o) {
-			return a.KeyID
+		if a := e.Block.Annotation; slices.Contains(a.Owners(), o) {
+			published[a.KeyID] = true
 		}
 	}
-	return ""
+	trusted := slices.DeleteFunc(slices.Clone(c.current), func(e Element) bool { return !c.stands(e) })
+	return sameKeyID(o, trusted, published)
 }
 
 // room refuses a list that gets larger than the store takes, and more additions than a cluster has

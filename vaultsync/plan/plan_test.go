@@ -395,6 +395,32 @@ func TestTurnoverOfOneKeyID(t *testing.T) {
 	}
 }
 
+// A key ID counts only where both keys are one owner's: what else has it says nothing.
+func TestTurnoverOfOneKeyIDAmongOthers(t *testing.T) {
+	as := func(kid string) func(*pem.Block) { return func(b *pem.Block) { b.Annotation.KeyID = kid } }
+	r := publish("a", "k2")
+	r.Set.Keys[0].KeyID = "same"
+	for name, test := range map[string]struct {
+		list []string
+		same string
+	}{
+		"another's key has it too":                      {[]string{trust("a", "k1", as("same")), trust("other", "k9", as("same"))}, "same"},
+		"only the element of another's same key has it": {[]string{trust("a", "k1"), trust("b", "k1", as("same"))}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list, want := elements(test.list...), desired(r, publish("b", "k1"))
+			var turnover *TurnoverError
+			require.ErrorAs(t, planOf(t, list, want, Rules{Now: now}).Failed[0].Err, &turnover)
+			assert.Equal(t, test.same, turnover.SameKeyID)
+
+			p := planOf(t, list, want, Rules{Now: now, AllowTurnover: []string{"a"}})
+			_, err := stored(t, p).Check(list, Rules{Now: now})
+			require.ErrorAs(t, err, &turnover)
+			assert.Equal(t, test.same, turnover.SameKeyID)
+		})
+	}
+}
+
 func TestTurnoverErrorIsShort(t *testing.T) {
 	e := TurnoverError{Trusted: deny("k1", "k2", "k3", "k4"), Published: deny("k1", "k2", "k3", "k4", "k5")}
 	assert.Equal(t, 1, strings.Count(e.Error(), " more"))

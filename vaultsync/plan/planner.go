@@ -108,7 +108,7 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 		owns:       map[pem.Fingerprint]bool{},
 	}
 	for _, t := range elements {
-		if p.isOwned(t) {
+		if p.rules.owns(t, rank) {
 			p.owns[t.Fingerprint] = true
 		}
 	}
@@ -276,7 +276,7 @@ func (p *planner) readTrusted() {
 			p.claim(t)
 		case a.Placeholder:
 			p.placeholders = append(p.placeholders, t)
-		case p.isOwned(t):
+		case p.rules.owns(t, p.rank):
 			if p.owned[t.Fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.Fingerprint)
 				if refusal := p.rules.Verdicts.ofTrusted(t); refusal != nil {
@@ -309,11 +309,11 @@ func (p *planner) claim(t Element) {
 	}
 }
 
-// isOwned reports whether an element is a key of this configuration's clusters, or of retired ones.
-func (p *planner) isOwned(t Element) bool {
+// owns reports whether an element is a key of these clusters, or of retired ones.
+func (r Rules) owns(t Element, clusters ranking) bool {
 	a := t.Block.Annotation
 	return !t.Foreign() && !a.Newer() && !a.Placeholder &&
-		(p.ours(a.Cluster) || p.rules.Retires(a.Owner())) && p.rules.oddity(a) == ""
+		(clusters.has(a.Cluster) || r.Retires(a.Owner())) && r.oddity(a) == ""
 }
 
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
@@ -356,18 +356,25 @@ func (p *planner) refuseTurnovers() {
 	})
 }
 
-// sameKeyID returns a key ID under which an owner publishes another key than the one that is
-// trusted under it; "" where there is none.
 func (p *planner) sameKeyID(owner pem.Owner) string {
 	published := map[string]bool{}
 	for _, k := range p.sets[owner] {
 		published[k.KeyID] = true
 	}
 	for _, f := range p.trustedFor[owner] {
-		for _, t := range p.owned[f] {
-			if kid := t.Block.Annotation.KeyID; kid != "" && published[kid] {
-				return kid
-			}
+		if kid := sameKeyID(owner, p.owned[f], published); kid != "" {
+			return kid
+		}
+	}
+	return ""
+}
+
+// sameKeyID returns a key ID under which a key of the owner is trusted and one is published; ""
+// where there is none. The keys differ: it is a turnover.
+func sameKeyID(owner pem.Owner, trusted []Element, published map[string]bool) string {
+	for _, t := range trusted {
+		if a := t.Block.Annotation; a.KeyID != "" && published[a.KeyID] && slices.Contains(a.Owners(), owner) {
+			return a.KeyID
 		}
 	}
 	return ""
