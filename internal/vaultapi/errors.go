@@ -79,7 +79,7 @@ func Stopped(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", ctx.Err(), err)
 }
 
-// UnreachableError: a request got no answer, or none of Vault's.
+// UnreachableError is a request that got no answer, or none of Vault's.
 type UnreachableError struct {
 	Cause nethint.Cause // by which an address can be mended
 
