@@ -195,9 +195,9 @@ func (p *planner) annotation(f pem.Fingerprint, owners []pem.Owner, o *offer, ol
 
 // keepsMark reports whether the beginning of a retention period may stay in the annotation of a key
 // that is published again: the answers of a source without an index come and go, and to clear it
-// alone isn't worth a write. In the last quarter of the period to clear it is worth one: later on, the
-// next answer without the key would remove the key. A watch clears it at once: it may end at any
-// time, and the next one goes by what is written.
+// alone isn't worth a write. In the last quarter of the period to clear it is worth one: later on,
+// the next answer without the key would remove the key. A watch clears it at once: it may end at
+// any time, and the next one goes by what is written.
 func (p *planner) keepsMark(owners []pem.Owner, old pem.Annotation) bool {
 	return p.rules.History == nil && !old.Missing.IsZero() && p.isLoose(owners) && !old.Missing.After(p.rules.Now.Add(maxSkew)) &&
 		p.rules.Now.Before(old.Missing.Add(p.retain(owners)/4*3))
@@ -268,9 +268,9 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	newcomer, unread := p.newcomer, p.unread
 	period := p.retain(left)
 	if p.rules.History != nil && p.isLoose(left) && !p.rules.Now.Before(began.Add(2*period)) && !p.seenMissing(f) {
-		// It ended long ago and nobody looked: the key may have been published since. A watch that
-		// hasn't seen the period run begins it again. A sync doesn't: run once a day, it would begin
-		// it again each day, and never remove the key.
+		// It ended long ago and nobody looked: the key may have been published since. A watch
+		// that hasn't seen the period run begins it again. A sync doesn't: run once a day, it would
+		// begin it again each day, and never remove the key.
 		began = time.Time{}
 	}
 	switch {
