@@ -175,10 +175,11 @@ func convertHarvest(document []byte) ([]byte, error) {
 	}
 	var out []byte
 	for _, key := range set.Keys {
-		if out, err = (pem.Block{Public: key.Public}).AppendText(out); err != nil {
+		block, err := pem.Block{Public: key.Public}.MarshalText()
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, '\n')
+		out = append(append(out, block...), '\n')
 	}
 	return out, nil
 }

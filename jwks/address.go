@@ -5,32 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/text"
 )
-
-// IsPlaintext reports whether rawURL is plain HTTP to another machine, which Client refuses
-// without AllowPlaintext: anyone on the path chooses the keys. Loopback is this machine:
-// "localhost", 127.0.0.0/8 and ::1. It is false for what isn't a URL.
-func IsPlaintext(rawURL string) bool {
-	u, err := url.Parse(rawURL)
-	return err == nil && isPlaintext(u)
-}
-
-func isPlaintext(u *url.URL) bool {
-	return u.Scheme == "http" && !isLoopback(u.Hostname())
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
 
 // parseAddress returns an http or https URL without user information. Its errors show
 // nothing of an address that could hold a password.
@@ -95,7 +75,7 @@ func port(u *url.URL) string {
 // refuseUnauthenticated returns an error that wraps ErrPlaintext where nothing proves that
 // the other side is who the URL names.
 func refuseUnauthenticated(u *url.URL, client *http.Client) error {
-	if isPlaintext(u) {
+	if nethint.IsPlaintextURL(u) {
 		return fmt.Errorf("%w: plain HTTP to another machine lets anyone on the path choose the keys; use https, or allow plaintext for this cluster", ErrPlaintext)
 	}
 	if u.Scheme != "https" {

@@ -53,10 +53,11 @@ func convertAlone(document []byte) ([]byte, error) {
 		if why != nil {
 			return nil, errors.New(why.detail)
 		}
-		if out, err = (pem.Block{Public: key}).AppendText(out); err != nil {
+		block, err := pem.Block{Public: key}.MarshalText()
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, '\n')
+		out = append(append(out, block...), '\n')
 	}
 	return out, nil
 }

@@ -157,14 +157,12 @@ func (b Block) Fingerprint() Fingerprint {
 
 // MarshalText returns the element: the annotation's line, if there is one, the comment
 // and the PEM block, with no line feed at the end, as Vault stores it.
-func (b Block) MarshalText() ([]byte, error) { return b.AppendText(nil) }
-
-// AppendText implements encoding.TextAppender: it appends what [Block.MarshalText] returns.
-func (b Block) AppendText(out []byte) ([]byte, error) {
+func (b Block) MarshalText() ([]byte, error) {
 	der, err := marshalKey(b.Public)
 	if err != nil {
 		return nil, fmt.Errorf("encoding public key: %w", err)
 	}
+	var out []byte
 	if !b.Annotation.IsZero() {
 		if out, err = b.Annotation.appendLine(out); err != nil {
 			return nil, err

@@ -51,17 +51,17 @@ func (m *Mount) again(p *plan.Plan, current mountconfig.Config, o Options, writt
 		done.Changed = false
 		return &done, nil
 	}
-	if p.Base != current.Base(elements) {
+	if p.Base != current.Base(p.Base) {
 		return nil, fmt.Errorf("%w: the mount has changed since", plan.ErrStale)
 	}
 	planner := mountPlanner{o: o, want: plan.Desired{Clusters: p.Clusters}, current: current}
-	if err := checkSettings(p, current, planner.stated()); err != nil {
-		return nil, err
-	}
 	rules := planner.rules()
 	rules.MaxAge = o.MaxAge
 	whole, err := p.Check(elements, rules)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkSettings(p, current, planner.stated()); err != nil {
 		return nil, err
 	}
 	whole.Changed = true

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -225,7 +226,7 @@ func (e *wrong) Unwrap() error { return e.error }
 func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
 	names = map[string]bool{}
 	for _, c := range h.Clusters {
-		if err := plan.CheckClusterName(c.Name); err != nil {
+		if err := rule.CheckCluster(c.Name); err != nil {
 			all = append(all, err)
 		}
 		if names[c.Name] {

@@ -50,7 +50,7 @@ func newPlan(current mountconfig.Config, want plan.Desired, o Options, given cir
 		return nil, err
 	}
 	m.plan = p
-	p.Base = current.Base(elements)
+	p.Base = current.Base(p.Base)
 	return m.finish()
 }
 

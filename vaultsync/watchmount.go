@@ -106,7 +106,7 @@ func (m *watchedMount) trustsDenied(ctx context.Context) bool {
 	trusted := false
 	err := m.contained(func() error {
 		config, err := m.target.Mount.Read(ctx)
-		trusted = slices.ContainsFunc(config.Trusted(), func(k plan.Key) bool { return m.target.Options.rules().Denies(k.Fingerprint) })
+		trusted = slices.ContainsFunc(config.Trusted(), func(k plan.Key) bool { return slices.Contains(m.target.Options.Deny, k.Fingerprint) })
 		return err
 	})
 	return err == nil && trusted

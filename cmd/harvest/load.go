@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/nethint"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/wait"
@@ -121,7 +122,7 @@ func (a *app) warnUnauthenticated(c config.Cluster) {
 	const consequence = "anyone on that path can choose these keys; sync refuses it without allow-plaintext"
 	switch {
 	case c.AllowPlaintext:
-	case jwks.IsPlaintext(c.URL()):
+	case nethint.IsPlaintext(c.URL()):
 		a.says.Warn("cluster %q is read over plain HTTP: %s", c.Name, consequence)
 	case c.TLS.InsecureSkipVerify:
 		a.says.Warn("cluster %q is read without verifying its certificate: %s", c.Name, consequence)

@@ -11,8 +11,8 @@ import (
 	"github.com/jwksharvest/harvest/internal/keydir"
 	"github.com/jwksharvest/harvest/internal/monitor"
 	"github.com/jwksharvest/harvest/internal/relay"
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 func (a *app) pemCommand() *cli.Command {
@@ -61,7 +61,7 @@ func (a *app) pem(ctx context.Context, cmd *cli.Command) error {
 	}
 	if c.Name = name; name == "" {
 		c.Name = "source"
-	} else if err := plan.CheckClusterName(name); err != nil {
+	} else if err := rule.CheckCluster(name); err != nil {
 		return usage(cmd, "%w", err)
 	}
 	ctx, cancel := withTimeout(ctx, cmd)

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/jwksharvest/harvest/internal/config"
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/session"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/verify"
@@ -136,7 +137,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		return nil, usage(cmd, "-jwks: name a file, a URL or -")
 	}
 	if name != "" {
-		if err := plan.CheckClusterName(name); err != nil {
+		if err := rule.CheckCluster(name); err != nil {
 			return nil, usage(cmd, "%w", err)
 		}
 	}

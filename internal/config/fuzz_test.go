@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -117,7 +118,7 @@ func requirePlaces(t *testing.T, src string, err error) {
 
 func requireCluster(t *testing.T, c Cluster) {
 	t.Helper()
-	require.NoError(t, plan.CheckClusterName(c.Name))
+	require.NoError(t, rule.CheckCluster(c.Name))
 	sources := slices.DeleteFunc([]string{c.Address, c.JWKSURL, c.JWKSFile, c.OIDCIssuer, c.Kubernetes}, func(s string) bool { return s == "" })
 	require.Len(t, sources, 1)
 	requireAddress(t, c.URL(), "http", "https")

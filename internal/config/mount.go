@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/vaultsync"
@@ -201,8 +202,8 @@ func (r *fileReader) clustersOf(b block, m Mount) {
 		switch cluster, _, _ := strings.Cut(name, "/"); {
 		case slices.Contains(m.Clusters, name):
 			r.problem(b.element("retired", i), "cluster %q is both trusted and retired; take it from one of the two", name)
-		case plan.CheckClusterName(cluster) != nil:
-			r.problem(b.element("retired", i), "retired: %v", plan.CheckClusterName(cluster))
+		case rule.CheckCluster(cluster) != nil:
+			r.problem(b.element("retired", i), "retired: %v", rule.CheckCluster(cluster))
 		}
 	}
 	for i, name := range m.Options.AllowTurnover {

@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // Load reads a configuration file. The error names each mistake with its line and column.
@@ -133,7 +133,7 @@ func (r *fileReader) cluster(hb *hclsyntax.Block) {
 	if !ok {
 		return
 	}
-	if err := plan.CheckClusterName(name); err != nil {
+	if err := rule.CheckCluster(name); err != nil {
 		r.problem(hb.LabelRanges[0], "%v", err)
 	}
 	if slices.ContainsFunc(r.config.Clusters, func(c Cluster) bool { return c.Name == name }) {

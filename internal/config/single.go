@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -115,7 +116,7 @@ func singleCluster(f Flags, getenv func(string) string, name string) (Cluster, e
 		Name: name, Address: f.String("nomad-address"), JWKSURL: f.String("jwks-url"),
 		JWKSFile: f.String("jwks-file"), OIDCIssuer: f.String("oidc-issuer"), AllowPlaintext: f.Bool("allow-plaintext"),
 	}
-	if err := plan.CheckClusterName(name); err != nil {
+	if err := rule.CheckCluster(name); err != nil {
 		return c, err
 	}
 	var sources []string

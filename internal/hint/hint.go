@@ -101,7 +101,7 @@ func (c Call) vault(mount *vaultsync.MountError) string {
 	case unreachable.Cause == nethint.NotPlain:
 		address := "https://" + strings.TrimPrefix(mount.Vault, "http://")
 		return "Change Vault's address" + c.vaultSetting("VAULT_ADDR="+text.ShellQuote(address), fmt.Sprintf("address = %q", address))
-	case secure && unreachable.Cause == nethint.NotTLS && !jwks.IsPlaintext("http://"+rest):
+	case secure && unreachable.Cause == nethint.NotTLS && !nethint.IsPlaintext("http://"+rest):
 		return "If it is a Vault of this machine without TLS, such as one in -dev mode, change its address" +
 			c.vaultSetting("VAULT_ADDR="+text.ShellQuote("http://"+rest), fmt.Sprintf("address = %q", "http://"+rest))
 	}

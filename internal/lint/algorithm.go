@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/hint"
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -19,9 +20,9 @@ func (l *linter) algorithms() {
 	mends := supported
 	for _, t := range l.trusted {
 		k := t.Key("")
-		refused := slices.DeleteFunc(k.SignsWith(), func(alg string) bool { return plan.Admitted(supported, []string{alg}, k.Public) })
+		refused := slices.DeleteFunc(rule.SignsWith(t.Block.Annotation.Algorithms, k.Public), func(alg string) bool { return rule.Admits(supported, []string{alg}, k.Public) })
 		p := Problem{Lint: LintAlgorithm, Severity: SeverityError, Cluster: k.Cluster, Region: k.Region}
-		switch some := plan.Admitted(supported, t.Block.Annotation.Algorithms, k.Public); {
+		switch some := rule.Admits(supported, t.Block.Annotation.Algorithms, k.Public); {
 		case some && (stated || len(t.Block.Annotation.Algorithms) < 2 || len(refused) == 0):
 			continue
 		case some:

@@ -31,13 +31,15 @@ func (c Config) CheckSize(p *plan.Plan) error {
 	return nil
 }
 
-// Base tells apart configurations that a plan would be another one for.
-func (c Config) Base(elements []plan.Element) string {
-	base := []string{plan.Digest(elements)}
+// Base returns a plan's base, which is that of its list of keys, with what else of this
+// configuration the plan depends on.
+func (c Config) Base(base string) string {
+	list, _, _ := strings.Cut(base, " ")
+	all := []string{list}
 	for _, field := range c.Excluded() {
-		base = append(base, field+"="+SettingText(c.Fields[field]))
+		all = append(all, field+"="+SettingText(c.Fields[field]))
 	}
-	return strings.Join(base, " ")
+	return strings.Join(all, " ")
 }
 
 // With returns the whole configuration as a plan for this one makes it: every field that

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -113,7 +114,7 @@ func (r *Relay) Open(ctx context.Context, before *Relay) error {
 // key while its cluster can't be read.
 func (r *Relay) serve(elements []plan.Element) error {
 	elements = slices.DeleteFunc(slices.Clone(elements), func(e plan.Element) bool {
-		return !slices.ContainsFunc(e.Block.Annotation.Owners(), func(o pem.Owner) bool { return r.Rules.Pins(o.Cluster, e.Fingerprint) })
+		return !slices.ContainsFunc(e.Block.Annotation.Owners(), func(o pem.Owner) bool { return rule.Pins(r.Rules.Pin, o.Cluster, e.Fingerprint) })
 	})
 	var keys []jwks.Key
 	for _, e := range elements {

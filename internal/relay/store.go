@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jwksharvest/harvest/internal/files"
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -129,7 +130,7 @@ func (r *Relay) own(e plan.Element) error {
 		return fmt.Errorf("(%s) stands in for an empty list, which a relay doesn't need", e.Fingerprint.Short())
 	}
 	for _, owner := range a.Owners() {
-		if !slices.Contains(r.Clusters, owner.Cluster) && !r.Rules.Retires(owner) {
+		if !slices.Contains(r.Clusters, owner.Cluster) && !rule.Names(r.Rules.Retired, owner) {
 			return fmt.Errorf("(%s) is a key of %s, which this relay doesn't publish; a cluster that was taken away is named in retired, so that its keys go",
 				e.Fingerprint.Short(), owner)
 		}

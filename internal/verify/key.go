@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
@@ -55,20 +56,18 @@ func (c *verifier) remarkOn(t plan.Element) {
 	switch {
 	case t.Foreign():
 		c.note("key", "the key is foreign: no cluster is known to have published it")
-	case c.rules().Denies(t.Fingerprint):
+	case c.denies(t.Fingerprint):
 		c.note("key", "the key is denied: the next sync removes it")
 	case !a.Missing.IsZero():
 		c.note("key", "no longer published since %s; in its retention period", stamp(a.Missing))
 	}
-	if c.Plan != nil && !c.rules().Denies(t.Fingerprint) && hasKey(c.Plan.Remove, t.Fingerprint) {
+	if c.Plan != nil && !c.denies(t.Fingerprint) && hasKey(c.Plan.Remove, t.Fingerprint) {
 		c.note("key", "no longer published: the next sync removes it")
 	}
 }
 
-// rules are those by which a sync passes a key over.
-func (c *verifier) rules() plan.Rules {
-	return plan.Rules{Deny: c.Options.Deny, Pin: c.Options.Pin, Retired: c.Options.Retired}
-}
+// denies reports whether the next sync removes a key wherever it is.
+func (c *verifier) denies(f pem.Fingerprint) bool { return slices.Contains(c.Options.Deny, f) }
 
 func hasKey(keys []plan.Key, f pem.Fingerprint) bool {
 	return slices.ContainsFunc(keys, func(k plan.Key) bool { return k.Fingerprint == f })
@@ -131,7 +130,8 @@ func (c *verifier) signer() (key plan.Key, ok bool, refusal error) {
 
 func publishedAs(r jwks.Result, k jwks.Key) plan.Key {
 	f, _ := pem.FingerprintOf(k.Public) // that of a key that verified a signature exists
-	return plan.NewKey(pem.Owner{Cluster: r.Cluster, Region: r.Region}, k, f)
+	a := pem.Annotation{Cluster: r.Cluster, Region: r.Region, KeyID: k.KeyID, Algorithms: k.Algorithms}
+	return plan.Element{Block: pem.Block{Public: k.Public, Annotation: a}, Fingerprint: f}.Key("")
 }
 
 // nearestMiss says which published key signed the token, and what keeps it from being
@@ -151,11 +151,11 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	switch {
 	case !slices.Contains(c.Want.Clusters, key.Cluster):
 		miss(MissElsewhere, "if it may log in here, add it to the mount's clusters and run harvest sync", "a cluster that this mount isn't to trust")
-	case c.rules().Retires(key.Owner):
+	case rule.Names(c.Options.Retired, key.Owner):
 		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
-	case c.rules().Denies(key.Fingerprint):
+	case c.denies(key.Fingerprint):
 		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
-	case !c.rules().Pins(key.Cluster, key.Fingerprint):
+	case !rule.Pins(c.Options.Pin, key.Cluster, key.Fingerprint):
 		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
 	case refusal != nil:
 		miss(MissRefused, fixWeak, "and not to be trusted: "+vaultapi.Clean(refusal.Error()))

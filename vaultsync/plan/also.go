@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -41,7 +42,7 @@ func alsoSize(o pem.Owner) int { return len(o.Cluster) + len("/") + len(o.Region
 
 // mayBeUnnamed reports whether an annotation may have had no room for all owners.
 func mayBeUnnamed(also []pem.Owner) bool {
-	another := pem.Owner{Cluster: strings.Repeat("x", maxName), Region: strings.Repeat("x", maxName)}
+	another := pem.Owner{Cluster: strings.Repeat("x", rule.MaxName), Region: strings.Repeat("x", rule.MaxName)}
 	return overlong(append(slices.Clone(also), another))
 }
 

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -38,7 +40,7 @@ func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 	if err := p.checkAge(rules); err != nil {
 		return nil, err
 	}
-	if digest := Digest(current); p.Base != digest && !hasBase(p.Base, digest) {
+	if list, _, _ := strings.Cut(p.Base, " "); list != digest(current) {
 		return nil, fmt.Errorf("%w: the list has changed since", ErrStale)
 	}
 	whole := *p
@@ -62,11 +64,6 @@ func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 		}
 	}
 	return &whole, nil
-}
-
-// hasBase reports whether a base is that of a list and of what a store adds.
-func hasBase(base, digest string) bool {
-	return len(base) > len(digest) && base[:len(digest)+1] == digest+" "
 }
 
 func (p *Plan) checkAge(rules Rules) error {
@@ -105,7 +102,7 @@ func texts(elements []Element) map[string]int {
 }
 
 func (c *checker) ours(o pem.Owner) bool {
-	return c.rank.has(o.Cluster) || c.rules.Retires(o)
+	return c.rank.has(o.Cluster) || c.rules.retires(o)
 }
 
 func (c *checker) owned(e Element) bool { return c.rules.owns(e, c.rank) }
@@ -123,7 +120,7 @@ func (c *checker) written() error {
 		trusted[e.Fingerprint] = trusted[e.Fingerprint] || !e.Opaque && e.Foreign() || c.owned(e)
 	}
 	for _, e := range c.next {
-		if !e.Opaque && c.rules.Denies(e.Fingerprint) {
+		if !e.Opaque && c.rules.denies(e.Fingerprint) {
 			return refuse(e, "it is denied")
 		}
 		if there[e.Text] > 0 {
@@ -138,13 +135,13 @@ func (c *checker) written() error {
 		case trusted[e.Fingerprint] && c.ours(a.Owner()),
 			shared[trustedKey{a.Owner(), e.Fingerprint}]: // left to another harvester, whose it is too
 			continue
-		case !c.rank.has(a.Cluster) || !isName(a.Region):
+		case !c.rank.has(a.Cluster) || !rule.IsRegion(a.Region):
 			return refuse(e, "%s is none of the plan's clusters", a.Owner())
-		case c.rules.Retires(a.Owner()):
+		case c.rules.retires(a.Owner()):
 			return refuse(e, "%s is retired", a.Owner())
-		case !c.rules.Pins(a.Cluster, e.Fingerprint):
+		case !c.rules.pins(a.Cluster, e.Fingerprint):
 			return refuse(e, "it is %s for %s", notPinned, a.Cluster)
-		case c.rules.LeaveOut != "" && !Admitted(c.rules.Algorithms, a.Algorithms, e.Block.Public):
+		case c.rules.LeaveOut != "" && !rule.Admits(c.rules.Algorithms, a.Algorithms, e.Block.Public):
 			return refuse(e, "%s", c.rules.LeaveOut)
 		}
 		if refusal := c.judge(e); refusal != nil {
@@ -181,7 +178,7 @@ func (c *checker) taken() error {
 			stays[e.Text]--
 			continue
 		}
-		denied := !e.Opaque && c.rules.Denies(e.Fingerprint)
+		denied := !e.Opaque && c.rules.denies(e.Fingerprint)
 		adopted := !e.Opaque && written[e.Fingerprint]
 		a := e.Block.Annotation
 		switch {
@@ -227,7 +224,7 @@ func (c *checker) turnovers() error {
 				continue
 			}
 			for _, o := range e.Block.Annotation.Owners() {
-				if c.rules.Pins(o.Cluster, e.Fingerprint) {
+				if c.rules.pins(o.Cluster, e.Fingerprint) {
 					into[o] = append(into[o], e.Fingerprint)
 				}
 			}
@@ -248,7 +245,7 @@ func (c *checker) turnovers() error {
 // stands reports whether an element says something about its owners: one that goes for its key's
 // sake doesn't.
 func (c *checker) stands(e Element) bool {
-	return !e.Foreign() && !c.rules.Denies(e.Fingerprint) && c.judge(e) == nil
+	return !e.Foreign() && !c.rules.denies(e.Fingerprint) && c.judge(e) == nil
 }
 
 func (c *checker) sameKeyID(o pem.Owner) string {

@@ -97,7 +97,7 @@ func TestStoredPlanIsInput(t *testing.T) {
 		"made tomorrow":                {change: func(p *Plan) { p.Made = now.Add(time.Hour) }, err: ErrStale, says: "yet to come"},
 		"made as far ahead as may be":  {change: func(p *Plan) { p.Made = now.Add(maxSkew) }},
 		"made at no time":              {change: func(p *Plan) { p.Made = time.Time{} }, err: ErrStale, says: "when it was made"},
-		"made of another list":         {change: func(p *Plan) { p.Base = Digest(nil) }, err: ErrStale, says: "changed since"},
+		"made of another list":         {change: func(p *Plan) { p.Base = digest(nil) }, err: ErrStale, says: "changed since"},
 		"its new key is denied now":    {rules: func(r *Rules) { r.Deny = deny("k3") }, err: ErrRefused, says: fingerprint("k3").Short() + ": it is denied"},
 		"what stays is denied now":     {rules: func(r *Rules) { r.Deny = deny("k9") }, err: ErrRefused, says: "denied"},
 		"its new key isn't pinned now": {rules: func(r *Rules) { r.Pin = map[string][]pem.Fingerprint{"a": deny("k2")} }, err: ErrRefused, says: "not pinned for a"},

@@ -46,8 +46,8 @@ func (e Element) Key(reason string) Key {
 	return k
 }
 
-// Digest identifies a list by its elements, whatever their order.
-func Digest(list []Element) string {
+// digest identifies a list by its elements, whatever their order.
+func digest(list []Element) string {
 	var texts []string
 	for _, e := range list {
 		texts = append(texts, e.Text)

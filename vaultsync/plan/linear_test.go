@@ -149,7 +149,7 @@ func TestPlanLeavesAnElementOfTooManyOwners(t *testing.T) {
 // A stored plan is measured before its keys are judged: to judge one may take a tenth of a second.
 func TestStoredPlanIsMeasuredFirst(t *testing.T) {
 	file := func(names ...string) *Plan {
-		p := &Plan{Made: now, Clusters: []string{"a"}, Base: Digest(nil), Changed: true, fresh: map[string]bool{}}
+		p := &Plan{Made: now, Clusters: []string{"a"}, Base: digest(nil), Changed: true, fresh: map[string]bool{}}
 		for _, text := range trustAll("a", names) {
 			p.Next, p.fresh[text] = append(p.Next, text), true
 			p.Add = append(p.Add, Read([]string{text})[0].Key(""))

@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -14,7 +15,7 @@ func (p *planner) leftOut(o *offer) bool {
 }
 
 func (p *planner) admits(k *jwks.Key) bool {
-	return Admitted(p.rules.Algorithms, k.Algorithms, k.Public)
+	return rule.Admits(p.rules.Algorithms, k.Algorithms, k.Public)
 }
 
 // leaveOut names a key that is left out. Its logins would be refused anyway.
@@ -44,7 +45,7 @@ func (p *planner) findLockedOut() {
 				at[owner] = i
 				p.plan.LockedOut = append(p.plan.LockedOut, LockedOut{Owner: owner})
 			}
-			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, NewKey(owner, *o.as[n], f))
+			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, newKey(owner, *o.as[n], f))
 		}
 	}
 }

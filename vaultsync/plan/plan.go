@@ -51,8 +51,8 @@ type Key struct {
 	Public      crypto.PublicKey `json:"-"`
 }
 
-// NewKey returns a published key as a plan shows it.
-func NewKey(owner pem.Owner, k jwks.Key, f pem.Fingerprint) Key {
+// newKey returns a published key as a plan shows it.
+func newKey(owner pem.Owner, k jwks.Key, f pem.Fingerprint) Key {
 	key := Key{Owner: owner, KeyID: k.KeyID, Fingerprint: f, Public: k.Public}
 	key.setAlgorithms(k.Algorithms)
 	return key

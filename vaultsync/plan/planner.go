@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/text"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
@@ -86,7 +87,7 @@ func newPlanner(elements []Element, want Desired, rules Rules) *planner {
 	rank := rankingOf(want.Clusters)
 	p := &planner{
 		want: want, rules: rules.index(),
-		plan:       &Plan{Made: rules.Now, Clusters: want.Clusters, Base: Digest(elements)},
+		plan:       &Plan{Made: rules.Now, Clusters: want.Clusters, Base: digest(elements)},
 		sets:       map[pem.Owner][]publishedKey{},
 		failed:     map[pem.Owner]error{},
 		asked:      map[pem.Owner]time.Time{},
@@ -164,11 +165,11 @@ func (p *planner) readResults() error {
 			return fmt.Errorf("cluster %q: two results of region %q", r.Cluster, r.Region)
 		}
 		p.asked[owner] = r.Asked
-		if !isName(r.Region) && r.Region != AllRegions {
+		if !rule.IsRegion(r.Region) && r.Region != AllRegions {
 			p.failed[owner] = fmt.Errorf("region name %q can't stand in an annotation", r.Region)
 			continue
 		}
-		if p.rules.Retires(owner) {
+		if p.rules.retires(owner) {
 			p.warn("%s is retired on this mount: what it publishes is passed over", owner)
 			continue
 		}
@@ -257,7 +258,7 @@ func (p *planner) waitForJudge(cluster string, n int) {
 }
 
 func (p *planner) whyRefused(f pem.Fingerprint, refusal *jwks.KeyError) string {
-	if p.rules.Denies(f) {
+	if p.rules.denies(f) {
 		return ReasonDenied
 	}
 	return string(refusal.Reason) + ": " + refusal.Detail
@@ -268,7 +269,7 @@ func (p *planner) readTrusted() {
 	for _, t := range p.trusted {
 		a := t.Block.Annotation
 		switch {
-		case !t.Opaque && p.rules.Denies(t.Fingerprint):
+		case !t.Opaque && p.rules.denies(t.Fingerprint):
 			p.remove(t, ReasonDenied)
 		case t.Foreign():
 			p.foreign = append(p.foreign, t)
@@ -313,7 +314,7 @@ func (p *planner) claim(t Element) {
 func (r Rules) owns(t Element, clusters ranking) bool {
 	a := t.Block.Annotation
 	return !t.Foreign() && !a.Newer() && !a.Placeholder &&
-		(clusters.has(a.Cluster) || r.Retires(a.Owner())) && r.oddity(a) == ""
+		(clusters.has(a.Cluster) || r.retires(a.Owner())) && r.oddity(a) == ""
 }
 
 // byText orders elements that differ in nothing that matters, whatever their order on the list.
@@ -403,7 +404,7 @@ func (p *planner) noteMissingRegions() {
 		}
 	}
 	for owner := range p.trustedFor {
-		if owner.Region == AllRegions || !p.ours(owner.Cluster) || p.rules.Retires(owner) ||
+		if owner.Region == AllRegions || !p.ours(owner.Cluster) || p.rules.retires(owner) ||
 			p.sets[owner] != nil || p.failed[owner] != nil {
 			continue
 		}
@@ -458,9 +459,9 @@ func (p *planner) offer() {
 		for i := range set { // of which a federation may have hundreds of thousands
 			k := &set[i]
 			switch o := p.offers[k.fingerprint]; {
-			case p.rules.Denies(k.fingerprint):
+			case p.rules.denies(k.fingerprint):
 				p.skip(owner, k, ReasonDenied)
-			case !p.rules.Pins(owner.Cluster, k.fingerprint):
+			case !p.rules.pins(owner.Cluster, k.fingerprint):
 				p.skip(owner, k, notPinned)
 			case o == nil:
 				p.offers[k.fingerprint] = &offer{*k, []pem.Owner{owner}, []*jwks.Key{&k.Key}}
@@ -484,7 +485,7 @@ func (p *planner) offer() {
 
 // skip names a published key that is not to be trusted.
 func (p *planner) skip(owner pem.Owner, k *publishedKey, reason string) {
-	skipped := NewKey(owner, k.Key, k.fingerprint)
+	skipped := newKey(owner, k.Key, k.fingerprint)
 	skipped.Reason = reason
 	p.plan.Skipped = append(p.plan.Skipped, skipped)
 }
@@ -493,7 +494,7 @@ func (p *planner) skip(owner pem.Owner, k *publishedKey, reason string) {
 func (p *planner) noteNewcomer() {
 	var found []pem.Owner
 	for owner := range p.failed {
-		if len(p.trustedFor[owner]) == 0 || p.rules.Retires(owner) {
+		if len(p.trustedFor[owner]) == 0 || p.rules.retires(owner) {
 			found = append(found, owner)
 		}
 	}

@@ -105,7 +105,7 @@ func (p *planner) owners(f pem.Fingerprint) []pem.Owner {
 	publish := setOf(owners)
 	for _, owner := range p.previousOwners(f) {
 		unknown := !p.ours(owner.Cluster) || p.failed[owner] != nil && p.weak[f] == nil
-		if unknown && !p.rules.Retires(owner) && !publish[owner] {
+		if unknown && !p.rules.retires(owner) && !publish[owner] {
 			owners = append(owners, owner)
 		}
 	}
@@ -251,13 +251,13 @@ func (p *planner) retire(f pem.Fingerprint, elements []Element) {
 	}
 	var struck, left []pem.Owner // owners: retired ones, and those who no longer publish it
 	for _, owner := range p.previousOwners(f) {
-		if p.rules.Retires(owner) {
+		if p.rules.retires(owner) {
 			struck = append(struck, owner)
 		} else {
 			left = append(left, owner)
 		}
 	}
-	pinned := slices.DeleteFunc(slices.Clone(left), func(o pem.Owner) bool { return !p.rules.Pins(o.Cluster, f) })
+	pinned := slices.DeleteFunc(slices.Clone(left), func(o pem.Owner) bool { return !p.rules.pins(o.Cluster, f) })
 	unpinned := len(left) > 0 && len(pinned) == 0
 	// Not for an owner whose pins rule the key out: it would be all that is trusted for that one,
 	// and what it publishes a turnover.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -110,15 +111,6 @@ func (r Rules) foreign() Foreign {
 	return r.Foreign
 }
 
-// Denies reports whether a key is denied.
-func (r Rules) Denies(f pem.Fingerprint) bool { return slices.Contains(r.Deny, f) }
-
-// Pins reports whether a key may be trusted from a cluster, as far as pins go.
-func (r Rules) Pins(cluster string, f pem.Fingerprint) bool {
-	pins, limited := r.Pin[cluster]
-	return !limited || slices.Contains(pins, f)
-}
-
 // ruleIndex are rules with their lists of keys to look up: there may be hundreds of thousands of
 // keys to ask of.
 type ruleIndex struct {
@@ -136,11 +128,10 @@ func (r Rules) index() ruleIndex {
 	return x
 }
 
-// Denies is Rules.Denies.
-func (x ruleIndex) Denies(f pem.Fingerprint) bool { return x.denied[f] }
+func (x ruleIndex) denies(f pem.Fingerprint) bool { return x.denied[f] }
 
-// Pins is Rules.Pins.
-func (x ruleIndex) Pins(cluster string, f pem.Fingerprint) bool {
+// pins reports whether a key may be trusted from a cluster, as far as pins go.
+func (x ruleIndex) pins(cluster string, f pem.Fingerprint) bool {
 	pins, limited := x.pinned[cluster]
 	return !limited || pins[f]
 }
@@ -149,7 +140,7 @@ func (x ruleIndex) Pins(cluster string, f pem.Fingerprint) bool {
 // harvest's: more owners than are named, or a region that couldn't be written among a key's further
 // owners, or that stands for all of them. "" if it has no such thing.
 func (r Rules) oddity(a pem.Annotation) string {
-	odd := func(o pem.Owner) bool { return !isName(o.Region) && !r.Retires(o) }
+	odd := func(o pem.Owner) bool { return !rule.IsRegion(o.Region) && !r.retires(o) }
 	switch {
 	case overlong(a.Also):
 		return "more owners than harvest writes"
@@ -159,38 +150,11 @@ func (r Rules) oddity(a pem.Annotation) string {
 	return ""
 }
 
-// Retires reports whether an owner is struck off.
-func (r Rules) Retires(owner pem.Owner) bool { return names(r.Retired, owner) }
+// retires reports whether an owner is struck off.
+func (r Rules) retires(owner pem.Owner) bool { return rule.Names(r.Retired, owner) }
 
 func (r Rules) mayTurnOver(owner pem.Owner) bool {
-	return slices.Contains(r.AllowTurnover, "*") || names(r.AllowTurnover, owner)
-}
-
-// names reports whether list has owner's cluster or that very region of it.
-func names(list []string, owner pem.Owner) bool {
-	return slices.Contains(list, owner.Cluster) || slices.Contains(list, owner.Cluster+"/"+owner.Region)
-}
-
-// maxName is how many bytes the name of a cluster or a region may have.
-const maxName = 128
-
-// isName reports whether a region may be called so: the name stands in annotations, where blanks
-// and slashes separate names.
-func isName(s string) bool {
-	return len(s) <= maxName && !strings.ContainsFunc(s, func(c rune) bool { return !isAlphanumeric(c) && !strings.ContainsRune("._-", c) })
-}
-
-func isAlphanumeric(c rune) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-}
-
-// CheckClusterName refuses a name that annotations can't carry: letters, digits, ".", "_"
-// and "-", beginning with a letter or digit, 128 bytes at most.
-func CheckClusterName(name string) error {
-	if name == "" || !isName(name) || !isAlphanumeric(rune(name[0])) {
-		return fmt.Errorf("cluster name %q: use letters, digits, '.', '_' and '-', beginning with a letter or digit, 128 at most", name)
-	}
-	return nil
+	return slices.Contains(r.AllowTurnover, "*") || rule.Names(r.AllowTurnover, owner)
 }
 
 // ErrInvalid: wrong arguments.
@@ -220,7 +184,7 @@ func (r Rules) check(clusters []string) error {
 	}
 	named := make(map[string]bool, len(clusters))
 	for _, name := range clusters {
-		if err := CheckClusterName(name); err != nil {
+		if err := rule.CheckCluster(name); err != nil {
 			return err
 		}
 		if named[name] {
@@ -233,12 +197,12 @@ func (r Rules) check(clusters []string) error {
 	}
 	for _, name := range r.Retired {
 		cluster, _, _ := strings.Cut(name, "/")
-		if err := CheckClusterName(cluster); err != nil {
+		if err := rule.CheckCluster(cluster); err != nil {
 			return fmt.Errorf("retired: %w", err)
 		}
 	}
 	for name, pins := range r.Pin {
-		if err := CheckClusterName(name); err != nil {
+		if err := rule.CheckCluster(name); err != nil {
 			return fmt.Errorf("pin: %w", err)
 		}
 		if len(pins) == 0 {
