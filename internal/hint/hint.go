@@ -60,7 +60,11 @@ func (c Call) Of(err error, convertible bool) string {
 	case errors.Is(err, vaultsync.ErrUnreadableFields):
 		return "`harvest setup` makes a mount of its own."
 	case errors.Is(err, vaultsync.ErrNotStaticKeys) && convertible:
-		return "To make it trust static keys instead" + c.setting("-convert", "convert = true", "mount")
+		way := "To make it trust static keys instead" + c.setting("-convert", "convert = true", "mount")
+		if c.File != "" {
+			way += "\nTake it out again after that sync."
+		}
+		return way
 	case errors.Is(err, plan.ErrLastKey):
 		return "If nobody is to log in on this mount any more:\n  " + c.Again("-allow-empty")
 	case errors.Is(err, jwks.ErrPlaintext):

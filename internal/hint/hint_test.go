@@ -36,7 +36,7 @@ func TestOf(t *testing.T) {
 			"harvest sync -mount m -allow-turnover=us-east/one", "harvest sync -mount m -allow-turnover=us-east/one",
 		},
 		"not read":    {of(plan.ErrNotRead), "harvest sync -mount m -retired us-east/one", "in its mount block in c.hcl:\n  retired = [\"us-east/one\"]"},
-		"static keys": {vaultsync.ErrNotStaticKeys, "harvest sync -mount m -convert", "in its mount block in c.hcl:\n  convert = true"},
+		"static keys": {vaultsync.ErrNotStaticKeys, "harvest sync -mount m -convert", "in its mount block in c.hcl:\n  convert = true\nTake it out again after that sync."},
 		"foreign":     {&plan.RoomError{MaxSize: 9, Foreign: 5, Bytes: 2}, "harvest sync -mount m -foreign remove", "in its mount block in c.hcl:\n  foreign = \"remove\""},
 		"people's":    {vaultsync.ErrUnreadableFields, "`harvest setup` makes", "`harvest setup` makes"},
 		"algorithm":   {&vaultsync.AlgorithmError{Mends: []string{"EdDSA", "RS256"}}, "-jwt-supported-algs EdDSA,RS256", "jwt_supported_algs = [\"EdDSA\", \"RS256\"]"},
