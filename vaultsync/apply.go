@@ -19,7 +19,8 @@ var ErrReview = errors.New("the plan was not approved")
 // Apply writes a plan that was made earlier, by [Mount.Plan] or by another program that stored it,
 // and reads back as [Mount.Sync] does. It writes what the plan says and nothing else. It doesn't
 // trust the plan: it judges the keys again, and refuses what o wouldn't plan now, naming the key or
-// cluster.
+// cluster. A plan that changes nothing, or that was carried out already, is checked as well, and
+// ends without a write and without a call of o.Review.
 //
 // The error is that of a Sync. It wraps [plan.ErrStale] if the mount has changed since, or changes
 // meanwhile, or if the plan is older than o.MaxAge; [plan.ErrRefused], [plan.ErrTurnover],
@@ -33,8 +34,8 @@ func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountRepor
 	return report, report.failure()
 }
 
-// again returns the plan where it is still to be done, and a plan of nothing where it was done.
-// Once it was written, what others write beside it is theirs.
+// again returns the plan as it may be written now, Changed unless it was done. Once this Apply has
+// written it, what others write beside it is theirs.
 func (m *Mount) again(p *plan.Plan, current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
 	if p.Store != "" && p.Store != m.String() {
 		return nil, fmt.Errorf("%w: it is one for %s", plan.ErrRefused, p.Store)
@@ -46,20 +47,25 @@ func (m *Mount) again(p *plan.Plan, current mountconfig.Config, o Options, writt
 		return nil, err
 	}
 	elements := current.Elements()
-	if isDone(p, current, elements) || written && hasLanded(p, current) {
-		done := *p
-		done.Changed = false
-		return &done, nil
-	}
-	if p.Base != current.Base(p.Base) {
-		return nil, fmt.Errorf("%w: the mount has changed since", plan.ErrStale)
+	done := isDone(p, current, elements)
+	if written && (done || hasLanded(p, current)) {
+		unchanged := *p
+		unchanged.Changed = false
+		return &unchanged, nil
 	}
 	planner := mountPlanner{o: o, want: plan.Desired{Clusters: p.Clusters}, current: current}
+	if !done && p.Base != current.Base(p.Base) {
+		return nil, fmt.Errorf("%w: the mount has changed since", plan.ErrStale)
+	}
 	rules := planner.rules()
 	rules.MaxAge = o.MaxAge
 	whole, err := p.Check(elements, rules)
 	if err != nil {
 		return nil, err
+	}
+	if done {
+		whole.Changed = false
+		return whole, nil
 	}
 	if err := checkSettings(p, current, planner.stated()); err != nil {
 		return nil, err

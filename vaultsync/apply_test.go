@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -49,10 +50,48 @@ func TestApply(t *testing.T) {
 		report, err = m.Apply(t.Context(), p, o)
 		require.NoError(t, err, "it is done")
 		assert.Zero(t, report.Written)
-		time.Sleep(5 * time.Hour)
-		_, err = m.Apply(t.Context(), p, o)
-		require.NoError(t, err, "there is nothing to write that could be too old")
 	})
+}
+
+// A plan that was carried out, or that changes nothing, is held to the rules all the same: without
+// an error the mount is as they want it.
+func TestApplyOfWhatIsDoneRefuses(t *testing.T) {
+	for name, test := range map[string]struct {
+		o        Options
+		err      error
+		says     string
+		isAdding bool // only a plan that added the key can tell
+	}{
+		"an added key is denied":          {o: Options{Deny: []pem.Fingerprint{fingerprint("k2")}}, err: plan.ErrRefused, says: fingerprint("k2").Short()},
+		"a kept key is denied":            {o: Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, err: plan.ErrRefused, says: fingerprint("k1").Short()},
+		"an added key isn't pinned":       {o: Options{Pin: map[string][]pem.Fingerprint{"a": {fingerprint("k1")}}}, err: plan.ErrRefused, says: "not pinned for a", isAdding: true},
+		"its cluster's region is retired": {o: Options{Retired: []string{"a/"}}, err: plan.ErrRefused, says: "retired", isAdding: true},
+		"it is too old":                   {o: Options{MaxAge: time.Nanosecond}, err: plan.ErrStale, says: "over 1ns"},
+	} {
+		for _, isAdding := range []bool{true, false} {
+			if test.isAdding && !isAdding {
+				continue
+			}
+			runInBubble(t, fmt.Sprint(name, ", adding ", isAdding), func(t *testing.T, v *fakevault.Server, m *Mount) {
+				synced(t, m, desired(publish("a", "k1")), Options{})
+				p := planned(t, m, desired(publish("a", "k1", "k2")), Options{})
+				_, err := m.Apply(t.Context(), p, Options{})
+				require.NoError(t, err)
+				if !isAdding {
+					p = planned(t, m, desired(publish("a", "k1", "k2")), Options{})
+				}
+				require.Equal(t, isAdding, p.Changed)
+				time.Sleep(time.Second)
+				before := v.Config("", "jwt-nomad")
+				report, err := m.Apply(t.Context(), p, test.o)
+				require.ErrorIs(t, err, test.err)
+				require.ErrorContains(t, err, test.says)
+				assert.False(t, report.InSync())
+				assert.Zero(t, report.Written)
+				assert.Equal(t, before, v.Config("", "jwt-nomad"))
+			})
+		}
+	}
 }
 
 // What is refused is named, and nothing is written.

@@ -25,11 +25,11 @@ var (
 const defaultMaxAge = 24 * time.Hour
 
 // Check returns the plan as it may be written now, for a plan that was made earlier and perhaps
-// stored. It refuses the plan if the list has changed since. It also refuses what these rules
-// wouldn't plan: keys that must not be trusted, that are denied, not pinned, of a retired cluster
-// or more than there is room for, and removals that nobody asked for. The error names what it
-// refuses. Check goes by what is to be written, and refuses a plan whose lists of keys say
-// something else.
+// stored. It refuses the plan if the list has changed since, unless it holds what the plan says. It
+// also refuses what these rules wouldn't plan: keys that must not be trusted, that are denied, not
+// pinned, of a retired cluster or more than there is room for, and removals that nobody asked for.
+// The error names what it refuses. Check goes by what is to be written, and refuses a plan whose
+// lists of keys say something else.
 //
 // The error wraps [ErrStale], [ErrRefused], [ErrLastKey], [ErrTurnover] or [ErrNoRoom], or says
 // what is wrong with the rules.
@@ -40,7 +40,9 @@ func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 	if err := p.checkAge(rules); err != nil {
 		return nil, err
 	}
-	if list, _, _ := strings.Cut(p.Base, " "); list != digest(current) {
+	list, _, _ := strings.Cut(p.Base, " ")
+	landed := list != digest(current)
+	if landed && !p.Holds(current) {
 		return nil, fmt.Errorf("%w: the list has changed since", ErrStale)
 	}
 	whole := *p
@@ -56,6 +58,9 @@ func (p *Plan) Check(current []Element, rules Rules) (*Plan, error) {
 	c := checker{
 		p: &whole, rules: rules.index(), rank: rankingOf(p.Clusters), current: current, next: Read(whole.Next),
 		refusals: map[pem.Fingerprint]*jwks.KeyError{},
+	}
+	if landed {
+		return &whole, c.kept()
 	}
 	// Room comes first: to judge a key takes long, and a file may have any number of them.
 	for _, check := range []func() error{c.room, c.written, c.taken, c.emptied, c.turnovers} {
@@ -135,17 +140,49 @@ func (c *checker) written() error {
 		case trusted[e.Fingerprint] && c.ours(a.Owner()),
 			shared[trustedKey{a.Owner(), e.Fingerprint}]: // left to another harvester, whose it is too
 			continue
-		case !c.rank.has(a.Cluster) || !rule.IsRegion(a.Region):
-			return refuse(e, "%s is none of the plan's clusters", a.Owner())
-		case c.rules.retires(a.Owner()):
-			return refuse(e, "%s is retired", a.Owner())
-		case !c.rules.pins(a.Cluster, e.Fingerprint):
-			return refuse(e, "it is %s for %s", notPinned, a.Cluster)
-		case c.rules.LeaveOut != "" && !rule.Admits(c.rules.Algorithms, a.Algorithms, e.Block.Public):
-			return refuse(e, "%s", c.rules.LeaveOut)
 		}
-		if refusal := c.judge(e); refusal != nil {
-			return refuse(e, "it must not be trusted: %s: %s", refusal.Reason, refusal.Detail)
+		if err := c.addition(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addition refuses an element that must not be added.
+func (c *checker) addition(e Element) error {
+	a := e.Block.Annotation
+	switch {
+	case !c.rank.has(a.Cluster) || !rule.IsRegion(a.Region):
+		return refuse(e, "%s is none of the plan's clusters", a.Owner())
+	case c.rules.retires(a.Owner()):
+		return refuse(e, "%s is retired", a.Owner())
+	case !c.rules.pins(a.Cluster, e.Fingerprint):
+		return refuse(e, "it is %s for %s", notPinned, a.Cluster)
+	case c.rules.LeaveOut != "" && !rule.Admits(c.rules.Algorithms, a.Algorithms, e.Block.Public):
+		return refuse(e, "%s", c.rules.LeaveOut)
+	}
+	if refusal := c.judge(e); refusal != nil {
+		return refuse(e, "it must not be trusted: %s: %s", refusal.Reason, refusal.Detail)
+	}
+	return nil
+}
+
+// kept refuses what a plan that was carried out has on the list and wouldn't add now. What was
+// taken is gone, and nothing is to be written.
+func (c *checker) kept() error {
+	added := map[pem.Fingerprint]bool{}
+	for _, k := range c.p.Add {
+		added[k.Fingerprint] = true
+	}
+	for _, e := range c.next {
+		switch {
+		case e.Opaque:
+		case c.rules.denies(e.Fingerprint):
+			return refuse(e, "it is denied")
+		case added[e.Fingerprint] && c.p.fresh[e.Text]:
+			if err := c.addition(e); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
