@@ -173,7 +173,7 @@ func sameRegion(s *setup.Proposal) string {
 
 // Forms writes the same as Vault's commands, as those that undo it, or as Terraform.
 func (o *Output) Forms(setups []*setup.Proposal, form string) error {
-	names := terraformNames{}
+	resources, removes := terraformNames{}, false
 	for i, s := range setups {
 		if s.Failure != nil {
 			continue
@@ -192,11 +192,15 @@ func (o *Output) Forms(setups []*setup.Proposal, form string) error {
 			}
 		case "removal":
 			o.printRemoval(s)
+			removes = true
 		default:
-			if err := o.printTerraform(s, names); err != nil {
+			if err := o.printTerraform(s, resources); err != nil {
 				return err
 			}
 		}
+	}
+	if removes {
+		o.Printf("%s", ownAccess)
 	}
 	return nil
 }
@@ -254,15 +258,47 @@ func (o *Output) printVault(s *setup.Proposal) error {
 // printRemoval writes the commands that undo it. What others made is named, and left.
 func (o *Output) printRemoval(s *setup.Proposal) {
 	o.environment(s)
+	stays := s.Others == nil || len(s.Others) > 0
 	for _, step := range s.Steps {
-		if step.Kind != setup.StepPolicy || step.Action == setup.ActionRefuse && step.Foreign == "" {
-			continue
-		}
-		if step.Foreign != "" {
+		switch {
+		case step.Action == setup.ActionCreate: // it isn't there
+		case step.Kind == setup.StepRole && stays && s.Others != nil && !slices.Contains(s.Others, step.Name):
+			o.Printf("vault delete %s\n", text.ShellQuote(step.Path))
+		case step.Kind != setup.StepPolicy || step.Action == setup.ActionRefuse && step.Foreign == "":
+		case step.Foreign != "":
 			o.Printf("# policy %s was %s\n", text.Escape(step.Name), step.Foreign)
-			continue
+		default:
+			o.Printf("vault policy delete %s\n", text.ShellQuote(step.Name))
 		}
-		o.Printf("vault policy delete %s\n", text.ShellQuote(step.Name))
 	}
-	o.Printf("vault auth disable %s # its roles, its keys and every token of its logins go with it\n", text.ShellQuote(s.Path))
+	disable := fmt.Sprintf("vault auth disable %s # its roles, its keys and every token of its logins go with it", text.ShellQuote(s.Path))
+	switch {
+	case s.Accessor == "":
+		disable = "# there is no such mount"
+	case s.Others == nil:
+		disable = "# its roles could not be listed: if none is somebody else's:\n# " + disable
+	case stays:
+		disable = fmt.Sprintf("# it has roles that this setup didn't make: %s. If nobody needs them:\n# %s", names(s.Others), disable)
+	}
+	o.Printf("%s\n", disable)
 }
+
+// names joins what Vault calls things, the first ten of them.
+func names(all []string) string {
+	const most = 10
+	var out []string
+	for _, name := range all[:min(len(all), most)] {
+		out = append(out, text.Escape(name))
+	}
+	if more := len(all) - most; more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, ", ")
+}
+
+// ownAccess is what a removal says of what no setup has made.
+const ownAccess = `
+# harvest's own token and policy, by the names that you gave them:
+# VAULT_TOKEN=$(cat vault-token) vault token revoke -self
+# vault policy delete harvest
+`

@@ -119,6 +119,9 @@ type Plan struct {
 	vaultsync.MountID
 	Accessor string `json:"accessor"` // "" where the mount isn't there yet
 	Steps    []Step `json:"steps"`
+	// Others are the mount's roles that this setup doesn't make, sorted. Nil is unknown: they could not
+	// be listed.
+	Others []string `json:"-"`
 	// Warnings say what keeps jobs from their secrets all the same: no KV engine of version 2
 	// where a policy says, or that this couldn't be seen.
 	Warnings []string `json:"warnings,omitempty"`
@@ -202,6 +205,7 @@ func (s *session) plan(ctx context.Context, want Setup) (*Plan, error) {
 		return nil, err
 	}
 	plan := newPlan(s.Path, now, want)
+	plan.Others = s.others(ctx, now)
 	plan.Warnings = s.kvWarnings(ctx, want.Access)
 	return plan, nil
 }

@@ -55,6 +55,26 @@ func (s *session) readSetup(ctx context.Context, want Setup) (setupState, error)
 	return state, nil
 }
 
+// others lists the mount's roles that this setup doesn't make; nil is unknown. Only a removal needs
+// them, so a token that may not list them goes on.
+func (s *session) others(ctx context.Context, now setupState) []string {
+	others := []string{}
+	if now.accessor == "" {
+		return others
+	}
+	names, err := s.List(ctx, "auth/"+s.Path+"/role")
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		if !now.made(now.roles[name]) {
+			others = append(others, name)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
 // readNamed reads the policies that roles are to give and, where one speaks of another mount, which
 // mounts there are.
 func (s *session) readNamed(ctx context.Context, state *setupState, access []Access) error {
