@@ -1,6 +1,6 @@
 package vaultsync
 
-import "github.com/jwksharvest/harvest/vaultsync/plan"
+import "github.com/jwksharvest/harvest/internal/verdicts"
 
 // circumstances are what a plan depends on besides the mount, its clusters and its rules. The
 // zero value is that of a plan by itself.
@@ -9,7 +9,7 @@ type circumstances struct {
 	history *keyHistory
 	// verdicts are known of the keys, so that a plan takes a short time. What was never looked at,
 	// and all where it is nil, is judged by the plan.
-	verdicts *plan.Verdicts
+	verdicts *verdicts.Known
 	// early: not all clusters have answered yet, and another sync comes when they have. That one
 	// removes what isn't denied.
 	early bool

@@ -120,7 +120,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	if again := c.last == undone || c.last == unsent || c.paused; again && c.how.latest != nil {
 		c.want, c.until = c.how.latest(), judgeUntil(ctx, c.how.pace)
 	}
-	c.given.verdicts.JudgePublished(c.want, c.stopJudging())
+	c.given.verdicts.JudgePublished(c.want.Results, c.stopJudging())
 	c.readAt = time.Now()
 	config, err := c.read(ctx)
 	if err != nil {
@@ -130,7 +130,7 @@ func (c *convergence) observe(ctx context.Context) error {
 	if !c.until.IsZero() && !c.given.verdicts.OnTrusted() {
 		// What is left is judged by a later sync: a write after half a settle time would come too
 		// late.
-		c.given.verdicts.JudgeTrusted(config.Elements(), past(time.Now().Add(c.o.settle()/4)))
+		c.given.verdicts.JudgeTrusted(config.Annotated(), past(time.Now().Add(c.o.settle()/4)))
 	}
 	if c.how.plan != nil {
 		c.plan, err = c.how.plan(config, c.o.at(c.readAt), c.report.Written > 0)

@@ -12,6 +12,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/fakekeys"
 	"github.com/jwksharvest/harvest/internal/fakevault"
 	"github.com/jwksharvest/harvest/internal/mountconfig"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -32,7 +33,7 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	began := time.Now()
 	want := plan.Desired{Clusters: []string{"hostile", "b"}, Results: []jwks.Result{fakekeys.Dear("hostile", 20000), publish("b", "kept", "new")}}
 	how.pace = new(pace) // as in a watch
-	how.verdicts = new(plan.Verdicts)
+	how.verdicts = new(verdicts.Known)
 	var added, removed []plan.Key
 	for syncs := 0; syncs < 20 && !hasKey(added, fingerprint("new")); syncs++ { // of 20,000 keys in turn
 		how.verdicts = how.verdicts.Published()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -17,11 +18,11 @@ import (
 // A cluster may publish a thousand keys that each take long to judge: one that there was no time
 // for isn't added, and stays where it is trusted.
 func planWithin(ctx context.Context, current mountconfig.Config, want plan.Desired, o Options) (*plan.Plan, error) {
-	var known plan.Verdicts
+	var known verdicts.Known
 	until := judgeUntil(ctx, nil)
-	known.JudgePublished(want, past(until))
+	known.JudgePublished(want.Results, past(until))
 	if !until.IsZero() {
-		known.JudgeTrusted(current.Elements(), past(judgeUntil(ctx, nil)))
+		known.JudgeTrusted(current.Annotated(), past(judgeUntil(ctx, nil)))
 	}
 	return newPlan(current, want, o, circumstances{verdicts: &known})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/mountconfig"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -123,7 +124,7 @@ type conduct struct {
 	// history is what a watch has seen of the mount's keys; nil: no watch.
 	history *keyHistory
 	// verdicts are those of an earlier sync, to go on from and to add to; nil: there are none.
-	verdicts *plan.Verdicts
+	verdicts *verdicts.Known
 	// again asks sources without an index once more, whose answers lack keys, and returns what is
 	// desired then; nil: they aren't asked.
 	again func(context.Context, []pem.Owner) plan.Desired
@@ -149,7 +150,7 @@ func (how conduct) or() conduct {
 		how.rest = func(ctx context.Context, d time.Duration) (bool, error) { return false, sleep(ctx, d) }
 	}
 	if how.verdicts == nil {
-		how.verdicts = new(plan.Verdicts)
+		how.verdicts = new(verdicts.Known)
 	}
 	if how.jitter == nil {
 		how.jitter = wait.UpTo

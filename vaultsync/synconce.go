@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
@@ -22,7 +23,7 @@ func (m *subscriber) syncOnce(ctx context.Context) *MountReport {
 	began := time.Now()
 	waiting := context.WithoutCancel(ctx)
 	o := m.target.Options
-	known := new(plan.Verdicts)
+	known := new(verdicts.Known)
 	var early *MountReport
 	if m.gather(waiting, m.outOfPatience); !m.isComplete() {
 		if early = m.syncEarly(ctx, waiting, known); early != nil {
@@ -49,7 +50,7 @@ func (m *subscriber) outOfPatience() (at time.Time, ok bool) {
 }
 
 // syncEarly syncs the mount with what there is. It returns nil where all is there by now.
-func (m *subscriber) syncEarly(ctx, waiting context.Context, known *plan.Verdicts) *MountReport {
+func (m *subscriber) syncEarly(ctx, waiting context.Context, known *verdicts.Known) *MountReport {
 	m.acquire(waiting)
 	defer m.release()
 	if m.isComplete() {
@@ -60,7 +61,7 @@ func (m *subscriber) syncEarly(ctx, waiting context.Context, known *plan.Verdict
 
 // join makes the report of the later sync that of both: what the mount was to trust, seen from
 // where it began.
-func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Options, known *plan.Verdicts) {
+func (m *subscriber) join(ctx context.Context, report, early *MountReport, o Options, known *verdicts.Known) {
 	report.Written += early.Written
 	report.WriteTimes = append(early.WriteTimes, report.WriteTimes...)
 	report.Conflicts += early.Conflicts

@@ -10,7 +10,7 @@ import (
 
 	fault "github.com/jwksharvest/harvest/internal/fakehttp"
 	"github.com/jwksharvest/harvest/internal/fakevault"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 )
 
 // asLongAsMayBe and asShortAsMayBe are how chance may have it.
@@ -65,7 +65,7 @@ func TestSyncJudgesTrustedKeys(t *testing.T) {
 	for name, paced := range map[string]bool{"a single sync": false, "a watch": true} {
 		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
 			configured(t, v, trust("a", "k1"), trust("a", "weak"))
-			how := conduct{verdicts: new(plan.Verdicts)}
+			how := conduct{verdicts: new(verdicts.Known)}
 			if paced {
 				how.pace = new(pace)
 			}

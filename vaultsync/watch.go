@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
-	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
 // WatchOptions are the rules of a [Harvester.Watch]. The zero value is ready for use.
@@ -87,7 +87,7 @@ func (h *Harvester) Watch(ctx context.Context, o WatchOptions) error {
 		running.Go(func() { b.follow(ctx, o.Sources, h.OnEvent) })
 	}
 	for _, m := range mounts {
-		running.Go(func() { (&watchedMount{subscriber: m, options: o, verdicts: new(plan.Verdicts)}).run(ctx) })
+		running.Go(func() { (&watchedMount{subscriber: m, options: o, verdicts: new(verdicts.Known)}).run(ctx) })
 	}
 	running.Go(func() { pull(ctx, o.Trigger, inboxes, mounts) })
 	running.Wait()

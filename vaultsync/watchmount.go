@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/internal/wait"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -24,9 +25,9 @@ type watchedMount struct {
 
 	failing map[pem.Owner]time.Time // since when clusters, and the mount itself, fail
 
-	retains  bool           // a key stays for its retention period alone
-	unjudged bool           // there was no time to judge a key that is published
-	verdicts *plan.Verdicts // of the last sync: the next one goes on from there
+	retains  bool            // a key stays for its retention period alone
+	unjudged bool            // there was no time to judge a key that is published
+	verdicts *verdicts.Known // of the last sync: the next one goes on from there
 
 	refused    bool        // the last plan left out keys that were read, until somebody allows them
 	unwritable atomic.Bool // Vault said so last

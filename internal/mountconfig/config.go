@@ -5,10 +5,12 @@ package mountconfig
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
 	"github.com/jwksharvest/harvest/internal/vaultapi"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -40,6 +42,17 @@ func (c Config) Keys() []string { return c.strings(KeysField) }
 
 // Elements returns the elements of jwt_validation_pubkeys, read.
 func (c Config) Elements() []plan.Element { return plan.Read(c.Keys()) }
+
+// Annotated returns the keys among them that have an annotation.
+func (c Config) Annotated() iter.Seq2[pem.Fingerprint, pem.Block] {
+	return func(yield func(pem.Fingerprint, pem.Block) bool) {
+		for _, e := range c.Elements() {
+			if !e.Foreign() && !yield(e.Fingerprint, e.Block) {
+				return
+			}
+		}
+	}
+}
 
 // Algorithms returns jwt_supported_algs; empty means that Vault takes any.
 func (c Config) Algorithms() []string { return c.strings(AlgorithmsField) }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -29,8 +30,8 @@ func sizeOf(list []string) (size int) {
 // budgeted plans and checks that the plan fits, and that nothing is left to do once it is applied.
 func budgeted(t *testing.T, current []Element, want Desired, rules Rules) *Plan {
 	t.Helper()
-	rules.Now, rules.MaxSize, rules.Verdicts = now, maxSize, new(Verdicts)
-	rules.Verdicts.JudgePublished(want, nil)
+	rules.Now, rules.MaxSize, rules.Verdicts = now, maxSize, new(verdicts.Known)
+	rules.Verdicts.JudgePublished(want.Results, nil)
 	p := planOf(t, current, want, rules)
 	before := rules.Size
 	for _, e := range current {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/rule"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -192,7 +193,7 @@ func (c *checker) kept() error {
 func (c *checker) judge(e Element) *jwks.KeyError {
 	refusal, judged := c.refusals[e.Fingerprint]
 	if !judged {
-		refusal = refusalOf(jwks.Key{Public: e.Block.Public})
+		refusal = verdicts.Refusal(jwks.Key{Public: e.Block.Public})
 		c.refusals[e.Fingerprint] = refusal
 	}
 	return refusal

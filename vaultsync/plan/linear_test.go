@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 )
@@ -101,11 +102,11 @@ func TestPlanIsLinearInWhatIsForged(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			requireLinear(t, test.n, func(n int) func() {
 				list, want := test.scene(n)
-				elements, verdicts := Read(list), new(Verdicts)
-				verdicts.JudgePublished(want, nil)
-				verdicts.JudgeTrusted(elements, nil)
+				elements, known := Read(list), new(verdicts.Known)
+				known.JudgePublished(want.Results, nil)
+				known.JudgeTrusted(annotated(elements), nil)
 				return func() {
-					_, err := New(elements, want, Rules{Now: now, Verdicts: verdicts, AllowTurnover: []string{"*"}})
+					_, err := New(elements, want, Rules{Now: now, Verdicts: known, AllowTurnover: []string{"*"}})
 					require.NoError(t, err)
 				}
 			})
@@ -115,10 +116,10 @@ func TestPlanIsLinearInWhatIsForged(t *testing.T) {
 
 func TestPlanIsLinearInDeniedKeys(t *testing.T) {
 	requireLinear(t, 1000, func(n int) func() {
-		want, names, verdicts := onlyA(), many("k", n), new(Verdicts)
+		want, names, known := onlyA(), many("k", n), new(verdicts.Known)
 		want.Results = []jwks.Result{publish("a", names...)}
-		verdicts.JudgePublished(want, nil)
-		rules := Rules{Now: now, Verdicts: verdicts, Deny: deny(names[1:]...), Pin: map[string][]pem.Fingerprint{"a": deny(names...)}}
+		known.JudgePublished(want.Results, nil)
+		rules := Rules{Now: now, Verdicts: known, Deny: deny(names[1:]...), Pin: map[string][]pem.Fingerprint{"a": deny(names...)}}
 		return func() { planOf(t, nil, want, rules) }
 	})
 }

@@ -306,8 +306,11 @@ func TestPlanRetainsALooseKeyInAWatch(t *testing.T) {
 	r := publish("a", "k2")
 	r.Set.Unindexed = true
 	for name, test := range map[string]struct {
-		mark             time.Duration // how long ago
-		history          History
+		mark    time.Duration // how long ago
+		history interface {
+			NewerThan(f pem.Fingerprint, t time.Time) bool
+			Missing(f pem.Fingerprint) (time.Duration, bool)
+		}
 		removed, changed bool
 		begins           bool
 	}{

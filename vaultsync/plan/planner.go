@@ -192,14 +192,14 @@ func (p *planner) readSet(owner pem.Owner, set *jwks.Set) {
 	var refusals []*jwks.KeyError
 	var skipped []Key
 	seen := map[pem.Fingerprint]bool{}
-	verdicts := p.rules.Verdicts.of(set)
+	known := p.rules.Verdicts.Of(set)
 	waiting := 0
 	for i, k := range set.Keys {
-		f, refusal, err := verdicts[i].fingerprint, verdicts[i].refusal, verdicts[i].err
+		f, refusal, err := known[i].Fingerprint, known[i].Refusal, known[i].Err
 		switch {
-		case verdicts[i].unjudged && p.owns[f]: // it stays, until there is time
+		case known[i].Unjudged && p.owns[f]: // it stays, until there is time
 			p.sets[owner] = append(p.sets[owner], publishedKey{k, f})
-		case verdicts[i].unjudged:
+		case known[i].Unjudged:
 			waiting++
 			p.unjudged[f] = true
 			skipped = append(skipped, Key{
@@ -280,7 +280,7 @@ func (p *planner) readTrusted() {
 		case p.rules.owns(t, p.rank):
 			if p.owned[t.Fingerprint] == nil {
 				p.ownedOrder = append(p.ownedOrder, t.Fingerprint)
-				if refusal := p.rules.Verdicts.ofTrusted(t); refusal != nil {
+				if refusal := p.rules.Verdicts.OfTrusted(t.Fingerprint, t.Block); refusal != nil {
 					p.weak[t.Fingerprint] = refusal
 				}
 			}

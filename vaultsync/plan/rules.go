@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/rule"
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/pem"
 )
 
@@ -77,21 +78,19 @@ type Rules struct {
 	// Partial: not all clusters have answered yet, and another plan follows when they have. This
 	// plan removes only denied keys.
 	Partial bool
-	// History is what was seen of the list before; nil: nothing.
-	History History
-	// Verdicts are those that were reached before, so that the plan takes a short time. The plan
-	// judges the keys that have none; if it is nil, all of them.
-	Verdicts *Verdicts
-}
-
-// History is what a process that watches a list has seen, by its own clock, which nobody can set.
-// The times in an annotation come from a clock that somebody can set, perhaps another machine's.
-type History interface {
-	// NewerThan reports whether a key is known to have been added to the list after that time.
-	NewerThan(f pem.Fingerprint, t time.Time) bool
-	// Missing returns for how long a key's retention period is known to have run, without the key
-	// having been published in between; false: it isn't known to have begun.
-	Missing(f pem.Fingerprint) (time.Duration, bool)
+	// History is what a process that watches the list has seen, by its own clock, which nobody can
+	// set; nil: nothing. The times in an annotation come from a clock that somebody can set, perhaps
+	// another machine's.
+	History interface {
+		// NewerThan reports whether a key is known to have been added to the list after that time.
+		NewerThan(f pem.Fingerprint, t time.Time) bool
+		// Missing returns for how long a key's retention period is known to have run, without the
+		// key having been published in between; false: it isn't known to have begun.
+		Missing(f pem.Fingerprint) (time.Duration, bool)
+	}
+	// Verdicts are those that a sync reached before, so that the plan takes a short time. The plan
+	// judges the keys that have none; if it is nil, all of them. Its type is internal to this module.
+	Verdicts *verdicts.Known
 }
 
 func (r Rules) maxKeys() int {

@@ -1,48 +1,50 @@
 package plan
 
 import (
+	"iter"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/verdicts"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 )
 
 // A plan takes the verdicts that a sync had made before it read the mount, and makes those that
 // are missing.
 func TestPlanTakesVerdicts(t *testing.T) {
 	want := Desired{[]string{"a"}, []jwks.Result{publish("a", "k1", "k2"), down("b"), publish("a/r", "k3")}}
-	var known Verdicts
-	known.JudgePublished(want, nil)
-	require.Len(t, known.published, 2)
-	known.published[want.Results[0].Set][0].refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
+	var known verdicts.Known
+	known.JudgePublished(want.Results, nil)
+	known.Of(want.Results[0].Set)[0].Refusal = &jwks.KeyError{Reason: jwks.ReasonSize}
 
 	p := planOf(t, nil, want, Rules{Now: now, Verdicts: &known})
 	require.Len(t, p.Skipped, 1, "the verdict that is known")
 	assert.Equal(t, fingerprint("k1"), p.Skipped[0].Fingerprint)
 	assert.Len(t, p.Add, 2)
-	for _, none := range []*Verdicts{nil, new(Verdicts)} {
+	for _, none := range []*verdicts.Known{nil, new(verdicts.Known)} {
 		p = planOf(t, nil, want, Rules{Now: now, Verdicts: none})
 		assert.Len(t, p.Add, 3)
 	}
 
-	known.JudgeTrusted(nil, nil)
+	known.JudgeTrusted(annotated(nil), nil)
 	later := known.Published()
 	assert.False(t, later.OnTrusted(), "what is trusted by then is judged again")
-	later.JudgePublished(want, func() bool { return true })
-	assert.Equal(t, jwks.ReasonSize, later.published[want.Results[0].Set][0].refusal.Reason, "taken over")
-	later.JudgePublished(Desired{}, nil)
-	assert.Empty(t, later.published, "what is no longer desired is forgotten")
+	later.JudgePublished(want.Results, func() bool { return true })
+	assert.Equal(t, jwks.ReasonSize, later.Of(want.Results[0].Set)[0].Refusal.Reason, "taken over")
+	later.JudgePublished(nil, nil)
+	assert.Nil(t, later.Of(want.Results[0].Set)[0].Refusal, "what is no longer desired is forgotten")
 }
 
 // Keys that wait to be judged and keys that wait for room are one failure of their cluster.
 func TestPlanWaitsForJudgeAndRoom(t *testing.T) {
 	want := Desired{[]string{"a", "b"}, []jwks.Result{publish("a", "k1", "k2", "k3"), publish("b", "k4", "k5")}}
-	var known Verdicts
-	known.JudgePublished(want, nil)
+	var known verdicts.Known
+	known.JudgePublished(want.Results, nil)
 	for _, r := range want.Results {
-		known.published[r.Set][len(r.Set.Keys)-1].unjudged = true
+		known.Of(r.Set)[len(r.Set.Keys)-1].Unjudged = true
 	}
 	for range 20 { // whatever the order of a map
 		p := planOf(t, nil, want, Rules{Now: now, MaxKeys: 1, Verdicts: &known})
@@ -56,10 +58,10 @@ func TestPlanWaitsForJudgeAndRoom(t *testing.T) {
 // What there is no time to judge waits, and nothing goes for it: neither a key that the mount
 // trusts for the cluster, or for a retired name, nor a foreign one that may be the cluster's.
 func TestPlanWithoutTimeToJudge(t *testing.T) {
-	unjudged := func(want Desired) *Verdicts {
-		v := new(Verdicts)
-		v.JudgePublished(want, func() bool { return true })
-		v.JudgeTrusted(nil, func() bool { return true })
+	unjudged := func(want Desired) *verdicts.Known {
+		v := new(verdicts.Known)
+		v.JudgePublished(want.Results, func() bool { return true })
+		v.JudgeTrusted(annotated(nil), func() bool { return true })
 		return v
 	}
 	names := func(keys []Key) (names []string) {
@@ -94,4 +96,14 @@ func TestPlanWithoutTimeToJudge(t *testing.T) {
 	require.Len(t, p.Failed, 1, "a set of which nothing is judged isn't read")
 	assert.Equal(t, 1, p.Failed[0].Kept)
 	assert.NotErrorIs(t, p.Failed[0].Err, ErrTurnover)
+}
+
+func annotated(list []Element) iter.Seq2[pem.Fingerprint, pem.Block] {
+	return func(yield func(pem.Fingerprint, pem.Block) bool) {
+		for _, e := range list {
+			if !e.Foreign() && !yield(e.Fingerprint, e.Block) {
+				return
+			}
+		}
+	}
 }
