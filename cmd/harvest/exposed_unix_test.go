@@ -82,6 +82,10 @@ func TestExposedFiles(t *testing.T) {
 			assert.Contains(t, stderr, "warning: "+m.file(name)+" holds a credential, and every user of this machine can read it: chmod o-r ")
 		}
 	}
+	_, _, stderr = m.harvest(t, append([]string{"verify", m.file("no-such.jwt")}, config...)...)
+	for _, name := range secrets {
+		assert.Contains(t, stderr, "warning: "+m.file(name)+" holds a credential", "verify")
+	}
 	_, _, stderr = m.harvest(t, append([]string{"sync", "-quiet"}, config...)...)
 	assert.Empty(t, stderr)
 	_, _, stderr = m.harvest(t, "pem", "-nomad-client-cert", m.file("nomad.pem"), "-nomad-client-key", m.file("nomad-key.pem"), m.nomad.URL)
