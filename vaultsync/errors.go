@@ -41,7 +41,7 @@ type MountError struct {
 
 // Error implements error.
 func (e *MountError) Error() string {
-	return fmt.Sprintf("%s: %v", e.Title(), e.Err)
+	return fmt.Sprintf("%s: %v", e.title(), e.Err)
 }
 
 // Unwrap returns Err.

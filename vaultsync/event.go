@@ -58,7 +58,7 @@ type Event struct {
 func (e Event) String() string {
 	words := []string{string(e.Kind)}
 	if e.Mount != (MountID{}) {
-		words = append(words, e.Mount.Title())
+		words = append(words, e.Mount.title())
 	}
 	switch {
 	case e.Key.Fingerprint != pem.Fingerprint{}:

@@ -43,19 +43,19 @@ func (m *mountPlanner) supported() []string {
 func (m *mountPlanner) nameLockedOut() {
 	mends := slices.Clone(m.supported())
 	for _, locked := range m.plan.LockedOut {
-		for _, k := range locked.Keys {
+		for _, k := range locked {
 			mends = append(mends, k.SignsWith()...)
 		}
 	}
 	mends = vaultapi.KnownAlgorithms(mends)
 	for _, locked := range m.plan.LockedOut {
-		owner, k := locked.Owner, locked.Keys[0]
+		k := locked[0]
 		err := &AlgorithmError{k.KeyID, k.SignsWith(), m.supported(), mends}
 		if m.o.Settings.Algorithms != nil {
 			m.warn("jwt_supported_algs is stated as %s, and %s signs with %s (kid %s): these logins of it are refused once that is written",
-				vaultapi.Bracket(err.Supported), owner, strings.Join(err.Signs, ", "), vaultapi.KeyID(err.KeyID))
+				vaultapi.Bracket(err.Supported), k.Owner, strings.Join(err.Signs, ", "), vaultapi.KeyID(err.KeyID))
 			continue
 		}
-		m.plan.Fail(owner, len(locked.Keys), err)
+		m.plan.Fail(k.Owner, len(locked), err)
 	}
 }

@@ -10,8 +10,8 @@ type MountID struct {
 // ID returns the mount's identity.
 func (m *Mount) ID() MountID { return MountID{m.vault(), m.namespace(), m.Path} }
 
-// Title returns "mount" and the mount; for a [Store] only its name, which says what it is.
-func (id MountID) Title() string {
+// title returns "mount" and the mount; for a [Store] only its name, which says what it is.
+func (id MountID) title() string {
 	if id.Vault == "" {
 		return id.String()
 	}

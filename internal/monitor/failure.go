@@ -68,7 +68,7 @@ func (b *Board) Untried() []string {
 	clusters := map[string]bool{}
 	for id, m := range b.mounts {
 		if !m.attempted {
-			all = append(all, text.Escape(id.Title()+": not tried yet"))
+			all = append(all, text.Escape(Title(id)+": not tried yet"))
 		}
 		for _, name := range m.Clusters {
 			if !b.asked[name] && !clusters[name] {
@@ -98,15 +98,15 @@ func (b *Board) OutOfSync() []string {
 	}
 	for id, m := range b.mounts {
 		for source, f := range m.failed {
-			tell(id.Title()+": cluster "+source.String(), f.kind)
+			tell(Title(id)+": cluster "+source.String(), f.kind)
 		}
 		switch {
 		case m.failure.kind != "":
-			tell(id.Title(), m.failure.kind)
+			tell(Title(id), m.failure.kind)
 		case !m.attempted:
-			tell(id.Title(), "not tried yet")
+			tell(Title(id), "not tried yet")
 		case !m.synced && len(m.failed) == 0:
-			tell(id.Title(), "changes pending")
+			tell(Title(id), "changes pending")
 		}
 	}
 	slices.Sort(all)
@@ -138,4 +138,13 @@ func logSome(log *slog.Logger, message, key string, texts []string) {
 	if more := len(texts) - MaxRemarks; more > 0 {
 		log.Warn(message, "more", more, "hint", "harvest plan -format json has them all")
 	}
+}
+
+// Title returns "mount" and the mount; for a store that isn't a Vault only its name, which says what
+// it is.
+func Title(id vaultsync.MountID) string {
+	if id.Vault == "" {
+		return id.String()
+	}
+	return "mount " + id.String()
 }

@@ -52,7 +52,7 @@ func (p *Page) addMount(i int, m monitor.MountFacts, kinds map[string]string, ro
 		Error: text.Escape(m.Last.Text), ErrorAt: stampOf(m.Last.At, now), Drift: driftOf(m), Conflicts: m.Conflicts,
 		Known: m.Known,
 	}
-	where := m.ID.Title()
+	where := monitor.Title(m.ID)
 	if m.Failing {
 		p.problem(monitor.SeverityError, where, m.Last.Text, m.Last.Hint)
 	}

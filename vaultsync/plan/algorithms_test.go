@@ -29,7 +29,7 @@ func TestPlanLocksOutOneOfTwoOwners(t *testing.T) {
 	want := desired(publishAs("a", "k1", "RS256"), publishAs("b", "k1", "PS256"))
 	p := planOf(t, elements(trust("a", "k1", signs("RS256"), also("b"))), want, Rules{Now: now, Algorithms: []string{"RS256"}})
 	require.Len(t, p.LockedOut, 1)
-	assert.Equal(t, "b", p.LockedOut[0].Owner.Cluster)
+	assert.Equal(t, "b", p.LockedOut[0][0].Cluster)
 }
 
 func TestPlanAlgorithmsAreASet(t *testing.T) {

@@ -295,8 +295,8 @@ func (v invariants) checkPublished(t *testing.T) {
 	t.Helper()
 	lockedOut := map[pem.Owner]int{}
 	for _, locked := range v.plan.LockedOut {
-		require.Zero(t, lockedOut[locked.Owner], "%s is named twice", locked.Owner)
-		lockedOut[locked.Owner] = len(locked.Keys)
+		require.Zero(t, lockedOut[locked[0].Owner], "%s is named twice", locked[0].Owner)
+		lockedOut[locked[0].Owner] = len(locked)
 	}
 	for _, r := range v.want.Results {
 		o, inVain := pem.Owner{Cluster: r.Cluster, Region: r.Region}, 0

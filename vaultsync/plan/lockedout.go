@@ -43,9 +43,9 @@ func (p *planner) findLockedOut() {
 			if !known {
 				i = len(p.plan.LockedOut)
 				at[owner] = i
-				p.plan.LockedOut = append(p.plan.LockedOut, LockedOut{Owner: owner})
+				p.plan.LockedOut = append(p.plan.LockedOut, nil)
 			}
-			p.plan.LockedOut[i].Keys = append(p.plan.LockedOut[i].Keys, newKey(owner, *o.as[n], f))
+			p.plan.LockedOut[i] = append(p.plan.LockedOut[i], newKey(owner, *o.as[n], f))
 		}
 	}
 }

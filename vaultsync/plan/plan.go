@@ -82,13 +82,6 @@ func (f Failure) AsError() *jwks.ClusterError {
 	return &jwks.ClusterError{Cluster: f.Cluster, Region: f.Region, Err: f.Err}
 }
 
-// LockedOut is a cluster or region with published and trusted keys that sign with none of
-// [Rules.Algorithms].
-type LockedOut struct {
-	Owner pem.Owner
-	Keys  []Key
-}
-
 // Plan is what must change on a list. Each element of the list is on one of Adopt, Keep, Remove,
 // Claimed and Foreign. A key with several elements may be on several, and a denied key that is
 // published is on Remove and on Skipped.
@@ -119,8 +112,9 @@ type Plan struct {
 	// Remarks are about the sets, each of which has at most 1,000 members, and about annotations.
 	// Show them after Warnings.
 	Remarks []string
-	// LockedOut are those who can't log in although their keys are trusted.
-	LockedOut []LockedOut
+	// LockedOut are published and trusted keys that sign with none of [Rules.Algorithms], by their
+	// owner, who can't log in with them.
+	LockedOut [][]Key
 
 	// Next is the new list, newest keys first. A plan that was read back has none until Check
 	// returns it.
