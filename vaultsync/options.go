@@ -104,7 +104,7 @@ func (o Options) check(clusters []string) error {
 	if err := o.rules().Check(clusters); err != nil {
 		return err
 	}
-	if err := o.Settings.Check(); err != nil {
+	if err := o.Settings.check(); err != nil {
 		return err
 	}
 	if o.Settle < 0 || o.Writes < 0 || o.MaxAge < 0 {

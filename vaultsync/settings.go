@@ -1,14 +1,10 @@
 package vaultsync
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jwksharvest/harvest/internal/mountconfig"
-	"github.com/jwksharvest/harvest/internal/text"
-	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -32,27 +28,8 @@ const (
 	roleField   = mountconfig.RoleField
 )
 
-// maxSetting is how many bytes a stated text may have.
-const maxSetting = 1 << 10
-
-// Check refuses what Vault would refuse, and text that looks like other text.
-func (s Settings) Check() error {
-	for i, alg := range s.Algorithms {
-		switch {
-		case alg == "Ed25519":
-			return fmt.Errorf("%s: Vault calls Ed25519 EdDSA", algsField)
-		case !slices.Contains(vaultapi.Algorithms, alg):
-			return fmt.Errorf("%s: %s is none that Vault takes; want some of %s, or an empty list for all", algsField, vaultapi.Quote(alg), strings.Join(vaultapi.Algorithms, ", "))
-		case slices.Contains(s.Algorithms[:i], alg):
-			return fmt.Errorf("%s names %s twice", algsField, alg)
-		}
-	}
-	for field, value := range map[string]*string{issuerField: s.BoundIssuer, roleField: s.DefaultRole} {
-		if value != nil && (len(*value) > maxSetting || text.Blank(*value) != *value || strings.TrimSpace(*value) != *value) {
-			return fmt.Errorf("%s: want printable text without blanks around it, %d bytes at most", field, maxSetting)
-		}
-	}
-	return nil
+func (s Settings) check() error {
+	return mountconfig.CheckSettings(s.Algorithms, s.BoundIssuer, s.DefaultRole)
 }
 
 // fields returns what is stated as it is written.

@@ -83,12 +83,12 @@ func TestSettingsCheck(t *testing.T) {
 		"twice":      {Settings{Algorithms: []string{"RS256", "RS256"}}, "names RS256 twice"},
 		"not shown":  {Settings{BoundIssuer: new("https://a\u202e")}, "bound_issuer: want printable text"},
 		"blanks":     {Settings{DefaultRole: new(" r")}, "default_role: want printable text"},
-		"longest":    {Settings{DefaultRole: new(strings.Repeat("r", maxSetting))}, ""},
-		"long":       {Settings{DefaultRole: new(strings.Repeat("r", maxSetting+1))}, "default_role: want printable text"},
+		"longest":    {Settings{DefaultRole: new(strings.Repeat("r", mountconfig.MaxSetting))}, ""},
+		"long":       {Settings{DefaultRole: new(strings.Repeat("r", mountconfig.MaxSetting+1))}, "default_role: want printable text"},
 		"not an alg": {Settings{Algorithms: []string{"\x1b[31m"}}, "none that Vault takes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := test.s.Check()
+			err := test.s.check()
 			_, planned := newPlan(config(), desired(publish("a", "k1")), Options{Now: now, Settings: test.s}, circumstances{})
 			if test.want == "" {
 				require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/rule"
 	"github.com/jwksharvest/harvest/internal/setup"
 	"github.com/jwksharvest/harvest/internal/text"
@@ -234,11 +235,15 @@ func (b block) settings() vaultsync.Settings {
 	for name, one := range map[string]vaultsync.Settings{
 		"jwt_supported_algs": {Algorithms: s.Algorithms}, "bound_issuer": {BoundIssuer: s.BoundIssuer}, "default_role": {DefaultRole: s.DefaultRole},
 	} {
-		if err := one.Check(); err != nil {
+		if err := checkSettings(one); err != nil {
 			b.problem(name, "%v", err)
 		}
 	}
 	return s
+}
+
+func checkSettings(s vaultsync.Settings) error {
+	return mountconfig.CheckSettings(s.Algorithms, s.BoundIssuer, s.DefaultRole)
 }
 
 func (b block) isEmptyText(name string) bool {

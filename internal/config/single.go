@@ -74,7 +74,7 @@ func singleMount(f Flags) (Mount, error) {
 		Retain: f.Duration("retain"), Settle: f.Duration("settle"), Convert: f.Bool("convert"), MaxKeys: f.Int("max-keys"),
 	}
 	m.Options.Settings = settings(f)
-	if err := m.Options.Settings.Check(); err != nil {
+	if err := checkSettings(m.Options.Settings); err != nil {
 		return m, err
 	}
 	if err := checkForeign(f.String("foreign")); err != nil {
