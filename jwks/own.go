@@ -2,6 +2,7 @@ package jwks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -66,6 +67,9 @@ func (funcSource) RegionName() string { return "" }
 
 // Fetch returns what the function does, judged.
 func (f funcSource) Fetch(ctx context.Context) (*Set, error) {
+	if f == nil {
+		return nil, errors.New("SourceFunc was given no function")
+	}
 	set, err := f(ctx)
 	switch {
 	case err != nil:

@@ -13,8 +13,14 @@ import (
 //
 // The result is a [Poller] or a [Discoverer] if s is one, and a request that s holds until
 // something changes is held within fetch. What around returns is compared with what it returned
-// before. It must not change the set that fetch returned.
+// before. It must not change the set that fetch returned. Where around doesn't call fetch, or hides
+// its error, nothing tells when to ask again: a watch does so after its Interval.
+//
+// Wrap returns s if either of the two is nil.
 func Wrap(s Source, around func(ctx context.Context, fetch func(context.Context) (*Set, error)) (*Set, error)) Source {
+	if s == nil || around == nil {
+		return s
+	}
 	plain := wrapped{s, around}
 	poller, polls := s.(Poller)
 	discoverer, discovers := s.(Discoverer)

@@ -27,6 +27,11 @@ var ErrReview = errors.New("the plan was not approved")
 // [plan.ErrNoRoom], [plan.ErrLastKey] or [ErrNotStaticKeys] where o refuses it; and else what a
 // Sync's does.
 func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountReport, error) {
+	if p == nil {
+		report := m.report()
+		report.Err = m.Wrap(&wrong{errors.New("no plan to apply")})
+		return report, report.Err
+	}
 	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
 		return m.again(p, current, o, written)
 	}})

@@ -77,6 +77,25 @@ func TestCheckOfWrongArguments(t *testing.T) {
 	require.ErrorIs(t, err, plan.ErrInvalid)
 }
 
+// What a program left out is no panic.
+func TestNil(t *testing.T) {
+	assert.Empty(t, Kind(nil))
+	assert.Nil(t, jwks.Wrap(nil, nil))
+	s := jwks.Static("", jwks.Key{})
+	assert.Equal(t, s, jwks.Wrap(s, nil))
+	_, err := jwks.SourceFunc(nil).Fetch(t.Context())
+	require.ErrorContains(t, err, "no function")
+	v := fakevault.New(t)
+	report, err := NewMount(v.Client(), "jwt-nomad").Apply(t.Context(), nil, Options{})
+	require.ErrorIs(t, err, plan.ErrInvalid)
+	require.ErrorAs(t, err, new(*MountError))
+	assert.False(t, report.InSync())
+	for _, none := range []jwks.Source{nil, jwks.SourceFunc(nil), jwks.Wrap(nil, nil)} {
+		h := Harvester{Clusters: []jwks.Cluster{{Name: "a", Sources: []jwks.Source{none}}}}
+		require.ErrorContains(t, h.Check(), "a source that is nil")
+	}
+}
+
 // Anyone who stops something finds that they did, and no word that it was Vault's fault.
 func TestCancellation(t *testing.T) {
 	v := fakevault.New(t)

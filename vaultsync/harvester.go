@@ -275,8 +275,8 @@ func (t Target) check(clusters map[string]bool) (all []error) {
 	return all
 }
 
-// isNil reports whether a source is none, or a pointer to none.
+// isNil reports whether a source is none, or a pointer to none, or a function that is none.
 func isNil(s jwks.Source) bool {
 	v := reflect.ValueOf(s)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+	return !v.IsValid() || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil()
 }

@@ -51,8 +51,11 @@ var kindsOf = []struct {
 
 // Kind returns the kind of an error of jwks, of this package or of the network: a word for metrics
 // and alerts, such as "turnover" or "forbidden", as docs/errors.md lists them. If the error has a
-// method Kind, that decides. "other" stands for the rest.
+// method Kind, that decides. "other" stands for the rest, and "" for nil.
 func Kind(err error) string {
+	if err == nil {
+		return ""
+	}
 	if known, ok := errors.AsType[interface {
 		error
 		Kind() string
