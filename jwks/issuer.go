@@ -82,6 +82,12 @@ func (i issuerSource) discover(ctx context.Context) (discoveryDocument, error) {
 	return document, nil
 }
 
+// Check refuses an issuer that can't be asked.
+func (i issuerSource) Check() error {
+	_, err := i.discovery()
+	return err
+}
+
 // discovery returns the URL of the discovery document.
 func (i issuerSource) discovery() (*url.URL, error) {
 	u, err := parseAddress(i.issuer)

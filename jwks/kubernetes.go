@@ -35,6 +35,12 @@ func (k kubernetesSource) String() string {
 	return "GET " + shownAddress(u.String())
 }
 
+// Check refuses an address that can't be asked.
+func (k kubernetesSource) Check() error {
+	_, err := k.endpoint("")
+	return err
+}
+
 // Fetch returns the keys of the cluster.
 func (k kubernetesSource) Fetch(ctx context.Context) (*Set, error) {
 	u, err := k.endpoint(pathKubernetesKeys)

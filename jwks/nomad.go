@@ -50,6 +50,12 @@ func (n Nomad) String() string {
 	return location
 }
 
+// Check refuses an address that can't be asked. A source with such a method is asked before a run.
+func (n Nomad) Check() error {
+	_, err := n.endpoint(pathKeys, "")
+	return err
+}
+
 // Fetch returns the keys of the region, with the bounds and errors of [Client].
 // Source: Nomad, operator keyring API, "JWKS".
 func (n Nomad) Fetch(ctx context.Context) (*Set, error) {

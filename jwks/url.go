@@ -20,6 +20,12 @@ func (urlSource) RegionName() string { return "" }
 // String returns the request as errors and logs name it.
 func (u urlSource) String() string { return "GET " + shownAddress(u.address) }
 
+// Check refuses an address that can't be asked.
+func (u urlSource) Check() error {
+	_, err := parseAddress(u.address)
+	return err
+}
+
 // Fetch returns the keys of the document.
 func (u urlSource) Fetch(ctx context.Context) (*Set, error) {
 	return u.client.orZero().fetch(ctx, u.address)

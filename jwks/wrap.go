@@ -56,6 +56,16 @@ func (w wrapped) String() string { return fmt.Sprint(w.source) }
 // Fetch asks the source by way of the function.
 func (w wrapped) Fetch(ctx context.Context) (*Set, error) { return w.around(ctx, w.source.Fetch) }
 
+// Check is that of the source, if it has one.
+func (w wrapped) Check() error { return check(w.source) }
+
+func check(s Source) error {
+	if checked, ok := s.(interface{ Check() error }); ok {
+		return checked.Check()
+	}
+	return nil
+}
+
 // wrappedPoller is a wrapped Poller.
 type wrappedPoller struct {
 	wrapped
@@ -119,6 +129,9 @@ type knownIssuer struct {
 
 // String returns the source as errors and logs name it.
 func (k knownIssuer) String() string { return fmt.Sprint(k.Source) }
+
+// Check is that of the source, if it has one.
+func (k knownIssuer) Check() error { return check(k.Source) }
 
 // Discover returns the issuer.
 func (k knownIssuer) Discover(context.Context) (Metadata, error) {

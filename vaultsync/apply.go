@@ -32,9 +32,12 @@ func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountRepor
 		report.Err = m.Wrap(&wrong{errors.New("no plan to apply")})
 		return report, report.Err
 	}
-	report := m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
-		return m.again(p, current, o, written)
-	}})
+	report := m.refuse(o, p.Clusters)
+	if report == nil {
+		report = m.sync(ctx, plan.Desired{Clusters: p.Clusters}, o, conduct{plan: func(current mountconfig.Config, o Options, written bool) (*plan.Plan, error) {
+			return m.again(p, current, o, written)
+		}})
+	}
 	o.conclude(m, report)
 	return report, report.failure()
 }

@@ -48,10 +48,19 @@ func TestCheckOfWrongArguments(t *testing.T) {
 		"two sources":                  func(h *Harvester) { source(h, jwks.Static(""), jwks.Static("")) },
 		"no source":                    func(h *Harvester) { source(h) },
 		"pin: cluster":                 func(h *Harvester) { h.Targets[0].Options.Pin = map[string][]pem.Fingerprint{"b": {fingerprint("k1")}} },
-		"cluster name":                 func(h *Harvester) { h.Clusters[0].Name, h.Targets[0].Clusters[0] = "a b", "a b" },
-		"no clusters":                  func(h *Harvester) { h.Targets[0].Clusters = nil },
-		`foreign keys: "no"`:           func(h *Harvester) { h.Targets[0].Options.Foreign = "no" },
-		"can't be negative":            func(h *Harvester) { h.Targets[0].Options.MaxAge = -1 },
+		"nomad: no address":            func(h *Harvester) { source(h, jwks.Nomad{}) },
+		"no address":                   func(h *Harvester) { source(h, jwks.URL("", nil)) },
+		"issuer: no address":           func(h *Harvester) { source(h, jwks.Issuer("", nil)) },
+		`cluster "a": address "a:1"`: func(h *Harvester) {
+			source(h, jwks.Wrap(jwks.WithIssuer(jwks.URL("a:1", nil), "https://i"), func(ctx context.Context, fetch func(context.Context) (*jwks.Set, error)) (*jwks.Set, error) {
+				return fetch(ctx)
+			}))
+		},
+		"jwt_supported_algs": func(h *Harvester) { h.Targets[0].Options.Settings.Algorithms = []string{"HS256"} },
+		"cluster name":       func(h *Harvester) { h.Clusters[0].Name, h.Targets[0].Clusters[0] = "a b", "a b" },
+		"no clusters":        func(h *Harvester) { h.Targets[0].Clusters = nil },
+		`foreign keys: "no"`: func(h *Harvester) { h.Targets[0].Options.Foreign = "no" },
+		"can't be negative":  func(h *Harvester) { h.Targets[0].Options.MaxAge = -1 },
 	} {
 		t.Run(says, func(t *testing.T) {
 			h := good()
@@ -75,6 +84,34 @@ func TestCheckOfWrongArguments(t *testing.T) {
 	}
 	_, err := NewMount(v.Client(), "jwt-nomad").Plan(t.Context(), plan.Desired{}, Options{})
 	require.ErrorIs(t, err, plan.ErrInvalid)
+}
+
+// A mount refuses options as a Harvester does: a mistyped pin would pin nothing.
+func TestMountRefusesWrongOptions(t *testing.T) {
+	for says, o := range map[string]Options{
+		"pin: cluster":              {Pin: map[string][]pem.Fingerprint{"typo": {fingerprint("k1")}}},
+		"allowed turnover: cluster": {AllowTurnover: []string{"typo/r1"}},
+		"jwt_supported_algs":        {Settings: Settings{Algorithms: []string{"HS256"}}},
+		"can't be negative":         {Writes: -1},
+		"retain":                    {Retain: -2},
+	} {
+		runInBubble(t, says, func(t *testing.T, v *fakevault.Server, m *Mount) {
+			want := desired(publish("a", "k1"))
+			p := planned(t, m, want, Options{})
+			for name, do := range map[string]func() (*MountReport, error){
+				"plan":  func() (*MountReport, error) { return m.Plan(t.Context(), want, o) },
+				"sync":  func() (*MountReport, error) { return m.Sync(t.Context(), want, o) },
+				"apply": func() (*MountReport, error) { return m.Apply(t.Context(), p, o) },
+			} {
+				report, err := do()
+				require.ErrorContains(t, err, says, name)
+				require.ErrorIs(t, err, plan.ErrInvalid, name)
+				require.ErrorAs(t, err, new(*MountError), name)
+				assert.False(t, report.InSync(), name)
+			}
+			assert.Empty(t, v.Keys("", "jwt-nomad"))
+		})
+	}
 }
 
 // What a program left out is no panic.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -182,7 +181,7 @@ func (h *Harvester) used() []jwks.Cluster {
 }
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
-// unknown or used twice; missing sources, mounts or clients; two targets with one mount; options
+// unknown or used twice; sources, mounts or clients that are missing; addresses that are none; two targets with one mount; options
 // that contradict each other. Errors wrap [plan.ErrInvalid]; those of a target are *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
@@ -247,6 +246,11 @@ func (h *Harvester) checkClusters() (all []error, names map[string]bool) {
 			} else {
 				regions[region] = true
 			}
+			if checked, ok := s.(interface{ Check() error }); ok {
+				if err := checked.Check(); err != nil {
+					all = append(all, fmt.Errorf("cluster %q: %w", c.Name, err))
+				}
+			}
 		}
 	}
 	return all, names
@@ -259,16 +263,7 @@ func (t Target) check(clusters map[string]bool) (all []error) {
 			all = append(all, fmt.Errorf("cluster %q is not defined", name))
 		}
 	}
-	for _, name := range t.Options.AllowTurnover {
-		if cluster, _, _ := strings.Cut(name, "/"); cluster != "*" && !clusters[cluster] {
-			all = append(all, fmt.Errorf("allowed turnover: cluster %q is not defined", cluster))
-		}
-	}
-	for name := range t.Options.Pin {
-		if !clusters[name] {
-			all = append(all, fmt.Errorf("pin: cluster %q is not defined", name))
-		}
-	}
+	all = append(all, t.Options.checkNames(clusters)...)
 	if err := t.Options.check(t.Clusters); err != nil {
 		all = append(all, err)
 	}

@@ -45,6 +45,15 @@ func past(until time.Time) func() bool {
 // token may not write, the report has that as Unwritable, even without changes. The error is that
 // of a Sync, for what could not be read.
 func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
+	report := m.refuse(o, want.Clusters)
+	if report == nil {
+		report = m.plan(ctx, want, o)
+	}
+	return report, report.failure()
+}
+
+// plan is Plan for options that may name clusters of other mounts.
+func (m *Mount) plan(ctx context.Context, want plan.Desired, o Options) *MountReport {
 	report := m.report()
 	report.Err = m.Wrap(ended(ctx, m.contained(o, func() error {
 		s, err := m.open()
@@ -54,7 +63,7 @@ func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountR
 		}
 		return err
 	})))
-	return report, report.failure()
+	return report
 }
 
 // plan plans for what the mount holds, in a report.
@@ -92,7 +101,10 @@ func (s *session) plan(ctx context.Context, want plan.Desired, o Options, report
 // turnover, and a *[MountError] for what went wrong with the mount itself, which is the report's
 // Err.
 func (m *Mount) Sync(ctx context.Context, want plan.Desired, o Options) (*MountReport, error) {
-	report := m.sync(ctx, want, o, conduct{})
+	report := m.refuse(o, want.Clusters)
+	if report == nil {
+		report = m.sync(ctx, want, o, conduct{})
+	}
 	o.conclude(m, report)
 	return report, report.failure()
 }

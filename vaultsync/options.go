@@ -3,7 +3,9 @@ package vaultsync
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/jwksharvest/harvest/pem"
@@ -105,10 +107,41 @@ func (o Options) check(clusters []string) error {
 		return err
 	}
 	if err := o.Settings.check(); err != nil {
-		return err
+		return &wrong{err}
 	}
 	if o.Settle < 0 || o.Writes < 0 || o.MaxAge < 0 {
-		return errors.New("settle, writes and the age of a plan can't be negative")
+		return &wrong{errors.New("settle, writes and the age of a plan can't be negative")}
 	}
 	return nil
+}
+
+// checkNames finds allowed turnovers and pins of clusters that there are not: a mistyped one would
+// limit nothing.
+func (o Options) checkNames(clusters map[string]bool) (all []error) {
+	for _, name := range o.AllowTurnover {
+		if cluster, _, _ := strings.Cut(name, "/"); cluster != "*" && !clusters[cluster] {
+			all = append(all, fmt.Errorf("allowed turnover: cluster %q is not defined", cluster))
+		}
+	}
+	for name := range o.Pin {
+		if !clusters[name] {
+			all = append(all, fmt.Errorf("pin: cluster %q is not defined", name))
+		}
+	}
+	return all
+}
+
+// refuse returns the report of options that name other clusters than these; nil: they don't.
+func (m *Mount) refuse(o Options, clusters []string) *MountReport {
+	named := map[string]bool{}
+	for _, name := range clusters {
+		named[name] = true
+	}
+	all := o.checkNames(named)
+	if len(all) == 0 {
+		return nil
+	}
+	report := m.report()
+	report.Err = m.Wrap(&wrong{errors.Join(all...)})
+	return report
 }

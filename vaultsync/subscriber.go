@@ -138,9 +138,9 @@ func (m *subscriber) sync(ctx context.Context, o Options, how conduct) *MountRep
 
 // plan returns what a sync would do, as [Mount.Plan] does.
 func (m *subscriber) plan(ctx context.Context) *MountReport {
-	report, _ := m.target.Mount.Plan(ctx, m.desired(), m.target.Options)
+	report := m.target.Mount.plan(ctx, m.desired(), m.target.Options)
 	if report.Plan != nil && len(report.Plan.Doubtful) > 0 {
-		report, _ = m.target.Mount.Plan(ctx, m.again(ctx, report.Plan.Doubtful), m.target.Options)
+		report = m.target.Mount.plan(ctx, m.again(ctx, report.Plan.Doubtful), m.target.Options)
 	}
 	return report
 }

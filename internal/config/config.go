@@ -5,6 +5,7 @@ package config
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -147,8 +148,11 @@ func (c *Config) IsSingle() bool { return c.File == "" }
 
 // Uses reports whether a mount trusts the cluster of that name.
 func (c *Config) Uses(cluster string) bool {
-	return slices.ContainsFunc(c.Mounts, func(m Mount) bool { return slices.Contains(m.Clusters, cluster) })
+	return slices.ContainsFunc(c.Mounts, func(m Mount) bool { return m.trusts(cluster) })
 }
+
+// trusts reports whether the mount trusts the cluster of that name.
+func (m Mount) trusts(cluster string) bool { return slices.Contains(m.Clusters, cluster) }
 
 // Finish fills in what the mounts' options have from elsewhere: the pins of clusters, the
 // keys denied everywhere, and what the flags allow on every mount.
@@ -164,10 +168,14 @@ func (c *Config) Finish(f Flags) error {
 	for i := range c.Mounts {
 		o := &c.Mounts[i].Options
 		o.Deny = append(append(o.Deny, c.Deny...), deny...)
-		o.AllowTurnover = append(o.AllowTurnover, turnovers...)
+		for _, name := range turnovers {
+			if cluster, _, _ := strings.Cut(name, "/"); name == AnyCluster || c.Mounts[i].trusts(cluster) {
+				o.AllowTurnover = append(o.AllowTurnover, name)
+			}
+		}
 		o.AllowEmpty = o.AllowEmpty || f.Bool("allow-empty")
 		for _, cluster := range c.Clusters {
-			if len(cluster.Pin) > 0 {
+			if len(cluster.Pin) > 0 && (c.Mounts[i].Relay != nil || c.Mounts[i].trusts(cluster.Name)) {
 				if o.Pin == nil {
 					o.Pin = map[string][]pem.Fingerprint{}
 				}

@@ -144,9 +144,11 @@ mount "jwt-nomad" {
   retain   = "1h"
   retired  = ["old", "us-east/eu-1"]
 }
+cluster "eu" { address = "https://nomad.example.org:4646" }
+mount "jwt-eu" { clusters = ["eu"] }
 `))
 	require.NoError(t, err)
-	require.NoError(t, cfg.Finish(flags{"allow-turnover": []string{AnyCluster}, "allow-empty": true}))
+	require.NoError(t, cfg.Finish(flags{"allow-turnover": []string{AnyCluster, "eu/r1"}, "allow-empty": true}))
 	assert.Equal(t, "https://vault.example.com:8200", cfg.Vaults[0].Address)
 	assert.Equal(t, "platform", cfg.Vaults[0].Namespace)
 	assert.False(t, cfg.Vaults[0].IsIsolated())
@@ -156,6 +158,9 @@ mount "jwt-nomad" {
 	assert.Len(t, o.Pin["us-east"], 1)
 	assert.Equal(t, []string{"*"}, o.AllowTurnover)
 	assert.True(t, o.AllowEmpty)
+	o = cfg.Mounts[1].Options
+	assert.Empty(t, o.Pin, "of clusters that the mount doesn't trust")
+	assert.Equal(t, []string{"*", "eu/r1"}, o.AllowTurnover)
 
 	cluster := cfg.Clusters[0].Open(Reading{})
 	require.Len(t, cluster.Sources, 1)
