@@ -78,7 +78,7 @@ func sides(t *testing.T) (clusters, mounts []box) {
 
 // The size of a box, and the space between two.
 const (
-	boxWidth, boxHeight, gap = 214, 56, 16
+	boxWidth, boxHeight, gap = 236, 56, 16
 	margin                   = 2
 )
 

@@ -144,7 +144,7 @@ func TestAccessibility(t *testing.T) {
 		assert.LessOrEqual(t, levels[i], levels[i-1]+1, "a level is left out: %v", levels)
 	}
 	assert.Equal(t, "en", ask[string](t, b, `document.documentElement.lang`))
-	assert.Equal(t, "3 things need attention – harvest", ask[string](t, b, `document.title`))
+	assert.Equal(t, "3 errors, 1 warning – harvest", ask[string](t, b, `document.title`))
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('time')].map(e => e.dateTime).filter(d => isNaN(Date.parse(d)))`))
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)`), "ids used twice")
 	assert.Empty(t, ask[[]string](t, b, `[...document.querySelectorAll('a')].map(a => a.getAttribute('href')).filter(h => !document.querySelector(h))`), "links to nowhere")

@@ -135,15 +135,21 @@ func (p *Page) judge(f monitor.Facts) {
 		}
 	}
 	p.Figures = figures(f, inSync)
-	errors := 0
+	errors, warnings := 0, 0
 	for _, problem := range p.Problems {
-		if problem.Severity == monitor.SeverityError {
+		switch problem.Severity {
+		case monitor.SeverityError:
 			errors++
+		case monitor.SeverityWarning:
+			warnings++
 		}
 	}
 	switch {
 	case errors > 0:
-		p.Verdict = standing{"bad", fmt.Sprintf("%d %s attention", errors, text.Form(errors, "thing needs", "things need"))}
+		p.Verdict = standing{"bad", fmt.Sprintf("%d %s", errors, text.Form(errors, "error", "errors"))}
+		if warnings > 0 {
+			p.Verdict.Text += fmt.Sprintf(", %d %s", warnings, text.Form(warnings, "warning", "warnings"))
+		}
 	case len(f.Clusters) == 0:
 		p.Verdict = standing{"none", "Read, compared with no cluster"}
 	case inSync < len(f.Mounts):
