@@ -102,7 +102,7 @@ func TestWatchCanaries(t *testing.T) {
 	w.vault.Inject(fakehttp.On("GET", "/lookup-self", echo(500, "")))
 	w.vault.Inject(fakehttp.On("GET", "/config", echo(403, "")))
 	for _, name := range mines {
-		w.until(t, `level=ERROR msg="no token for Vault; retrying" vault="`+name+` .*Vault answered (400|500)`)
+		w.until(t, `level=ERROR msg="no token for Vault; retrying" vault="`+name+` .*(Vault answered 400|status 500)`)
 	}
 	pages += w.pages(t)
 

@@ -167,11 +167,10 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 	if s.Namespace != "" {
 		where += " in namespace " + s.Namespace
 	}
+	unwell := Unwell(response, path, s.API.Token())
 	switch code := response.StatusCode; {
-	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
-		return &UnreachableError{Cause: nethint.NotPlain, said: "it wants TLS on this port", hint: "use https://"}
-	case !IsVaults(response):
-		return NotVaults(response, s.API.Token())
+	case unwell != nil && !isTooLarge(response) && !strings.Contains(said, "unsupported path"):
+		return unwell
 	case code == http.StatusForbidden && s.API.Token() == "" && tokenRefused(said):
 		return fmt.Errorf("%w: no token was sent, and nothing on the way adds one that has %q on %s: give the client one; "+
 			"or, where a Vault Agent or Vault Proxy is to add its own (use_auto_auth_token), give the address of that: %s", ErrForbidden, capability, where, said)
@@ -188,21 +187,35 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 		return fmt.Errorf("%w: %s answers %d: %s", ErrNoMount, where, code, said)
 	case code == http.StatusBadRequest:
 		return fmt.Errorf("Vault refused the request: %s", said)
+	case isTooLarge(response):
+		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
+	default:
+		return fmt.Errorf("Vault answered with status %d: %s", code, said)
+	}
+}
+
+// Unwell returns what the answer to a request of path tells of Vault or of the way there, whatever
+// was asked; nil if it tells nothing of them. The error wraps [ErrSealed] where it is that, and shows
+// none of the secrets.
+func Unwell(response *api.ResponseError, path string, secrets ...string) error {
+	said := Said(response, secrets...)
+	switch code := response.StatusCode; {
+	case code == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
+		return &UnreachableError{Cause: nethint.NotPlain, said: "it wants TLS on this port", hint: "use https://"}
+	case !IsVaults(response):
+		return NotVaults(response, secrets...)
 	case code == http.StatusPreconditionFailed:
 		return fmt.Errorf("this Vault node hasn't caught up with the last write yet (412); try again, or address the active node: %s", said)
 	case code == http.StatusTooManyRequests:
 		return fmt.Errorf("Vault limits the rate of requests (429); try again later, or raise the quota for %s: %s", path, said)
 	case code == http.StatusServiceUnavailable && strings.Contains(said, "sealed"):
 		return fmt.Errorf("%w (%d): nothing was changed; it has to be unsealed", ErrSealed, code)
-	case isTooLarge(response):
-		return fmt.Errorf("%w: trust fewer clusters on this mount: %s", ErrTooLarge, said)
 	case strings.Contains(said, "failed to get the response:"):
 		return fmt.Errorf("the Vault Agent or Vault Proxy at this address can't reach Vault (%d): %s", code, said)
 	case code >= http.StatusInternalServerError:
 		return fmt.Errorf("Vault failed with status %d: %s", code, said)
-	default:
-		return fmt.Errorf("Vault answered with status %d: %s", code, said)
 	}
+	return nil
 }
 
 // tokenRefused reports whether Vault says of a 403 that it is for the token, or the lack of one.

@@ -2,13 +2,10 @@ package vaultauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
-
-	"github.com/jwksharvest/harvest/internal/vaultapi"
 )
 
 // JWTLogin logs in to Vault with a JWT from a file, such as the workload identity that
@@ -32,24 +29,11 @@ func (l JWTLogin) Login(ctx context.Context, client *api.Client) (*api.Secret, e
 	if l.Role != "" {
 		body["role"] = l.Role
 	}
-	path := "auth/" + strings.Trim(l.Mount, "/") + "/login"
-	secret, err := client.Logical().WriteWithContext(ctx, path, body)
+	path := "auth/" + strings.Trim(l.Mount, "/")
+	secret, err := client.Logical().WriteWithContext(ctx, path+"/login", body)
 	if err != nil {
-		return nil, fmt.Errorf("login at %s with the JWT of %s: %w", path, l.TokenFile, loginError(client, err, jwt))
+		failed := attempt{"jwt", path, l.Role, l.TokenFile}
+		return nil, fmt.Errorf("login at %s/login with the JWT of %s: %w", path, l.TokenFile, failed.explain(client, err, jwt))
 	}
 	return secret, nil
-}
-
-// loginError turns what vault/api says of a failed login into what happened, bounded and
-// fit for a terminal. The error shows none of the secrets, which are those that the login
-// was tried with: a server may repeat them.
-func loginError(c *api.Client, err error, secrets ...string) error {
-	var response *api.ResponseError
-	if !errors.As(err, &response) {
-		return vaultapi.Unreachable(c, err, secrets...)
-	}
-	if !vaultapi.IsVaults(response) {
-		return vaultapi.NotVaults(response, secrets...)
-	}
-	return fmt.Errorf("Vault answered %d: %s", response.StatusCode, vaultapi.Said(response, secrets...))
 }

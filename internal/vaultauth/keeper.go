@@ -256,7 +256,7 @@ func (k *Keeper) renew(ctx context.Context) error {
 	case vaultapi.IsForbidden(err):
 		return errRefused
 	case err != nil:
-		return fmt.Errorf("renewing the token: %w", loginError(k.client, err, k.client.Token()))
+		return fmt.Errorf("renewing the token: %w", loginError(k.client, "auth/token/renew-self", err, k.client.Token()))
 	case secret == nil || secret.Auth == nil:
 		return errors.New("renewing the token: Vault gave no lease")
 	}
@@ -314,7 +314,7 @@ func (k *Keeper) lookUp(ctx context.Context, token string) error {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("looking up the token: %w", loginError(k.client, err, token))
+		return fmt.Errorf("looking up the token: %w", loginError(k.client, "auth/token/lookup-self", err, token))
 	}
 	l := lease{of: markOf(token)}
 	if ttl, err := secret.TokenTTL(); err == nil {

@@ -222,7 +222,7 @@ func TestKeeperFile(t *testing.T) {
 	fixture.Replace(t, name, first)
 	for err := k.next(t); ; err = k.next(t) {
 		require.Error(t, err)
-		if vaultsync.Kind(err) == "other" && s.Count("GET", "lookup-self") > 0 {
+		if vaultsync.Kind(err) == "sealed" && s.Count("GET", "lookup-self") > 0 {
 			break
 		}
 	}

@@ -1,10 +1,12 @@
 package vaultauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -62,7 +64,9 @@ func authenticate(ctx context.Context, v config.Vault, client *api.Client) (*api
 	}
 	if err != nil {
 		if v.Auth.Method != "jwt" { // which explains itself
-			err = loginError(client, err, shown)
+			failed := attempt{v.Auth.Method, "auth/" + strings.Trim(cmp.Or(v.Auth.Mount, v.Auth.Method), "/"), v.Auth.Role,
+				cmp.Or(v.Auth.SecretIDFile, v.Auth.TokenFile, kubernetesToken)}
+			err = failed.explain(client, err, shown)
 		}
 		return nil, fmt.Errorf("login to Vault by %s: %w", v.Auth.Method, err)
 	}
