@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -47,6 +48,25 @@ func TestSyncJudgesInTurn(t *testing.T) {
 	require.Len(t, report.Plan.Failed, 1)
 	assert.Equal(t, "hostile", report.Plan.Failed[0].Cluster)
 	require.ErrorIs(t, report.Plan.Failed[0].Err, plan.ErrNoRoom)
+}
+
+// To get ready may take a watch longer than the judging: the time of that begins afterwards.
+func TestJudgingBeginsWhenItIsReady(t *testing.T) {
+	for name, test := range map[string]struct {
+		pace *pace
+		over bool
+	}{"in a watch": {new(pace), false}, "in a sync": {nil, true}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &convergence{how: conduct{pace: test.pace}, until: time.Now().Add(watchJudges)}
+				stop := c.stopJudging()
+				time.Sleep(time.Second)
+				assert.Equal(t, test.over, stop())
+				time.Sleep(watchJudges)
+				assert.True(t, stop())
+			})
+		})
+	}
 }
 
 // A plan for a caller with a deadline is there long before it, and has what there was time for.

@@ -95,6 +95,7 @@ func TestPlanRefusals(t *testing.T) {
 		"last key denied":       {config(trust("a", "k1")), []jwks.Result{publish("a", "k1")}, Options{Deny: []pem.Fingerprint{fingerprint("k1")}}, plan.ErrLastKey, "(denied), and Vault takes no empty list"},
 		"negative":              {config(), good, Options{Settle: -1}, nil, "negative"},
 		"a plan's":              {config(), good, Options{Foreign: "maybe"}, nil, "maybe"},
+		"two of one region":     {config(), []jwks.Result{publish("a", "k1"), publish("a", "k2")}, Options{}, nil, "two results of region"},
 		"too large":             {huge, good, Options{Convert: true, DefaultRole: strings.Repeat("x", 1000)}, ErrTooLarge, "bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

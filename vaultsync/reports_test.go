@@ -33,12 +33,13 @@ func reported(t *testing.T, name string) []jwks.Key {
 // frontEnds is a source whose answers come in turn from several servers, the last one for ever.
 type frontEnds struct {
 	mu      sync.Mutex
+	region  string
 	answers [][]jwks.Key
 	asked   int
 	indexed bool
 }
 
-func (f *frontEnds) RegionName() string { return "" }
+func (f *frontEnds) RegionName() string { return f.region }
 
 func (f *frontEnds) Fetch(context.Context) (*jwks.Set, error) {
 	f.mu.Lock()
@@ -133,6 +134,24 @@ func TestReport05NodesWithKeysOfTheirOwn(t *testing.T) {
 			assert.Zero(t, report.Written)
 		}
 		assert.Len(t, trustedKeys(t, b.h), 2)
+	})
+}
+
+// Of a cluster's regions, the one whose answer lacks keys is asked again.
+func TestReport05NodesOfOneRegion(t *testing.T) {
+	one, other := reported(t, "05-answer-a"), reported(t, "05-answer-b")
+	synctest.Test(t, func(t *testing.T) {
+		f := &frontEnds{region: "west", answers: [][]jwks.Key{one}}
+		h := &Harvester{
+			Clusters: []jwks.Cluster{{Name: "idp", Sources: []jwks.Source{jwks.Static("east", publish("idp", "k1").Set.Keys...), f}}},
+			Targets:  []Target{{Mount: &Mount{Path: "elsewhere", Store: &memory{}}, Clusters: []string{"idp"}}},
+		}
+		_, err := h.Sync(t.Context())
+		require.NoError(t, err)
+		f.next(other, one)
+		report, err := h.Sync(t.Context())
+		require.NoError(t, err, "no turnover: the other answer has the key that is trusted")
+		assert.Contains(t, strings.Join(report.Mounts[0].Plan.Warnings, "\n"), "its answers alternate")
 	})
 }
 

@@ -210,6 +210,22 @@ func TestSyncSettingsConflict(t *testing.T) {
 	}
 }
 
+// Another writer that undoes a key together with a setting costs tries.
+func TestSyncKeysUndoneWithSettings(t *testing.T) {
+	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {
+		o := Options{Writes: 2, Settings: Settings{DefaultRole: new("mine")}, OnEvent: func(e Event) {
+			if e.Kind == EventSet {
+				theirs := object{keysField: []string{trust("z", "k9")}, roleField: "theirs"}
+				assert.NoError(t, v.WriteConfig("", "jwt-nomad", fixture.Changed(v.Config("", "jwt-nomad"), theirs)))
+			}
+		}}
+		report, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
+		require.ErrorIs(t, err, ErrConflict)
+		require.ErrorContains(t, err, "gave up after 2 tries")
+		assert.Equal(t, 2, report.Written)
+	})
+}
+
 // A key that comes after the settings were left is written all the same.
 func TestSyncSettingsConflictAndKeys(t *testing.T) {
 	inBubble(t, func(t *testing.T, v *fakevault.Server, m *Mount) {

@@ -19,12 +19,12 @@ import (
 
 // memory is a Store that writes what it is told, or fails.
 type memory struct {
-	list             []string
-	plans, writes    int
-	planned, refused error
+	list                     []string
+	plans, writes            int
+	unread, planned, refused error
 }
 
-func (m *memory) Read(context.Context) ([]string, error) { return slices.Clone(m.list), nil }
+func (m *memory) Read(context.Context) ([]string, error) { return slices.Clone(m.list), m.unread }
 
 func (m *memory) Planned(context.Context, *plan.Plan) error {
 	m.plans++
@@ -78,6 +78,16 @@ func TestStoreThatCannotWriteFailsTheSync(t *testing.T) {
 			assert.Empty(t, s.list)
 		})
 	}
+}
+
+// What can't be read isn't empty.
+func TestStoreThatCannotBeReadIsNotWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &memory{unread: errors.New("no such disk")}
+		_, err := (&Mount{Path: "elsewhere", Store: s}).Sync(t.Context(), desired(publish("a", "k1")), Options{})
+		require.EqualError(t, err, "elsewhere: no such disk")
+		assert.Zero(t, s.writes)
+	})
 }
 
 func TestStoreIsWatched(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/jwksharvest/harvest/internal/mountconfig"
 	"github.com/jwksharvest/harvest/internal/vaultapi"
 	"github.com/jwksharvest/harvest/jwks"
+	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
 )
 
@@ -144,6 +145,20 @@ func TestSyncLostUpdate(t *testing.T) {
 			assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
 		})
 	}
+	runInBubble(t, "after a look, and again after the next write", func(t *testing.T, v *fakevault.Server, m *Mount) {
+		overwrite(v)()
+		soon := func() { time.AfterFunc(defaultSettle/2, overwrite(v)) }
+		soon()
+		report := synced(t, m, desired(publish("a", "k1")), Options{OnEvent: func(e Event) {
+			if e.Kind == EventConflict && soon != nil {
+				soon()
+				soon = nil
+			}
+		}})
+		assert.Equal(t, 3, report.Written)
+		assert.Equal(t, 2, report.Conflicts)
+		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
+	})
 	runInBubble(t, "for ever", func(t *testing.T, v *fakevault.Server, m *Mount) {
 		overwrite(v)()
 		v.Inject(fault.On("GET", configPath, fault.Between(1, 99, fault.First(overwrite(v)))))
@@ -210,6 +225,7 @@ func TestSyncLostAnswerAndLostUpdate(t *testing.T) {
 		})
 		report := synced(t, m, desired(publish("a", "k1")), Options{})
 		assert.Equal(t, 2, report.Written)
+		assert.Equal(t, 1, report.Conflicts, "the read after it showed the write")
 		assert.ElementsMatch(t, []string{"a k1", "z x"}, trustedNames(v))
 	})
 }
@@ -275,26 +291,30 @@ func TestSyncWriteFaults(t *testing.T) {
 	} {
 		runInBubble(t, name, func(t *testing.T, v *fakevault.Server, m *Mount) {
 			m.Client.SetMaxRetries(2) // must not hold for writes
+			require.NoError(t, v.WriteConfig("", "jwt-nomad", map[string]any{keysField: []string{trust("z", "k9")}}))
 			v.Inject(fault.On("PUT", configPath, test.fault))
-			var added int
-			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), Options{Writes: 3, OnEvent: func(e Event) {
-				if e.Kind == EventAdded {
-					added++
+			var told []string
+			var log record
+			o := Options{Writes: 3, Logger: log.logger(), Deny: []pem.Fingerprint{fingerprint("k9")}, OnEvent: func(e Event) {
+				if e.Key.KeyID != "" {
+					told = append(told, string(e.Kind)+" "+e.Key.KeyID)
 				}
-			}})
+			}}
+			report, err := m.Sync(t.Context(), desired(publish("a", "k1")), o)
 			if test.says == "" {
 				require.NoError(t, err)
 				assert.Equal(t, []string{"a k1"}, trustedNames(v))
-				assert.Equal(t, 1, added, "a write whose answer was lost is made known, once")
+				assert.Equal(t, []string{"added k1", "removed k9"}, told, "a write whose answer was lost is made known, once")
 			} else {
 				require.ErrorContains(t, err, test.says)
 				require.ErrorContains(t, err, "jwt-nomad")
-				assert.Empty(t, trustedNames(v))
+				assert.Equal(t, []string{"z k9"}, trustedNames(v))
 			}
 			if test.is != nil {
 				require.ErrorIs(t, err, test.is)
 			}
 			assert.Equal(t, test.requests, v.Count("PUT", configPath))
+			assert.Equal(t, test.requests-1, strings.Count(log.String(), "trying again"))
 			if errors.Is(test.is, ErrForbidden) || errors.Is(test.is, vaultapi.ErrHeld) {
 				test.requests--
 			}

@@ -304,6 +304,10 @@ func TestSyncTwiceWithFaults(t *testing.T) {
 			later: fault.Status(503, "Vault is sealed"), trusted: []string{"a k1", "b k2"},
 			told: []string{"added a k1", "error"}, add: []string{"k1", "k3"}, written: 1, says: "Vault is sealed",
 		},
+		"later writes": {
+			later: fault.On("PUT", configPath, fault.Status(503, "overloaded")), trusted: []string{"a k1", "b k2"},
+			told: []string{"added a k1", "error"}, add: []string{"k1", "k3"}, written: defaultWrites, says: "overloaded",
+		},
 		"both": {
 			early: fault.Status(503, "Vault is sealed"), later: fault.Status(503, "Vault is sealed"), trusted: []string{"b k2"},
 			told: []string{"error"}, says: "Vault is sealed",

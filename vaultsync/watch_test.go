@@ -315,6 +315,22 @@ func TestWatchChangeEndsAPause(t *testing.T) {
 	})
 }
 
+// Changes that come fast are no reason to ask a Vault that doesn't answer as fast.
+func TestWatchChangesDuringAPause(t *testing.T) {
+	onStage(t, func(t *testing.T, s *stage) {
+		s.watching(s.options(), func() {
+			time.Sleep(time.Minute)
+			s.vault.Seal()
+			s.vault.ClearRequests()
+			for range 100 {
+				s.nomads["a"].Region("").Rotate("EdDSA")
+				time.Sleep(100 * time.Millisecond)
+			}
+			assert.InDelta(t, 10*time.Second/leastRetry, s.reads("only-a"), 3)
+		})
+	})
+}
+
 // A cluster that fails in ever new words is no reason to ask a Vault that doesn't answer.
 func TestWatchFailuresDoNotEndAPause(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
