@@ -120,7 +120,6 @@ func (m *Mount) sync(ctx context.Context, want plan.Desired, o Options, how cond
 		return err
 	})
 	report.Err = m.Wrap(ended(ctx, err))
-	report.synced = err == nil
 	return report
 }
 

@@ -28,7 +28,6 @@ type MountReport struct {
 	// Done reports whether Last was carried out: Vault took its write, or there was nothing to do.
 	Done bool
 
-	synced   bool     // by Mount.Sync, without an error
 	clusters []string // of the Harvester's target
 }
 
@@ -51,5 +50,5 @@ func (r *MountReport) failure() error {
 // nothing is left to do.
 func (r *MountReport) InSync() bool {
 	last := cmp.Or(r.Last, r.Plan)
-	return r.Err == nil && last != nil && len(last.Failed) == 0 && (r.synced || !last.Changed)
+	return r.Err == nil && last != nil && len(last.Failed) == 0 && !last.Changed
 }

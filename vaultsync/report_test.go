@@ -85,7 +85,7 @@ func TestLastPlanOfAFailedSync(t *testing.T) {
 // mount in sync; one that was lost meanwhile doesn't.
 func TestInSyncByTheLastPlan(t *testing.T) {
 	whole, partial := new(plan.Plan), &plan.Plan{Failed: make([]plan.Failure, 1)}
-	assert.True(t, (&MountReport{Plan: partial, Last: whole, synced: true}).InSync())
-	assert.False(t, (&MountReport{Plan: whole, Last: partial, synced: true}).InSync())
-	assert.False(t, (&MountReport{Plan: partial, synced: true}).InSync())
+	assert.True(t, (&MountReport{Plan: partial, Last: whole}).InSync())
+	assert.False(t, (&MountReport{Plan: whole, Last: partial}).InSync())
+	assert.False(t, (&MountReport{Plan: partial}).InSync())
 }

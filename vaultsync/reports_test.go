@@ -315,6 +315,14 @@ func TestReport06Watched(t *testing.T) {
 	})
 }
 
+func TestRecentSets(t *testing.T) {
+	var seen recentSets
+	for at, digest := range []byte{1, 1, 2, 2, 1} {
+		seen.add([32]byte{digest})
+		assert.Equal(t, at == 4, seen.returns)
+	}
+}
+
 // Leader and follower of a Nomad 1.7.0 have one kid, and a key each. A watch notices that a set was
 // there before.
 func TestReport07OneKeyIDTwoKeys(t *testing.T) {

@@ -501,21 +501,24 @@ func TestWatchRestored(t *testing.T) {
 }
 
 func TestWatchSilentCluster(t *testing.T) {
-	onStage(t, func(t *testing.T, s *stage) {
-		require.NoError(t, s.vault.WriteConfig("", "both", map[string]any{keysField: []string{trust("b", "old")}}))
-		s.nomads["b"].Inject(fault.Hold(nil))
-		s.watching(s.options(), func() {
-			time.Sleep(9 * time.Second)
-			assert.Zero(t, s.reads("both"), "waits for b")
-			s.requireTrusted("only-a", "a")
-			time.Sleep(3 * time.Second)
-			assert.Len(t, s.trusted("both"), 2, "no longer, and b's key stays")
-			require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
-			time.Sleep(15 * time.Second)
-			require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, context.DeadlineExceeded)
-			require.NotErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
+	for name, deny := range map[string][]pem.Fingerprint{"none denied": nil, "a key denied that isn't trusted": {fingerprint("k9")}} {
+		runOnStage(t, name, func(t *testing.T, s *stage) {
+			s.target("both").Options.Deny = deny
+			require.NoError(t, s.vault.WriteConfig("", "both", map[string]any{keysField: []string{trust("b", "old")}}))
+			s.nomads["b"].Inject(fault.Hold(nil))
+			s.watching(s.options(), func() {
+				time.Sleep(9 * time.Second)
+				assert.Equal(t, len(deny), s.reads("both"), "waits for b")
+				s.requireTrusted("only-a", "a")
+				time.Sleep(3 * time.Second)
+				assert.Len(t, s.trusted("both"), 2, "no longer, and b's key stays")
+				require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
+				time.Sleep(15 * time.Second)
+				require.ErrorIs(t, s.last("both").Plan.Failed[0].Err, context.DeadlineExceeded)
+				require.NotErrorIs(t, s.last("both").Plan.Failed[0].Err, errSilent)
+			})
 		})
-	})
+	}
 }
 
 // A denied key goes before anybody was heard of; other keys stay meanwhile.

@@ -315,6 +315,18 @@ func TestBudgetFilledByOthers(t *testing.T) {
 	}
 }
 
+// A key that doesn't fit holds up none that does.
+func TestBudgetOfWhatFits(t *testing.T) {
+	list := []string{trust("a", "k1")}
+	for long := range 2 {
+		r := publish("a", "k1", "k2", "k3")
+		r.Set.Keys[1+long].KeyID = strings.Repeat("y", 200)
+		p := budgeted(t, Read(list), onlyA(r), Rules{Size: maxSize - sizeOf(list) - len(list[0]) - 100})
+		require.Len(t, p.Add, 1)
+		assert.True(t, isOn(p.Add, []string{"k3", "k2"}[long]))
+	}
+}
+
 // A cluster that publishes another's keys holds none of them up: neither by its number of keys
 // nor by its bytes.
 func TestBudgetSharedKeys(t *testing.T) {

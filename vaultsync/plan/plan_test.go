@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,27 @@ func TestPlanPastedTwice(t *testing.T) {
 		next = append(next, p.Next)
 	}
 	assert.Equal(t, next[0], next[1])
+}
+
+func TestPlanTellsWhoseAKeyIsToo(t *testing.T) {
+	both, one := elements(trust("a", "k1", also("b")), trust("b", "k2")), elements(trust("a", "k1"), trust("b", "k2"))
+	p := planOf(t, both, desired(publish("a", "k1"), publish("b", "k2")), Rules{Now: now})
+	require.Len(t, p.Adopt, 1)
+	assert.Equal(t, "no longer published by another cluster", p.Adopt[0].Reason)
+	p = planOf(t, one, desired(publish("a", "k1"), publish("b", "k1", "k2")), Rules{Now: now})
+	require.Len(t, p.Adopt, 1)
+	assert.Equal(t, "published by b too", p.Adopt[0].Reason)
+}
+
+// A region that no result speaks of has another name now where one key tells so; and none where a
+// stranger's region, or another one of the cluster, says something.
+func TestPlanNoNewName(t *testing.T) {
+	for name, other := range map[string]jwks.Result{"no key in common": publish("a/r1", "k2"), "another cluster's": publish("b", "k1", "k3")} {
+		want := Desired{Clusters: []string{"a", "b"}, Results: []jwks.Result{other}}
+		p := planOf(t, elements(trust("a", "k1"), trust("a/r1", "k2"), trust("b", "k3")), want, Rules{Now: now})
+		assert.True(t, isOn(append(p.Keep, p.Adopt...), "k1"), name)
+		assert.True(t, slices.ContainsFunc(p.Failed, func(f Failure) bool { return f.Owner == pem.Owner{Cluster: "a"} }), name)
+	}
 }
 
 // A key of two elements was foreign before if either says so.
