@@ -22,6 +22,7 @@ func planned(t *testing.T, m *Mount, want plan.Desired, o Options) *plan.Plan {
 	t.Helper()
 	report, err := m.Plan(t.Context(), want, o)
 	require.NoError(t, err)
+	assert.Equal(t, !report.Plan.Changed, report.Done)
 	text, err := json.Marshal(report)
 	require.NoError(t, err)
 	p := new(plan.Plan)
