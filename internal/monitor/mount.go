@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jwksharvest/harvest/internal/text"
+	"github.com/jwksharvest/harvest/jwks"
 	"github.com/jwksharvest/harvest/pem"
 	"github.com/jwksharvest/harvest/vaultsync"
 	"github.com/jwksharvest/harvest/vaultsync/plan"
@@ -161,6 +162,9 @@ func (b *Board) planned(id vaultsync.MountID, m *mountState, p *plan.Plan, at ti
 	for _, f := range p.Failed {
 		source := f.Owner
 		if s := b.sources[source]; s != nil && s.failure.kind != "" {
+			continue
+		}
+		if errors.Is(f.Err, jwks.ErrPending) { // no failure yet: the source tells what becomes of it
 			continue
 		}
 		state := old[source]
