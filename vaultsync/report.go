@@ -13,7 +13,7 @@ import (
 type MountReport struct {
 	MountID
 	Plan       *plan.Plan         // what the sync set out to do; nil if there could be no plan
-	Config     mountconfig.Config // the configuration that Plan was made for
+	Config     mountconfig.Config // the configuration that Plan was made for; for harvest itself
 	Written    int                // writes sent that Vault didn't refuse (403); 0: there was nothing to do, or it was a dry run
 	WriteTimes []time.Duration    // how long each of these took to succeed or fail
 	Conflicts  int                // times that another writer undid a write

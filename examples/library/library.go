@@ -38,6 +38,15 @@ func trust(ctx context.Context, client *api.Client, path string, addresses map[s
 	return err // nil: the mount trusts just what the clusters publish
 }
 
+// list prints the keys that a mount trusts.
+func list(ctx context.Context, mount *vaultsync.Mount) error {
+	keys, err := mount.Trusted(ctx)
+	for _, k := range keys {
+		fmt.Println(k, k.Reason)
+	}
+	return err
+}
+
 // service keeps mounts in sync, and tells of it.
 type service struct {
 	mu     sync.Mutex

@@ -55,6 +55,11 @@ func TestTrust(t *testing.T) {
 	addresses := map[string]string{"us-east": east.Listen(), "us-west": west.Listen()}
 	require.NoError(t, trust(t.Context(), mount.Client, "jwt-nomad", addresses))
 	assert.Len(t, vault.Keys("jwt-nomad"), 2)
+	require.NoError(t, list(t.Context(), mount))
+	trusted, err := mount.Trusted(t.Context())
+	require.NoError(t, err)
+	require.Len(t, trusted, 2)
+	assert.ElementsMatch(t, []string{"us-east", "us-west"}, []string{trusted[0].Cluster, trusted[1].Cluster})
 	addresses["us-west"] = "http://127.0.0.1:1"
 	east.Rotate("")
 	require.ErrorContains(t, trust(t.Context(), mount.Client, "jwt-nomad", addresses), "us-west")
