@@ -110,7 +110,11 @@ const maxListed = 3
 // Error implements error. It names the first three members and counts the others.
 func (e *NoKeysError) Error() string {
 	if len(e.Skipped) == 0 {
-		return ErrNoKeys.Error() + ": the set is empty, as it is for a moment after a first Nomad server starts"
+		said := ErrNoKeys.Error() + ": the set is empty"
+		if e.Index > 0 {
+			said += ", as it is for a moment after a first Nomad server starts"
+		}
+		return said
 	}
 	var list strings.Builder
 	for i, skipped := range e.Skipped {

@@ -22,14 +22,14 @@ const (
 	EventSet      EventKind = "set"      // a setting of the mount was changed to what is stated
 	EventConflict EventKind = "conflict" // another writer undid a write, which is repeated
 	EventFailed   EventKind = "failed"   // the mount keeps a cluster's keys, for the reason in Err
-	EventSynced   EventKind = "synced"   // a mount was synced; see Report
+	EventSynced   EventKind = "synced"   // a mount was synced, and is in sync if Report.InSync says so
 	EventError    EventKind = "error"    // a mount could not be synced; see Report too
 	// EventUnwritable: Vault says, when a Watch begins, that the token may not write a mount.
 	// EventWritable: since then it may.
 	EventUnwritable EventKind = "unwritable"
 	EventWritable   EventKind = "writable"
 
-	EventRead   EventKind = "read"   // a source was read: for the first time, after a change or after a failure; see Result
+	EventRead   EventKind = "read"   // a source was read: for the first time, after a change, a failure or a trigger; see Result
 	EventSame   EventKind = "same"   // a source published the same again; see Result
 	EventUnread EventKind = "unread" // a source could not be read; see Result
 

@@ -252,7 +252,7 @@ func TestRoomErrorNamesWhatFillsTheStore(t *testing.T) {
 	for says, e := range map[string]RoomError{
 		"the next sync goes on":                        {Waiting: 2, Unjudged: 2, MaxKeys: 1},
 		"1 of them to be judged":                       {Waiting: 2, Unjudged: 1, MaxKeys: 1},
-		"the mount takes 1 keys":                       {Waiting: 1, MaxKeys: 1, MaxSize: 9},
+		"the mount takes 1 key of":                     {Waiting: 1, MaxKeys: 1, MaxSize: 9},
 		"foreign keys take 3 of them":                  {Foreign: 3, Claimed: 2, Bytes: 2},
 		"keys of other harvesters take 3 of them":      {Foreign: 3, Claimed: 3, Bytes: 2},
 		"its keys take 3: give the cluster a mount of": {Foreign: 3, Claimed: 3, Bytes: 3},

@@ -190,3 +190,20 @@ func TestStoredPlanRefusesWhatItCantRead(t *testing.T) {
 	whole := slices.Concat(good, []byte(strings.Repeat(" ", maxDocument-len(good))))
 	require.NoError(t, new(Plan).UnmarshalJSON(whole), "as large as may be")
 }
+
+// What isn't one mount's plan isn't read as one that changes nothing.
+func TestReadNoPlan(t *testing.T) {
+	for _, text := range []string{"{}", "null", `{"mounts":[]}`, `{"base":""}`} {
+		var p Plan
+		require.ErrorContains(t, json.Unmarshal([]byte(text), &p), "not one mount's plan", text)
+	}
+}
+
+func TestPrintedCounts(t *testing.T) {
+	said := (&Plan{Add: []Key{{KeyID: "k1"}}, Skipped: []Key{{KeyID: "k2", Reason: "denied"}}}).String()
+	assert.Contains(t, said, "? k2")
+	assert.Contains(t, said, ": denied\n")
+	assert.NotContains(t, said, "0 keys stay")
+	assert.Equal(t, "0 keys stay\n", new(Plan).String())
+	assert.Contains(t, (&RoomError{Waiting: 1, MaxKeys: 1}).Error(), "takes 1 key of")
+}

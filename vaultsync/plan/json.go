@@ -73,7 +73,7 @@ func list[T any](s []T) []T {
 }
 
 // UnmarshalJSON reads the documented form back, at most 32 MiB. Unknown fields are ignored. What it
-// reads isn't trusted: it refuses lists of keys that don't fit the elements, and [Plan.Check]
+// reads isn't trusted: it refuses a document without a base, such as a whole report, and lists of keys that don't fit the elements, and [Plan.Check]
 // compares the plan with the rules when it is applied.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	if len(data) > maxDocument {
@@ -82,6 +82,9 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 	var d document
 	if err := json.Unmarshal(data, &d); err != nil {
 		return fmt.Errorf("plan: %w", err)
+	}
+	if d.Base == "" {
+		return errors.New("plan: not one mount's plan: it has no base")
 	}
 	read := Plan{
 		Store: d.Store, Made: d.Made, Clusters: d.Clusters, Base: d.Base, Changed: d.Changed,

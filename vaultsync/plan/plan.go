@@ -21,8 +21,8 @@ import (
 )
 
 var (
-	// ErrTurnover: none of a cluster's published keys is trusted already. Wrapped by a
-	// *TurnoverError.
+	// ErrTurnover: none of a cluster's published keys is trusted already. [Rules.AllowTurnover]
+	// allows it. Wrapped by a *TurnoverError.
 	ErrTurnover = errors.New("none of the published keys is trusted already")
 	// ErrLastKey: no key would be left.
 	ErrLastKey = errors.New("no key would be left on the mount")

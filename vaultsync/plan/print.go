@@ -8,7 +8,7 @@ import (
 )
 
 // String returns what the plan changes, one line each: what is added (+), annotated (~), removed
-// (-) and set (*), what failed (!), and then how many keys stay. It is for people, and safe for a
+// (-) and set (*), what failed (!) or is left out (?), and then how many keys stay, if any. It is for people, and safe for a
 // terminal whatever a cluster publishes.
 func (p *Plan) String() string {
 	var b strings.Builder
@@ -29,7 +29,11 @@ func (p *Plan) String() string {
 	for _, f := range p.Failed {
 		line("!", f.Owner.String(), f.AsError().Err.Error())
 	}
-	stay := len(p.Keep) + len(p.Claimed) + len(p.Foreign)
-	fmt.Fprintf(&b, "%d %s\n", stay, text.Form(stay, "key stays", "keys stay"))
+	for _, k := range p.Skipped {
+		line("?", k.String(), k.Reason)
+	}
+	if stay := len(p.Keep) + len(p.Claimed) + len(p.Foreign); stay > 0 || b.Len() == 0 {
+		fmt.Fprintf(&b, "%d %s\n", stay, text.Form(stay, "key stays", "keys stay"))
+	}
 	return b.String()
 }

@@ -38,7 +38,8 @@ func (e *RoomError) Error() string {
 		}
 	}
 	if e.MaxKeys > 0 {
-		return fmt.Sprintf("%s, since the mount takes %d keys of a cluster; have it take more, or let the cluster publish fewer", said, e.MaxKeys)
+		return fmt.Sprintf("%s, since the mount takes %d %s of a cluster; have it take more, or let the cluster publish fewer", said, e.MaxKeys,
+			text.Form(e.MaxKeys, "key", "keys"))
 	}
 	said += fmt.Sprintf(", since the configuration may have %d bytes", e.MaxSize)
 	switch {
