@@ -39,7 +39,7 @@ func (m *Mount) Apply(ctx context.Context, p *plan.Plan, o Options) (*MountRepor
 		}})
 	}
 	o.conclude(m, report)
-	return report, report.failure()
+	return report, report.Failure()
 }
 
 // again returns the plan as it may be written now, Changed unless it was done. Once this Apply has

@@ -49,7 +49,7 @@ func (m *Mount) Plan(ctx context.Context, want plan.Desired, o Options) (*MountR
 	if report == nil {
 		report = m.plan(ctx, want, o)
 	}
-	return report, report.failure()
+	return report, report.Failure()
 }
 
 // plan is Plan for options that may name clusters of other mounts.
@@ -106,7 +106,7 @@ func (m *Mount) Sync(ctx context.Context, want plan.Desired, o Options) (*MountR
 		report = m.sync(ctx, want, o, conduct{})
 	}
 	o.conclude(m, report)
-	return report, report.failure()
+	return report, report.Failure()
 }
 
 // sync is Sync, conducted as its caller wants, and tells nobody of its end.

@@ -50,7 +50,7 @@ func list(ctx context.Context, mount *vaultsync.Mount) error {
 // service keeps mounts in sync, and tells of it.
 type service struct {
 	mu     sync.Mutex
-	ready  map[vaultsync.MountID]bool
+	out    map[vaultsync.MountID]error // why mounts aren't in sync
 	counts map[string]int
 }
 
@@ -62,11 +62,11 @@ func (s *service) hear(e vaultsync.Event) {
 		s.counts[fmt.Sprintf("errors_total{kind=%q,cluster=%q,mount=%q}", vaultsync.Kind(e.Err), e.Cluster, e.Mount.Path)]++
 	}
 	if e.Report != nil {
-		s.ready[e.Mount] = e.Report.InSync()
+		s.out[e.Mount] = e.Report.Failure()
 	}
 }
 
-// ServeHTTP answers /readyz and /metrics.
+// ServeHTTP answers /insync and /metrics.
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,10 +75,10 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		for name, n := range s.counts {
 			fmt.Fprintln(w, name, n)
 		}
-	case "/readyz":
-		for mount, ready := range s.ready {
-			if !ready {
-				http.Error(w, mount.String(), http.StatusServiceUnavailable)
+	case "/insync":
+		for mount, why := range s.out {
+			if why != nil {
+				http.Error(w, fmt.Sprintf("%v: %v", mount, why), http.StatusServiceUnavailable)
 				return
 			}
 		}
@@ -89,9 +89,9 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve runs until ctx ends, and ends gracefully then.
 func serve(ctx context.Context, h *vaultsync.Harvester, l net.Listener) error {
-	s := &service{ready: map[vaultsync.MountID]bool{}, counts: map[string]int{}}
+	s := &service{out: map[vaultsync.MountID]error{}, counts: map[string]int{}}
 	for _, t := range h.Targets {
-		s.ready[t.Mount.ID()] = false // until it was synced
+		s.out[t.Mount.ID()] = errors.New("not synced yet")
 	}
 	h.OnEvent = s.hear
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}

@@ -88,7 +88,7 @@ func TestServe(t *testing.T) {
 		return res.StatusCode, string(body)
 	}
 	ready := func(want int) func() bool {
-		return func() bool { status, _ := get("/readyz"); return status == want }
+		return func() bool { status, _ := get("/insync"); return status == want }
 	}
 	require.Eventually(t, ready(200), 10*time.Second, 10*time.Millisecond)
 	nomad.Rotate("")
@@ -96,6 +96,8 @@ func TestServe(t *testing.T) {
 	vault.Seal(true)
 	nomad.Rotate("")
 	require.Eventually(t, ready(503), 10*time.Second, 10*time.Millisecond)
+	_, why := get("/insync")
+	assert.Contains(t, why, "sealed")
 	_, metrics := get("/metrics")
 	assert.Contains(t, metrics, `events_total{kind="added",cluster="us-east",mount="jwt-nomad"} 2`)
 	assert.Contains(t, metrics, `errors_total{kind="sealed",cluster="",mount="jwt-nomad"}`)
