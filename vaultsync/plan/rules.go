@@ -218,3 +218,10 @@ func (r Rules) check(clusters []string) error {
 	}
 	return nil
 }
+
+// owns reports whether an element is a key of these clusters, or of retired ones.
+func (r Rules) owns(t Element, clusters ranking) bool {
+	a := t.Block.Annotation
+	return !t.Foreign() && !a.Newer() && !a.Placeholder &&
+		(clusters.has(a.Cluster) || r.retires(a.Owner())) && r.oddity(a) == ""
+}
