@@ -112,6 +112,14 @@ func (a *app) warnExposed(names []string, warn func(name string)) {
 	}
 }
 
+// warnCredentials tells what may give a credential away, for a command that ends soon.
+func (a *app) warnCredentials(cfg *config.Config) {
+	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
+	for _, address := range cfg.PlainVaults(a.getenv) {
+		a.says.Warn("%s is plain HTTP: anyone on the path to that Vault can take the token: use https://", text.Escape(address))
+	}
+}
+
 // sayExposed is how a command that ends soon tells of such a file.
 func (a *app) sayExposed(name string) {
 	a.says.Warn("%s holds a credential, and every user of this machine can read it: chmod o-r %s", name, text.ShellQuote(name))

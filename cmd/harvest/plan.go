@@ -73,7 +73,7 @@ func (a *app) report(ctx context.Context, cmd *cli.Command, cfg *config.Config, 
 	ctx, cancel := withTimeout(ctx, cmd)
 	defer cancel()
 	if !cmd.Bool("quiet") { // which is for cron: it would be told at each run
-		a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
+		a.warnCredentials(cfg)
 	}
 	o := session.Options{Log: log}
 	var t *monitor.Textfile

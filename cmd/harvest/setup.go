@@ -121,7 +121,7 @@ func (r *setupRun) understand(ctx context.Context) (log *slog.Logger, err error)
 	if r.administrator, err = vaultauth.Administer(r.cfg, r.cmd.String("vault"), r.getenv); err != nil {
 		return nil, usage(r.cmd, "%w", err)
 	}
-	r.warnExposed(r.cfg.CredentialFiles(r.getenv), r.sayExposed)
+	r.warnCredentials(r.cfg)
 	return log, r.confirmable(r.cmd, r.form)
 }
 

@@ -66,7 +66,7 @@ func (a *app) statusCommand() *cli.Command {
 
 // status reads every mount.
 func (a *app) status(ctx context.Context, cmd *cli.Command, cfg *config.Config, in *lint.Inspection, log *slog.Logger) (*vaultsync.Report, []*status.Mount, error) {
-	a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
+	a.warnCredentials(cfg)
 	s := a.open(ctx, cfg, true, session.Options{Log: log})
 	defer s.Close()
 	defer a.showProgress(cmd, s.Clusters)()

@@ -117,7 +117,7 @@ func (a *app) verification(ctx context.Context, cmd *cli.Command, log *slog.Logg
 		if err := selectMounts(cmd, cfg); err != nil {
 			return nil, err
 		}
-		a.warnExposed(cfg.CredentialFiles(a.getenv), a.sayExposed)
+		a.warnCredentials(cfg)
 		return func(ctx context.Context, t *verify.Token) ([]*verify.Result, error) {
 			return a.verifyAtMounts(ctx, cmd, cfg, t, log), nil
 		}, nil

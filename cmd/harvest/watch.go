@@ -78,6 +78,9 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 			a.warnExposed(cfg.CredentialFiles(a.getenv), func(name string) {
 				log.Warn("a file with a credential can be read by every user of this machine", "file", text.Escape(name))
 			})
+			for _, address := range cfg.PlainVaults(a.getenv) {
+				log.Warn("the token goes to Vault in plain HTTP; use https://", "vault", text.Escape(address))
+			}
 		}
 		return cfg, err
 	}
@@ -98,6 +101,11 @@ func (a *app) watch(ctx context.Context, cmd *cli.Command) error {
 		return err
 	}
 	defer stopListening(pages)
+	if pages != nil {
+		if address, ok := pages.Addr().(*net.TCPAddr); ok && !address.IP.IsLoopback() {
+			log.Warn("-listen has no password, and other machines can reach it", "address", address.String())
+		}
+	}
 	relays, err := listenForRelays(ctx, relaying, log)
 	if err != nil {
 		return err

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/jwksharvest/harvest/internal/nethint"
+	"github.com/jwksharvest/harvest/internal/redact"
 )
 
 // CredentialFiles are the files with secrets that the configuration reads: tokens, secret
@@ -32,6 +36,23 @@ func (c *Config) CredentialFiles(getenv func(string) string) []string {
 	}
 	slices.Sort(names)
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
+}
+
+// PlainVaults are the addresses on other machines to which a credential for Vault would go in plain
+// HTTP, sorted. A password in one is left out.
+func (c *Config) PlainVaults(getenv func(string) string) []string {
+	var addresses []string
+	for _, m := range c.Mounts {
+		if m.Relay != nil || c.Vaults[m.Vault].Auth.IsNone() {
+			continue
+		}
+		address := cmp.Or(c.Vaults[m.Vault].Address, getenv("VAULT_AGENT_ADDR"), getenv("VAULT_ADDR"))
+		if nethint.IsPlaintext(address) {
+			addresses = append(addresses, redact.Text(address))
+		}
+	}
+	slices.Sort(addresses)
+	return slices.Compact(addresses)
 }
 
 // Exposed returns those of the files that every user of this machine can read. Where the

@@ -119,8 +119,8 @@ type Plan struct {
 	vaultsync.MountID
 	Accessor string `json:"accessor"` // "" where the mount isn't there yet
 	Steps    []Step `json:"steps"`
-	// Others are the mount's roles that this setup doesn't make, sorted. Nil is unknown: they could not
-	// be listed.
+	// Others are the mount's roles that this setup doesn't make, sorted. Nil is unknown: they could
+	// not be listed.
 	Others []string `json:"-"`
 	// Warnings say what keeps jobs from their secrets all the same: no KV engine of version 2
 	// where a policy says, or that this couldn't be seen.
