@@ -35,8 +35,8 @@ func (m *Mount) report() *MountReport {
 	return &MountReport{MountID: m.ID()}
 }
 
-// Failure joins what keeps the mount from being in sync after a sync: a *[jwks.ClusterError] for each
-// cluster or region whose keys it keeps, and Err. It is nil if nothing does.
+// Failure joins what keeps the mount from being in sync after a sync: a *[jwks.ClusterError] for
+// each cluster or region whose keys it keeps, and Err. It is nil if nothing does.
 func (r *MountReport) Failure() error {
 	var all []error
 	if last := cmp.Or(r.Last, r.Plan); last != nil {

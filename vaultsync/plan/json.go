@@ -73,8 +73,9 @@ func list[T any](s []T) []T {
 }
 
 // UnmarshalJSON reads the documented form back, at most 32 MiB. Unknown fields are ignored. What it
-// reads isn't trusted: it refuses a document without a base, such as a whole report, and lists of keys that don't fit the elements, and [Plan.Check]
-// compares the plan with the rules when it is applied.
+// reads isn't trusted: it refuses a document without a base, such as a whole report, and lists of
+// keys that don't fit the elements, and [Plan.Check] compares the plan with the rules when it is
+// applied.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	if len(data) > maxDocument {
 		return fmt.Errorf("plan: over %d bytes", maxDocument)

@@ -8,8 +8,8 @@ import (
 )
 
 // String returns what the plan changes, one line each: what is added (+), annotated (~), removed
-// (-) and set (*), what failed (!) or is left out (?), and then how many keys stay, if any. It is for people, and safe for a
-// terminal whatever a cluster publishes.
+// (-) and set (*), what failed (!) or is left out (?), and then how many keys stay, if any. It is
+// for people, and safe for a terminal whatever a cluster publishes.
 func (p *Plan) String() string {
 	var b strings.Builder
 	line := func(sign, what, why string) {

@@ -79,8 +79,8 @@ type Rules struct {
 	// plan removes only denied keys.
 	Partial bool
 	// History is what a process that watches the list has seen, by its own clock, which nobody can
-	// set; nil: nothing. The times in an annotation come from a clock that somebody can set, perhaps
-	// another machine's.
+	// set; nil: nothing. The times in an annotation come from a clock that somebody can set,
+	// perhaps another machine's.
 	History interface {
 		// NewerThan reports whether a key is known to have been added to the list after that time.
 		NewerThan(f pem.Fingerprint, t time.Time) bool
@@ -89,7 +89,8 @@ type Rules struct {
 		Missing(f pem.Fingerprint) (time.Duration, bool)
 	}
 	// Verdicts are those that a sync reached before, so that the plan takes a short time. The plan
-	// judges the keys that have none; if it is nil, all of them. Its type is internal to this module.
+	// judges the keys that have none; if it is nil, all of them. Its type is internal to this
+	// module.
 	Verdicts *verdicts.Known
 }
 
