@@ -181,8 +181,9 @@ func (h *Harvester) used() []jwks.Cluster {
 }
 
 // Check finds what is wrong with the Harvester before anything is fetched: names that are bad,
-// unknown or used twice; sources, mounts or clients that are missing; addresses that are none; two targets with one mount; options
-// that contradict each other. Errors wrap [plan.ErrInvalid]; those of a target are *MountErrors.
+// unknown or used twice; sources, mounts or clients that are missing; addresses that are none; two
+// targets with one mount; options that contradict each other. Errors wrap [plan.ErrInvalid]; those
+// of a target are *MountErrors.
 func (h *Harvester) Check() error {
 	all, names := h.checkClusters()
 	if len(h.Targets) == 0 {

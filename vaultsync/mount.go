@@ -84,18 +84,18 @@ func (m *Mount) Wrap(err error) error {
 
 func (m *Mount) configPath() string { return "auth/" + m.Path + "/config" }
 
-// Trusted returns the keys that the mount trusts, in the order of its list: with an annotation those
-// of clusters, without one foreign ones, and with the zero fingerprint what can't be read as a key.
-// The error is that of [Mount.Read].
+// Trusted returns the keys that the mount trusts, in the order of its list: with an annotation
+// those of clusters, without one foreign ones, and with the zero fingerprint what can't be read as
+// a key. The error is that of [Mount.Read].
 func (m *Mount) Trusted(ctx context.Context) ([]plan.Key, error) {
 	config, err := m.Read(ctx)
 	return config.Trusted(), err
 }
 
 // Read returns the mount's configuration, or the zero Config if it was never configured, for
-// harvest's own packages: its type is internal to this module. [Mount.Trusted] has the keys. It needs
-// the capability "read" on auth/<path>/config. The error is a *MountError, and wraps [ErrNoMount],
-// [ErrForbidden] or [ErrSealed] if it is one of these.
+// harvest's own packages: its type is internal to this module. [Mount.Trusted] has the keys. It
+// needs the capability "read" on auth/<path>/config. The error is a *MountError, and wraps
+// [ErrNoMount], [ErrForbidden] or [ErrSealed] if it is one of these.
 func (m *Mount) Read(ctx context.Context) (mountconfig.Config, error) {
 	s, err := m.open()
 	if err != nil {

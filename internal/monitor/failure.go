@@ -140,8 +140,8 @@ func logSome(log *slog.Logger, message, key string, texts []string) {
 	}
 }
 
-// Title returns "mount" and the mount; for a store that isn't a Vault only its name, which says what
-// it is.
+// Title returns "mount" and the mount; for a store that isn't a Vault only its name, which says
+// what it is.
 func Title(id vaultsync.MountID) string {
 	if id.Vault == "" {
 		return id.String()

@@ -195,8 +195,8 @@ func (s *Session) explainAnswer(response *api.ResponseError, path, capability st
 }
 
 // Unwell returns what the answer to a request of path tells of Vault or of the way there, whatever
-// was asked; nil if it tells nothing of them. The error wraps [ErrSealed] where it is that, and shows
-// none of the secrets.
+// was asked; nil if it tells nothing of them. The error wraps [ErrSealed] where it is that, and
+// shows none of the secrets.
 func Unwell(response *api.ResponseError, path string, secrets ...string) error {
 	said := Said(response, secrets...)
 	switch code := response.StatusCode; {

@@ -19,9 +19,9 @@ type Verdict struct {
 	Unjudged    bool  // there was no time to look
 }
 
-// Known are the verdicts so far. A cluster may publish a thousand new keys every second, and judging
-// one may take a tenth of a second. So clusters take turns until they are stopped, and keys for
-// which there was no time wait. Trusted keys stay meanwhile. The zero value is ready for use.
+// Known are the verdicts so far. A cluster may publish a thousand new keys every second, and
+// judging one may take a tenth of a second. So clusters take turns until they are stopped, and keys
+// for which there was no time wait. Trusted keys stay meanwhile. The zero value is ready for use.
 type Known struct {
 	published map[*jwks.Set][]Verdict
 	trusted   map[pem.Fingerprint]*jwks.KeyError // those that were judged, nil for a sound one
