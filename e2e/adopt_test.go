@@ -39,7 +39,7 @@ func TestAdoptedKey(t *testing.T) {
 		r := syncNow(t, 0, args...)
 		assert.Regexp(t, `\? edge .* adopted, and no longer published since 20`, r.stdout)
 		assert.Regexp(t, `(?m)^    harvest sync -quiet .* -deny `+regexp.QuoteMeta(fingerprintOf(t, victim))+`$`, r.stdout)
-		require.NoError(t, login(c, path, ownToken(victim)), "whoever pasted it may need it")
+		require.NoError(t, login(c, path, ownToken(victim)), "the person who pasted it may need it")
 	}
 	syncNow(t, 0, append(args, "-deny", fingerprintOf(t, victim))...)
 	require.Error(t, login(c, path, ownToken(victim)))

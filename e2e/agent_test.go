@@ -19,7 +19,7 @@ import (
 // By way of a real Vault Agent and a real Vault Proxy, which add a token of their own, everything
 // works without a token; the environment's goes nowhere.
 func TestThroughAgent(t *testing.T) {
-	needs(t, vault.HasProxy(t.Context()), "the server's command has no proxy, and its agent takes no token from a file")
+	fixture.Needs(t, vault.HasProxy(t.Context()), "the server's command has no proxy, and its agent takes no token from a file")
 	for _, kind := range []string{"agent", "proxy"} {
 		t.Run(kind, func(t *testing.T) {
 			path := "jwt-" + kind
@@ -85,7 +85,7 @@ func TestAgentWithoutVault(t *testing.T) {
 	alone, err := lab.StartVault(t.Context(), lab.VaultOptions{})
 	require.NoError(t, err)
 	defer alone.Stop()
-	needs(t, alone.HasProxy(t.Context()), "the server's command has no proxy")
+	fixture.Needs(t, alone.HasProxy(t.Context()), "the server's command has no proxy")
 	agent, err := alone.StartAgent(t.Context(), "proxy", alone.RootToken)
 	require.NoError(t, err)
 	defer agent.Stop()

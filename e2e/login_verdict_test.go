@@ -245,7 +245,7 @@ func TestVerdictsAgreeWithLogins(t *testing.T) {
 		"two failures":             {claims: object{"aud": "other", "exp": at(-time.Hour)}, config: object{"bound_issuer": "https://a"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			needs(t, !old || !x.recent, beforeVerdicts)
+			fixture.Needs(t, !old || !x.recent, beforeVerdicts)
 			writeConfig(t, c, path, fixture.Changed(object{"jwt_validation_pubkeys": elements}, x.config))
 			roleName := strings.Trim(regexp.MustCompile(`[^a-z]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
 			fields := fixture.Changed(role, x.role)

@@ -5,7 +5,6 @@ package e2e
 import (
 	"errors"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
@@ -13,24 +12,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
-// needs skips a test of what the server lacks. The servers that CI pins lack nothing of it.
-func needs(t *testing.T, has bool, lacks string) {
-	t.Helper()
-	switch {
-	case has:
-	case os.Getenv("CI") == "true":
-		require.Fail(t, lacks)
-	default:
-		t.Skip(lacks)
-	}
-}
-
 func needsAudit(t *testing.T, v *lab.Vault) {
 	t.Helper()
-	needs(t, v.Audits(), "the server takes no audit device from its API")
+	fixture.Needs(t, v.Audits(), "the server takes no audit device from its API")
 }
 
 // needsPairs asks a mount of that path, which it makes, whether it knows jwks_pairs.
@@ -38,14 +26,14 @@ func needsPairs(t *testing.T, path string) {
 	t.Helper()
 	c := enable(t, vault, path, map[string]any{"jwt_validation_pubkeys": []string{examplePEM(t)}})
 	_, has := readConfig(t, c, path)["jwks_pairs"]
-	needs(t, has, "the server's JWT method has no jwks_pairs")
+	fixture.Needs(t, has, "the server's JWT method has no jwks_pairs")
 }
 
 // prepublish makes a key that signs in an hour, where the agent can.
 func prepublish(t *testing.T, n *lab.Nomad) (id string) {
 	t.Helper()
 	id, err := n.PrepublishKey(t.Context(), time.Hour)
-	needs(t, !errors.Is(err, errors.ErrUnsupported), "the agent prepublishes no key")
+	fixture.Needs(t, !errors.Is(err, errors.ErrUnsupported), "the agent prepublishes no key")
 	require.NoError(t, err)
 	return id
 }
@@ -62,11 +50,16 @@ func namespace(t *testing.T, name string) bool {
 	return true
 }
 
-// Where there are namespaces, the mount of one is written, and the root's mount of that path isn't.
 func TestNamespaces(t *testing.T) {
-	if !namespace(t, "team-a") {
-		t.Skip("the server has no namespaces")
+	if namespace(t, "team-a") {
+		syncsInNamespace(t)
+	} else {
+		refusesNamespace(t)
 	}
+}
+
+// syncsInNamespace: the mount of a namespace is written, and the root's mount of that path isn't.
+func syncsInNamespace(t *testing.T) {
 	root := enable(t, vault, "jwt-space", nil)
 	inside := vault.Client()
 	inside.SetNamespace("team-a")
@@ -87,11 +80,9 @@ func TestNamespaces(t *testing.T) {
 	assert.Zero(t, harvest(t, nil, append([]string{"status"}, args...)...).code)
 }
 
-// Community Vault passes over the namespace: harvest must not write the root's mount.
-func TestNoNamespaces(t *testing.T) {
-	if namespace(t, "team-a") {
-		t.Skip("the server has namespaces")
-	}
+// refusesNamespace: Community Vault passes over the namespace, and harvest would write the mount of
+// the root.
+func refusesNamespace(t *testing.T) {
 	c := enable(t, vault, "jwt-root", nil)
 	r := syncNow(t, 1, "-cluster", "eu-west", "-nomad-address", west.Address, "-mount", "jwt-root", "-namespace", "team-a")
 	assert.Contains(t, r.stderr, "no namespaces")

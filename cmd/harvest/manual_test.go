@@ -61,7 +61,7 @@ func TestManual(t *testing.T) {
 }
 
 // forTests are the rooms that no operator runs.
-var forTests = regexp.MustCompile(`/internal/(lab|fa[a-z]*)/`)
+var forTests = regexp.MustCompile(`/internal/(lab|fixture|fa[a-z]*)/`)
 
 // TestManualEnvironment: the manual has every variable that the code names, and no Nomad
 // variable that it doesn't.

@@ -28,7 +28,7 @@ var rows = []struct{ what, tests string }{
 	{"move from a script, `jwks_url` or `jwks_pairs`, and back", `TestMigratePipeline TestMigrateURL TestMigratePairs TestBeforePKCS1 TestBeforeSettings
 		TestBeforeUnreachable TestBeforeShared TestBeforeRotation TestBeforeOneString TestBeforeEdDSA TestBeforeUnfit`},
 	{"namespaces and jobs of Nomad kept apart", "TestNamespacesApart TestJobNames"},
-	{"namespaces of Vault", "TestNamespaces TestNoNamespaces"},
+	{"namespaces of Vault", "TestNamespaces"},
 	{"a relay, for Consul and Vault", "TestRelayForConsul TestRelayGap"},
 	{"federated regions", "TestRegionPartitioned TestServersGone"},
 	{"three Vaults on integrated storage", "TestVaultCluster TestHistory TestStandby TestRaft TestRaftEntryLimit"},

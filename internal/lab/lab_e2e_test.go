@@ -17,6 +17,7 @@ import (
 
 	nomadcases "github.com/jwksharvest/harvest/internal/fakenomad/conformance"
 	vaultcases "github.com/jwksharvest/harvest/internal/fakevault/conformance"
+	"github.com/jwksharvest/harvest/internal/fixture"
 	"github.com/jwksharvest/harvest/internal/lab"
 )
 
@@ -94,9 +95,7 @@ func TestNomadConformance(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	v := startVault(t, lab.VaultOptions{Audit: true})
-	if !v.Audits() {
-		t.Skip("the server takes no audit device from its API")
-	}
+	fixture.Needs(t, v.Audits(), "the server takes no audit device from its API")
 	c := v.Client()
 	_, err := c.Logical().Read("auth/jwt-nomad/config")
 	require.NoError(t, err)

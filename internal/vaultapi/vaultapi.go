@@ -215,7 +215,7 @@ func (s *Session) Clock(ctx context.Context) (time.Duration, error) {
 
 // HasNamespaces refuses a Vault without namespaces where the mount is in one. Newer Vaults say
 // whether they are Enterprise. Others, OpenBao among them, are asked for something in a namespace
-// that can't be: whoever answers that passes over the name.
+// that can't be: a Vault that answers it passes over the name.
 func (s *Session) HasNamespaces(ctx context.Context) error {
 	if s.Namespace == "" {
 		return nil

@@ -154,7 +154,7 @@ func (c *verifier) nearestMiss(elements []plan.Element) {
 	case rule.Names(c.Options.Retired, key.Owner):
 		miss(MissRefused, "take it off retired, if it is in use again, and run harvest sync", "which is retired on this mount")
 	case c.denies(key.Fingerprint):
-		miss(MissRefused, "log in with a token of another key; whoever denied this one may have had a reason", "and denied")
+		miss(MissRefused, "log in with a token of another key; this one may have been denied for a reason", "and denied")
 	case !rule.Pins(c.Options.Pin, key.Cluster, key.Fingerprint):
 		miss(MissRefused, fmt.Sprintf("if it is the cluster's own, add %s to its pins and run harvest sync", key.Fingerprint), "and not one of the keys that it is pinned to")
 	case refusal != nil:

@@ -152,7 +152,7 @@ func TestPlanLeavesAnElementOfTooManyOwners(t *testing.T) {
 	assert.False(t, again.Changed)
 
 	p = planOf(t, list, want, Rules{Now: now, Deny: deny("k3")})
-	assert.True(t, isOn(p.Remove, "k3"), "denied, whoever's it is")
+	assert.True(t, isOn(p.Remove, "k3"), "denied, no matter whose")
 }
 
 // A stored plan is measured before its keys are judged: to judge one may take a tenth of a second.

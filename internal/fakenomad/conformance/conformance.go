@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/jwksharvest/harvest/internal/fixture"
 )
 
 // Agent is the agent to ask and the means to change its keyring.
@@ -205,9 +207,7 @@ func discovery(t *testing.T, a Agent) {
 func keyring(t *testing.T, a Agent) {
 	before := a.get(t.Context(), jwksPath)
 	prepublished, err := a.Prepublish(t.Context())
-	if errors.Is(err, errors.ErrUnsupported) {
-		t.Skip(err)
-	}
+	fixture.Needs(t, !errors.Is(err, errors.ErrUnsupported), "the agent prepublishes no key")
 	require.NoError(t, err)
 	with := a.get(t.Context(), jwksPath)
 	require.Greater(t, with.index(t), before.index(t))
