@@ -2,13 +2,14 @@ package serving
 
 import (
 	"container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// connections bounds how many are open. It never refuses one: who holds many idle ones, or sends a
-// header a byte at a time, keeps nobody else out.
+// connections bounds how many are open. It never refuses one: a client that holds many idle ones,
+// or sends a header a byte at a time, keeps nobody else out.
 type connections struct {
 	most int
 
@@ -37,6 +38,10 @@ func (c *connections) note(conn net.Conn, state http.ConnState) {
 		if oldest, ok := c.order.Front().Value.(net.Conn); ok && len(c.at) > c.most {
 			c.order.Remove(c.at[oldest])
 			delete(c.at, oldest)
+			// A tls.Conn says goodbye first, and waits seconds for a peer that doesn't read.
+			if t, ok := oldest.(*tls.Conn); ok {
+				oldest = t.NetConn()
+			}
 			_ = oldest.Close()
 		}
 	}
