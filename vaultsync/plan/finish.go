@@ -27,7 +27,7 @@ func (p *planner) passThrough() {
 	p.warnOfSecondNames()
 	n := 0
 	for _, t := range p.foreign {
-		reason := "nobody's; kept, as foreign keys are here"
+		reason := "nobody's; foreign keys are kept here"
 		if p.rules.foreign() == ForeignRemove {
 			if !p.unread && !p.rules.Partial && !p.unjudged[t.Fingerprint] {
 				p.remove(t, "nobody's, and foreign keys are removed here")
